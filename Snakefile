@@ -1,0 +1,39 @@
+# prunethink: does pruning hurt a model's thinking?
+# A table of contents; what happens in a stage stands in rules/ and workflow_scripts/.
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+configfile: "config/config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/download.smk"
+include: "rules/calibration.smk"
+include: "rules/allocation.smk"
+include: "rules/masking.smk"
+include: "rules/generation.smk"
+include: "rules/grading.smk"
+include: "rules/tables.smk"
+include: "rules/demo.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        "results/tables/accuracy.csv",
+        "results/tables/accuracy.md",
+        expand(
+            "results/figures/scaling_curves/{model}/{benchmark}.{form}",
+            model=RUN.models,
+            benchmark=RUN.benchmarks,
+            form=["svg", "png"],
+        ),

@@ -1,0 +1,22 @@
+# How much of every linear a variant prunes.
+
+
+rule allocate_sparsity:
+    input:
+        manifest="resources/models/{model}/manifest.json",
+    output:
+        "results/{model}/{variant}/allocation.json",
+    log:
+        "logs/allocate_sparsity/{model}/{variant}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    params:
+        code=code("allocation.allocate_sparsity"),
+        model="resources/models/{model}",
+        allocation=lambda wildcards: as_json(variant_of(wildcards).allocation),
+        sparsity=lambda wildcards: variant_of(wildcards).sparsity,
+    shell:
+        "python -m workflow_scripts.allocation.allocate_sparsity"
+        " --model {params.model} --allocation {params.allocation:q}"
+        " --sparsity {params.sparsity} --output {output} > {log} 2>&1"

@@ -1,0 +1,48 @@
+# Token ids to calibrate on, and one pass over the model that collects what every method needs.
+
+
+rule build_calibration_set:
+    input:
+        calibration_files,
+        manifest="resources/models/{model}/manifest.json",
+    output:
+        "resources/calibration/{model}/{calibration}.safetensors",
+    log:
+        "logs/build_calibration_set/{model}/{calibration}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    params:
+        code=code("calibration.build_calibration_set"),
+        model="resources/models/{model}",
+        source=lambda wildcards: as_json(calibration_of(wildcards).source),
+        samples=lambda wildcards: calibration_of(wildcards).samples,
+        length=lambda wildcards: calibration_of(wildcards).length,
+        seed=lambda wildcards: calibration_of(wildcards).seed,
+    shell:
+        "python -m workflow_scripts.calibration.build_calibration_set"
+        " --model {params.model} --source {params.source:q} --samples {params.samples}"
+        " --length {params.length} --seed {params.seed} --output {output} > {log} 2>&1"
+
+
+rule collect_statistics:
+    input:
+        manifest="resources/models/{model}/manifest.json",
+        calibration="resources/calibration/{model}/{calibration}.safetensors",
+    output:
+        "results/{model}/statistics/{calibration}.safetensors",
+    log:
+        "logs/collect_statistics/{model}/{calibration}.log",
+    benchmark:
+        "logs/collect_statistics/{model}/{calibration}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SETTINGS.generation.threads
+    params:
+        code=code("calibration.collect_statistics"),
+        model="resources/models/{model}",
+        threads=SETTINGS.generation.threads,
+    shell:
+        "python -m workflow_scripts.calibration.collect_statistics"
+        " --model {params.model} --calibration {input.calibration} --threads {params.threads}"
+        " --output {output} > {log} 2>&1"

@@ -1,0 +1,34 @@
+# The demo reasoner and its data, made anew. Nothing asks for these files unless you do:
+# bundled/ holds what they made, and the default run starts from there.
+
+
+rule train_demo_reasoner:
+    output:
+        directory("results/demo/reasoner"),
+    log:
+        "logs/demo/train_demo_reasoner.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    params:
+        code=code("demo.train"),
+    shell:
+        # the weights depend on the number of threads, so it is not the scheduler's to choose
+        "python -m workflow_scripts.demo.train --output {output:q} --threads 2"
+        " 2>&1 | tee {log:q}"
+
+
+rule make_demo_data:
+    output:
+        benchmark="results/demo/benchmarks/chains.jsonl",
+        calibration="results/demo/calibration/chains.jsonl",
+    log:
+        "logs/demo/make_demo_data.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    params:
+        code=code("demo.make_data"),
+    shell:
+        "python -m workflow_scripts.demo.make_data --benchmark {output.benchmark:q}"
+        " --calibration {output.calibration:q} > {log:q} 2>&1"

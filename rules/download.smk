@@ -1,0 +1,40 @@
+# Bring models and benchmarks into resources/, checked and with a digest of every file.
+
+
+rule fetch_model:
+    input:
+        model_files,
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/fetch_model/{model}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("download.fetch_model"),
+        source=lambda wildcards: as_json(SETTINGS.models[wildcards.model].source),
+    shell:
+        "python -m workflow_scripts.download.fetch_model"
+        " --source {params.source:q} --output {output} > {log} 2>&1"
+
+
+rule fetch_benchmark:
+    input:
+        benchmark_files,
+    output:
+        "resources/benchmarks/{benchmark}.jsonl",
+    log:
+        "logs/fetch_benchmark/{benchmark}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("download.fetch_benchmark"),
+        source=lambda wildcards: as_json(
+            SETTINGS.benchmarks[wildcards.benchmark].source
+        ),
+        sha256=sha256_flag,
+    shell:
+        "python -m workflow_scripts.download.fetch_benchmark"
+        " --source {params.source:q} {params.sha256} --output {output} > {log} 2>&1"

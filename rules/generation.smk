@@ -1,0 +1,42 @@
+# Let a variant think under every budget and answer: one engine start for all benchmarks.
+
+
+rule generate:
+    input:
+        manifest="resources/models/{model}/manifest.json",
+        record="results/{model}/{variant}/mask.json",
+        mask=ancient("results/{model}/{variant}/mask.safetensors"),
+        benchmarks=expand(
+            "resources/benchmarks/{benchmark}.jsonl", benchmark=RUN.benchmarks
+        ),
+    output:
+        traces=expand(
+            "results/{{model}}/{{variant}}/traces/{benchmark}.jsonl",
+            benchmark=RUN.benchmarks,
+        ),
+        answers=expand(
+            "results/{{model}}/{{variant}}/answers/{benchmark}.jsonl",
+            benchmark=RUN.benchmarks,
+        ),
+    log:
+        "logs/generate/{model}/{variant}.log",
+    benchmark:
+        "logs/generate/{model}/{variant}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SETTINGS.generation.threads
+    resources:
+        gpu=int(SETTINGS.generation.device == "cuda"),
+    params:
+        code=code("generation.generate"),
+        model="resources/models/{model}",
+        benchmarks=[
+            f"{name}=resources/benchmarks/{name}.jsonl" for name in RUN.benchmarks
+        ],
+        options=lambda wildcards: as_json(generation_options(SETTINGS, wildcards.model)),
+        output="results/{model}/{variant}",
+    shell:
+        "python -m workflow_scripts.generation.generate"
+        " --model {params.model} --mask {input.mask} --record {input.record}"
+        " --benchmarks {params.benchmarks} --options {params.options:q}"
+        " --store store --output {params.output} > {log} 2>&1"

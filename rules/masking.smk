@@ -1,0 +1,49 @@
+# What a variant removes, as a mask; and, on request, the pruned model as a folder of its own.
+
+
+rule build_mask:
+    input:
+        unpack(mask_inputs),
+        manifest="resources/models/{model}/manifest.json",
+    output:
+        mask="results/{model}/{variant}/mask.safetensors",
+        record="results/{model}/{variant}/mask.json",
+    log:
+        "logs/build_mask/{model}/{variant}.log",
+    benchmark:
+        "logs/build_mask/{model}/{variant}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SETTINGS.generation.threads
+    params:
+        code=code("masking.build_mask"),
+        model="resources/models/{model}",
+        options=lambda wildcards: as_json(as_options(variant_of(wildcards))),
+        files=mask_flags,
+        threads=SETTINGS.generation.threads,
+    shell:
+        "python -m workflow_scripts.masking.build_mask"
+        " --model {params.model} --options {params.options:q} {params.files}"
+        " --threads {params.threads} --mask {output.mask} --record {output.record}"
+        " > {log} 2>&1"
+
+
+rule export_checkpoint:
+    input:
+        record="results/{model}/{variant}/mask.json",
+        mask=ancient("results/{model}/{variant}/mask.safetensors"),
+        manifest="resources/models/{model}/manifest.json",
+    output:
+        directory("results/{model}/{variant}/checkpoint"),
+    log:
+        "logs/export_checkpoint/{model}/{variant}.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    params:
+        code=code("masking.export_checkpoint"),
+        model="resources/models/{model}",
+    shell:
+        "python -m workflow_scripts.masking.export_checkpoint"
+        " --model {params.model} --mask {input.mask} --record {input.record}"
+        " --output {output} > {log} 2>&1"

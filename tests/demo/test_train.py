@@ -1,0 +1,130 @@
+"""Training the demo reasoner: what it learns from, that it learns, and what it saves."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from workflow_scripts.demo.chains import Example, training_example
+from workflow_scripts.demo.tokenizer import build_tokenizer
+from workflow_scripts.demo.train import (
+    IGNORED,
+    PEAK_LEARNING_RATE,
+    batch_tensors,
+    build_model,
+    learning_rate,
+    save,
+    train,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def labelled(tokenizer, labels):
+    return tokenizer.decode([i for i in labels.tolist() if i != IGNORED])
+
+
+def test_loss_is_on_what_the_model_says(tokenizer):
+    whole = Example("7*2=?", "7*2=4;", "4", cut=False)
+    ids, labels = batch_tensors(tokenizer, [whole])
+    text = "<|user|>7*2=?<|end|><|assistant|><think>7*2=4;</think>4<|end|>"
+    assert tokenizer.decode(ids[0]) == text
+    assert labelled(tokenizer, labels[0]) == "<think>7*2=4;</think>4<|end|>"
+    assert torch.equal(labels[0][labels[0] != IGNORED], ids[0][labels[0] != IGNORED])
+
+
+def test_no_loss_on_the_delimiter_that_cuts_a_trace_nor_on_padding(tokenizer):
+    cut = Example("7*2=?", "7*", "4", cut=True)
+    whole = Example("7*2=?", "7*2=4;", "4", cut=False)
+    ids, labels = batch_tensors(tokenizer, [cut, whole])
+    assert labelled(tokenizer, labels[0]) == "<think>7*4<|end|>"
+    assert tokenizer.decode(ids[0]).endswith("<think>7*</think>4<|end|>" + "<|pad|>" * 4)
+    assert (labels[0][-4:] == IGNORED).all()
+
+
+def test_padding_does_not_change_the_logits(tokenizer):
+    rng = random.Random(0)
+    examples = [training_example(rng) for _ in range(4)]
+    model = build_model(tokenizer, 0).eval()
+    ids, _ = batch_tensors(tokenizer, examples)
+    with torch.no_grad():
+        together = model(input_ids=ids, use_cache=False).logits
+        for row, example in enumerate(examples):
+            alone, _ = batch_tensors(tokenizer, [example])
+            expected = model(input_ids=alone, use_cache=False).logits[0]
+            torch.testing.assert_close(together[row, : alone.shape[1]], expected)
+
+
+def test_learning_rate_warms_up_and_falls_to_nothing():
+    rates = [learning_rate(step, 500) for step in range(500)]
+    assert max(rates) == rates[49] == rates[50] == PEAK_LEARNING_RATE
+    assert rates[:50] == sorted(rates[:50])
+    assert rates[50:] == sorted(rates[50:], reverse=True)
+    assert 0 < rates[-1] < 1e-3 * PEAK_LEARNING_RATE
+    assert learning_rate(0, 1) == PEAK_LEARNING_RATE
+
+
+def test_a_few_steps_reduce_the_loss_and_repeat_exactly(tokenizer):
+    model, losses = train(tokenizer, steps=8, batch_size=8, seed=0)
+    again, same = train(tokenizer, steps=8, batch_size=8, seed=0)
+    _, other = train(tokenizer, steps=1, batch_size=8, seed=1)
+    assert losses[-1] < losses[0] - 0.3
+    assert losses == same and other[0] != losses[0]
+    for (name, weight), copy in zip(model.named_parameters(), again.parameters(), strict=True):
+        assert torch.equal(weight, copy), name
+
+
+def test_saved_folder_is_an_ordinary_model_with_the_same_bytes_each_time(tokenizer, tmp_path):
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        save(build_model(tokenizer, 7), tokenizer, folder)
+    names = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "second").iterdir())
+    assert {"config.json", "model.safetensors", "tokenizer.json"} < set(names)
+    for name in names:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+        assert b"transformers_version" not in (tmp_path / "first" / name).read_bytes()
+    assert json.loads((tmp_path / "first" / "config.json").read_text())["dtype"] == "bfloat16"
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "first", dtype=torch.float32)
+    for name, weight in build_model(tokenizer, 7).named_parameters():
+        assert torch.equal(model.get_parameter(name), weight.to(torch.bfloat16).float()), name
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "first")) == model.config.vocab_size
+
+
+def run_stage(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "workflow_scripts.demo.train", *flags],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_stage_shows_progress_and_writes_the_folder(tmp_path):
+    output = tmp_path / "reasoner"
+    done = run_stage("--output", str(output), "--steps", "2", "--batch-size", "2")
+    assert done.returncode == 0, done.stderr
+    assert "step 2/2  loss " in done.stderr and " left" in done.stderr
+    assert (output / "model.safetensors").exists()
+
+
+def test_stage_refuses_to_train_without_steps(tmp_path):
+    done = run_stage("--output", str(tmp_path / "reasoner"), "--steps", "0")
+    assert done.returncode == 1
+    assert done.stderr == "error: --steps: 0 is too few; give 1 or more\n"
+    assert not (tmp_path / "reasoner").exists()

@@ -1,0 +1,151 @@
+"""A tiny model folder, and a hub on this machine that behaves and misbehaves like the real one."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+CONFIG = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
+
+
+def write_model(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "tokenizer.json").write_text("{}")
+    (folder / "tokenizer_config.json").write_text("{}")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    save_file({"a": np.arange(6, dtype=np.float32)}, folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "source" / "model")
+
+
+@pytest.fixture
+def sharded_folder(model_folder: Path) -> Path:
+    """The model in two shards and an index."""
+    (model_folder / "model.safetensors").unlink()
+    placed = {}
+    for number, name in enumerate("ab", 1):
+        shard = f"model-{number:05}-of-00002.safetensors"
+        save_file({name: np.full(3, number, dtype=np.float32)}, model_folder / shard)
+        placed[name] = shard
+    index = {"metadata": {"total_size": 24}, "weight_map": placed}
+    (model_folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return model_folder
+
+
+@dataclass
+class Hub:
+    """What the hub serves and what it was asked. `status` and `error` make it refuse everything."""
+
+    address: str
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)  # "models/owner/name" -> files
+    status: int = 200
+    error: str | None = None
+    asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Authorization
+
+    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        if self.status != 200:
+            return self.status, {"X-Error-Code": self.error} if self.error else {}, b"{}"
+        parts = path.strip("/").split("/")
+        is_api = parts[0] == "api"
+        parts = parts[1:] if is_api else parts
+        if parts[0] not in ("models", "datasets"):
+            parts = ["models", *parts]
+        repository, what, rest = "/".join(parts[:3]), parts[3:5], "/".join(parts[5:])
+        if repository not in self.files:
+            return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
+        if len(what) == 2 and what[1] not in (COMMIT, "main"):
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
+        files = self.files[repository]
+        if is_api and what[0] == "tree":
+            entries = [
+                {
+                    "type": "file",
+                    "path": name,
+                    "size": len(data),
+                    "oid": hashlib.sha1(data).hexdigest(),
+                }
+                for name, data in files.items()
+            ]
+            return 200, {}, json.dumps(entries).encode()
+        if is_api:
+            return 200, {}, json.dumps({"id": "/".join(parts[1:3]), "sha": COMMIT}).encode()
+        if rest not in files:
+            return 404, {"X-Error-Code": "EntryNotFound"}, b"{}"
+        headers = {"ETag": f'"{hashlib.sha1(files[rest]).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        return 200, headers, files[rest]
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = unquote(urlsplit(self.path).path)
+            served.asked.append((path, self.headers.get("Authorization")))
+            status, headers, body = served.answer(path)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served = Hub(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a stage as its rule does, with its own empty hub cache and nothing else of the user's."""
+
+    def run(
+        module: str, *arguments: object, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+        clean |= {
+            "HF_HOME": str(tmp_path / "hub-home"),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2]))),
+            "NO_PROXY": "127.0.0.1",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", f"workflow_scripts.download.{module}", *map(str, arguments)],
+            cwd=tmp_path,
+            env=clean | dict(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run

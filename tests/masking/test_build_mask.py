@@ -1,0 +1,295 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny_models import (
+    ARCHITECTURES,
+    load_model,
+    save_allocation,
+    save_statistics,
+    token_ids,
+)
+from workflow_scripts.activation_statistics import read_statistics, write_statistics
+from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json, write_json
+from workflow_scripts.masking import build_mask
+from workflow_scripts.masks import read_mask, unpack
+from workflow_scripts.tensors import open_tensors, read_tensor, save_tensors
+
+
+@pytest.fixture(scope="module")
+def statistics_file(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model: Callable[..., Path]
+) -> Callable[..., Path]:
+    """Statistics of a tiny model, made once. Only to be read."""
+    files: dict[Path, Path] = {}
+
+    def made(folder: Path) -> Path:
+        if folder not in files:
+            place = tmp_path_factory.mktemp("statistics") / "statistics.safetensors"
+            files[folder] = save_statistics(place, folder, token_ids(4, 16))
+        return files[folder]
+
+    return made
+
+
+def run(place: Path, folder: Path, options: dict, **files: Path) -> tuple[Path, Path]:
+    paths = place / "mask.safetensors", place / "mask.json"
+    stage = ["--model", folder, "--options", json.dumps(options), "--mask", paths[0]]
+    for name, path in files.items():
+        stage += [f"--{name}", path]
+    build_mask.main([str(part) for part in [*stage, "--record", paths[1]]])
+    return paths
+
+
+def refused(place: Path, *arguments: object, **files: Path) -> str:
+    before = sorted(place.iterdir())
+    with pytest.raises(InputError) as error:
+        run(place, *arguments, **files)
+    assert "\n" not in str(error.value)
+    assert sorted(place.iterdir()) == before
+    return str(error.value)
+
+
+def reference(scores: np.ndarray, sparsity: float) -> np.ndarray:
+    """The mask of one row or one flattened linear by a stable sort in float64."""
+    keep = np.ones(len(scores), dtype=bool)
+    keep[np.argsort(scores, kind="stable")[: round(sparsity * len(scores))]] = False
+    return keep
+
+
+def weights_of(folder: Path) -> dict[str, np.ndarray]:
+    parameters = dict(load_model(folder).named_parameters())
+    names = [linear.name for linear in linears(open_checkpoint(folder))]
+    return {name: parameters[name].detach().double().numpy() for name in names}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.37, 0.5, 1.0])
+def test_magnitude_is_the_reference(
+    tmp_path: Path, tiny_model: Callable[..., Path], architecture: str, sparsity: float
+) -> None:
+    folder = tiny_model(architecture)
+    allocation = save_allocation(tmp_path / "allocation.json", folder, sparsity)
+    paths = run(tmp_path, folder, {"method": "magnitude"}, allocation=allocation)
+    mask, weights = read_mask(*paths, model_digest(folder)), weights_of(folder)
+    assert set(mask.shapes) == set(weights)
+    for name, weight in weights.items():
+        expected = reference(np.abs(weight).reshape(-1), sparsity).reshape(weight.shape)
+        np.testing.assert_array_equal(unpack(mask.keep[name], weight.shape), expected, name)
+        achieved = read_json(paths[1])["linears"][name]["achieved"]
+        assert achieved == round(sparsity * weight.size) / weight.size
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.37, 0.5, 1.0])
+def test_wanda_is_the_reference(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    statistics_file: Callable[..., Path],
+    architecture: str,
+    sparsity: float,
+) -> None:
+    folder = tiny_model(architecture, sharded=True)
+    found = statistics_file(folder)
+    allocation = save_allocation(tmp_path / "allocation.json", folder, sparsity)
+    files = {"allocation": allocation, "statistics": found}
+    paths = run(tmp_path, folder, {"method": "wanda"}, **files)
+    mask, tensors = read_mask(*paths, model_digest(folder)), open_tensors(found)
+    for name, weight in weights_of(folder).items():
+        squares = read_tensor(tensors, f"{name}.sum_squares").double().numpy()
+        keep = unpack(mask.keep[name], weight.shape).numpy()
+        for row, kept in zip(weight, keep, strict=True):
+            expected = reference(np.abs(row) * np.sqrt(squares), sparsity)
+            np.testing.assert_array_equal(kept, expected, name)
+        achieved = read_json(paths[1])["linears"][name]["achieved"]
+        assert achieved == round(sparsity * weight.shape[1]) / weight.shape[1]
+
+
+def test_every_linear_gets_its_own_sparsity(
+    tmp_path: Path, tiny_model: Callable[..., Path], statistics_file: Callable[..., Path]
+) -> None:
+    folder = tiny_model("qwen3")
+    path = save_allocation(tmp_path / "allocation.json", folder, 0.5)
+    record = read_json(path)
+    for number, name in enumerate(record["linears"]):
+        record["linears"][name] = number / 50
+    write_json(path, record)
+    files = {"allocation": path, "statistics": statistics_file(folder)}
+    _, written = run(tmp_path, folder, {"method": "wanda"}, **files)
+    for name, found in read_json(written)["linears"].items():
+        assert found["requested"] == record["linears"][name]
+        assert abs(found["achieved"] - found["requested"]) <= 0.5 / found["shape"][1] + 1e-12
+
+
+def test_half_precision_weights_are_compared_as_they_are(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    """bf16 has many equal magnitudes: the count is exact, the first of equal ones goes first."""
+    folder = tiny_model("llama", dtype=torch.bfloat16)
+    allocation = save_allocation(tmp_path / "allocation.json", folder, 0.5)
+    mask = read_mask(*run(tmp_path, folder, {"method": "magnitude"}, allocation=allocation))
+    tied = 0
+    for name, weight in weights_of(folder).items():
+        scores = np.abs(weight).reshape(-1)
+        expected = reference(scores, 0.5)
+        np.testing.assert_array_equal(unpack(mask.keep[name], scores.shape), expected, name)
+        tied += scores[~expected].max() == scores[expected].min()
+    assert tied > 0
+
+
+def test_dense_removes_nothing(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
+    mask = read_mask(*run(tmp_path, tiny_model(), {"method": "dense"}))
+    assert (len(mask.keep), mask.removed_blocks) == (0, ())
+
+
+def with_influence(source: Path, target: Path, folder: Path, influence: list[float]) -> Path:
+    digest = model_digest(folder)
+    statistics = read_statistics(source, linears(open_checkpoint(folder)), digest)
+    changed = replace(statistics, block_influence=torch.tensor(influence))
+    write_statistics(target, changed, digest, "calibration")
+    return target
+
+
+@pytest.mark.parametrize(
+    ("influence", "count", "removed"),
+    [
+        ([0.5, 0.1, 0.3, 0.2], 1, (1,)),
+        ([0.5, 0.1, 0.3, 0.2], 2, (1, 3)),
+        ([0.5, 0.1, 0.3, 0.2], 3, (1, 2, 3)),
+        ([0.5, 0.4, 0.3, 0.2], 1, (3,)),  # the last block is scored too
+        ([0.5, 0.2, 0.3, 0.2], 1, (1,)),  # of equal ones the earlier
+        ([-0.1, 0.2, 0.0, 0.2], 2, (0, 2)),
+    ],
+)
+def test_shortgpt_removes_the_blocks_of_lowest_influence(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    statistics_file: Callable[..., Path],
+    influence: list[float],
+    count: int,
+    removed: tuple[int, ...],
+) -> None:
+    folder = tiny_model("qwen3", blocks=4)
+    path = tmp_path / "s.safetensors"
+    statistics = with_influence(statistics_file(folder), path, folder, influence)
+    options = {"method": "shortgpt", "remove_blocks": count}
+    paths = run(tmp_path, folder, options, statistics=statistics)
+    assert read_mask(*paths).removed_blocks == removed
+    record = read_json(paths[1])
+    assert record["options"] == {"remove_blocks": count}
+    assert record["removed_fraction"] == count / 4
+
+
+@pytest.mark.parametrize("count", [0, 3, 4, -1, True, 1.0, "1", None])
+def test_all_blocks_cannot_be_removed(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    statistics_file: Callable[..., Path],
+    count: object,
+) -> None:
+    folder = tiny_model("llama")
+    options = {"method": "shortgpt", "remove_blocks": count}
+    line = refused(tmp_path, folder, options, statistics=statistics_file(folder))
+    assert line == f"remove_blocks is {count!r}: of 3 blocks, 1 to 2 can be removed"
+
+
+def test_equal_inputs_are_equal_bytes(
+    tmp_path: Path, tiny_model: Callable[..., Path], statistics_file: Callable[..., Path]
+) -> None:
+    folder = tiny_model("qwen2")
+    files = {
+        "allocation": save_allocation(tmp_path / "allocation.json", folder, 0.4),
+        "statistics": statistics_file(folder),
+    }
+    first, second = (run(tmp_path / n, folder, {"method": "wanda"}, **files) for n in "ab")
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+@pytest.mark.parametrize(
+    ("options", "given", "message"),
+    [
+        ({"method": "x"}, (), "method 'x' is unknown; known: dense, magnitude, wanda, shortgpt"),
+        ({}, (), "method None is unknown; known: dense, magnitude, wanda, shortgpt"),
+        ({"method": "wanda"}, ("allocation",), "method wanda needs --statistics"),
+        ({"method": "wanda"}, ("statistics",), "method wanda needs --allocation"),
+        ({"method": "magnitude"}, (), "method magnitude needs --allocation"),
+        ({"method": "shortgpt", "remove_blocks": 1}, (), "method shortgpt needs --statistics"),
+        ({"method": "dense"}, ("allocation",), "method dense has no use for --allocation"),
+        (
+            {"method": "magnitude", "remove_blocks": 1},
+            ("allocation",),
+            "method magnitude has no option 'remove_blocks'; allowed: none",
+        ),
+        (
+            {"method": "shortgpt", "blocks": 1},
+            ("statistics",),
+            "method shortgpt has no option 'blocks'; allowed: remove_blocks",
+        ),
+    ],
+)
+def test_wrong_options(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    options: dict,
+    given: tuple[str, ...],
+    message: str,
+) -> None:
+    files = {name: tmp_path / name for name in given}
+    assert refused(tmp_path, tiny_model(), options, **files) == message
+
+
+def test_inputs_of_another_model(
+    tmp_path: Path, tiny_model: Callable[..., Path], statistics_file: Callable[..., Path]
+) -> None:
+    folder, other = tiny_model("llama"), tiny_model("llama", seed=1)
+    digests = f"(digest {model_digest(other)}, this model's is {model_digest(folder)})"
+    allocation = save_allocation(tmp_path / "allocation.json", other, 0.5)
+    line = refused(tmp_path, folder, {"method": "magnitude"}, allocation=allocation)
+    assert line == f"{allocation}: allocation of another model {digests}"
+    allocation = save_allocation(tmp_path / "allocation.json", folder, 0.5)
+    statistics = statistics_file(other)
+    files = {"allocation": allocation, "statistics": statistics}
+    line = refused(tmp_path, folder, {"method": "wanda"}, **files)
+    assert line == f"{statistics}: statistics of another model {digests}"
+
+
+def test_a_linear_without_a_sparsity_or_statistics(
+    tmp_path: Path, tiny_model: Callable[..., Path], statistics_file: Callable[..., Path]
+) -> None:
+    folder, name = tiny_model("llama"), "model.layers.1.mlp.up_proj.weight"
+    file = open_tensors(statistics_file(folder))
+    tensors = {key: read_tensor(file, key) for key in file.entries if key != f"{name}.sum_squares"}
+    statistics = tmp_path / "s.safetensors"
+    save_tensors(statistics, tensors, file.metadata)
+    allocation = save_allocation(tmp_path / "allocation.json", folder, 0.5)
+    files = {"allocation": allocation, "statistics": statistics}
+    line = refused(tmp_path, folder, {"method": "wanda"}, **files)
+    assert line == f"{statistics}: has no tensor {name}.sum_squares"
+    record = read_json(allocation)
+    del record["linears"][name]
+    write_json(allocation, record)
+    line = refused(tmp_path, folder, {"method": "magnitude"}, allocation=allocation)
+    assert line == f"{allocation}: linear {name} has no sparsity"
+
+
+def test_weights_that_are_not_finite_leave_no_mask(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    source, folder = tiny_model("llama"), tmp_path / "model"
+    name = "model.layers.2.mlp.down_proj.weight"
+    file = open_tensors(source / "model.safetensors")
+    tensors = {key: read_tensor(file, key) for key in file.entries}
+    tensors[name][0, 0] = float("nan")
+    save_tensors(folder / "model.safetensors", tensors, file.metadata)
+    for copied in ("config.json", "manifest.json"):
+        (folder / copied).write_bytes((source / copied).read_bytes())
+    allocation = save_allocation(tmp_path / "allocation.json", folder, 0.5)
+    line = refused(tmp_path, folder, {"method": "magnitude"}, allocation=allocation)
+    assert line == f"{folder / 'model.safetensors'}: {name} holds NaN or infinite values"

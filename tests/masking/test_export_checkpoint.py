@@ -1,0 +1,205 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoTokenizer
+
+from tests.tiny_models import (
+    ARCHITECTURES,
+    folder_bytes,
+    load_model,
+    save_allocation,
+    save_tiny_model,
+    token_ids,
+    write_manifest,
+)
+from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.errors import InputError
+from workflow_scripts.masking import build_mask, export_checkpoint
+from workflow_scripts.masks import MaskPlan, apply_mask, read_mask, write_mask
+from workflow_scripts.tensors import open_tensors
+
+
+def random_mask(place: Path, folder: Path, removed: tuple[int, ...] = ()) -> tuple[Path, Path]:
+    """A mask of half of the weights, and the blocks that it removes."""
+    generator = torch.Generator().manual_seed(0)
+    found = linears(open_checkpoint(folder))
+    keeps = {x.name: torch.rand(x.shape, generator=generator) > 0.5 for x in found}
+    plan = MaskPlan({name: 0.5 for name in keeps}, keeps.items(), removed)
+    paths = place / "mask.safetensors", place / "mask.json"
+    write_mask(*paths, plan, found, model_digest(folder), "magnitude", {})
+    return paths
+
+
+def export(folder: Path, mask: tuple[Path, Path], output: Path) -> Path:
+    stage = ["--model", folder, "--mask", mask[0], "--record", mask[1], "--output", output]
+    export_checkpoint.main([str(part) for part in stage])
+    return output
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("sharded", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("removed", [(), (0, 2)])
+def test_an_export_is_the_masked_model(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    architecture: str,
+    sharded: bool,
+    tied: bool,
+    removed: tuple[int, ...],
+) -> None:
+    folder = tiny_model(architecture, sharded=sharded, tied=tied, dtype=torch.bfloat16)
+    paths = random_mask(tmp_path, folder, removed)
+    exported = export(folder, paths, tmp_path / "checkpoint")
+    masked = load_model(folder, torch.bfloat16)
+    apply_mask(masked, read_mask(*paths))
+    opened = load_model(exported, "auto")
+    assert opened.dtype == torch.bfloat16
+    expected = dict(masked.named_parameters())
+    for name, parameter in opened.named_parameters():
+        assert torch.equal(parameter, expected.pop(name)), name
+    assert expected == {}
+    with torch.no_grad():
+        input_ids = token_ids(2, 9).long()
+        assert torch.equal(opened(input_ids).logits, masked(input_ids).logits)
+    same = opened.lm_head.weight is opened.model.embed_tokens.weight
+    assert same == tied == ("lm_head.weight" not in open_checkpoint(exported).files)
+    for key in ("num_hidden_layers", "layer_types", "max_window_layers"):
+        assert getattr(opened.config, key, None) == getattr(masked.config, key, None), key
+
+
+def test_an_export_is_a_model_of_its_own(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
+    """Fetched again, it goes through the stages like any other model."""
+    exported = export(tiny_model(), random_mask(tmp_path, tiny_model(), (1,)), tmp_path / "out")
+    write_manifest(exported)
+    assert len(linears(open_checkpoint(exported))) == 2 * 7
+    assert model_digest(exported) != model_digest(tiny_model())
+    allocation = save_allocation(tmp_path / "allocation.json", exported, 0.5)
+    stage = ["--model", exported, "--options", '{"method": "magnitude"}']
+    stage += ["--allocation", allocation]
+    stage += ["--mask", tmp_path / "m.safetensors", "--record", tmp_path / "m.json"]
+    build_mask.main([str(part) for part in stage])
+    assert read_mask(tmp_path / "m.safetensors", tmp_path / "m.json").blocks == 2
+
+
+def test_a_dense_export_is_the_checkpoint(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
+    folder = tiny_model("qwen2", sharded=True)
+    paths = tmp_path / "mask.safetensors", tmp_path / "mask.json"
+    found = linears(open_checkpoint(folder))
+    write_mask(*paths, MaskPlan(), found, model_digest(folder), "dense", {})
+    exported = export(folder, paths, tmp_path / "checkpoint")
+    names, left = ({path.name for path in place.iterdir()} for place in (folder, exported))
+    assert names - left == {"manifest.json"} and left <= names
+    for name in ("config.json", "model.safetensors.index.json"):
+        ours, theirs = (json.loads((place / name).read_text()) for place in (exported, folder))
+        assert ours.pop("metadata", {}).get("total_size") == (
+            theirs.pop("metadata", {}).get("total_size")
+        )
+        assert ours == theirs
+    before, after = dict(load_model(folder).named_parameters()), load_model(exported)
+    assert all(torch.equal(before[name], weight) for name, weight in after.named_parameters())
+    encoded = AutoTokenizer.from_pretrained(exported)("a+b=3<end>")["input_ids"]
+    assert encoded == AutoTokenizer.from_pretrained(folder)("a+b=3<end>")["input_ids"]
+
+
+def test_shards_that_lose_all_their_tensors_are_left_out(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = tiny_model("llama", sharded=True)
+    files = open_checkpoint(folder).files
+    emptied = {
+        path.name
+        for path in files.values()
+        if all(name.startswith("model.layers.1.") for name, at in files.items() if at == path)
+    }
+    assert emptied
+    exported = export(folder, random_mask(tmp_path, folder, (1,)), tmp_path / "checkpoint")
+    names = {path.name for path in exported.glob("*.safetensors")}
+    assert names == {path.name for path in files.values()} - emptied
+    index = json.loads((exported / "model.safetensors.index.json").read_text())
+    assert set(index["weight_map"].values()) == names
+    entries = [open_tensors(exported / name).entries.values() for name in names]
+    sizes = [entry.end - entry.begin for shard in entries for entry in shard]
+    assert index["metadata"]["total_size"] == sum(sizes)
+
+
+def test_lists_that_the_config_leaves_to_a_default_are_written_out(tmp_path: Path) -> None:
+    """The window starts at block 2 of the dense model, at block 1 of what is left."""
+    folder = save_tiny_model(tmp_path / "model", "qwen2", blocks=4)
+    config = json.loads((folder / "config.json").read_text())
+    del config["layer_types"]
+    (folder / "config.json").write_text(json.dumps({**config, "max_window_layers": 2}))
+    write_manifest(folder)
+    exported = export(folder, random_mask(tmp_path, folder, (0,)), tmp_path / "checkpoint")
+    opened = AutoConfig.from_pretrained(exported)
+    assert opened.layer_types == ["full_attention", "sliding_attention", "sliding_attention"]
+    assert (opened.num_hidden_layers, opened.max_window_layers) == (3, 1)
+
+
+def test_equal_masks_are_equal_bytes(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
+    folder = tiny_model("qwen3", sharded=True)
+    paths = random_mask(tmp_path, folder, (1,))
+    first, second = (export(folder, paths, tmp_path / name) for name in "ab")
+    assert folder_bytes(first) == folder_bytes(second)
+
+
+def test_dense_weights_in_other_formats_do_not_go_along(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+    for name in ("pytorch_model.bin", "model.gguf", "training_args.bin"):
+        (folder / name).write_bytes(b"dense")
+    (folder / "vocab.txt").write_text("a\n")
+    exported = export(folder, random_mask(tmp_path, folder), tmp_path / "checkpoint")
+    assert {path.name for path in exported.iterdir()} == {
+        "chat_template.jinja",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+    }
+
+
+def test_links_become_files(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in tiny_model().iterdir():
+        (folder / path.name).symlink_to(path)
+    exported = export(folder, random_mask(tmp_path, folder), tmp_path / "checkpoint")
+    assert not any(path.is_symlink() for path in exported.iterdir())
+
+
+def test_a_failed_export_leaves_what_was_there(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+    paths = random_mask(tmp_path, folder)
+    exported = export(folder, paths, tmp_path / "place" / "checkpoint")
+    before = folder_bytes(exported)
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-4:] = b"\xff\xff\xff\xff"  # a NaN in the last weight
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match="holds NaN or infinite values"):
+        export(folder, paths, exported)
+    assert folder_bytes(exported) == before
+    assert [path.name for path in exported.parent.iterdir()] == ["checkpoint"]
+
+
+def test_a_mask_of_another_model_is_refused(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder, other = tiny_model("llama"), tiny_model("llama", seed=1)
+    paths = random_mask(tmp_path, other)
+    with pytest.raises(InputError) as error:
+        export(folder, paths, tmp_path / "checkpoint")
+    assert str(error.value) == (
+        f"{paths[1]}: mask of another model (digest {model_digest(other)}, this model's is "
+        f"{model_digest(folder)})"
+    )
+    assert not (tmp_path / "checkpoint").exists()

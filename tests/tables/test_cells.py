@@ -1,0 +1,110 @@
+import dataclasses
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.tables.cells import read_cells
+
+ACCURACY = {6: 0.3, 12: 0.6}
+KEY = "problem 'p-03', repeat 1, budget 12"
+
+
+def is_key(record) -> bool:
+    return (record.id, record.repeat, record.budget) == ("p-03", 1, 12)
+
+
+def refused(results) -> str:
+    with pytest.raises(InputError) as caught:
+        read_cells(results, ["m"], ["v"], ["b"])
+    return str(caught.value)
+
+
+def test_cells_come_in_the_order_of_the_lists_and_then_by_budget(write_results):
+    for model in ("m", "n"):
+        for variant in ("dense", "wanda-20"):
+            for benchmark in ("b", "c"):
+                results = write_results(model, variant, benchmark, accuracy={12: 0.5, 6: 0.5})
+    cells = read_cells(results, ["n", "m"], ["wanda-20", "dense"], ["c", "b"])
+    assert [(c.model, c.variant, c.benchmark, c.budget) for c in cells] == [
+        (model, variant, benchmark, budget)
+        for model in ("n", "m")
+        for variant in ("wanda-20", "dense")
+        for benchmark in ("c", "b")
+        for budget in (6, 12)
+    ]
+
+
+def test_a_cell_holds_every_problems_repeats_whatever_the_order_of_the_lines(
+    write_results, made_cells
+):
+    grades, answers = made_cells(ACCURACY, problems=4, repeats=3)
+    results = write_results("m", "v", "b", grades=grades[::-1], answers=answers[3:] + answers[:3])
+    small, large = read_cells(results, ["m"], ["v"], ["b"])
+    assert (small.budget, large.budget, large.repeats) == (6, 12, (0, 1, 2))
+    for cell in (small, large):
+        expected = {}
+        for grade in grades:
+            if grade.budget == cell.budget:
+                expected.setdefault(grade.id, []).append(grade.correct)
+        assert cell.correct == {identity: tuple(row) for identity, row in expected.items()}
+    assert large.trace_tokens == 11.5  # 12 and 11 in turn
+    assert large.answer_tokens == 3.0  # 2, 3, 4
+
+
+def test_a_missing_grade(write_results, made_cells):
+    grades, answers = made_cells(ACCURACY)
+    results = write_results("m", "v", "b", grades=[g for g in grades if not is_key(g)])
+    assert refused(results) == f"{results / 'm/v/grades/b.jsonl'}: {KEY}: has no grade"
+
+
+def test_a_missing_answer(write_results, made_cells):
+    grades, answers = made_cells(ACCURACY)
+    results = write_results(
+        "m", "v", "b", grades=grades, answers=[a for a in answers if not is_key(a)]
+    )
+    assert refused(results) == f"{results / 'm/v/answers/b.jsonl'}: {KEY}: has no answer"
+
+
+def test_an_answer_that_was_not_graded(write_results, made_cells):
+    grades, answers = made_cells(ACCURACY)
+    more = dataclasses.replace(answers[0], id="q")
+    results = write_results("m", "v", "b", grades=grades, answers=[*answers, more])
+    assert refused(results) == (
+        f"{results / 'm/v/grades/b.jsonl'}: problem 'q', repeat 0, budget 6: has no grade"
+    )
+
+
+def test_a_grade_that_stands_twice(write_results, made_cells):
+    grades, answers = made_cells(ACCURACY)
+    results = write_results("m", "v", "b", grades=[*grades, grades[15]], answers=answers)
+    assert refused(results) == f"{results / 'm/v/grades/b.jsonl'}:41: {KEY}: stands twice"
+
+
+def test_files_that_are_empty_or_missing(write_results):
+    results = write_results("m", "v", "b", grades=[], answers=[])
+    path = results / "m/v/grades/b.jsonl"
+    assert refused(results) == f"{path}: holds no grades"
+    path.unlink()
+    assert refused(results) == f"{path}: No such file or directory"
+
+
+def test_variants_of_one_benchmark_were_asked_the_same(write_results):
+    write_results("m", "dense", "b", problems=4)
+    results = write_results("m", "v", "b", problems=5)
+    for variants, message in (
+        (["dense", "v"], "benchmark 'b': problem 'p-04' is in m/v and not in m/dense"),
+        (["v", "dense"], "benchmark 'b': problem 'p-04' is in m/v and not in m/dense"),
+    ):
+        with pytest.raises(InputError) as caught:
+            read_cells(results, ["m"], variants, ["b"])
+        assert str(caught.value) == message
+    write_results("m", "v", "b", problems=4, repeats=3)
+    with pytest.raises(InputError) as caught:
+        read_cells(results, ["m"], ["dense", "v"], ["b"])
+    assert str(caught.value) == "benchmark 'b': m/v has repeats 0, 1, 2, m/dense has 0, 1"
+
+
+def test_benchmarks_may_have_different_problems(write_results):
+    write_results("m", "v", "b", problems=4)
+    results = write_results("m", "v", "c", problems=5)
+    assert {len(c.correct) for c in read_cells(results, ["m"], ["v"], ["b", "c"])} == {4, 5}

@@ -1,0 +1,499 @@
+"""The exact line for everything that the config door does not let in."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.config_door import (
+    DEFAULT,
+    DEFAULT_TEXT,
+    GONE,
+    HEX40,
+    HUB_BENCHMARK,
+    HUB_MODEL,
+    changed,
+    lines_of,
+    make_bundled,
+)
+from workflow_scripts import config_files
+
+
+@pytest.fixture(autouse=True)
+def bundled(tmp_path_factory, monkeypatch) -> Path:
+    folder = make_bundled(tmp_path_factory.mktemp("repository"))
+    monkeypatch.setattr(config_files, "BUNDLED", folder)
+    return folder
+
+
+SECTIONS = "run, models, benchmarks, calibration_sets, thinking_formats, variants, generation"
+GENERATION_KEYS = ", ".join(DEFAULT["generation"])
+VARIANTS = ", ".join(DEFAULT["variants"])
+METHODS = "dense, magnitude, wanda, shortgpt"
+CATALOGUE = "must be a mapping with names as keys"
+A_VARIANT = f"must be a mapping with the key method (one of {METHODS})"
+NAMES = "must be a list of one or more names, none twice"
+BUDGETS = "must be a list of one or more different items, each a whole number of at least 1"
+SPARSITY = "must be a number greater than 0 and less than 1"
+COUNT = "must be a whole number of at least 1"
+SEED = "must be a whole number of at least 0 and at most 4294967295"
+TOP_P = "must be a number greater than 0 and at most 1"
+TEXT = "must be text that is not empty"
+PLAIN_TEXT = "must be text that UTF-8 can hold, without NUL"
+JSONL = "must be the path of a .jsonl file"
+HEX64 = "must be 64 lowercase hexadecimal digits"
+NAME = (
+    "must be at most 100 letters, digits, '.', '_' and '-', the first one a letter or digit (names "
+    "become folder names)"
+)
+COMMIT = (
+    "must be a commit of 40 lowercase hexadecimal digits (a pinned commit; a branch or a tag can "
+    "move)"
+)
+NULL = "an empty value (null)"
+QUOTES = "put it in quotes if it is meant as text"
+
+HUB = {"kind": "hub", "id": "owner/name", "revision": HEX40}
+LOCAL = {"kind": "local", "path": "problems.jsonl"}
+SET = DEFAULT["calibration_sets"]["chains"]
+FORMAT = DEFAULT["thinking_formats"]["think"]
+WANDA = DEFAULT["variants"]["wanda-20"]
+
+# key path, the new value, and what the line says after `config: ` and the path
+SECTIONS_AND_KEYS = [
+    ("variants", GONE, f"missing; {CATALOGUE}"),
+    ("generation", GONE, f"missing; must be a mapping with the keys {GENERATION_KEYS}"),
+    ("variants", None, f"{NULL} is not allowed; {CATALOGUE}"),
+    ("variants", ["dense"], f"a list is not allowed; {CATALOGUE}"),
+    ("generation", 3, f"3 is not allowed; must be a mapping with the keys {GENERATION_KEYS}"),
+    ("varants", {}, f"unknown key; did you mean 'variants'? allowed: {SECTIONS}"),
+    ("pruning", {}, f"unknown key; allowed: {SECTIONS}"),
+    ("run.seeds", [1], "unknown key; allowed: models, variants, benchmarks"),
+    (
+        "generation.tempreature",
+        1,
+        f"unknown key; did you mean 'temperature'? allowed: {GENERATION_KEYS}",
+    ),
+    (
+        "thinking_formats.think.close",
+        "x",
+        "unknown key; allowed: open, stop, after_stop, after_cap",
+    ),
+    ("generation.budgets", GONE, f"missing; {BUDGETS}"),
+    ("generation.dtype", GONE, "missing; must be one of float32, bfloat16, float16"),
+    ("thinking_formats.think.open", GONE, "missing; must be text"),
+    ("calibration_sets.chains.samples", GONE, f"missing; {COUNT}"),
+    ("models.reasoner.thinking", GONE, "missing; must be a name from thinking_formats"),
+]
+
+METHODS_AND_KINDS = [
+    (
+        "variants.wanda-20.method",
+        "wandas",
+        f"'wandas' is not allowed; did you mean 'wanda'? must be one of {METHODS}",
+    ),
+    (
+        "variants.wanda-20.method",
+        "sparsegpt",
+        f"'sparsegpt' is not allowed; must be one of {METHODS}",
+    ),
+    ("variants.wanda-20.method", ["wanda"], f"a list is not allowed; must be one of {METHODS}"),
+    ("variants.wanda-20.method", GONE, f"missing; must be one of {METHODS}"),
+    ("variants.wanda-20", "wanda", f"'wanda' is not allowed; {A_VARIANT}"),
+    ("variants.wanda-20", None, f"{NULL} is not allowed; {A_VARIANT}"),
+    ("variants.wanda-20.allocation.kind", "owl", "'owl' is not allowed; must be uniform"),
+    (
+        "variants.wanda-20.allocation",
+        "uniform",
+        "'uniform' is not allowed; must be a mapping with the key kind (uniform)",
+    ),
+    ("generation.engine", "vllm", "'vllm' is not allowed; must be transformers"),
+    (
+        "generation.dtype",
+        "float",
+        "'float' is not allowed; did you mean 'float32'? must be one of float32, bfloat16, float16",
+    ),
+    (
+        "models.reasoner.source.kind",
+        "hugs",
+        "'hugs' is not allowed; must be one of bundled, local, hub",
+    ),
+    (
+        "calibration_sets.chains.source.kind",
+        "hub",
+        "'hub' is not allowed; must be one of bundled, local",
+    ),
+]
+
+KEYS_OF_METHODS = [
+    (
+        "variants.shortgpt-1.sparsity",
+        0.2,
+        "method shortgpt does not take this key; it takes method, remove_blocks, calibration",
+    ),
+    (
+        "variants.magnitude-20.calibration",
+        "chains",
+        "method magnitude does not take this key; it takes method, allocation, sparsity",
+    ),
+    ("variants.dense.sparsity", 0.2, "method dense does not take this key; it takes method"),
+    (
+        "variants.wanda-20.sparcity",
+        0.2,
+        "method wanda does not take this key; did you mean 'sparsity'? it takes method, "
+        "allocation, sparsity, calibration",
+    ),
+    (
+        "variants.wanda-20.allocation.level",
+        1,
+        "kind uniform does not take this key; it takes kind",
+    ),
+    (
+        "models.reasoner.source.revision",
+        HEX40,
+        "kind bundled does not take this key; it takes kind, name",
+    ),
+    (
+        "variants.wanda-20.calibration",
+        GONE,
+        "missing; method wanda needs it; must be a name from calibration_sets",
+    ),
+    ("variants.wanda-20.sparsity", GONE, f"missing; method wanda needs it; {SPARSITY}"),
+    ("variants.shortgpt-1.remove_blocks", GONE, f"missing; method shortgpt needs it; {COUNT}"),
+]
+
+NUMBERS = [
+    *(
+        ("variants.wanda-20.sparsity", value, f"{said} is not allowed; {SPARSITY}")
+        for value, said in [
+            (1.2, "1.2"),
+            (1, "1"),
+            (0, "0"),
+            (-0.2, "-0.2"),
+            (True, "true"),
+            (None, NULL),
+            ([0.2], "a list"),
+            ({"all": 0.2}, "a mapping"),
+            (float("nan"), "nan"),
+            (float("inf"), "inf"),
+            ("20%", "'20%'"),
+            ("nan", "'nan'"),
+        ]
+    ),
+    (
+        "variants.wanda-20.sparsity",
+        "1e-1",
+        f"'1e-1' is not allowed; {SPARSITY}; write 0.1, without quotes",
+    ),
+    ("generation.repeats", 0, f"0 is not allowed; {COUNT}"),
+    ("generation.repeats", 3.0, f"3.0 is not allowed; {COUNT}"),
+    ("generation.repeats", True, f"true is not allowed; {COUNT}"),
+    ("generation.repeats", "3", f"'3' is not allowed; {COUNT}; write 3, without quotes"),
+    (
+        "generation.temperature",
+        -0.1,
+        "-0.1 is not allowed; must be a number of at least 0 and at most 100",
+    ),
+    ("generation.top_p", 0, f"0 is not allowed; {TOP_P}"),
+    ("generation.top_p", 1.01, f"1.01 is not allowed; {TOP_P}"),
+    ("generation.top_k", -1, "-1 is not allowed; must be a whole number of at least 0"),
+    ("generation.answer_tokens", 0, f"0 is not allowed; {COUNT}"),
+    ("generation.batch_size", 0, f"0 is not allowed; {COUNT}"),
+    ("generation.threads", 0, f"0 is not allowed; {COUNT}"),
+    ("generation.seed", 4294967296, f"4294967296 is not allowed; {SEED}"),
+    ("generation.seed", 16**5000, "a number of 20001 bits is not allowed; must be below 2**64"),
+    ("calibration_sets.chains.seed", -1, f"-1 is not allowed; {SEED}"),
+    ("calibration_sets.chains.length", 0, f"0 is not allowed; {COUNT}"),
+    ("variants.shortgpt-1.remove_blocks", 0, f"0 is not allowed; {COUNT}"),
+    ("variants.shortgpt-1.remove_blocks", 1.5, f"1.5 is not allowed; {COUNT}"),
+    ("generation.budgets", [], f"an empty list is not allowed; {BUDGETS}"),
+    ("generation.budgets", [6, 12, 6], f"6 stands there more than once; {BUDGETS}"),
+    ("generation.budgets", 6, f"6 is not allowed; {BUDGETS}"),
+    ("generation.budgets", {6: None}, "the key 6 is not text; put it in quotes"),
+]
+
+RUN_LISTS_AND_REFERENCES = [
+    ("run.variants", [], f"an empty list is not allowed; {NAMES}"),
+    (
+        "run.variants",
+        "dense",
+        f"'dense' is not allowed; {NAMES}; a list of one is written ['dense']",
+    ),
+    ("run.variants", ["dense", "dense"], f"'dense' stands there more than once; {NAMES}"),
+    (
+        "models.reasoner.thinking",
+        "thnk",
+        "'thnk' is not in thinking_formats; did you mean 'think'? there: think",
+    ),
+    (
+        "models.reasoner.thinking",
+        True,
+        f"true is not allowed; must be a name from thinking_formats; {QUOTES}",
+    ),
+    (
+        "models.reasoner.thinking",
+        "x\ny\u2028" * 50,
+        "'" + "x\\ny\\u2028" * 5 + "x\\ny\\...' is not in thinking_formats; there: think",
+    ),
+    ("variants.wanda-20.calibration", "c4", "'c4' is not in calibration_sets; there: chains"),
+]
+
+SOURCES = [
+    ("benchmarks.chains.sha256", "abc", f"'abc' is not allowed; {HEX64}"),
+    ("benchmarks.chains.sha256", None, f"{NULL} is not allowed; {HEX64}"),
+    ("models.reasoner.source.name", "../reasoner", f"'../reasoner' is not allowed; {NAME}"),
+    (
+        "models.reasoner.source",
+        None,
+        f"{NULL} is not allowed; must be a mapping with the key kind "
+        "(one of bundled, local, hub)",
+    ),
+]
+
+THINKING_AND_TEXT = [
+    *(
+        (f"thinking_formats.think.{key}", "", f"'' is not allowed; {TEXT}")
+        for key in ("stop", "after_stop", "after_cap")
+    ),
+    ("thinking_formats.think.stop", ["</think>"], f"a list is not allowed; {TEXT}"),
+    ("thinking_formats.think.open", None, f"{NULL} is not allowed; must be text"),
+    ("thinking_formats.think.open", 1, f"1 is not allowed; must be text; {QUOTES}"),
+    ("thinking_formats.think.stop", "a\ud800", f"'a\\ud800' is not allowed; {PLAIN_TEXT}"),
+    ("models.reasoner.source.path", "a\0b", f"'a\\x00b' is not allowed; {PLAIN_TEXT}"),
+    (
+        "thinking_formats.think.stop",
+        datetime.date(2026, 1, 2),
+        "datetime.date(2026, 1, 2) (date) is not allowed; must be text, a number, true, false, a "
+        "list or a mapping (text in quotes stays text)",
+    ),
+]
+
+ONE_CHANGE = [
+    *SECTIONS_AND_KEYS,
+    *METHODS_AND_KINDS,
+    *KEYS_OF_METHODS,
+    *NUMBERS,
+    *RUN_LISTS_AND_REFERENCES,
+    *SOURCES,
+    *THINKING_AND_TEXT,
+]
+
+
+@pytest.mark.parametrize("path, value, said", ONE_CHANGE, ids=range(len(ONE_CHANGE)))
+def test_one_mistake_is_one_exact_line(path, value, said):
+    assert lines_of(changed((tuple(path.split(".")), value))) == [f"config: {path}: {said}"]
+
+
+# a catalogue, an entry that is added to it, and the line without `config: ` and the catalogue
+NEW_ENTRIES = [
+    # names
+    ("variants", "wanda 20", WANDA, f".'wanda 20': this name is not allowed; {NAME}"),
+    ("models", ".hidden", HUB_MODEL, f"..hidden: this name is not allowed; {NAME}"),
+    ("benchmarks", "a/b", {"source": LOCAL}, f".'a/b': this name is not allowed; {NAME}"),
+    ("calibration_sets", "", SET, f".'': this name is not allowed; {NAME}"),
+    ("thinking_formats", "think\n", FORMAT, f".'think\\n': this name is not allowed; {NAME}"),
+    ("variants", "v" * 101, WANDA, f".'{'v' * 55}...': this name is not allowed; {NAME}"),
+    ("variants", 20, WANDA, ": the key 20 is not text; put it in quotes"),
+    ("variants", True, WANDA, ": the key true is not text; put it in quotes"),
+    ("variants", "a\0b", WANDA, ": the key 'a\\x00b' is not allowed; must be plain text"),
+    *(
+        (
+            "models",
+            name,
+            HUB_MODEL,
+            f".{name}: this name is not allowed; tables, figures, demo, report.html are names of "
+            "other things in results/",
+        )
+        for name in ("tables", "figures", "demo", "report.html")
+    ),
+    *(
+        (
+            "variants",
+            name,
+            WANDA,
+            f".{name}: this name is not allowed; statistics, influence are names of other things "
+            "in results/",
+        )
+        for name in ("statistics", "influence")
+    ),
+    # an entry that nothing runs is checked like any other
+    (
+        "variants",
+        "unused",
+        WANDA | {"calibration": "c4"},
+        ".unused.calibration: 'c4' is not in calibration_sets; there: chains",
+    ),
+    ("variants", "unused", None, f".unused: {NULL} is not allowed; {A_VARIANT}"),
+    # sources
+    *(
+        (
+            "models",
+            "hub",
+            HUB_MODEL | {"source": HUB | {"revision": revision}},
+            f".hub.source.revision: {revision!r} is not allowed; {COMMIT}",
+        )
+        for revision in ("main", "v1.0", HEX40[:-1], HEX40.upper(), HEX40 + "\n")
+    ),
+    (
+        "models",
+        "hub",
+        HUB_MODEL | {"source": HUB | {"revision": 10**15}},
+        f".hub.source.revision: 1000000000000000 is not allowed; {COMMIT}; {QUOTES}",
+    ),
+    (
+        "models",
+        "hub",
+        HUB_MODEL | {"source": {"kind": "hub", "id": "owner/name"}},
+        f".hub.source.revision: missing; kind hub needs it; {COMMIT}",
+    ),
+    *(
+        (
+            "models",
+            "hub",
+            HUB_MODEL | {"source": HUB | {"id": name}},
+            f".hub.source.id: {name!r} is not allowed; must be a hub id of the form owner/name",
+        )
+        for name in ("name", "a/b/c", "../b", "a/b\n", "https://somewhere/a")
+    ),
+    (
+        "benchmarks",
+        "mine",
+        {"source": LOCAL | {"path": "problems.csv"}},
+        f".mine.source.path: 'problems.csv' is not allowed; {JSONL}",
+    ),
+    (
+        "benchmarks",
+        "mine",
+        {"source": LOCAL | {"columns": {"question": "q", "answer": "a"}}},
+        ".mine.source.answer_kind: missing; columns needs it; must be integer",
+    ),
+    (
+        "benchmarks",
+        "hub",
+        {"source": HUB_BENCHMARK | {"columns": {"question": "q"}}},
+        f".hub.source.columns.answer: missing; {TEXT}",
+    ),
+    (
+        "benchmarks",
+        "hub",
+        {"source": HUB_BENCHMARK | {"answer_kind": "letter"}},
+        ".hub.source.answer_kind: 'letter' is not allowed; must be integer",
+    ),
+    (
+        "calibration_sets",
+        "mine",
+        SET | {"source": {"kind": "local", "path": "texts.csv"}},
+        ".mine.source.path: 'texts.csv' is not allowed; must be the path of a .jsonl or .txt file",
+    ),
+]
+
+
+@pytest.mark.parametrize("catalogue, name, entry, line", NEW_ENTRIES, ids=range(len(NEW_ENTRIES)))
+def test_one_bad_entry_is_one_exact_line(catalogue, name, entry, line):
+    assert lines_of(changed(((catalogue, name), entry))) == [f"config: {catalogue}{line}"]
+
+
+# the items of a list, and the line after `config: `
+ITEMS = [
+    ("run", "models", ["qwen"], "run.models[0]: 'qwen' is not in models; there: reasoner"),
+    (
+        "run",
+        "variants",
+        ["dense", "wanda-21"],
+        "run.variants[1]: 'wanda-21' is not in variants; did you mean 'wanda-20'? there: "
+        f"{VARIANTS}",
+    ),
+    (
+        "run",
+        "benchmarks",
+        ["chain"],
+        "run.benchmarks[0]: 'chain' is not in benchmarks; did you mean 'chains'? there: chains",
+    ),
+    ("run", "variants", [20], f"run.variants[0]: 20 is not allowed; must be a name; {QUOTES}"),
+    ("generation", "budgets", [6, 0], f"generation.budgets[1]: 0 is not allowed; {COUNT}"),
+    ("generation", "budgets", [-6], f"generation.budgets[0]: -6 is not allowed; {COUNT}"),
+    ("generation", "budgets", [6.0], f"generation.budgets[0]: 6.0 is not allowed; {COUNT}"),
+    (
+        "generation",
+        "budgets",
+        ["6"],
+        f"generation.budgets[0]: '6' is not allowed; {COUNT}; write 6, without quotes",
+    ),
+]
+
+
+@pytest.mark.parametrize("section, key, items, line", ITEMS, ids=range(len(ITEMS)))
+def test_one_bad_item_is_one_exact_line(section, key, items, line):
+    assert lines_of(changed(((section, key), items))) == [f"config: {line}"]
+
+
+def test_a_key_that_is_hard_to_show_is_shown_on_one_line():
+    (line,) = lines_of(changed((("generation", "a\nb"), 1)))
+    assert line == f"config: generation.'a\\nb': unknown key; allowed: {GENERATION_KEYS}"
+
+
+@pytest.mark.parametrize(
+    "config, found",
+    [
+        (None, "an empty config"),
+        ({}, "an empty config"),
+        ([], "a list"),
+        ("run", "'run'"),
+        (3, "3"),
+    ],
+)
+def test_a_config_that_is_no_mapping(config, found):
+    assert lines_of(config) == [
+        f"config: {found} is not allowed; must be a mapping with the keys {SECTIONS}"
+    ]
+
+
+def test_a_config_that_contains_itself():
+    config = changed()
+    config["models"]["reasoner"]["source"] = config["models"]
+    assert lines_of(config) == [
+        "config: models.reasoner.source.reasoner: nested deeper than 12 levels; must not contain "
+        "itself"
+    ]
+
+
+def test_text_that_is_a_number_to_yaml_is_told_from_a_number():
+    text = DEFAULT_TEXT.replace(
+        "wanda, allocation: {kind: uniform}, sparsity: 0.2", "wanda, sparsity: 2e-1"
+    )
+    assert lines_of(yaml.safe_load(text)) == [
+        f"config: variants.wanda-20.sparsity: '2e-1' is not allowed; {SPARSITY}; write 0.2, "
+        "without quotes"
+    ]
+
+
+def test_several_mistakes_are_several_lines_in_the_order_of_the_config():
+    config = changed(
+        (("run", "variants"), ["dense", "wnda-20"]),
+        (("models", "reasoner", "thinking"), 1),
+        (("variants", "wanda-20", "sparsity"), 1.2),
+        (("variants", "magnitude-20", "allocation"), GONE),
+        (("variants", "magnitude-20", "sparsity"), GONE),
+        (("generation", "dtype"), GONE),
+        (("generation", "repeats"), GONE),
+    )
+    assert lines_of(config) == [
+        "config: run.variants[1]: 'wnda-20' is not in variants; did you mean 'wanda-20'? there: "
+        f"{VARIANTS}",
+        "config: models.reasoner.thinking: 1 is not allowed; must be a name from thinking_formats; "
+        f"{QUOTES}",
+        f"config: variants.magnitude-20.sparsity: missing; method magnitude needs it; {SPARSITY}",
+        f"config: variants.wanda-20.sparsity: 1.2 is not allowed; {SPARSITY}",
+        "config: generation.dtype: missing; must be one of float32, bfloat16, float16",
+        "config: generation.repeats: missing; must be a whole number of at least 1",
+    ]
+
+
+def test_at_most_ten_mistakes_are_listed():
+    wrong = [(("generation", f"x{n}"), 1) for n in range(10)]
+    assert len(lines_of(changed(*wrong))) == 10
+    lines = lines_of(changed(*wrong, (("generation", "x10"), 1)))
+    assert len(lines) == 11
+    assert lines[:10] == lines_of(changed(*wrong))
+    assert lines[10] == "config: more is wrong than these 10 lines say"

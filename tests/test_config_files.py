@@ -1,0 +1,120 @@
+"""Files that a config names: found where they are, and missed in one line where they are not."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.config_door import HUB_MODEL, changed, lines_of, make_bundled
+from workflow_scripts import config_files
+from workflow_scripts.config_files import source_files
+from workflow_scripts.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def bundled(tmp_path_factory, monkeypatch) -> Path:
+    folder = make_bundled(tmp_path_factory.mktemp("repository"))
+    monkeypatch.setattr(config_files, "BUNDLED", folder)
+    return folder
+
+
+MODEL_FOLDER = "must be a folder with config.json and weights as *.safetensors"
+
+
+def local_model(path: str) -> dict:
+    return changed((("models", "reasoner", "source"), {"kind": "local", "path": path}))
+
+
+def test_a_local_model_that_is_not_there(tmp_path):
+    where = "config: models.reasoner.source.path: 'models/mine'"
+    folder = tmp_path / "models" / "mine"
+    assert lines_of(local_model("models/mine"), tmp_path) == [
+        f"{where} does not exist; {MODEL_FOLDER}"
+    ]
+    folder.parent.mkdir()
+    folder.touch()
+    assert lines_of(local_model("models/mine"), tmp_path) == [
+        f"{where} is not a folder; {MODEL_FOLDER}"
+    ]
+    folder.unlink()
+    folder.mkdir()
+    (folder / "pytorch_model.bin").touch()
+    assert lines_of(local_model("models/mine"), tmp_path) == [
+        f"{where} has no config.json; {MODEL_FOLDER}"
+    ]
+    (folder / "config.json").touch()
+    assert lines_of(local_model("models/mine"), tmp_path) == [
+        f"{where} has no *.safetensors; {MODEL_FOLDER}"
+    ]
+    (folder / "model.safetensors").touch()
+    load_settings(local_model("models/mine"), tmp_path)
+    assert "does not exist" in lines_of(local_model("models/mine"), tmp_path / "models")[0]
+    load_settings(local_model(str(folder)), tmp_path / "models")
+
+
+def test_a_path_that_no_file_system_takes(tmp_path):
+    (line,) = lines_of(local_model("m" * 5000), tmp_path)
+    assert line == (
+        f"config: models.reasoner.source.path: '{'m' * 55}...' does not exist; {MODEL_FOLDER}"
+    )
+
+
+@pytest.mark.parametrize("catalogue", ["benchmarks", "calibration_sets"])
+def test_a_local_file_that_is_not_there(tmp_path, catalogue):
+    config = changed(((catalogue, "chains", "source"), {"kind": "local", "path": "mine.jsonl"}))
+    where = f"config: {catalogue}.chains.source.path: 'mine.jsonl'"
+    wanted = "must be the path of a file"
+    assert lines_of(config, tmp_path) == [f"{where} does not exist; {wanted}"]
+    (tmp_path / "mine.jsonl").mkdir()
+    assert lines_of(config, tmp_path) == [f"{where} is not a file; {wanted}"]
+    (tmp_path / "mine.jsonl").rmdir()
+    (tmp_path / "mine.jsonl").touch()
+    load_settings(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "catalogue, folder",
+    [("models", "models"), ("benchmarks", "benchmarks"), ("calibration_sets", "calibration")],
+)
+def test_a_bundled_name_that_is_not_there(catalogue, folder, bundled):
+    name = "reasoner" if catalogue == "models" else "chains"
+    config = changed(((catalogue, name, "source", "name"), name[:-1]))
+    assert lines_of(config) == [
+        f"config: {catalogue}.{name}.source.name: '{name[:-1]}' is not in bundled/{folder}; did "
+        f"you mean '{name}'? there: {name}"
+    ]
+    shutil.rmtree(bundled / folder)
+    assert lines_of(config) == [
+        f"config: {catalogue}.{name}.source.name: '{name[:-1]}' is not in bundled/{folder}; "
+        "there: none"
+    ]
+
+
+def test_only_the_calibration_sets_of_variants_that_run_must_be_there(bundled):
+    (bundled / "calibration" / "chains.jsonl").unlink()
+    load_settings(changed((("run", "variants"), ["dense", "magnitude-20"])))
+    assert lines_of(changed((("run", "variants"), ["wanda-20", "wanda-50"]))) == [
+        "config: calibration_sets.chains.source.name: 'chains' is not in bundled/calibration; "
+        "there: none"
+    ]
+
+
+def test_source_files_are_what_a_source_is_made_from(tmp_path, bundled, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    for name in ("model.safetensors", "config.json", ".hidden"):
+        (tmp_path / "mine" / name).touch()
+    assert source_files("models", HUB_MODEL["source"]) == []
+    assert source_files("models", {"kind": "local", "path": "mine"}, tmp_path) == [
+        tmp_path / "mine" / "config.json",
+        tmp_path / "mine" / "model.safetensors",
+    ]
+    chains = {"kind": "bundled", "name": "chains"}
+    assert source_files("benchmarks", chains) == [bundled / "benchmarks" / "chains.jsonl"]
+    monkeypatch.chdir(bundled.parent)
+    assert source_files("calibration_sets", chains) == [Path("bundled/calibration/chains.jsonl")]
+    assert source_files("models", {"kind": "bundled", "name": "reasoner"}) == [
+        Path("bundled/models/reasoner/config.json")
+    ]
+    assert source_files("benchmarks", {"kind": "local", "path": "data/x.jsonl"}) == [
+        Path("data/x.jsonl")
+    ]

@@ -1,0 +1,115 @@
+"""A user's mistakes, met through snakemake itself: one clear line, and nothing half-made."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.workflow.checkout import SMALL, Checkout, small_checkout, write_config
+
+CONFIG = ("--configfile", "small.yaml")
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory) -> Checkout:
+    return small_checkout(tmp_path_factory.mktemp("pristine"))
+
+
+@pytest.fixture
+def checkout(pristine, tmp_path) -> Checkout:
+    shutil.copytree(pristine.folder, tmp_path / "copy")
+    return Checkout(tmp_path / "copy")
+
+
+def refused(checkout: Checkout, *arguments: str) -> str:
+    finished = checkout.snakemake(*arguments, *CONFIG)
+    assert finished.returncode != 0
+    assert "Traceback" not in finished.stdout
+    return finished.stdout
+
+
+def local_model(checkout: Checkout, path: str) -> None:
+    models = {"mine": {"source": {"kind": "local", "path": path}, "thinking": "think"}}
+    run = SMALL["run"] | {"models": ["mine"], "variants": ["dense"]}
+    write_config(checkout, SMALL | {"run": run, "models": models})
+
+
+def test_wrong_config_ends_before_the_dag_with_a_line_for_each_mistake(checkout):
+    wrong = SMALL | {
+        "variants": {"wanda-50": {"sparsity": 1.2}},
+        "generation": {"budgets": [0], "repets": 3},
+    }
+    write_config(checkout, wrong)
+    printed = refused(checkout, "--cores", "1").splitlines()
+    lines = [line for line in printed if line.startswith("config: ")]
+    assert len(lines) == 3
+    assert lines[0] == (
+        "config: variants.wanda-50.sparsity: 1.2 is not allowed; "
+        "must be a number greater than 0 and less than 1"
+    )
+    assert "generation.budgets[0]" in lines[1] and "0 is not allowed" in lines[1]
+    assert "repets: unknown key; did you mean 'repeats'?" in lines[2]
+    assert not (checkout.folder / "results").exists()
+    assert not (checkout.folder / "resources").exists()
+
+
+def test_missing_local_model(checkout):
+    local_model(checkout, "models/absent")
+    printed = refused(checkout, "--cores", "1")
+    assert "config: models.mine.source.path: 'models/absent' does not exist" in printed
+
+
+def test_truncated_weights_of_a_local_model(checkout):
+    shutil.copytree(checkout.folder / "bundled/models/reasoner", checkout.folder / "mine")
+    weights = checkout.folder / "mine/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    local_model(checkout, "mine")
+    printed = refused(checkout, "--cores", "1")
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "model.safetensors" in errors[0] and "truncated" in errors[0]
+    assert not (checkout.folder / "resources/models/mine/manifest.json").exists()
+
+
+def test_benchmark_row_without_an_answer(checkout):
+    path = checkout.folder / "small.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    del rows[4]["answer"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    printed = refused(checkout, "--cores", "1")
+    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "small.jsonl:5" in errors[0] and "answer" in errors[0]
+    assert not (checkout.folder / "resources/benchmarks/small.jsonl").exists()
+
+
+def test_budget_beyond_the_context(checkout):
+    write_config(checkout, SMALL | {"generation": {"budgets": [6, 100_000]}})
+    errors = [
+        line
+        for line in refused(checkout, "--cores", "1").splitlines()
+        if line.startswith("error: ")
+    ]
+    assert errors and all("the model's context is" in line for line in errors)
+
+
+def test_delimiter_that_is_not_one_token(checkout):
+    formats = {"think": {"stop": "</think></think>"}}
+    write_config(checkout, SMALL | {"thinking_formats": formats})
+    printed = refused(checkout, "--cores", "1")
+    assert "stop '</think></think>' is 2 tokens of this model's tokenizer" in printed
+
+
+def test_damaged_mask_is_refused(checkout):
+    target = "results/reasoner/wanda-50/mask.json"
+    checkout.run("--cores", "1", target, *CONFIG)
+    mask = checkout.folder / "results/reasoner/wanda-50/mask.safetensors"
+    damaged = bytearray(mask.read_bytes())
+    damaged[-10] ^= 1
+    mask.write_bytes(damaged)
+    answers = "results/reasoner/wanda-50/answers/small.jsonl"
+    errors = [
+        line
+        for line in refused(checkout, "--cores", "1", answers).splitlines()
+        if line.startswith("error: ")
+    ]
+    assert len(errors) == 1 and "mask.safetensors" in errors[0]
+    assert not (checkout.folder / answers).exists()

@@ -1,0 +1,59 @@
+"""Format, lint, environments and documents agree with the code."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.workflow.checkout import PROJECT, copy_project
+
+
+def test_snakefmt_is_clean():
+    command = [sys.executable, "-m", "snakefmt", "--check", "Snakefile", "rules"]
+    checked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_snakemake_lint_is_clean(tmp_path):
+    checkout = copy_project(tmp_path)
+    assert "Congratulations, your workflow is in a good condition!" in checkout.run("--lint")
+
+
+def locked() -> dict[str, set[str]]:
+    """Versions by package of the lock; a package may have one per Python version."""
+    versions: dict[str, set[str]] = {}
+    for line in (PROJECT / "envs/lock.txt").read_text().splitlines():
+        name, version = line.split(";")[0].strip().split("==")
+        versions.setdefault(name, set()).add(version)
+    return versions
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "envs").glob("*.yaml")), ids=lambda p: p.name)
+def test_conda_environments_agree_with_the_lock(path):
+    environment = yaml.safe_load(path.read_text())
+    (pins,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    for pin in pins:
+        name, version = pin.split("==")
+        assert version in locked()[name], pin
+
+
+def test_direct_dependencies_agree_with_the_lock():
+    text = (PROJECT / "pyproject.toml").read_text()
+    pins = re.findall(r'"([a-z-]+)==([^"]+)"', text)
+    assert len(pins) > 12
+    for name, version in pins:
+        assert version in locked()[name], name
+
+
+def test_the_lock_names_no_cuda_package():
+    assert not [name for name in locked() if re.match(r"nvidia|cuda|triton", name)]
+
+
+def test_rule_graph_of_the_readme_is_the_workflow_s(tmp_path):
+    drawn = copy_project(tmp_path).run("--rulegraph", "mermaid-js").splitlines()
+    edges = {line.strip() for line in drawn if "-->" in line or re.search(r"id\d+\[", line)}
+    readme = (PROJECT / "README.md").read_text()
+    (block,) = re.findall(r"```mermaid\n(.*?)```", readme, re.DOTALL)
+    assert {line.strip() for line in block.splitlines()} >= edges and edges

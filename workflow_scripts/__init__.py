@@ -1,0 +1,1 @@
+"""prunethink: prune reasoning LLMs, let them think under budgets, and measure what is left."""

@@ -1,0 +1,1 @@
+"""A sparsity for every linear of a model."""

@@ -1,0 +1,1 @@
+"""Calibration sets, and the activation statistics collected on them."""

@@ -1,0 +1,132 @@
+"""The demo task: chains of +, - and * modulo 10, worked left to right one operation at a time.
+
+A question is `7*2+5-3=?`; there is no precedence, and every result is taken modulo 10. Its trace is
+`7*2=4;4+5=9;9-3=6;` (STEP_TOKENS tokens an operation) and its answer is the last digit, `6`.
+
+The task has two sides, split by a hash of the question: the benchmark draws only from the held-out
+side, training and calibration only from the other. So no benchmark problem can be met in training.
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass
+
+from workflow_scripts.records import Problem
+
+DIGITS = "0123456789"
+OPERATIONS = "+-*"
+LEAST_OPERATIONS = 2
+MOST_OPERATIONS = 12
+STEP_TOKENS = 6
+
+THINK = "<think>"
+THINK_END = "</think>"
+USER = "<|user|>"
+ASSISTANT = "<|assistant|>"
+TURN_END = "<|end|>"
+
+# One question in HELD_OUT_SHARE belongs to the benchmark's side.
+HELD_OUT_SHARE = 8
+CUT_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One problem: len(operations) + 1 digits with an operation between each two of them."""
+
+    digits: tuple[int, ...]
+    operations: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A worked chain as the model is trained on it. `cut` says that the trace was cut short."""
+
+    question: str
+    trace: str
+    answer: str
+    cut: bool
+
+    @property
+    def completion(self) -> str:
+        """What follows the prompt: the trace between its delimiters, the answer, the turn's end."""
+        return THINK + self.trace + THINK_END + self.answer + TURN_END
+
+
+def apply_operation(left: int, operation: str, right: int) -> int:
+    """`left operation right` modulo 10."""
+    if operation == "+":
+        return (left + right) % 10
+    if operation == "-":
+        return (left - right) % 10
+    if operation == "*":
+        return (left * right) % 10
+    raise ValueError(f"operation {operation!r} is none of {OPERATIONS}")
+
+
+def question(chain: Chain) -> str:
+    """The chain as the user asks it, e.g. `7*2+5-3=?`."""
+    rest = (f"{op}{digit}" for op, digit in zip(chain.operations, chain.digits[1:], strict=True))
+    return f"{chain.digits[0]}{''.join(rest)}=?"
+
+
+def trace_and_answer(chain: Chain) -> tuple[str, str]:
+    """The chain worked out: `7*2=4;4+5=9;9-3=6;` and `6`."""
+    steps = []
+    value = chain.digits[0]
+    for operation, digit in zip(chain.operations, chain.digits[1:], strict=True):
+        result = apply_operation(value, operation, digit)
+        steps.append(f"{value}{operation}{digit}={result};")
+        value = result
+    return "".join(steps), str(value)
+
+
+def is_held_out(text: str) -> bool:
+    """Whether a question is on the benchmark's side of the task."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % HELD_OUT_SHARE == 0
+
+
+def benchmark_problems(count: int, seed: int) -> list[Problem]:
+    """`count` different held-out problems, spread evenly over 2 to 12 operations."""
+    rng = random.Random(f"benchmark {seed}")
+    lengths = MOST_OPERATIONS - LEAST_OPERATIONS + 1
+    answers: dict[str, str] = {}
+    while len(answers) < count:
+        chain = _draw(rng, LEAST_OPERATIONS + len(answers) % lengths, held_out=True)
+        # a question that was drawn before changes nothing, and its length is drawn again
+        answers.setdefault(question(chain), trace_and_answer(chain)[1])
+    return [
+        Problem(id=f"chains-{number:03}", question=text, answer=answer, kind="integer")
+        for number, (text, answer) in enumerate(answers.items())
+    ]
+
+
+def training_example(rng: random.Random) -> Example:
+    """One worked chain from the training side, 2 to 12 operations alike.
+
+    CUT_SHARE of the traces end at a random token. Their answer is still the true one, so that the
+    model learns to answer, as well as it can, when its thinking is stopped early.
+    """
+    lengths = MOST_OPERATIONS - LEAST_OPERATIONS + 1
+    chain = _draw(rng, LEAST_OPERATIONS + _below(rng, lengths), held_out=False)
+    trace, answer = trace_and_answer(chain)
+    cut = rng.random() < CUT_SHARE
+    if cut:
+        trace = trace[: _below(rng, len(trace))]
+    return Example(question=question(chain), trace=trace, answer=answer, cut=cut)
+
+
+def _draw(rng: random.Random, operations: int, *, held_out: bool) -> Chain:
+    """A chain from one side of the task, all chains of that side and length equally likely."""
+    while True:
+        chain = Chain(
+            digits=tuple(_below(rng, 10) for _ in range(operations + 1)),
+            operations="".join(OPERATIONS[_below(rng, 3)] for _ in range(operations)),
+        )
+        if is_held_out(question(chain)) == held_out:
+            return chain
+
+
+def _below(rng: random.Random, end: int) -> int:
+    """A number from 0 to end - 1. Python promises only random() to stay the same for a seed."""
+    return int(rng.random() * end)

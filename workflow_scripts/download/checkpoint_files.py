@@ -1,0 +1,188 @@
+"""Which files of a folder are the model, and whether they are whole.
+
+Only safetensors weights, JSON, chat templates and tokenizer files belong to a model. Weights in
+other formats and Python files are never touched: opening them could run code.
+"""
+
+import json
+import struct
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json
+
+TOKENIZER_TEXT = (
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "merges.txt",
+    "vocab.txt",
+)
+ALLOWED = ("*.safetensors", "*.json", "*.jinja", *TOKENIZER_TEXT)
+# an index of weights that are never read, and the manifest that every model folder of ours has
+IGNORED = ("*.bin.index.json", "manifest.json")
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+TOKENIZERS = (
+    ("tokenizer.json",),
+    ("tokenizer.model",),
+    ("spiece.model",),
+    ("sentencepiece.bpe.model",),
+    ("vocab.json", "merges.txt"),
+    ("vocab.txt",),
+)
+_POINTER = b"version https://git-lfs"
+
+
+def checkpoint_files(folder: Path) -> list[str]:
+    """Sorted names of the files that make up the model in `folder`, each one checked.
+
+    Only files directly in the folder count. They may be links to regular files, as in the hub's
+    cache. Of the weights, those count that transformers would open: model.safetensors, else the
+    shards that model.safetensors.index.json names. Raises `InputError` for a missing, truncated or
+    otherwise damaged file.
+    """
+    names = _allowed_names(folder)
+    config = _read_config(folder, names)
+    _note_remote_code(folder, config)
+    if not any(all(name in names for name in group) for group in TOKENIZERS):
+        wanted = ", ".join(" with ".join(group) for group in TOKENIZERS)
+        raise InputError(f"{folder}: no tokenizer; one of these would be right: {wanted}")
+    weights = _weights(folder, names)
+    chosen = [n for n in names if not n.endswith(".safetensors") or n in weights]
+    if WEIGHTS in weights and INDEX in chosen:
+        chosen.remove(INDEX)
+    for name in chosen:
+        _refuse_pointer(folder / name)
+        if name.endswith(".json"):
+            read_json(folder / name)
+    _check_weights(folder, weights, INDEX in chosen)
+    return sorted(chosen)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file whose size is what its header announces.
+
+    The format: 8 bytes with the header's length (little endian), the header (JSON), then the data
+    that the header's offsets point into, and nothing else.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        if len(start) < 8:
+            raise InputError(f"{path}: truncated: {size} bytes, too few for a safetensors header")
+        (length,) = struct.unpack("<Q", start)
+        if 8 + length > size:
+            raise InputError(
+                f"{path}: truncated: {size} bytes, its header alone announces {8 + length}"
+            )
+        text = file.read(length)
+    try:
+        header = json.loads(text)
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        announced = 8 + length + int(end)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        raise InputError(f"{path}: not a safetensors file: its header cannot be read") from None
+    if size != announced:
+        state = "truncated" if size < announced else "too long"
+        raise InputError(f"{path}: {state}: {size} bytes, its header announces {announced}")
+    try:
+        with safe_open(path, framework="numpy"):
+            pass  # checks what is left: overlapping tensors, shapes that do not fit their bytes
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from None
+    return tensors
+
+
+def _allowed_names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        state = "not a folder" if folder.exists() else "no such folder"
+        raise InputError(f"{folder}: {state}; a model is a folder with config.json and weights")
+    names = []
+    for path in sorted(folder.iterdir()):
+        name = path.name
+        if any(fnmatchcase(name, p) for p in IGNORED) or name.startswith("."):
+            continue
+        if any(fnmatchcase(name, pattern) for pattern in ALLOWED):
+            if not path.is_file():
+                state = "a broken link" if path.is_symlink() else "not a regular file"
+                raise InputError(f"{path}: {state}")
+            names.append(name)
+    return names
+
+
+def _read_config(folder: Path, names: list[str]) -> dict[str, Any]:
+    path = folder / "config.json"
+    if path.name not in names:
+        raise InputError(f"{path}: no such file; a model folder needs it")
+    _refuse_pointer(path)
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(config).__name__}")
+    for key, kind in (("model_type", str), ("architectures", list)):
+        if not config.get(key) or not isinstance(config[key], kind):
+            wanted = "a text" if kind is str else "a list of class names"
+            raise InputError(f"{path}: {key!r} is {config.get(key)!r}; it must be {wanted}")
+    return config
+
+
+def _note_remote_code(folder: Path, config: dict[str, Any]) -> None:
+    """Say on stderr that code which a repository offers is left alone.
+
+    Such a model still loads where transformers itself knows its model_type, so it is no error.
+    """
+    if "auto_map" in config:
+        print(
+            f"note: {folder / 'config.json'}: auto_map names code of the repository; "
+            f"it is never run, the model is opened as {config['model_type']!r}",
+            file=sys.stderr,
+        )
+
+
+def _weights(folder: Path, names: list[str]) -> list[str]:
+    if WEIGHTS in names:
+        return [WEIGHTS]
+    if INDEX not in names:
+        others = sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.suffix in (".bin", ".pt", ".pth", ".safetensors", ".gguf")
+        )
+        found = f"found only {', '.join(others[:3])}" if others else "found no weights"
+        raise InputError(
+            f"{folder}: no safetensors weights: neither {WEIGHTS} nor {INDEX}; {found}"
+        )
+    path = folder / INDEX
+    _refuse_pointer(path)
+    index = read_json(path)
+    placed = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(placed, dict) or not placed:
+        raise InputError(f"{path}: no weight_map that says which tensor is in which file")
+    for shard in placed.values():
+        if shard not in names or not str(shard).endswith(".safetensors"):
+            raise InputError(f"{path}: names {shard!r}, which is not a safetensors file beside it")
+    return sorted(set(placed.values()))
+
+
+def _check_weights(folder: Path, weights: list[str], indexed: bool) -> None:
+    headers = {name: read_header(folder / name) for name in weights}
+    if not indexed:
+        return
+    for tensor, shard in sorted(read_json(folder / INDEX)["weight_map"].items()):
+        if tensor not in headers[shard]:
+            raise InputError(
+                f"{folder / INDEX}: places {tensor} in {shard}, which has no such tensor"
+            )
+
+
+def _refuse_pointer(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise InputError(f"{path}: a Git LFS pointer and not the file itself; run git lfs pull")

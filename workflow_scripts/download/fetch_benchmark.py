@@ -1,0 +1,74 @@
+"""Bring a benchmark from its source into one normalised file of problems.
+
+    python -m workflow_scripts.download.fetch_benchmark \
+        --source '{"kind": "local", "path": "mine.jsonl"}' --output resources/benchmarks/mine.jsonl
+
+A local file holds problems as they are (`id`, `question`, `answer`, `kind`), or rows of any other
+shape with a `columns` mapping and an `answer_kind`. With `--sha256` the normalised file must have
+exactly that digest, so that a benchmark that changes at its source does not change a result
+unnoticed.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.digests import file_digest
+from workflow_scripts.download.benchmark_rows import Row, rows_of_hub, rows_of_jsonl
+from workflow_scripts.download.problems import problems_from_rows
+from workflow_scripts.download.sources import Fields, bundled_path, parse_source
+from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.files import written_atomically
+from workflow_scripts.records import write_records
+
+KINDS = {
+    "hub": Fields(
+        required={"id": str, "revision": str, "split": str, "columns": dict, "answer_kind": str},
+        optional={"config": str},
+    ),
+    "local": Fields(required={"path": str}, optional={"columns": dict, "answer_kind": str}),
+    "bundled": Fields(required={"name": str}, optional={}),
+}
+
+SOURCES: dict[str, Callable[[Mapping[str, Any]], list[Row]]] = {
+    "hub": rows_of_hub,
+    "local": lambda source: rows_of_jsonl(Path(source["path"])),
+    "bundled": lambda source: rows_of_jsonl(bundled_path("benchmarks", source["name"], ".jsonl")),
+}
+
+
+def fetch_benchmark(source: Mapping[str, Any], output: Path, sha256: str | None = None) -> None:
+    """Write the source's problems to `output`, if their file has the digest `sha256` (any if None).
+
+    The benchmark's name, which default ids start with, is the output's stem. Raises `InputError`
+    for a source that cannot be read, a row that is not a problem, or another digest.
+    """
+    rows = SOURCES[source["kind"]](source)
+    problems = problems_from_rows(
+        rows, output.stem, source.get("columns"), source.get("answer_kind")
+    )
+    with written_atomically(output) as temporary:
+        write_records(temporary, problems)
+        found = file_digest(temporary)
+        if sha256 is not None and found != sha256:
+            raise InputError(
+                f"benchmark {output.stem!r}: its content has changed: sha256 is {found}, the "
+                f"config says {sha256}; to accept the new content set "
+                f"benchmarks.{output.stem}.sha256 to "
+                f"{found}"
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", required=True, help="the benchmark's source, as JSON")
+    parser.add_argument("--sha256", help="digest that the normalised file must have")
+    parser.add_argument("--output", required=True, type=Path, help="JSONL file to write")
+    options = parser.parse_args(arguments)
+    sha256 = options.sha256.strip().lower() if options.sha256 else None
+    fetch_benchmark(parse_source(options.source, KINDS), options.output, sha256)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,112 @@
+"""Put a model where every stage finds it: links to its files, and a manifest with their digests.
+
+    python -m workflow_scripts.download.fetch_model \
+        --source '{"kind": "local", "path": "checkpoints/mine"}' \
+        --output resources/models/mine/manifest.json
+
+The folder of the manifest becomes an ordinary Hugging Face folder. Its files are links: relative
+to bundled files, so that a clone can be moved; absolute to a local folder or to the hub's cache, so
+that no checkpoint stands twice on a disk. Every file is checked before the first link is made, and
+the manifest is written last: where it stands, the model is complete.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.digests import file_digest, files_digest
+from workflow_scripts.download.checkpoint_files import ALLOWED, IGNORED, checkpoint_files
+from workflow_scripts.download.sources import Fields, bundled_path, parse_source
+from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.files import write_json, written_atomically
+
+KINDS = {
+    "hub": Fields(required={"id": str, "revision": str}, optional={}),
+    "local": Fields(required={"path": str}, optional={}),
+    "bundled": Fields(required={"name": str}, optional={}),
+}
+
+
+def _from_hub(source: Mapping[str, Any]) -> tuple[Path, str]:
+    from workflow_scripts.download.hub import fetch_snapshot  # the other kinds need no hub library
+
+    # Folders inside a repository hold other forms of the same weights, and so does consolidated*.
+    ignored = (*IGNORED, "*/*", "consolidated*")
+    return fetch_snapshot(source["id"], source["revision"], "model", ALLOWED, ignored)
+
+
+def _from_folder(source: Mapping[str, Any]) -> tuple[Path, None]:
+    return Path(source["path"]), None
+
+
+def _from_bundle(source: Mapping[str, Any]) -> tuple[Path, None]:
+    return bundled_path("models", source["name"]), None
+
+
+SOURCES: dict[str, Callable[[Mapping[str, Any]], tuple[Path, str | None]]] = {
+    "hub": _from_hub,
+    "local": _from_folder,
+    "bundled": _from_bundle,
+}
+
+
+def fetch_model(source: Mapping[str, Any], manifest: Path) -> None:
+    """Fill the folder of `manifest` with links to the source's files, then write the manifest.
+
+    The manifest holds the source, its revision (null where it has none), the sha256 of every file
+    and `digest`, one digest over them. Raises `InputError` for anything wrong with the source; the
+    folder is then as it was.
+    """
+    folder, revision = SOURCES[source["kind"]](source)
+    target = manifest.parent
+    if target.exists() and folder.exists() and folder.samefile(target):
+        raise InputError(f"{folder}: is the folder that the model would be put into")
+    names = checkpoint_files(folder)
+    _refuse_strangers(target, manifest.name)
+    digests = {name: file_digest(folder / name) for name in names}
+    manifest.unlink(missing_ok=True)
+    _link(folder, names, target, relative=source["kind"] == "bundled")
+    record = {
+        "source": dict(source),
+        "revision": revision,
+        "files": digests,
+        "digest": files_digest(digests),
+    }
+    write_json(manifest, record)
+
+
+def _refuse_strangers(target: Path, manifest: str) -> None:
+    """Raise where the folder holds files that are not links: they are somebody's, not ours."""
+    if not target.exists():
+        return
+    for path in sorted(target.iterdir()):
+        if not path.is_symlink() and path.name != manifest and not path.name.startswith("."):
+            raise InputError(f"{path}: not put there by this stage; move it away")
+
+
+def _link(folder: Path, names: Sequence[str], target: Path, *, relative: bool) -> None:
+    """Link every name in `target` to its file in `folder`; remove links of an earlier source."""
+    target.mkdir(parents=True, exist_ok=True)
+    start = folder.resolve()
+    # a relative link is read from where it really stands, whatever links lead there
+    to = Path(os.path.relpath(start, target.resolve())) if relative else start
+    for path in sorted(target.iterdir()):
+        if path.is_symlink() and path.name not in names:
+            path.unlink()
+    for name in names:
+        with written_atomically(target / name) as temporary:
+            temporary.symlink_to(to / name)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", required=True, help="the model's source, as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="manifest.json to write")
+    options = parser.parse_args(arguments)
+    fetch_model(parse_source(options.source, KINDS), options.output)
+
+
+if __name__ == "__main__":
+    run_stage(main)

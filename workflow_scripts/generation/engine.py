@@ -1,0 +1,42 @@
+"""The interface between a sweep and whatever decodes its requests.
+
+An engine has one method, `generate(queue)`: it takes requests from the queue, yields each one with
+its completion as soon as it is finished, and ends when queue and batch are empty. The caller may
+append to the queue between two completions, so that an answer starts as soon as its trace has ended
+and no phase waits for another.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from workflow_scripts.generation.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Request:
+    """Continue `prompt` (token ids) by at most `max_tokens`, until one of the ids in `stop`."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    stop: tuple[int, ...]
+    sampling: Sampling
+    seed: int
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What followed a prompt, without the stop token.
+
+    `stopped_by` is the id of the stop token, None where `max_tokens` ended it.
+    """
+
+    tokens: tuple[int, ...]
+    stopped_by: int | None
+
+
+class Engine(Protocol):
+    """What decodes: equal requests have equal completions, whatever else is in the queue."""
+
+    def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]: ...

@@ -1,0 +1,193 @@
+"""The transformers engine: continuous batching in slots of fixed shape.
+
+What a request yields must not depend on its neighbours. So a prompt is always prefilled alone, and
+the decoding step always has the same shape: `slots` rows over a key-value cache of one length,
+empty rows included. Floating-point kernels choose their order of summation by shape, not by value;
+what is left is that a row's place in the batch, or the length of the cache, could change it. That
+is checked bit by bit when the engine starts; where it fails, requests are decoded one at a time in
+a cache whose length follows from the request alone.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.generation.engine import Completion, Request
+from workflow_scripts.generation.sampling import UniformStream, draw_token
+
+CHECKED_PROMPT = 17
+CHECKED_STEPS = 2
+
+
+class SlotCache:
+    """Keys and values of all slots, (slots, KV heads, length, head size) for every block.
+
+    It stands where transformers expects its own cache: `update` writes the new token of each row at
+    that row's position, which a shared position per batch could not.
+    """
+
+    is_compileable = False
+
+    def __init__(self, like: DynamicCache, slots: int, length: int) -> None:
+        def empty(state: torch.Tensor) -> torch.Tensor:
+            return state.new_zeros(slots, state.shape[1], length, state.shape[3])
+
+        self.keys = [empty(layer.keys) for layer in like.layers]
+        self.values = [empty(layer.values) for layer in like.layers]
+        self.positions = torch.zeros(slots, dtype=torch.long, device=self.keys[0].device)
+        self._rows = torch.arange(slots, device=self.positions.device)
+
+    def fill(self, slot: int, prefilled: DynamicCache) -> None:
+        """Put a prefilled prompt into a slot."""
+        for i, layer in enumerate(prefilled.layers):
+            self.keys[i][slot, :, : layer.keys.shape[2]] = layer.keys[0]
+            self.values[i][slot, :, : layer.values.shape[2]] = layer.values[0]
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, block: int, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.keys[block][self._rows, :, self.positions] = keys[:, :, 0]
+        self.values[block][self._rows, :, self.positions] = values[:, :, 0]
+        return self.keys[block], self.values[block]
+
+    def get_seq_length(self, *_: object) -> int:
+        return 0
+
+
+@dataclass
+class Slot:
+    """One request in the making."""
+
+    request: Request
+    stream: UniformStream
+    tokens: list[int] = field(default_factory=list)
+
+
+class TransformersEngine:
+    """Decodes requests with a loaded model; `vocabulary` is the number of ids the tokenizer has.
+
+    Logits of ids beyond the vocabulary (padding rows of the embedding) are never drawn.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, vocabulary: int, slots: int, longest: int
+    ) -> None:
+        self._model = model.eval()
+        self._vocabulary = vocabulary
+        self._device = next(model.parameters()).device
+        self._length = _cache_length(longest)
+        self._slots = slots if slots > 1 and self._rows_are_independent(slots) else 1
+
+    @torch.inference_mode()
+    def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Yield every request of the queue with its completion; see `engine.py`."""
+        cache: SlotCache | None = None
+        active: list[Slot | None] = [None] * self._slots
+        while queue or any(active):
+            for i, slot in enumerate(active):
+                if slot is not None or not queue:
+                    continue
+                request = queue.popleft()
+                logits, prefilled = self._prefill(request.prompt)
+                if cache is None or self._slots == 1:
+                    cache = SlotCache(prefilled, self._slots, self._length_for(request))
+                cache.fill(i, prefilled)
+                active[i] = Slot(request, UniformStream(request.seed))
+                yield from self._advance(active, i, logits)
+            if cache is None or not any(active):
+                continue
+            step = self._decode(cache, active)
+            for i in range(self._slots):
+                yield from self._advance(active, i, step[i])
+
+    def _advance(
+        self, active: list[Slot | None], i: int, logits: np.ndarray
+    ) -> Iterator[tuple[Request, Completion]]:
+        """Draw the next token of a slot; free the slot and yield where that ends its request."""
+        slot = active[i]
+        if slot is None:
+            return
+        token = draw_token(logits, slot.request.sampling, slot.stream)
+        stopped = token in slot.request.stop
+        if not stopped:
+            slot.tokens.append(token)
+        if stopped or len(slot.tokens) == slot.request.max_tokens:
+            active[i] = None
+            yield slot.request, Completion(tuple(slot.tokens), token if stopped else None)
+
+    def _prefill(self, prompt: tuple[int, ...]) -> tuple[np.ndarray, DynamicCache]:
+        """Logits after a prompt, (vocabulary,), and its keys and values; alone in its batch."""
+        ids = torch.tensor([prompt], device=self._device)
+        output = self._model(input_ids=ids, use_cache=True, logits_to_keep=1)
+        cache = output.past_key_values
+        if any(type(layer) is not DynamicLayer for layer in cache.layers):
+            raise InputError(
+                f"model type {self._model.config.model_type!r}: the transformers engine decodes "
+                "models with full attention in every block; this one keeps another kind of state"
+            )
+        return self._usable(output.logits[0, -1]), cache
+
+    def _decode(self, cache: SlotCache, active: list[Slot | None]) -> np.ndarray:
+        """Feed each slot its last token; logits (slots, vocabulary). Idle rows run along."""
+        last = [slot.tokens[-1] if slot else 0 for slot in active]
+        positions = [len(s.request.prompt) + len(s.tokens) - 1 if s else 0 for s in active]
+        return self._usable(self._step(cache, last, positions))
+
+    def _step(self, cache: SlotCache, ids: list[int], positions: list[int]) -> torch.Tensor:
+        at = torch.tensor(positions, device=self._device)
+        cache.positions = at
+        columns = torch.arange(cache.keys[0].shape[2], device=self._device)
+        visible = (columns <= at[:, None])[:, None, None, :]
+        return self._model(
+            input_ids=torch.tensor(ids, device=self._device)[:, None],
+            position_ids=at[:, None],
+            attention_mask=visible,
+            past_key_values=cache,
+            use_cache=True,
+        ).logits[:, -1]
+
+    def _usable(self, logits: torch.Tensor) -> np.ndarray:
+        return logits[..., : self._vocabulary].float().cpu().numpy()
+
+    def _length_for(self, request: Request) -> int:
+        if self._slots > 1:
+            return self._length
+        return _cache_length(len(request.prompt) + request.max_tokens)
+
+    @torch.inference_mode()
+    def _rows_are_independent(self, slots: int) -> bool:
+        """Whether equal rows have bit-equal logits at every place and in a shorter cache."""
+        prompt = tuple((7 * i + 3) % self._vocabulary for i in range(CHECKED_PROMPT))
+        _, prefilled = self._prefill(prompt)
+        found = []
+        for length in (self._length, max(self._length // 2, CHECKED_PROMPT + CHECKED_STEPS)):
+            cache = SlotCache(prefilled, slots, length)
+            for i in range(slots):
+                cache.fill(i, prefilled)
+            for step in range(CHECKED_STEPS):
+                logits = self._step(cache, [5 + step] * slots, [CHECKED_PROMPT + step] * slots)
+                found.append(logits)
+        rows_agree = all(torch.equal(logits, logits[:1].expand_as(logits)) for logits in found)
+        lengths_agree = all(
+            torch.equal(a, b) for a, b in zip(found[:CHECKED_STEPS], found[CHECKED_STEPS:])
+        )
+        if rows_agree and lengths_agree:
+            return True
+        print(
+            "engine: the kernels of this machine make a row depend on its place in the batch; "
+            "decoding one request at a time",
+            file=sys.stderr,
+        )
+        return False
+
+
+def _cache_length(tokens: int) -> int:
+    """The power of two, at least 64, that holds `tokens`: few shapes, chosen by need alone."""
+    return max(64, 1 << (tokens - 1).bit_length())

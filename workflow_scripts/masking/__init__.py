@@ -1,0 +1,1 @@
+"""Masks built from weights, allocations and statistics, and pruned models written out."""

@@ -1,0 +1,43 @@
+"""Scores of weights and the choice among them: pure functions on tensors."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def magnitude_scores(weight: Tensor) -> Tensor:
+    """|W|, fp32, of the weight's shape (output, input)."""
+    return weight.float().abs()
+
+
+def wanda_scores(weight: Tensor, sum_squares: Tensor) -> Tensor:
+    """|W_ij| * ||X_j||, fp32, (output, input) (Wanda, arXiv 2306.11695, eq. 1).
+
+    `sum_squares`, shape (input,), is ||X_j||² over the tokens that enter the linear. A mean over
+    tokens would scale every score alike and choose the same weights.
+    """
+    return weight.float().abs() * sum_squares.float().sqrt()
+
+
+def keep_largest(scores: Tensor, pruned: int) -> Tensor:
+    """Which entries of each row stay when exactly `pruned` lowest ones go; bool, True = kept.
+
+    `scores` has shape (groups, entries) and is compared within each row alone. Among equal scores
+    the entry with the lower index goes first. Finite scores only.
+    """
+    entries = scores.shape[1]
+    if not 0 <= pruned <= entries:
+        raise ValueError(f"cannot prune {pruned} of {entries}")
+    if pruned == 0:
+        return torch.ones_like(scores, dtype=torch.bool)
+    ordered = np.partition(scores.numpy(), pruned - 1, axis=1)
+    highest_pruned = torch.from_numpy(ordered[:, pruned - 1 : pruned].copy())
+    keep = scores > highest_pruned
+    # Of the entries equal to the highest score that goes, all go in some rows; in others some stay.
+    staying = entries - pruned - keep.sum(1, keepdim=True)
+    tied = (staying > 0).squeeze(1)
+    if tied.any():
+        equal = scores[tied] == highest_pruned[tied]
+        rank = equal.cumsum(1, dtype=torch.int32)  # 1 for the first of them
+        keep[tied] |= equal & (rank > rank[:, -1:] - staying[tied])
+    return keep

@@ -1,0 +1,123 @@
+"""The graded answers of one model, variant, benchmark and budget: a cell of every table."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.records import Answer, Grade, read_records
+
+Keyed = TypeVar("Keyed", Answer, Grade)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Grades under one budget: `correct` maps a problem's id to its repeats, in `repeats`' order.
+
+    The token counts are means over all answers of the cell.
+    """
+
+    model: str
+    variant: str
+    benchmark: str
+    budget: int
+    repeats: tuple[int, ...]
+    correct: Mapping[str, tuple[bool, ...]]
+    trace_tokens: float
+    answer_tokens: float
+
+
+def read_cells(
+    results: Path, models: Sequence[str], variants: Sequence[str], benchmarks: Sequence[str]
+) -> list[Cell]:
+    """Every cell, in the order of the lists (benchmarks fastest) and then by budget.
+
+    Raises `InputError` naming file, problem, repeat and budget where a grade or an answer is
+    missing or stands twice, and where two files of one benchmark are not about the same problems
+    and repeats.
+    """
+    cells: list[Cell] = []
+    first: dict[str, Cell] = {}
+    for model in models:
+        for variant in variants:
+            for benchmark in benchmarks:
+                found = _read_file(results, model, variant, benchmark)
+                _check_same(first.setdefault(benchmark, found[0]), found[0])
+                cells += found
+    return cells
+
+
+def _read_file(results: Path, model: str, variant: str, benchmark: str) -> list[Cell]:
+    folder = results / model / variant
+    paths = {name: folder / name / f"{benchmark}.jsonl" for name in ("grades", "answers")}
+    grades = _by_key(read_records(paths["grades"], Grade), paths["grades"])
+    answers = _by_key(read_records(paths["answers"], Answer), paths["answers"])
+    if not grades:
+        raise InputError(f"{paths['grades']}: holds no grades")
+    ids = list(dict.fromkeys(key[0] for key in grades))
+    repeats = sorted({key[1] for key in grades})
+    budgets = sorted({key[2] for key in grades})
+    whole = [(i, repeat, budget) for budget in budgets for i in ids for repeat in repeats]
+    for path, records in ((paths["grades"], grades), (paths["answers"], answers)):
+        kind = path.parent.name.removesuffix("s")
+        for key in whole:
+            if key not in records:
+                raise InputError(f"{path}: {_place(key)}: has no {kind}")
+    for key in answers:
+        if key not in grades:
+            raise InputError(f"{paths['grades']}: {_place(key)}: has no grade")
+    return [
+        Cell(
+            model=model,
+            variant=variant,
+            benchmark=benchmark,
+            budget=budget,
+            repeats=tuple(repeats),
+            correct={i: tuple(grades[i, r, budget].correct for r in repeats) for i in ids},
+            trace_tokens=_mean(answers[i, r, budget].trace_tokens for i in ids for r in repeats),
+            answer_tokens=_mean(answers[i, r, budget].answer_tokens for i in ids for r in repeats),
+        )
+        for budget in budgets
+    ]
+
+
+def _by_key(records: Sequence[Keyed], path: Path) -> dict[tuple[str, int, int], Keyed]:
+    keyed = {}
+    for line, record in enumerate(records, 1):
+        key = (record.id, record.repeat, record.budget)
+        if key in keyed:
+            raise InputError(f"{path}:{line}: {_place(key)}: stands twice")
+        keyed[key] = record
+    return keyed
+
+
+def _check_same(one: Cell, other: Cell) -> None:
+    """Raise where two variants of one benchmark were not asked the same questions."""
+    here = f"{other.model}/{other.variant}"
+    there = f"{one.model}/{one.variant}"
+    if other.repeats != one.repeats:
+        raise InputError(
+            f"benchmark {one.benchmark!r}: {here} has repeats {_list(other.repeats)}, "
+            f"{there} has {_list(one.repeats)}"
+        )
+    for has, name, lacks, other_name in ((one, there, other, here), (other, here, one, there)):
+        for identity in has.correct:
+            if identity not in lacks.correct:
+                raise InputError(
+                    f"benchmark {one.benchmark!r}: problem {identity!r} is in {name} and not in "
+                    f"{other_name}"
+                )
+
+
+def _place(key: tuple[str, int, int]) -> str:
+    return f"problem {key[0]!r}, repeat {key[1]}, budget {key[2]}"
+
+
+def _list(values: Iterable[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _mean(counts: Iterable[int]) -> float:
+    values = list(counts)
+    return sum(values) / len(values)
