@@ -24,6 +24,8 @@ test: $(VENV)/installed
 
 lint: $(VENV)/installed
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/snakemake --lint
 
 lock:

@@ -13,7 +13,7 @@ rule allocate_sparsity:
     threads: 1
     params:
         code=code("allocation.allocate_sparsity"),
-        model="resources/models/{model}",
+        model=model_folder,
         allocation=lambda wildcards: as_json(variant_of(wildcards).allocation),
         sparsity=lambda wildcards: variant_of(wildcards).sparsity,
     shell:

@@ -14,7 +14,7 @@ rule build_calibration_set:
     threads: 1
     params:
         code=code("calibration.build_calibration_set"),
-        model="resources/models/{model}",
+        model=model_folder,
         source=lambda wildcards: as_json(calibration_of(wildcards).source),
         samples=lambda wildcards: calibration_of(wildcards).samples,
         length=lambda wildcards: calibration_of(wildcards).length,
@@ -40,7 +40,7 @@ rule collect_statistics:
     threads: SETTINGS.generation.threads
     params:
         code=code("calibration.collect_statistics"),
-        model="resources/models/{model}",
+        model=model_folder,
         threads=SETTINGS.generation.threads,
     shell:
         "python -m workflow_scripts.calibration.collect_statistics"

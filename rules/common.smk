@@ -1,5 +1,6 @@
 # What the rules share: the config behind its door, digests of source code, and input functions.
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snake
 from workflow_scripts.config_files import source_files
 from workflow_scripts.digests import source_digest
 from workflow_scripts.errors import InputError
+from workflow_scripts.job_environment import prepare
 from workflow_scripts.settings import (
     as_json,
     as_options,
@@ -16,16 +18,7 @@ from workflow_scripts.settings import (
     needs_statistics,
 )
 
-# Jobs run `python -m workflow_scripts...`: with the interpreter that runs snakemake, unless conda
-# puts its own first, and wherever the working directory is.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
-)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(workflow.basedir), os.environ.get("PYTHONPATH")])
-)
-# a bar that redraws itself is noise in a log
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+prepare(os.environ, Path(workflow.basedir))
 
 try:
     SETTINGS = load_settings(config)
@@ -72,6 +65,14 @@ def benchmark_files(wildcards):
 
 def calibration_files(wildcards):
     return source_files("calibration_sets", calibration_of(wildcards).source)
+
+
+def model_folder(wildcards, input):
+    return os.path.dirname(input.manifest)
+
+
+def variant_folder(wildcards, input):
+    return os.path.dirname(input.record)
 
 
 def sha256_flag(wildcards):

@@ -29,12 +29,12 @@ rule generate:
         gpu=int(SETTINGS.generation.device == "cuda"),
     params:
         code=code("generation.generate"),
-        model="resources/models/{model}",
+        model=model_folder,
         benchmarks=[
             f"{name}=resources/benchmarks/{name}.jsonl" for name in RUN.benchmarks
         ],
         options=lambda wildcards: as_json(generation_options(SETTINGS, wildcards.model)),
-        output="results/{model}/{variant}",
+        output=variant_folder,
     shell:
         "python -m workflow_scripts.generation.generate"
         " --model {params.model} --mask {input.mask} --record {input.record}"

@@ -17,7 +17,7 @@ rule build_mask:
     threads: SETTINGS.generation.threads
     params:
         code=code("masking.build_mask"),
-        model="resources/models/{model}",
+        model=model_folder,
         options=lambda wildcards: as_json(as_options(variant_of(wildcards))),
         files=mask_flags,
         threads=SETTINGS.generation.threads,
@@ -42,7 +42,7 @@ rule export_checkpoint:
     threads: 1
     params:
         code=code("masking.export_checkpoint"),
-        model="resources/models/{model}",
+        model=model_folder,
     shell:
         "python -m workflow_scripts.masking.export_checkpoint"
         " --model {params.model} --mask {input.mask} --record {input.record}"

@@ -16,12 +16,12 @@ rule accuracy_table:
             benchmark=RUN.benchmarks,
         ),
     output:
-        csv="results/tables/accuracy.csv",
-        markdown=report(
-            "results/tables/accuracy.md",
+        csv=report(
+            "results/tables/accuracy.csv",
             caption="../report/accuracy.rst",
             category="Tables",
         ),
+        markdown="results/tables/accuracy.md",
     log:
         "logs/accuracy_table.log",
     conda:

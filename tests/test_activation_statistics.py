@@ -146,9 +146,7 @@ def changed(**changes: dict) -> Statistics:
         (changed(tokens={"b": 0}), "b: a sum of squares is negative or no token was counted"),
     ],
 )
-def test_statistics_that_are_refused(
-    tmp_path: Path, statistics: Statistics, message: str
-) -> None:
+def test_statistics_that_are_refused(tmp_path: Path, statistics: Statistics, message: str) -> None:
     path = tmp_path / "s.safetensors"
     write_statistics(path, statistics, "model", "calibration")
     with pytest.raises(InputError) as error:

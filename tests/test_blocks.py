@@ -15,7 +15,8 @@ from tests.tiny_models import ARCHITECTURES, VOCABULARY, load_model, token_ids
 from workflow_scripts import blocks
 from workflow_scripts.checkpoints import load_tensor, open_checkpoint
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensors import open_tensors, read_tensor, save_tensors
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor, save_tensors
 
 
 @torch.no_grad()
@@ -93,7 +94,7 @@ def test_architectures_that_are_not_named_anywhere(
         num_hidden_layers=4,
         num_attention_heads=2,
         num_key_value_heads=1,
-        pad_token_id=0,
+        pad_token_id=VOCABULARY - 1,  # a row of the embedding that is not read
         bos_token_id=1,
         eos_token_id=2,
         **options,

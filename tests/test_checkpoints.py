@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from tests.tiny_models import ARCHITECTURES, LINEARS_PER_BLOCK, load_model
 from workflow_scripts import checkpoints
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensors import open_tensors, read_tensor, save_tensors
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor, save_tensors
 
 INDEX = "model.safetensors.index.json"
 
@@ -67,7 +68,7 @@ def test_linears_are_the_linear_modules_of_the_blocks(
     }
     assert {linear.name: linear.shape for linear in linears} == expected
     assert len(linears) == 3 * LINEARS_PER_BLOCK
-    assert [linear.role for linear in linears[:7]] == "q k v o gate up down".split()
+    assert [linear.role for linear in linears[:7]] == ["q", "k", "v", "o", "gate", "up", "down"]
     assert [linear.part for linear in linears[:7]] == 4 * ["attention"] + 3 * ["mlp"]
     assert [linear.block for linear in linears] == sorted(linear.block for linear in linears)
 

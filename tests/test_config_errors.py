@@ -246,8 +246,7 @@ SOURCES = [
     (
         "models.reasoner.source",
         None,
-        f"{NULL} is not allowed; must be a mapping with the key kind "
-        "(one of bundled, local, hub)",
+        f"{NULL} is not allowed; must be a mapping with the key kind (one of bundled, local, hub)",
     ),
 ]
 

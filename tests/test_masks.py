@@ -64,9 +64,7 @@ def test_a_mask_is_read_as_it_was_written(tmp_path: Path, tiny_model: Callable[.
         assert torch.equal(unpack(mask.keep[name], mask.shapes[name]), keep)
 
 
-def test_the_record_counts_what_is_removed(
-    tmp_path: Path, tiny_model: Callable[..., Path]
-) -> None:
+def test_the_record_counts_what_is_removed(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = tiny_model("llama")
     keeps = {name: keep for name, keep in random_keeps(folder).items() if "mlp" in name}
     _, record_path = saved(tmp_path, folder, keeps, (2,))
@@ -230,9 +228,7 @@ def test_an_applied_mask_is_the_pruned_model(
             logits.append(out.logits)
     torch.testing.assert_close(torch.cat(logits, 1), expected, rtol=1e-4, atol=1e-4)
     assert len(cache) == model.config.num_hidden_layers == 3 - len(removed)
-    assert [layer.self_attn.layer_idx for layer in model.model.layers] == [
-        *range(3 - len(removed))
-    ]
+    assert [layer.self_attn.layer_idx for layer in model.model.layers] == [*range(3 - len(removed))]
 
 
 def test_a_config_is_shortened_where_it_speaks_of_blocks() -> None:

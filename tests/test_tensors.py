@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.tensor_files import open_tensors
 from workflow_scripts.tensors import (
-    open_tensors,
     read_rows,
     read_tensor,
     save_tensors,
@@ -55,6 +55,12 @@ def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
     for name, tensor in SAMPLE.items():
         read = read_tensor(file, name)
         assert read.dtype == tensor.dtype and torch.equal(read, tensor), name
+
+
+def test_every_tensor_is_aligned_for_its_dtype(sample: Path) -> None:
+    entries = open_tensors(sample).entries
+    for name, tensor in SAMPLE.items():
+        assert entries[name].begin % tensor.dtype.itemsize == 0, name
 
 
 def test_equal_contents_are_equal_bytes(tmp_path: Path) -> None:

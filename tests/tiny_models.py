@@ -130,6 +130,4 @@ def save_allocation(path: Path, folder: Path, sparsity: float) -> Path:
 
 def folder_bytes(folder: Path) -> dict[str, str]:
     """The sha256 of every file in a folder by name."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()
-    }
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}

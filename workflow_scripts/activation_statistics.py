@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from workflow_scripts.checkpoints import Linear
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensors import TensorFile, open_tensors, read_tensor, save_tensors
+from workflow_scripts.tensor_files import TensorFile, open_tensors
+from workflow_scripts.tensors import read_tensor, save_tensors
 
 _CHUNK = 64  # tokens converted to float64 at once: they stay in the processor's cache
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from workflow_scripts import tensors
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
+from workflow_scripts.tensor_files import TensorFile, open_tensors
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
@@ -50,7 +51,7 @@ class Checkpoint:
     files: Mapping[str, Path]
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
-    shards: Mapping[Path, tensors.TensorFile]
+    shards: Mapping[Path, TensorFile]
 
     @property
     def blocks(self) -> int:
@@ -86,12 +87,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if not isinstance(config, dict):
         raise InputError(f"{folder / CONFIG}: not a JSON object")
     if (folder / SINGLE).exists():
-        shard = tensors.open_tensors(folder / SINGLE)
+        shard = open_tensors(folder / SINGLE)
         files = {name: shard.path for name in shard.entries}
         shards = {shard.path: shard}
     elif (folder / INDEX).exists():
         files = _read_index(folder)
-        shards = {path: tensors.open_tensors(path) for path in sorted(set(files.values()))}
+        shards = {path: open_tensors(path) for path in sorted(set(files.values()))}
     else:
         raise InputError(f"{folder}: has no safetensors weights ({SINGLE} or {INDEX})")
     for name, path in files.items():
@@ -202,7 +203,7 @@ def load_block(
     return {name: load_tensor(checkpoint, name).to(dtype=dtype) for name in names}
 
 
-def _shard(checkpoint: Checkpoint, name: str) -> tensors.TensorFile:
+def _shard(checkpoint: Checkpoint, name: str) -> TensorFile:
     if name not in checkpoint.files:
         raise InputError(f"{checkpoint.folder}: has no tensor {name}")
     return checkpoint.shards[checkpoint.files[name]]
@@ -210,7 +211,7 @@ def _shard(checkpoint: Checkpoint, name: str) -> tensors.TensorFile:
 
 def _finite(tensor: Tensor, checkpoint: Checkpoint, name: str) -> Tensor:
     # The extremes carry every NaN and infinity, at the cost of one read and no copy.
-    if tensor.is_floating_point() and tensor.numel():
-        if not all(extreme.isfinite() for extreme in tensor.aminmax()):
-            raise InputError(f"{checkpoint.files[name]}: {name} holds NaN or infinite values")
+    may_be_wrong = tensor.is_floating_point() and tensor.numel()
+    if may_be_wrong and not all(extreme.isfinite() for extreme in tensor.aminmax()):
+        raise InputError(f"{checkpoint.files[name]}: {name} holds NaN or infinite values")
     return tensor

@@ -153,7 +153,7 @@ def not_plain(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
         if _odd_text(value):
             yield Problem(
                 path,
-                f"{shown(value)} is not allowed; must be text that UTF-8 can hold, " "without NUL",
+                f"{shown(value)} is not allowed; must be text that UTF-8 can hold, without NUL",
             )
     elif isinstance(value, int):
         if value.bit_length() > MOST_BITS:
@@ -179,7 +179,7 @@ def _problems_of(error: ValidationError) -> Iterator[Problem]:
             taken = listed(error.validator_value["enum"])
             yield Problem(
                 (*path, value),
-                f"this name is not allowed; {taken} are names of other " "things in results/",
+                f"this name is not allowed; {taken} are names of other things in results/",
             )
         else:
             yield Problem((*path, value), f"this name is not allowed; must be {allowed(schema)}")

@@ -21,7 +21,8 @@ from workflow_scripts.checkpoints import Linear
 from workflow_scripts.digests import value_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.tensors import TensorFile, open_tensors, read_tensor, write_tensors
+from workflow_scripts.tensor_files import TensorFile, open_tensors
+from workflow_scripts.tensors import read_tensor, write_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -116,7 +116,10 @@ def parse_record(line: bytes, kind: type[Record], where: str) -> Record:
 
 
 def check_row(row: dict[str, Any], kind: type[Record], where: str) -> Record:
-    """Build a record from a mapping. Raises `InputError` for a missing, unknown or mistyped field."""
+    """Build a record from a mapping.
+
+    Raises `InputError` for a field that is missing, unknown or of another type.
+    """
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in row:
         if name not in fields:

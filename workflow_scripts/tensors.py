@@ -1,15 +1,13 @@
-"""Safetensors files, read and written one tensor at a time.
+"""Tensors of safetensors files, read and written one at a time.
 
-A file is eight bytes of header length, a JSON header and the raw tensors. It is read with plain
-reads, not through a memory map: a map's touched pages stay resident, and a walk over a model would
-end with the whole model in memory. It is written with a fixed order of tensors and metadata, so
-that equal contents are equal bytes.
+They are read with plain reads, not through a memory map: a map's touched pages stay resident, and a
+walk over a model would end with the whole model in memory. They are written in a fixed order, and
+metadata too, so that equal contents are equal bytes.
 """
 
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import written_atomically
+from workflow_scripts.tensor_files import Entry, TensorFile
 
 DTYPES = {
     "F64": torch.float64,
@@ -32,66 +31,6 @@ DTYPES = {
     "BOOL": torch.bool,
 }
 _DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_LONGEST_HEADER = 100_000_000  # bytes; the format's own bound
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where a tensor lies: dtype as the header names it, shape, first byte and end in the file."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True)
-class TensorFile:
-    """A safetensors file of which only the header has been read."""
-
-    path: Path
-    entries: Mapping[str, Entry]
-    metadata: Mapping[str, str]
-
-
-def open_tensors(path: Path) -> TensorFile:
-    """Read a safetensors header and hold it against the file's size.
-
-    Raises `InputError` where the file is missing, truncated or no safetensors file.
-    """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > _LONGEST_HEADER:
-                raise InputError(f"{path}: not a safetensors file")
-            if size < 8 + length:
-                raise InputError(f"{path}: truncated: {size} bytes, header ends at {8 + length}")
-            header = json.loads(file.read(length))
-        metadata = header.pop("__metadata__", {})
-        entries = {name: _entry(entry, 8 + length) for name, entry in header.items()}
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise InputError(f"{path}: damaged: its safetensors header cannot be read") from None
-    end = 8 + length
-    for entry in sorted(entries.values(), key=lambda entry: (entry.begin, entry.end)):
-        if entry.begin != end:
-            raise InputError(f"{path}: damaged: the tensors of its header overlap or leave holes")
-        end = entry.end
-    if size != end:
-        damage = "truncated" if size < end else "damaged"
-        raise InputError(f"{path}: {damage}: {size} bytes, header says {end}")
-    return TensorFile(path, entries, metadata)
-
-
-def _entry(entry: Mapping[str, Any], data: int) -> Entry:
-    begin, end = entry["data_offsets"]
-    shape = tuple(int(length) for length in entry["shape"])
-    dtype = str(entry["dtype"])
-    if dtype in DTYPES and end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
-        raise ValueError("shape and offsets disagree")
-    return Entry(dtype, shape, data + int(begin), data + int(end))
 
 
 def read_tensor(file: TensorFile, name: str) -> Tensor:

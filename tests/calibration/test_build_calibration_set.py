@@ -15,7 +15,8 @@ from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.build_calibration_set import pack_windows, shuffled
 from workflow_scripts.checkpoints import model_digest
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensors import open_tensors, read_tensor
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor
 
 PAIRS = [{"prompt": f"{n}+1=", "completion": f"{n}+1={n + 1};<end>"} for n in range(9)]
 TEXTS = [{"text": f"row {n} of the text."} for n in range(9)]
@@ -70,9 +71,10 @@ def test_texts_end_with_the_eos_token(tmp_path: Path, tiny_model: Callable[..., 
     made = run(tiny_model(), source_file(tmp_path, TEXTS), 2, 19, seed=3)
     rows = stream(made).split("<end>")
     assert rows[0].startswith("row ") and rows[0].endswith(" of the text.")
-    assert stream(made) == "".join(row["text"] + "<end>" for row in shuffled(TEXTS, 3))[
-        : len(stream(made))
-    ]
+    assert (
+        stream(made)
+        == "".join(row["text"] + "<end>" for row in shuffled(TEXTS, 3))[: len(stream(made))]
+    )
 
 
 def test_lines_of_a_text_file_are_texts(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
@@ -174,9 +176,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, tiny_model: Callable[..., Pat
     assert refused(folder, latin, 1, 8).startswith(f"{latin}: not UTF-8 (")
 
 
-def test_what_the_tokenizer_lacks_is_named(
-    tmp_path: Path, tiny_model: Callable[..., Path]
-) -> None:
+def test_what_the_tokenizer_lacks_is_named(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
     (folder / "chat_template.jinja").unlink()
     path = source_file(tmp_path, PAIRS)

@@ -22,7 +22,8 @@ from workflow_scripts.calibration.collect_statistics import collect
 from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
 from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensors import open_tensors, read_tensor, save_tensors
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor, save_tensors
 
 
 def reference(folder: Path, input_ids: torch.Tensor) -> dict[str, np.ndarray | float | list]:

@@ -3,12 +3,9 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from workflow_scripts.download.checkpoint_files import checkpoint_files, read_header
+from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.errors import InputError
 
 
@@ -20,74 +17,41 @@ def refused(folder) -> str:
     return message
 
 
-def test_a_truncated_file_is_named_with_its_bytes_and_those_its_header_announces(model_folder):
+def test_a_truncated_file_is_named_with_its_bytes_and_those_of_its_header(model_folder):
     weights = model_folder / "model.safetensors"
     size = weights.stat().st_size
     weights.write_bytes(weights.read_bytes()[:-4])
-    assert refused(model_folder) == (
-        f"{weights}: truncated: {size - 4} bytes, its header announces {size}"
-    )
+    assert refused(model_folder) == (f"{weights}: truncated: {size - 4} bytes, header says {size}")
 
 
 def test_a_file_that_goes_on_after_its_tensors_is_refused(model_folder):
     weights = model_folder / "model.safetensors"
     size = weights.stat().st_size
     weights.write_bytes(weights.read_bytes() + b"\0")
-    assert refused(model_folder) == (
-        f"{weights}: too long: {size + 1} bytes, its header announces {size}"
-    )
+    assert refused(model_folder) == (f"{weights}: damaged: {size + 1} bytes, header says {size}")
 
 
 def test_a_file_cut_inside_its_header(model_folder):
     weights = model_folder / "model.safetensors"
     (length,) = struct.unpack("<Q", weights.read_bytes()[:8])
     weights.write_bytes(weights.read_bytes()[:20])
-    assert refused(model_folder) == (
-        f"{weights}: truncated: 20 bytes, its header alone announces {8 + length}"
-    )
+    assert refused(model_folder) == (f"{weights}: truncated: 20 bytes, header ends at {8 + length}")
     weights.write_bytes(b"\1\2")
-    assert refused(model_folder) == (
-        f"{weights}: truncated: 2 bytes, too few for a safetensors header"
-    )
+    assert refused(model_folder) == (f"{weights}: not a safetensors file")
 
 
 def test_a_file_of_another_format(model_folder):
     weights = model_folder / "model.safetensors"
     for body in (b"[1, 2]", b"{]", b'{"a": 1}', b'{"a": {"data_offsets": [0]}}'):
         weights.write_bytes(struct.pack("<Q", len(body)) + body)
-        assert refused(model_folder) == (
-            f"{weights}: not a safetensors file: its header cannot be read"
-        )
+        assert refused(model_folder) == f"{weights}: damaged: its safetensors header cannot be read"
 
 
 def test_a_shape_that_does_not_fit_its_bytes(model_folder):
     weights = model_folder / "model.safetensors"
     body = json.dumps({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}).encode()
     weights.write_bytes(struct.pack("<Q", len(body)) + body + b"\0" * 8)
-    assert refused(model_folder).startswith(f"{weights}: not a safetensors file (")
-
-
-WHOLE = save({"a": np.arange(5, dtype=np.float32), "b": np.ones((2, 2), dtype=np.float16)})
-
-
-@given(at=st.integers(0, len(WHOLE) - 1), byte=st.integers(0, 255), keep=st.integers(0, len(WHOLE)))
-def test_damage_is_refused_in_one_line_wherever_the_library_refuses_it(
-    tmp_path_factory, at, byte, keep
-):
-    damaged = (WHOLE[:at] + bytes([byte]) + WHOLE[at + 1 :])[:keep]
-    path = tmp_path_factory.getbasetemp() / "damaged.safetensors"
-    path.write_bytes(damaged)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = set(file.keys())
-    except SafetensorError:
-        names = None
-    if names is None:
-        with pytest.raises(InputError) as caught:
-            read_header(path)
-        assert "\n" not in str(caught.value)
-    else:
-        assert set(read_header(path)) == names
+    assert refused(model_folder) == f"{weights}: damaged: its safetensors header cannot be read"
 
 
 def test_shards_are_chosen_by_the_index(sharded_folder):
@@ -117,7 +81,7 @@ def test_an_index_that_names_a_missing_shard(sharded_folder):
 
 @pytest.mark.parametrize("shard", ["../outside.safetensors", "config.json", ["x"], None, 3])
 def test_an_index_that_names_anything_else(sharded_folder, shard):
-    (sharded_folder.parent / "outside.safetensors").write_bytes(WHOLE)
+    (sharded_folder.parent / "outside.safetensors").write_bytes(save({"a": np.ones(2)}))
     index = sharded_folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": shard}}))
     assert refused(sharded_folder) == (

@@ -135,6 +135,18 @@ def test_a_failed_fetch_leaves_the_model_before_it_as_it_was(model_folder, manif
     assert manifest.read_bytes() == before
 
 
+def test_a_fetch_that_dies_while_it_links_leaves_no_manifest(model_folder, manifest, monkeypatch):
+    fetch_model(local(model_folder), manifest)
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workflow_scripts.download.fetch_model.written_atomically", die)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_model(local(model_folder), manifest)
+    assert not manifest.exists()
+
+
 def test_somebodys_own_files_in_the_folder_are_not_replaced(model_folder, manifest):
     manifest.parent.mkdir(parents=True)
     (manifest.parent / "config.json").write_text("mine")

@@ -89,7 +89,12 @@ def test_streams_and_seeds_keep_their_values():
 
 def test_seeds_differ_by_problem_repeat_phase_and_base():
     base = (0, "a", 0, "trace")
-    others = [(1, "a", 0, "trace"), (0, "b", 0, "trace"), (0, "a", 1, "trace"), (0, "a", 0, "answer")]
+    others = [
+        (1, "a", 0, "trace"),
+        (0, "b", 0, "trace"),
+        (0, "a", 1, "trace"),
+        (0, "a", 0, "answer"),
+    ]
     seeds = {derive_seed(*arguments) for arguments in [base, *others]}
     assert len(seeds) == 5
     assert all(0 <= seed < 2**63 for seed in seeds)

@@ -45,7 +45,9 @@ def sweep_of(budgets, repeats=1):
 
 
 def run(store_folder, sweep, scripts, repeats=1):
-    samples = [Sample(f"p{i}", r, prompt) for i, prompt in enumerate(scripts) for r in range(repeats)]
+    samples = [
+        Sample(f"p{i}", r, prompt) for i, prompt in enumerate(scripts) for r in range(repeats)
+    ]
     store = Store(store_folder, {"weights": "w"})
     engine = ScriptedEngine(scripts)
     starts = []

@@ -20,7 +20,8 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.masking import build_mask
 from workflow_scripts.masks import read_mask, unpack
-from workflow_scripts.tensors import open_tensors, read_tensor, save_tensors
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor, save_tensors
 
 
 @pytest.fixture(scope="module")

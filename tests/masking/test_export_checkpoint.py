@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from tests.tiny_models import (
     ARCHITECTURES,
+    VOCABULARY,
     folder_bytes,
     load_model,
     save_allocation,
@@ -20,7 +21,8 @@ from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking import build_mask, export_checkpoint
 from workflow_scripts.masks import MaskPlan, apply_mask, read_mask, write_mask
-from workflow_scripts.tensors import open_tensors
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor, save_tensors
 
 
 def random_mask(place: Path, folder: Path, removed: tuple[int, ...] = ()) -> tuple[Path, Path]:
@@ -138,6 +140,40 @@ def test_lists_that_the_config_leaves_to_a_default_are_written_out(tmp_path: Pat
     opened = AutoConfig.from_pretrained(exported)
     assert opened.layer_types == ["full_attention", "sliding_attention", "sliding_attention"]
     assert (opened.num_hidden_layers, opened.max_window_layers) == (3, 1)
+
+
+def test_lists_that_only_transformers_can_complete_are_written_out(tmp_path: Path) -> None:
+    """SmolLM3 leaves out the rotary embedding of every fourth block, counted in the dense model."""
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 6}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+    tokens = {"vocab_size": VOCABULARY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    config = AutoConfig.for_model("smollm3", **sizes, **heads, **tokens)
+    folder = tmp_path / "model"
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    written = json.loads((folder / "config.json").read_text())
+    assert written.pop("no_rope_layers") == [1, 1, 1, 0, 1, 1]
+    (folder / "config.json").write_text(json.dumps(written))
+    write_manifest(folder)
+    exported = export(folder, random_mask(tmp_path, folder, (0,)), tmp_path / "checkpoint")
+    assert AutoConfig.from_pretrained(exported).no_rope_layers == [1, 1, 0, 1, 1]
+
+
+def test_a_tensor_that_lies_in_two_shards_is_written_once(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder, name = Path(shutil.copytree(tiny_model(sharded=True), tmp_path / "m")), "extra.weight"
+    first, second, *_ = sorted(folder.glob("*.safetensors"))
+    for path, value in ((first, 1.0), (second, 2.0)):
+        file = open_tensors(path)
+        tensors = {key: read_tensor(file, key) for key in file.entries}
+        save_tensors(path, {**tensors, name: torch.tensor([value])}, file.metadata)
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    index["weight_map"][name] = second.name
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    write_manifest(folder)
+    exported = export(folder, random_mask(tmp_path, folder), tmp_path / "checkpoint")
+    assert name not in open_tensors(exported / first.name).entries
+    assert read_tensor(open_tensors(exported / second.name), name) == 2.0
 
 
 def test_equal_masks_are_equal_bytes(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:

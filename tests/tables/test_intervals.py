@@ -85,6 +85,12 @@ def test_all_alike_still_has_the_width_that_the_problems_allow(value):
     assert estimate.high - estimate.low == pytest.approx(z2 / (30 + z2))
 
 
+def test_few_problems_make_the_effective_number_smaller_by_the_ratio_of_their_quantiles():
+    # tabulated two-sided 95 % points of Student's t: 2.262 at 9 and 2.045 at 29 degrees of freedom
+    assert effective_samples(0.5, 0.1, 10, 3) == pytest.approx(25 * (2.045 / 2.262) ** 2, rel=1e-3)
+    assert effective_samples(0.5, 0.01, 10, 3) == 30
+
+
 def test_one_problem_has_an_interval_and_no_standard_error():
     estimate = estimate_accuracy([[True, False, True]])
     assert math.isnan(estimate.se)

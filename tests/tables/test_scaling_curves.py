@@ -203,7 +203,7 @@ def test_a_users_own_matplotlib_settings_change_nothing(table, tmp_path):
     import matplotlib
 
     main(flags(table, tmp_path / "one"))
-    with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.dpi": 20}):
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "none"}):
         main(flags(table, tmp_path / "two"))
     for name in ("curves.svg", "curves.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

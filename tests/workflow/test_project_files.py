@@ -10,8 +10,17 @@ import yaml
 from tests.workflow.checkout import PROJECT, copy_project
 
 
-def test_snakefmt_is_clean():
-    command = [sys.executable, "-m", "snakefmt", "--check", "Snakefile", "rules"]
+@pytest.mark.parametrize(
+    "tool",
+    [
+        ["snakefmt", "--check", "Snakefile", "rules"],
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+    ],
+    ids=" ".join,
+)
+def test_format_and_lint_are_clean(tool):
+    command = [sys.executable, "-m", *tool]
     checked = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -44,7 +44,7 @@ def test_the_table_holds_every_cell(finished):
         "accuracy", "se", "ci_low", "ci_high", "trace_tokens", "answer_tokens",
     ]  # fmt: skip
     cells = [(v, b) for v in SMALL["run"]["variants"] for b in SMALL["generation"]["budgets"]]
-    assert list(zip(table.variant, table.budget)) == cells
+    assert list(table[["variant", "budget"]].itertuples(index=False, name=None)) == cells
     assert set(table.problems) == {12} and set(table.repeats) == {2}
     dense = table[table.variant == "dense"].set_index("budget")
     assert dense.accuracy[72] > 0.9 > dense.accuracy[6]

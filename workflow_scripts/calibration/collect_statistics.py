@@ -25,7 +25,8 @@ from workflow_scripts.activation_statistics import (
 from workflow_scripts.blocks import Call, Decoder
 from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.tensors import open_tensors, read_tensor
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor
 
 MODULES = tuple(module for _, module in checkpoints.ROLES.values())
 BATCH_TOKENS = 2048  # enough for full-speed matrix products, few enough for any machine

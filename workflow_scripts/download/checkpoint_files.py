@@ -4,17 +4,14 @@ Only safetensors weights, JSON, chat templates and tokenizer files belong to a m
 other formats and Python files are never touched: opening them could run code.
 """
 
-import json
-import struct
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
+from workflow_scripts.tensor_files import open_tensors
 
 TOKENIZER_TEXT = (
     "tokenizer.model",
@@ -64,41 +61,6 @@ def checkpoint_files(folder: Path) -> list[str]:
             read_json(folder / name)
     _check_weights(folder, weights, INDEX in chosen)
     return sorted(chosen)
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file whose size is what its header announces.
-
-    The format: 8 bytes with the header's length (little endian), the header (JSON), then the data
-    that the header's offsets point into, and nothing else.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        if len(start) < 8:
-            raise InputError(f"{path}: truncated: {size} bytes, too few for a safetensors header")
-        (length,) = struct.unpack("<Q", start)
-        if 8 + length > size:
-            raise InputError(
-                f"{path}: truncated: {size} bytes, its header alone announces {8 + length}"
-            )
-        text = file.read(length)
-    try:
-        header = json.loads(text)
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
-        announced = 8 + length + int(end)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        raise InputError(f"{path}: not a safetensors file: its header cannot be read") from None
-    if size != announced:
-        state = "truncated" if size < announced else "too long"
-        raise InputError(f"{path}: {state}: {size} bytes, its header announces {announced}")
-    try:
-        with safe_open(path, framework="numpy"):
-            pass  # checks what is left: overlapping tensors, shapes that do not fit their bytes
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from None
-    return tensors
 
 
 def _allowed_names(folder: Path) -> list[str]:
@@ -172,7 +134,7 @@ def _weights(folder: Path, names: list[str]) -> list[str]:
 
 
 def _check_weights(folder: Path, weights: list[str], indexed: bool) -> None:
-    headers = {name: read_header(folder / name) for name in weights}
+    headers = {name: open_tensors(folder / name).entries for name in weights}
     if not indexed:
         return
     for tensor, shard in sorted(read_json(folder / INDEX)["weight_map"].items()):

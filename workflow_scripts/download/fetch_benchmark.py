@@ -55,8 +55,7 @@ def fetch_benchmark(source: Mapping[str, Any], output: Path, sha256: str | None 
             raise InputError(
                 f"benchmark {output.stem!r}: its content has changed: sha256 is {found}, the "
                 f"config says {sha256}; to accept the new content set "
-                f"benchmarks.{output.stem}.sha256 to "
-                f"{found}"
+                f"benchmarks.{output.stem}.sha256 to {found}"
             )
 
 

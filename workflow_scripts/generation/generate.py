@@ -1,9 +1,10 @@
 """Generate: let one pruned model think under every budget, and answer.
 
     python -m workflow_scripts.generation.generate --model resources/models/reasoner \\
-        --mask results/reasoner/wanda-20/mask.safetensors --record results/reasoner/wanda-20/mask.json \\
-        --benchmarks chains=resources/benchmarks/chains.jsonl --options '{"budgets": [6, 12], ...}' \\
-        --store store --output results/reasoner/wanda-20
+        --mask results/reasoner/wanda-20/mask.safetensors \\
+        --record results/reasoner/wanda-20/mask.json \\
+        --benchmarks chains=resources/benchmarks/chains.jsonl \\
+        --options '{"budgets": [6, 12], ...}' --store store --output results/reasoner/wanda-20
 
 One engine start serves all benchmarks, repeats and budgets. Every completion goes to the store as
 soon as it is finished; what is there already is not generated again, and where nothing is missing

@@ -16,7 +16,7 @@ from workflow_scripts.generation.thinking import Cut, ThinkingFormat, answer_pro
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """Budgets ascending (tokens), repeats per problem, the answer's cap (tokens), sampling, seed."""
+    """Budgets and the answer's cap in tokens, budgets ascending; repeats are per problem."""
 
     budgets: tuple[int, ...]
     repeats: int

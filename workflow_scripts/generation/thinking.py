@@ -17,7 +17,7 @@ from workflow_scripts.records import Problem
 
 @dataclass(frozen=True)
 class ThinkingFormat:
-    """The delimiters of a trace as token ids; a trace ends at `stop` or at an id in `end_of_turn`."""
+    """The delimiters of a trace as token ids; it ends at `stop` or at one of `end_of_turn`."""
 
     open: tuple[int, ...]
     stop: int

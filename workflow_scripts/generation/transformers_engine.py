@@ -1,11 +1,13 @@
 """The transformers engine: continuous batching in slots of fixed shape.
 
-What a request yields must not depend on its neighbours. So a prompt is always prefilled alone, and
-the decoding step always has the same shape: `slots` rows over a key-value cache of one length,
-empty rows included. Floating-point kernels choose their order of summation by shape, not by value;
-what is left is that a row's place in the batch, or the length of the cache, could change it. That
-is checked bit by bit when the engine starts; where it fails, requests are decoded one at a time in
-a cache whose length follows from the request alone.
+What a request yields must not depend on its neighbours or on the size of the batch. So a prompt is
+always prefilled alone, and the decoding step always has the same shape: `slots` rows over a
+key-value cache of one length, empty rows included. Floating-point kernels choose their order of
+summation by shape, not by value; what is left is that the number of rows, a row's place among them
+or the length of the cache could change it. So a step of LEAST_ROWS rows over a cache that is as
+long as its request needs is the reference, and a larger shape is used only where its logits are
+found to be the reference's, bit by bit, when the engine starts. Where they are not, requests are
+decoded one at a time in the reference shape.
 """
 
 import sys
@@ -22,6 +24,8 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engine import Completion, Request
 from workflow_scripts.generation.sampling import UniformStream, draw_token
 
+# with fewer, kernels for vectors step in, which sum in another order
+LEAST_ROWS = 4
 CHECKED_PROMPT = 17
 CHECKED_STEPS = 2
 
@@ -73,31 +77,38 @@ class Slot:
 class TransformersEngine:
     """Decodes requests with a loaded model; `vocabulary` is the number of ids the tokenizer has.
 
-    Logits of ids beyond the vocabulary (padding rows of the embedding) are never drawn.
+    Logits of ids beyond the vocabulary (padding rows of the embedding) are never drawn. `slots`
+    requests are decoded together; `longest` is the most tokens that one of them may come to.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, vocabulary: int, slots: int, longest: int
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, vocabulary: int, slots: int, longest: int) -> None:
         self._model = model.eval()
         self._vocabulary = vocabulary
         self._device = next(model.parameters()).device
         self._length = _cache_length(longest)
-        self._slots = slots if slots > 1 and self._rows_are_independent(slots) else 1
+        self._rows = max(slots, LEAST_ROWS)
+        self._slots = slots
+        if not self._shape_is_like_the_reference():
+            print(
+                "engine: on this machine larger batches round differently; "
+                "decoding one request at a time",
+                file=sys.stderr,
+            )
+            self._rows, self._slots = LEAST_ROWS, 1
 
     @torch.inference_mode()
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
         """Yield every request of the queue with its completion; see `engine.py`."""
         cache: SlotCache | None = None
-        active: list[Slot | None] = [None] * self._slots
+        active: list[Slot | None] = [None] * self._rows
         while queue or any(active):
-            for i, slot in enumerate(active):
-                if slot is not None or not queue:
+            for i in range(self._slots):
+                if active[i] is not None or not queue:
                     continue
                 request = queue.popleft()
                 logits, prefilled = self._prefill(request.prompt)
                 if cache is None or self._slots == 1:
-                    cache = SlotCache(prefilled, self._slots, self._length_for(request))
+                    cache = SlotCache(prefilled, self._rows, self._length_for(request))
                 cache.fill(i, prefilled)
                 active[i] = Slot(request, UniformStream(request.seed))
                 yield from self._advance(active, i, logits)
@@ -162,30 +173,20 @@ class TransformersEngine:
         return _cache_length(len(request.prompt) + request.max_tokens)
 
     @torch.inference_mode()
-    def _rows_are_independent(self, slots: int) -> bool:
-        """Whether equal rows have bit-equal logits at every place and in a shorter cache."""
+    def _shape_is_like_the_reference(self) -> bool:
+        """Whether every row of this shape has, bit by bit, the logits of the reference's first."""
         prompt = tuple((7 * i + 3) % self._vocabulary for i in range(CHECKED_PROMPT))
         _, prefilled = self._prefill(prompt)
         found = []
-        for length in (self._length, max(self._length // 2, CHECKED_PROMPT + CHECKED_STEPS)):
-            cache = SlotCache(prefilled, slots, length)
-            for i in range(slots):
+        for rows, length in ((LEAST_ROWS, _cache_length(1)), (self._rows, self._length)):
+            cache = SlotCache(prefilled, rows, length)
+            for i in range(rows):
                 cache.fill(i, prefilled)
             for step in range(CHECKED_STEPS):
-                logits = self._step(cache, [5 + step] * slots, [CHECKED_PROMPT + step] * slots)
+                logits = self._step(cache, [5 + step] * rows, [CHECKED_PROMPT + step] * rows)
                 found.append(logits)
-        rows_agree = all(torch.equal(logits, logits[:1].expand_as(logits)) for logits in found)
-        lengths_agree = all(
-            torch.equal(a, b) for a, b in zip(found[:CHECKED_STEPS], found[CHECKED_STEPS:])
-        )
-        if rows_agree and lengths_agree:
-            return True
-        print(
-            "engine: the kernels of this machine make a row depend on its place in the batch; "
-            "decoding one request at a time",
-            file=sys.stderr,
-        )
-        return False
+        reference, used = found[:CHECKED_STEPS], found[CHECKED_STEPS:]
+        return all(torch.equal(b, a[:1].expand_as(b)) for a, b in zip(reference, used, strict=True))
 
 
 def _cache_length(tokens: int) -> int:

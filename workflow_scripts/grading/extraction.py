@@ -7,6 +7,7 @@ a fraction, a power or a root. Every step takes time linear in the text.
 """
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 
@@ -28,7 +29,7 @@ _BRACE = re.compile(r"\\boxed\s*+\{|\\[{}]|[{}]")
 _STATED = re.compile(r"\b(?:final\s+)?answer[\s*_]*+[:：][\s*_]*+", re.IGNORECASE)
 
 _MINUS = str.maketrans(
-    dict.fromkeys("−﹣－‐‑–", "-") | dict(zip("０１２３４５６７８９", "0123456789"))
+    dict.fromkeys("−﹣－‐‑–", "-") | dict(zip("０１２３４５６７８９", "0123456789", strict=True))
 )
 _THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\[,!]|[\u2009\u202f\u00a0])(?=[0-9]{3}(?![0-9]))")
 _DEGREES = re.compile(r"\^\s*+(?:\\circ|\{\s*+\\circ\s*+\})|°")
@@ -145,9 +146,7 @@ def _first_or_last(text: str) -> str | None:
 def _last(text: str) -> str | None:
     """The last number in `text`, unless it is part of a calculation that was not carried out."""
     masked = _without_expressions(text)
-    last = None
-    for last in _NUMBER.finditer(masked):
-        pass
+    last = next(iter(deque(_NUMBER.finditer(masked), maxlen=1)), None)
     if last is None or _OPERATOR_AFTER.match(masked, last.end()):
         return None
     before = masked[max(0, last.start() - _REACH) : last.start()]

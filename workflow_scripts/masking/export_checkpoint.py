@@ -21,7 +21,8 @@ from workflow_scripts.checkpoints import Checkpoint
 from workflow_scripts.errors import run_stage
 from workflow_scripts.files import write_json, written_atomically
 from workflow_scripts.masks import Mask, check_fit, read_mask, shortened_config, unpack
-from workflow_scripts.tensors import DTYPES, TensorFile, write_tensors
+from workflow_scripts.tensor_files import TensorFile
+from workflow_scripts.tensors import DTYPES, write_tensors
 
 # What goes along: tokenizer, chat template, generation config. Weights in other formats do not, for
 # they are the dense ones.

@@ -1,0 +1,23 @@
+"""The environment that jobs inherit from the process that starts them."""
+
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+
+
+def prepare(environment: MutableMapping[str, str], project: Path) -> None:
+    """Let `python -m workflow_scripts...` mean this interpreter and this project.
+
+    So a job runs with the interpreter that runs snakemake (conda, where it is used, puts its own in
+    front of it), and finds the package whatever the working directory is.
+    """
+    _put_first(environment, "PATH", str(Path(sys.executable).parent))
+    _put_first(environment, "PYTHONPATH", str(project))
+    # a bar that redraws itself is noise in a log
+    environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _put_first(environment: MutableMapping[str, str], name: str, folder: str) -> None:
+    others = [part for part in environment.get(name, "").split(os.pathsep) if part != folder]
+    environment[name] = os.pathsep.join([folder, *filter(None, others)])
