@@ -60,9 +60,13 @@ def test_the_lock_names_no_cuda_package():
     assert not [name for name in locked() if re.match(r"nvidia|cuda|triton", name)]
 
 
-def test_rule_graph_of_the_readme_is_the_workflow_s(tmp_path):
-    drawn = copy_project(tmp_path).run("--rulegraph", "mermaid-js").splitlines()
-    edges = {line.strip() for line in drawn if "-->" in line or re.search(r"id\d+\[", line)}
-    readme = (PROJECT / "README.md").read_text()
-    (block,) = re.findall(r"```mermaid\n(.*?)```", readme, re.DOTALL)
-    assert {line.strip() for line in block.splitlines()} >= edges and edges
+def edges(mermaid: str) -> set[tuple[str, str]]:
+    """Pairs of rule names that a drawing connects; the ids in it are arbitrary."""
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", mermaid))
+    return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", mermaid)}
+
+
+def test_the_readme_draws_the_rules_as_they_are(tmp_path):
+    (block,) = re.findall(r"```mermaid\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    drawn = copy_project(tmp_path).run("--rulegraph", "mermaid-js")
+    assert edges(block) == edges(drawn) and len(edges(drawn)) > 10
