@@ -31,6 +31,7 @@ rule all:
     input:
         "results/tables/accuracy.csv",
         "results/tables/accuracy.md",
+        "results/tables/accuracy.html",
         expand(
             "results/figures/scaling_curves/{model}/{benchmark}.{form}",
             model=RUN.models,

@@ -16,12 +16,13 @@ rule accuracy_table:
             benchmark=RUN.benchmarks,
         ),
     output:
-        csv=report(
-            "results/tables/accuracy.csv",
+        csv="results/tables/accuracy.csv",
+        markdown="results/tables/accuracy.md",
+        html=report(
+            "results/tables/accuracy.html",
             caption="../report/accuracy.rst",
             category="Tables",
         ),
-        markdown="results/tables/accuracy.md",
     log:
         "logs/accuracy_table.log",
     conda:
@@ -35,7 +36,7 @@ rule accuracy_table:
     shell:
         "python -m workflow_scripts.tables.accuracy_table --results results"
         " --models {params.models} --variants {params.variants}"
-        " --benchmarks {params.benchmarks} --csv {output.csv} --markdown {output.markdown}"
+        " --benchmarks {params.benchmarks} --csv {output.csv} --markdown {output.markdown} --html {output.html}"
         " > {log} 2>&1"
 
 

@@ -1,12 +1,15 @@
 import csv
 import math
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.accuracy_rows import COLUMNS, Row, csv_text, read_rows
-from workflow_scripts.tables.accuracy_table import main, markdown_text
+from workflow_scripts.tables.accuracy_table import html_text, main, markdown_text
 
 PUBLISHED = (
     "model,variant,benchmark,budget,problems,repeats,accuracy,se,ci_low,ci_high,"
@@ -22,7 +25,7 @@ def tables(write_results, tmp_path):
         "m", "wanda-20", "b", accuracy={12: 0.9, 6: 0.2}, problems=20, repeats=3
     )
     flags = ["--results", str(results), "--models", "m", "--variants", "wanda-20", "dense"]
-    paths = tmp_path / "tables" / "accuracy.csv", tmp_path / "tables" / "accuracy.md"
+    paths = [tmp_path / "tables" / f"accuracy.{form}" for form in ("csv", "md", "html")]
     return [
         *flags,
         "--benchmarks",
@@ -31,11 +34,13 @@ def tables(write_results, tmp_path):
         str(paths[0]),
         "--markdown",
         str(paths[1]),
+        "--html",
+        str(paths[2]),
     ], *paths
 
 
 def test_the_csv_has_the_published_columns_and_one_row_for_every_cell(tables):
-    arguments, path, _ = tables
+    arguments, path, *_ = tables
     main(arguments)
     assert path.read_text().splitlines()[0] == PUBLISHED
     table = pd.read_csv(path)
@@ -51,7 +56,7 @@ def test_the_csv_has_the_published_columns_and_one_row_for_every_cell(tables):
 
 
 def test_numbers_have_six_decimals_and_counts_none(tables):
-    arguments, path, _ = tables
+    arguments, path, *_ = tables
     main(arguments)
     with path.open() as file:
         for row in csv.DictReader(file):
@@ -61,7 +66,7 @@ def test_numbers_have_six_decimals_and_counts_none(tables):
                 assert len(row[name].split(".")[1]) == 6
 
 
-def test_both_tables_are_the_same_bytes_when_made_again(tables):
+def test_all_tables_are_the_same_bytes_when_made_again(tables):
     arguments, *paths = tables
     main(arguments)
     first = [path.read_bytes() for path in paths]
@@ -94,6 +99,27 @@ def test_the_markdown_has_variants_down_and_budgets_across():
         "|:----------|------------:|\n"
         "| dense     | 0.00 ± 0.79 |\n"
     )
+
+
+def test_the_page_holds_the_same_cells_and_needs_nothing_else():
+    page = html_text([replace(row, model="<m>") for row in ROWS])
+    tables = [
+        ElementTree.fromstring(table) for table in re.findall("<table>.*?</table>", page, re.S)
+    ]
+    found = [
+        [(cell.text or "").strip() for cell in line]
+        for table in tables
+        for line in table.iter("tr")
+    ]
+    assert found == [
+        ["variant", "6", "12"],
+        ["dense", "0.25 ± 0.12", "1.00 ± 0.16"],
+        ["magnitude-50", "", "0.60 ± 0.19"],
+        ["variant", "6"],
+        ["dense", "0.00 ± 0.79"],
+    ]
+    assert "<h2>&lt;m&gt; on b</h2>" in page
+    assert "http" not in page and "src=" not in page
 
 
 def test_rows_are_read_back(tmp_path):

@@ -132,7 +132,7 @@ def test_export_makes_a_checkpoint_that_transformers_opens(changeable):
 def test_report_holds_the_table_and_the_figure(changeable):
     changeable.run("--report", "report.html", *CONFIG)
     html = (changeable.folder / "report.html").read_text()
-    for item in ("accuracy.md", "scaling_curves/reasoner/small.svg"):
+    for item in ("accuracy.html", "scaling_curves/reasoner/small.svg"):
         assert item in html
 
 
