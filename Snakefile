@@ -38,3 +38,8 @@ rule all:
             benchmark=RUN.benchmarks,
             form=["svg", "png"],
         ),
+        expand(
+            "results/figures/allocation/{model}.{form}",
+            model=RUN.models,
+            form=["svg", "png"],
+        ),

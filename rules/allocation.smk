@@ -3,6 +3,7 @@
 
 rule allocate_sparsity:
     input:
+        unpack(allocation_inputs),
         manifest="resources/models/{model}/manifest.json",
     output:
         "results/{model}/{variant}/allocation.json",
@@ -16,7 +17,10 @@ rule allocate_sparsity:
         model=model_folder,
         allocation=lambda wildcards: as_json(variant_of(wildcards).allocation),
         sparsity=lambda wildcards: variant_of(wildcards).sparsity,
+        scope=lambda wildcards: variant_of(wildcards).scope,
+        files=allocation_flags,
     shell:
         "python -m workflow_scripts.allocation.allocate_sparsity"
         " --model {params.model} --allocation {params.allocation:q}"
-        " --sparsity {params.sparsity} --output {output} > {log} 2>&1"
+        " --sparsity {params.sparsity} --scope {params.scope} {params.files}"
+        " --output {output} > {log} 2>&1"

@@ -3,7 +3,7 @@
 
 rule build_calibration_set:
     input:
-        calibration_files,
+        unpack(calibration_inputs),
         manifest="resources/models/{model}/manifest.json",
     output:
         "resources/calibration/{model}/{calibration}.safetensors",
@@ -16,13 +16,16 @@ rule build_calibration_set:
         code=code("calibration.build_calibration_set"),
         model=model_folder,
         source=lambda wildcards: as_json(calibration_of(wildcards).source),
+        files=calibration_flags,
+        sampling=lambda wildcards: calibration_of(wildcards).sampling,
         samples=lambda wildcards: calibration_of(wildcards).samples,
         length=lambda wildcards: calibration_of(wildcards).length,
         seed=lambda wildcards: calibration_of(wildcards).seed,
     shell:
         "python -m workflow_scripts.calibration.build_calibration_set"
-        " --model {params.model} --source {params.source:q} --samples {params.samples}"
-        " --length {params.length} --seed {params.seed} --output {output} > {log} 2>&1"
+        " --model {params.model} --source {params.source:q} {params.files}"
+        " --sampling {params.sampling} --samples {params.samples} --length {params.length}"
+        " --seed {params.seed} --output {output} > {log} 2>&1"
 
 
 rule collect_statistics:
@@ -45,4 +48,35 @@ rule collect_statistics:
     shell:
         "python -m workflow_scripts.calibration.collect_statistics"
         " --model {params.model} --calibration {input.calibration} --threads {params.threads}"
+        " --output {output} > {log} 2>&1"
+
+
+rule score_influence:
+    input:
+        influence_files,
+        manifest="resources/models/{model}/manifest.json",
+    output:
+        "results/{model}/influence/{influence}.json",
+    log:
+        "logs/score_influence/{model}/{influence}.log",
+    benchmark:
+        "logs/score_influence/{model}/{influence}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SETTINGS.generation.threads
+    params:
+        code=code("calibration.score_influence"),
+        model=model_folder,
+        source=lambda wildcards: as_json(influence_of(wildcards).source),
+        train=lambda wildcards: influence_of(wildcards).train_samples,
+        validation=lambda wildcards: influence_of(wildcards).validation_samples,
+        length=lambda wildcards: influence_of(wildcards).length,
+        seed=lambda wildcards: influence_of(wildcards).seed,
+        hessian=lambda wildcards: influence_of(wildcards).hessian,
+        threads=SETTINGS.generation.threads,
+    shell:
+        "python -m workflow_scripts.calibration.score_influence"
+        " --model {params.model} --source {params.source:q} --train-samples {params.train}"
+        " --validation-samples {params.validation} --length {params.length}"
+        " --seed {params.seed} --hessian {params.hessian} --threads {params.threads}"
         " --output {output} > {log} 2>&1"

@@ -15,7 +15,9 @@ from workflow_scripts.settings import (
     generation_options,
     load_settings,
     needs_allocation,
+    needs_calibration,
     needs_statistics,
+    trace_options,
 )
 
 prepare(os.environ, Path(workflow.basedir))
@@ -40,6 +42,7 @@ wildcard_constraints:
     variant=one_of(SETTINGS.variants),
     benchmark=one_of(SETTINGS.benchmarks),
     calibration=one_of(SETTINGS.calibration_sets),
+    influence=one_of(SETTINGS.influence_sets),
 
 
 def code(module):
@@ -55,6 +58,10 @@ def calibration_of(wildcards):
     return SETTINGS.calibration_sets[wildcards.calibration]
 
 
+def influence_of(wildcards):
+    return SETTINGS.influence_sets[wildcards.influence]
+
+
 def model_files(wildcards):
     return source_files("models", SETTINGS.models[wildcards.model].source)
 
@@ -63,8 +70,29 @@ def benchmark_files(wildcards):
     return source_files("benchmarks", SETTINGS.benchmarks[wildcards.benchmark].source)
 
 
-def calibration_files(wildcards):
-    return source_files("calibration_sets", calibration_of(wildcards).source)
+def calibration_inputs(wildcards):
+    """The files that a calibration set is drawn from."""
+    source = calibration_of(wildcards).source
+    if source["kind"] == "hub":
+        return {"corpus": "resources/corpora/{calibration}/manifest.json"}
+    if source["kind"] == "generated":
+        kinds = ("traces", "grades", "sequences")
+        folder = "results/{model}/calibration_traces"
+        return {kind: f"{folder}/{kind}/{source['benchmark']}.jsonl" for kind in kinds}
+    return {"files": source_files("calibration_sets", source)}
+
+
+def calibration_flags(wildcards):
+    kind = calibration_of(wildcards).source["kind"]
+    files = {
+        "hub": {"corpus": "resources/corpora/{calibration}/manifest.json"},
+        "generated": {"traces": "results/{model}/calibration_traces"},
+    }
+    return as_flags(files.get(kind, {}), wildcards)
+
+
+def influence_files(wildcards):
+    return source_files("influence_sets", influence_of(wildcards).source)
 
 
 def model_folder(wildcards, input):
@@ -80,6 +108,24 @@ def sha256_flag(wildcards):
     return f"--sha256 {sha256}" if sha256 else ""
 
 
+def allocation_inputs(wildcards):
+    """The files that a variant's allocation is made from, under the names of the stage's flags."""
+    allocation, files = variant_of(wildcards).allocation, {}
+    if "calibration" in allocation:
+        files["statistics"] = (
+            f"results/{{model}}/statistics/{allocation['calibration']}.safetensors"
+        )
+    if "influence" in allocation:
+        files["influence"] = (
+            f"results/{{model}}/influence/{allocation['influence']}.json"
+        )
+    return files
+
+
+def allocation_flags(wildcards):
+    return as_flags(allocation_inputs(wildcards), wildcards)
+
+
 def mask_inputs(wildcards):
     """The files that a variant's mask is made from, under the names of build_mask's flags."""
     variant, files = variant_of(wildcards), {}
@@ -89,9 +135,17 @@ def mask_inputs(wildcards):
         files["statistics"] = (
             f"results/{{model}}/statistics/{variant.calibration}.safetensors"
         )
+    if needs_calibration(variant):
+        files["calibration"] = (
+            f"resources/calibration/{{model}}/{variant.calibration}.safetensors"
+        )
     return files
 
 
 def mask_flags(wildcards):
-    files = mask_inputs(wildcards)
+    return as_flags(mask_inputs(wildcards), wildcards)
+
+
+def as_flags(files, wildcards):
+    """Files by the names of a stage's flags, as these flags."""
     return [f"--{name} {path.format(**wildcards)}" for name, path in files.items()]

@@ -9,13 +9,29 @@ rule fetch_model:
     log:
         "logs/fetch_model/{model}.log",
     conda:
-        "../envs/data.yaml"
+        "../envs/torch.yaml"  # a GGUF file is opened by transformers
     threads: 1
     params:
         code=code("download.fetch_model"),
         source=lambda wildcards: as_json(SETTINGS.models[wildcards.model].source),
     shell:
         "python -m workflow_scripts.download.fetch_model"
+        " --source {params.source:q} --output {output} > {log} 2>&1"
+
+
+rule fetch_corpus:
+    output:
+        "resources/corpora/{calibration}/manifest.json",
+    log:
+        "logs/fetch_corpus/{calibration}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("download.fetch_corpus"),
+        source=lambda wildcards: as_json(calibration_of(wildcards).source),
+    shell:
+        "python -m workflow_scripts.download.fetch_corpus"
         " --source {params.source:q} --output {output} > {log} 2>&1"
 
 

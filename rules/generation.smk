@@ -40,3 +40,33 @@ rule generate:
         " --model {params.model} --mask {input.mask} --record {input.record}"
         " --benchmarks {params.benchmarks} --options {params.options:q}"
         " --store store --output {params.output} > {log} 2>&1"
+
+
+# The dense model's own traces on a benchmark, for calibration sets of kind generated. The benchmark
+# need not be among those that are run; where it is, both jobs use what the other has in the store.
+rule generate_calibration_traces:
+    input:
+        manifest="resources/models/{model}/manifest.json",
+        benchmark="resources/benchmarks/{benchmark}.jsonl",
+    output:
+        traces="results/{model}/calibration_traces/traces/{benchmark}.jsonl",
+        answers="results/{model}/calibration_traces/answers/{benchmark}.jsonl",
+        sequences="results/{model}/calibration_traces/sequences/{benchmark}.jsonl",
+    log:
+        "logs/generate_calibration_traces/{model}/{benchmark}.log",
+    benchmark:
+        "logs/generate_calibration_traces/{model}/{benchmark}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: SETTINGS.generation.threads
+    resources:
+        gpu=int(SETTINGS.generation.device == "cuda"),
+    params:
+        code=code("generation.generate"),
+        model=model_folder,
+        options=lambda wildcards: as_json(trace_options(SETTINGS, wildcards.model)),
+        output="results/{model}/calibration_traces",
+    shell:
+        "python -m workflow_scripts.generation.generate --model {params.model}"
+        " --benchmarks {wildcards.benchmark}={input.benchmark} --options {params.options:q}"
+        " --store store --sequences --output {params.output} > {log} 2>&1"

@@ -62,3 +62,28 @@ rule scaling_curves:
         "python -m workflow_scripts.tables.scaling_curves --table {input}"
         " --model {wildcards.model} --benchmark {wildcards.benchmark}"
         " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
+rule allocation_plot:
+    input:
+        expand("results/{{model}}/{variant}/mask.json", variant=RUN.variants),
+    output:
+        svg=report(
+            "results/figures/allocation/{model}.svg",
+            caption="../report/allocation.rst",
+            category="Figures",
+            labels={"model": "{model}", "benchmark": ""},
+        ),
+        png="results/figures/allocation/{model}.png",
+    log:
+        "logs/allocation_plot/{model}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.allocation_plot"),
+        variants=RUN.variants,
+    shell:
+        "python -m workflow_scripts.tables.allocation_plot --model {wildcards.model}"
+        " --variants {params.variants} --records {input}"
+        " --svg {output.svg} --png {output.png} > {log} 2>&1"

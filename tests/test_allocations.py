@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_scripts.allocations import (
+    Allocation,
     check_sparsity,
+    in_scope,
     mean_sparsity,
     pruned_count,
     read_allocation,
@@ -45,13 +47,34 @@ def test_means_are_weighted_by_weights(tmp_path: Path) -> None:
     assert record == {
         "allocation": "owl",
         "options": {"m": 5},
+        "scope": "all",
         "target": 0.4,
         "requested_mean": (0.25 * 21 + 0.5 * 77) / 98,
         "achieved_mean": (5 + 38) / 98,
         "linears": {"a": 0.25, "b": 0.5},
         "model_digest": "digest",
     }
-    assert read_allocation(path, LINEARS, "digest") == {"a": 0.25, "b": 0.5}
+    assert read_allocation(path, LINEARS, "digest") == Allocation("owl", {"a": 0.25, "b": 0.5})
+
+
+def test_linears_outside_the_scope_get_0_and_count_for_nothing(tmp_path: Path) -> None:
+    linears = (Linear("q", 0, "attention", "q", (3, 7)), *LINEARS)
+    path = tmp_path / "allocation.json"
+    inside = {"a": 0.25, "b": 0.5}
+    write_allocation(path, inside, linears, "uniform", {}, 0.4, "digest", "mlp")
+    record = json.loads(path.read_text())
+    assert record["linears"] == {"q": 0.0, **inside}
+    assert record["requested_mean"] == (0.25 * 21 + 0.5 * 77) / 98
+    assert record["achieved_mean"] == (5 + 38) / 98
+    assert read_allocation(path, linears, "digest") == Allocation("uniform", inside)
+    assert in_scope(linears, "all") == linears
+    assert in_scope(linears, "attention") == linears[:1]
+    assert in_scope(linears, "mlp") == linears[1:]
+    record["linears"]["q"] = 0.1
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError) as error:
+        read_allocation(path, linears, "digest")
+    assert str(error.value) == f"{path}: q has sparsity 0.1, outside the scope mlp"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +85,9 @@ def test_means_are_weighted_by_weights(tmp_path: Path) -> None:
         ({"linears": {"a": 0.2, "b": 1.2}}, "b: sparsity 1.2 is not a number from 0 to 1"),
         ({"linears": {"a": 0.2, "b": None}}, "b: sparsity None is not a number from 0 to 1"),
         ({"linears": {"a": 0.2, "b": math.nan}}, "b: sparsity nan is not a number from 0 to 1"),
+        ({"scope": "most"}, "scope: 'most' is none of all, attention, mlp"),
+        ({"scope": None}, "scope: None is none of all, attention, mlp"),
+        ({"allocation": 3}, "allocation is 3, not the name of one"),
         ({"linears": [0.2]}, "not an allocation: it has no mapping 'linears'"),
         (
             {"model_digest": "other"},

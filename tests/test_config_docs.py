@@ -19,6 +19,7 @@ README = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
 CONFIG_TEXT = (REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8")
 CONFIG = yaml.safe_load(CONFIG_TEXT)
 SCHEMA = read_schema()
+KNOWN = [REPOSITORY / "config" / name for name in ("config.yaml", "schema.yaml")]
 
 
 def schema_keys(schema: dict, path: str = "") -> Iterator[tuple[str, dict]]:
@@ -153,6 +154,25 @@ def test_the_default_config_pins_the_bundled_benchmark(tmp_path):
     assert file_digest(tmp_path / "chains.jsonl") == CONFIG["benchmarks"]["chains"]["sha256"]
 
 
+OVERLAYS = sorted({*(REPOSITORY / "config").glob("*.yaml")} - {*KNOWN})
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.name)
+def test_every_other_config_file_runs_what_it_says_and_is_documented(path, tmp_path):
+    overlay = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = yaml.safe_load(CONFIG_TEXT)
+    update_config(config, overlay)
+    settings = load_settings(config, REPOSITORY)
+    assert set(overlay["run"]) == {"models", "variants", "benchmarks"}
+    assert f"`config/{path.name}`" in README
+    for name, entry in overlay.get("benchmarks", {}).items():
+        if "sha256" in entry:
+            source = settings.benchmarks[name].source
+            bundled = REPOSITORY / "bundled" / "benchmarks" / f"{source['name']}.jsonl"
+            write_records(tmp_path / "b.jsonl", read_records(bundled, Problem))
+            assert file_digest(tmp_path / "b.jsonl") == entry["sha256"]
+
+
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
@@ -161,7 +181,7 @@ def test_every_example_of_the_readme_is_a_config(text, tmp_path):
     """Each is laid over the default config as Snakemake does it; its local files are made first."""
     for path in re.findall(r"path: ([^},\n]+)", text):
         place = tmp_path / path
-        if path.endswith(".jsonl"):
+        if path.endswith((".jsonl", ".gguf")):
             place.parent.mkdir(exist_ok=True)
             place.touch()
         else:

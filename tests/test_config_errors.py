@@ -27,21 +27,30 @@ def bundled(tmp_path_factory, monkeypatch) -> Path:
     return folder
 
 
-SECTIONS = "run, models, benchmarks, calibration_sets, thinking_formats, variants, generation"
+SECTIONS = (
+    "run, models, benchmarks, calibration_sets, influence_sets, thinking_formats, variants, "
+    "generation"
+)
 GENERATION_KEYS = ", ".join(DEFAULT["generation"])
 VARIANTS = ", ".join(DEFAULT["variants"])
-METHODS = "dense, magnitude, wanda, shortgpt"
+METHODS = "dense, magnitude, wanda, shortgpt, reverse-order, blocks"
 CATALOGUE = "must be a mapping with names as keys"
 A_VARIANT = f"must be a mapping with the key method (one of {METHODS})"
 NAMES = "must be a list of one or more names, none twice"
 BUDGETS = "must be a list of one or more different items, each a whole number of at least 1"
 SPARSITY = "must be a number greater than 0 and less than 1"
 COUNT = "must be a whole number of at least 1"
+BLOCKS = "must be a list of one or more different items, each a whole number of at least 0"
 SEED = "must be a whole number of at least 0 and at most 4294967295"
 TOP_P = "must be a number greater than 0 and at most 1"
 TEXT = "must be text that is not empty"
 PLAIN_TEXT = "must be text that UTF-8 can hold, without NUL"
 JSONL = "must be the path of a .jsonl file"
+PATTERN = (
+    'must be "n:m" with 0 < n < m < 100, in quotes (n of every m consecutive input weights are '
+    "pruned)"
+)
+PATTERN_ORDER = "is not allowed; the first number must be less than the second"
 HEX64 = "must be 64 lowercase hexadecimal digits"
 NAME = (
     "must be at most 100 letters, digits, '.', '_' and '-', the first one a letter or digit (names "
@@ -54,11 +63,20 @@ COMMIT = (
 NULL = "an empty value (null)"
 QUOTES = "put it in quotes if it is meant as text"
 
+PART = "must be a number of at least 0 and at most 1"
+UNKNOWN_BENCHMARK = "benchmark: 'chain' is not in benchmarks; did you mean 'chains'? there: chains"
+CORPUS = "must be a .jsonl, .json, .txt (each also .gz) or .parquet file"
+GGUF = {"kind": "gguf", "package": "some-model", "file": "small.gguf"}
+GENERATED = {"kind": "generated", "benchmark": "chains"}
 HUB = {"kind": "hub", "id": "owner/name", "revision": HEX40}
 LOCAL = {"kind": "local", "path": "problems.jsonl"}
 SET = DEFAULT["calibration_sets"]["chains"]
+INFLUENCE = DEFAULT["influence_sets"]["chains"]
 FORMAT = DEFAULT["thinking_formats"]["think"]
 WANDA = DEFAULT["variants"]["wanda-20"]
+OWL = {"kind": "owl", "calibration": "chains"}
+LAYERIF = {"kind": "layerif", "influence": "chains"}
+ALLOCATED = "variants.magnitude-20.allocation"
 
 # key path, the new value, and what the line says after `config: ` and the path
 SECTIONS_AND_KEYS = [
@@ -84,6 +102,19 @@ SECTIONS_AND_KEYS = [
     ("generation.dtype", GONE, "missing; must be one of float32, bfloat16, float16"),
     ("thinking_formats.think.open", GONE, "missing; must be text"),
     ("calibration_sets.chains.samples", GONE, f"missing; {COUNT}"),
+    ("influence_sets", GONE, f"missing; {CATALOGUE}"),
+    ("influence_sets.chains.validation_samples", GONE, f"missing; {COUNT}"),
+    (
+        "influence_sets.chains.hessian",
+        "gauss",
+        "'gauss' is not allowed; must be one of identity, datainf",
+    ),
+    (
+        "influence_sets.chains.samples",
+        8,
+        "unknown key; did you mean 'train_samples'? allowed: source, train_samples, "
+        "validation_samples, length, seed, hessian",
+    ),
     ("models.reasoner.thinking", GONE, "missing; must be a name from thinking_formats"),
 ]
 
@@ -102,11 +133,35 @@ METHODS_AND_KINDS = [
     ("variants.wanda-20.method", GONE, f"missing; must be one of {METHODS}"),
     ("variants.wanda-20", "wanda", f"'wanda' is not allowed; {A_VARIANT}"),
     ("variants.wanda-20", None, f"{NULL} is not allowed; {A_VARIANT}"),
-    ("variants.wanda-20.allocation.kind", "owl", "'owl' is not allowed; must be uniform"),
+    (
+        "variants.wanda-20.allocation.kind",
+        "alpha",
+        "'alpha' is not allowed; must be one of uniform, owl, layerif",
+    ),
+    *(
+        (f"variants.wanda-20.{key}", value, f"{value!r} is not allowed; must be one of {choices}")
+        for key, value, choices in [
+            ("scope", "norms", "all, attention, mlp"),
+            ("comparison", "column", "row, matrix"),
+            ("propagate", "sparse", "dense, pruned"),
+            ("selection", "strict", "exact, paper"),
+        ]
+    ),
+    ("variants.wanda-20.pattern", "4:2", f"'4:2' {PATTERN_ORDER}"),
+    ("variants.wanda-20.pattern", "4:4", f"'4:4' {PATTERN_ORDER}"),
+    ("variants.wanda-20.pattern", "2:4x", f"'2:4x' is not allowed; {PATTERN}"),
+    ("variants.wanda-20.pattern", "0:4", f"'0:4' is not allowed; {PATTERN}"),
+    ("variants.wanda-20.pattern", 124, f"124 is not allowed; {PATTERN}; {QUOTES}"),
+    (
+        "variants.wanda-50.pattern",
+        "1:4",
+        ["variants.wanda-50.sparsity: 0.5 is not allowed with pattern 1:4; must be 0.25"],
+    ),
     (
         "variants.wanda-20.allocation",
         "uniform",
-        "'uniform' is not allowed; must be a mapping with the key kind (uniform)",
+        "'uniform' is not allowed; must be a mapping with the key kind (one of uniform, owl, "
+        "layerif)",
     ),
     ("generation.engine", "vllm", "'vllm' is not allowed; must be transformers"),
     (
@@ -117,12 +172,12 @@ METHODS_AND_KINDS = [
     (
         "models.reasoner.source.kind",
         "hugs",
-        "'hugs' is not allowed; must be one of bundled, local, hub",
+        "'hugs' is not allowed; must be one of bundled, local, hub, gguf",
     ),
     (
         "calibration_sets.chains.source.kind",
-        "hub",
-        "'hub' is not allowed; must be one of bundled, local",
+        "gguf",
+        "'gguf' is not allowed; must be one of bundled, local, hub, generated",
     ),
 ]
 
@@ -135,14 +190,21 @@ KEYS_OF_METHODS = [
     (
         "variants.magnitude-20.calibration",
         "chains",
-        "method magnitude does not take this key; it takes method, allocation, sparsity",
+        "method magnitude does not take this key; it takes method, allocation, sparsity, scope, "
+        "pattern, selection",
     ),
     ("variants.dense.sparsity", 0.2, "method dense does not take this key; it takes method"),
     (
         "variants.wanda-20.sparcity",
         0.2,
         "method wanda does not take this key; did you mean 'sparsity'? it takes method, "
-        "allocation, sparsity, calibration",
+        "allocation, sparsity, calibration, comparison, propagate, scope, pattern, selection",
+    ),
+    (
+        "variants.magnitude-20.comparison",
+        "row",
+        "method magnitude does not take this key; it takes method, allocation, sparsity, scope, "
+        "pattern, selection",
     ),
     (
         "variants.wanda-20.allocation.level",
@@ -161,6 +223,93 @@ KEYS_OF_METHODS = [
     ),
     ("variants.wanda-20.sparsity", GONE, f"missing; method wanda needs it; {SPARSITY}"),
     ("variants.shortgpt-1.remove_blocks", GONE, f"missing; method shortgpt needs it; {COUNT}"),
+]
+
+ALLOCATIONS = [
+    *(
+        (ALLOCATED, allocation | {key: value}, [f"{ALLOCATED}.{key}: {said}"])
+        for allocation, key, value, said in [
+            (OWL, "calibration", "c4", "'c4' is not in calibration_sets; there: chains"),
+            (OWL, "threshold", 0, "0 is not allowed; must be a number greater than 0"),
+            (
+                OWL,
+                "spread",
+                -0.1,
+                "-0.1 is not allowed; must be a number of at least 0 and at most 1",
+            ),
+            (OWL, "floor", 1, "1 is not allowed; must be a number of at least 0 and less than 1"),
+            (
+                OWL,
+                "window",
+                5,
+                "kind owl does not take this key; it takes kind, calibration, threshold, spread, "
+                "floor",
+            ),
+            (LAYERIF, "influence", "c4", "'c4' is not in influence_sets; there: chains"),
+            (LAYERIF, "direction", "up", "'up' is not allowed; must be one of protect, prune"),
+            (LAYERIF, "unit", "linear", "'linear' is not allowed; must be one of split, block"),
+            (LAYERIF, "low", 0, f"0 is not allowed; {SPARSITY}"),
+            (
+                LAYERIF,
+                "high",
+                1.1,
+                "1.1 is not allowed; must be a number greater than 0 and at most 1",
+            ),
+            (LAYERIF, "high", 0.05, "0.05 is not allowed; must be greater than low (0.05)"),
+            (LAYERIF, "window", 4, "4 is not allowed; must be an odd whole number"),
+            (LAYERIF, "window", 0, f"0 is not allowed; {COUNT}"),
+            (LAYERIF, "order", 5, "5 is not allowed; must be less than window (5)"),
+        ]
+    ),
+    (
+        ALLOCATED,
+        {"kind": "owl"},
+        [
+            f"{ALLOCATED}.calibration: missing; kind owl needs it; must be a name from "
+            "calibration_sets"
+        ],
+    ),
+    (
+        ALLOCATED,
+        {"kind": "layerif"},
+        [
+            f"{ALLOCATED}.influence: missing; kind layerif needs it; must be a name from "
+            "influence_sets"
+        ],
+    ),
+    (
+        "variants.wanda-50",
+        WANDA | {"pattern": "2:4", "allocation": OWL, "comparison": "matrix", "selection": "paper"},
+        [
+            f"variants.wanda-50.{key}: {value!r} is not allowed with pattern 2:4; must be {needed}"
+            for key, value, needed in [
+                ("allocation.kind", "owl", "uniform"),
+                ("sparsity", 0.2, 0.5),
+                ("comparison", "matrix", "row"),
+                ("selection", "paper", "exact"),
+            ]
+        ],
+    ),
+    *(
+        ("variants.shortgpt-1", {"method": "blocks", "blocks": blocks}, [f"variants.{line}"])
+        for blocks, line in [
+            ([], f"shortgpt-1.blocks: an empty list is not allowed; {BLOCKS}"),
+            ([2, 3, 2], f"shortgpt-1.blocks: 2 stands there more than once; {BLOCKS}"),
+            (3, f"shortgpt-1.blocks: 3 is not allowed; {BLOCKS}"),
+            (
+                [-1],
+                "shortgpt-1.blocks[0]: -1 is not allowed; must be a whole number of at least 0",
+            ),
+        ]
+    ),
+    (
+        "variants.shortgpt-1.method",
+        "reverse-order",
+        [
+            "variants.shortgpt-1.calibration: method reverse-order does not take this key; it "
+            "takes method, remove_blocks"
+        ],
+    ),
 ]
 
 NUMBERS = [
@@ -205,6 +354,14 @@ NUMBERS = [
     ("generation.seed", 16**5000, "a number of 20001 bits is not allowed; must be below 2**64"),
     ("calibration_sets.chains.seed", -1, f"-1 is not allowed; {SEED}"),
     ("calibration_sets.chains.length", 0, f"0 is not allowed; {COUNT}"),
+    ("influence_sets.chains.train_samples", 0, f"0 is not allowed; {COUNT}"),
+    ("influence_sets.chains.validation_samples", 1.5, f"1.5 is not allowed; {COUNT}"),
+    (
+        "influence_sets.chains.length",
+        1,
+        "1 is not allowed; must be a whole number of at least 2",
+    ),
+    ("influence_sets.chains.seed", -1, f"-1 is not allowed; {SEED}"),
     ("variants.shortgpt-1.remove_blocks", 0, f"0 is not allowed; {COUNT}"),
     ("variants.shortgpt-1.remove_blocks", 1.5, f"1.5 is not allowed; {COUNT}"),
     ("generation.budgets", [], f"an empty list is not allowed; {BUDGETS}"),
@@ -246,7 +403,8 @@ SOURCES = [
     (
         "models.reasoner.source",
         None,
-        f"{NULL} is not allowed; must be a mapping with the key kind (one of bundled, local, hub)",
+        f"{NULL} is not allowed; must be a mapping with the key kind (one of bundled, local, hub, "
+        "gguf)",
     ),
 ]
 
@@ -272,6 +430,7 @@ ONE_CHANGE = [
     *SECTIONS_AND_KEYS,
     *METHODS_AND_KINDS,
     *KEYS_OF_METHODS,
+    *ALLOCATIONS,
     *NUMBERS,
     *RUN_LISTS_AND_REFERENCES,
     *SOURCES,
@@ -281,7 +440,10 @@ ONE_CHANGE = [
 
 @pytest.mark.parametrize("path, value, said", ONE_CHANGE, ids=range(len(ONE_CHANGE)))
 def test_one_mistake_is_one_exact_line(path, value, said):
-    assert lines_of(changed((tuple(path.split(".")), value))) == [f"config: {path}: {said}"]
+    """A list is of lines that each name their key, where it is not the changed one."""
+    lines = said if isinstance(said, list) else [f"{path}: {said}"]
+    expected = [f"config: {line}" for line in lines]
+    assert lines_of(changed((tuple(path.split(".")), value))) == expected
 
 
 # a catalogue, an entry that is added to it, and the line without `config: ` and the catalogue
@@ -311,10 +473,10 @@ NEW_ENTRIES = [
             "variants",
             name,
             WANDA,
-            f".{name}: this name is not allowed; statistics, influence are names of other things "
-            "in results/",
+            f".{name}: this name is not allowed; statistics, influence, calibration_traces are "
+            "names of other things in results/",
         )
-        for name in ("statistics", "influence")
+        for name in ("statistics", "influence", "calibration_traces")
     ),
     # an entry that nothing runs is checked like any other
     (
@@ -345,6 +507,72 @@ NEW_ENTRIES = [
         "hub",
         HUB_MODEL | {"source": {"kind": "hub", "id": "owner/name"}},
         f".hub.source.revision: missing; kind hub needs it; {COMMIT}",
+    ),
+    *(
+        ("models", "gguf", HUB_MODEL | {"source": source}, f".gguf.source.{said}")
+        for source, said in [
+            ({"kind": "gguf"}, "path: missing; kind gguf needs it, or package and file"),
+            (
+                GGUF | {"path": "a.gguf"},
+                "path: kind gguf takes either path, or package and file",
+            ),
+            (
+                {"kind": "gguf", "package": "some-model"},
+                "file: missing; package needs it; must be a .gguf file",
+            ),
+            (
+                {"kind": "gguf", "file": "small.gguf"},
+                "package: missing; file needs it; must be the name of a Python package",
+            ),
+            (
+                {"kind": "gguf", "path": "model.safetensors"},
+                "path: 'model.safetensors' is not allowed; must be a .gguf file",
+            ),
+            (
+                GGUF | {"package": "some model"},
+                "package: 'some model' is not allowed; must be the name of a Python package",
+            ),
+            (
+                GGUF | {"revision": HEX40},
+                "revision: kind gguf does not take this key; it takes kind, path, package, file",
+            ),
+        ]
+    ),
+    *(
+        ("calibration_sets", "own", SET | {"source": GENERATED | keys}, f".own.source.{said}")
+        for keys, said in [
+            ({"benchmark": "chain"}, UNKNOWN_BENCHMARK),
+            ({"correct_only": "yes"}, "correct_only: 'yes' is not allowed; must be true or false"),
+            ({"min_accuracy": 1.1}, f"min_accuracy: 1.1 is not allowed; {PART}"),
+            ({"max_accuracy": -0.1}, f"max_accuracy: -0.1 is not allowed; {PART}"),
+            ({"max_tokens": 0}, f"max_tokens: 0 is not allowed; {COUNT}"),
+            (
+                {"min_tokens": 9, "max_tokens": 8},
+                "max_tokens: 8 is not allowed; must be at least min_tokens (9)",
+            ),
+            (
+                {"min_accuracy": 0.5, "max_accuracy": 0.25},
+                "max_accuracy: 0.25 is not allowed; must be at least min_accuracy (0.5)",
+            ),
+        ]
+    ),
+    *(
+        ("calibration_sets", "hub", SET | {"source": HUB | keys}, f".hub.source.{said}")
+        for keys, said in [
+            ({"text": "text"}, f"file: missing; kind hub needs it; {CORPUS}"),
+            ({"file": "a.json.gz"}, f"text: missing; kind hub needs it; {TEXT}"),
+            (
+                {"file": "a.csv.gz", "text": "text"},
+                f"file: 'a.csv.gz' is not allowed; {CORPUS}",
+            ),
+        ]
+    ),
+    (
+        "calibration_sets",
+        "mine",
+        SET | {"sampling": "window"},
+        ".mine.sampling: 'window' is not allowed; did you mean 'windows'? must be one of packed, "
+        "windows",
     ),
     *(
         (
@@ -380,10 +608,17 @@ NEW_ENTRIES = [
         ".hub.source.answer_kind: 'letter' is not allowed; must be integer",
     ),
     (
+        "influence_sets",
+        "mine",
+        INFLUENCE | {"source": {"kind": "local", "path": "texts.txt"}},
+        f".mine.source.path: 'texts.txt' is not allowed; {JSONL}",
+    ),
+    ("influence_sets", "a/b", INFLUENCE, f".'a/b': this name is not allowed; {NAME}"),
+    (
         "calibration_sets",
         "mine",
         SET | {"source": {"kind": "local", "path": "texts.csv"}},
-        ".mine.source.path: 'texts.csv' is not allowed; must be the path of a .jsonl or .txt file",
+        f".mine.source.path: 'texts.csv' is not allowed; {CORPUS}",
     ),
 ]
 

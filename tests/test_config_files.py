@@ -84,10 +84,11 @@ def test_a_bundled_name_that_is_not_there(catalogue, folder, bundled):
         f"you mean '{name}'? there: {name}"
     ]
     shutil.rmtree(bundled / folder)
-    assert lines_of(config) == [
+    # influence sets come from the same folder as calibration sets
+    assert (
         f"config: {catalogue}.{name}.source.name: '{name[:-1]}' is not in bundled/{folder}; "
         "there: none"
-    ]
+    ) in lines_of(config)
 
 
 def test_only_the_calibration_sets_of_variants_that_run_must_be_there(bundled):
@@ -118,3 +119,37 @@ def test_source_files_are_what_a_source_is_made_from(tmp_path, bundled, monkeypa
     assert source_files("benchmarks", {"kind": "local", "path": "data/x.jsonl"}) == [
         Path("data/x.jsonl")
     ]
+
+
+def test_a_gguf_file_that_is_not_there(tmp_path):
+    config = changed((("models", "reasoner", "source"), {"kind": "gguf", "path": "m/small.gguf"}))
+    where = "config: models.reasoner.source.path: 'm/small.gguf'"
+    assert lines_of(config, tmp_path) == [f"{where} does not exist; must be the path of a file"]
+    (tmp_path / "m" / "small.gguf").mkdir(parents=True)
+    assert lines_of(config, tmp_path) == [f"{where} is not a file; must be the path of a file"]
+    (tmp_path / "m" / "small.gguf").rmdir()
+    (tmp_path / "m" / "small.gguf").touch()
+    source = load_settings(config, tmp_path).models["reasoner"].source
+    assert source_files("models", source, tmp_path) == [tmp_path / "m" / "small.gguf"]
+
+
+def test_a_gguf_file_of_a_package_is_no_input_of_the_rule(tmp_path):
+    source = {"kind": "gguf", "package": "some-model", "file": "small.gguf"}
+    load_settings(changed((("models", "reasoner", "source"), source)), tmp_path)
+    assert source_files("models", source, tmp_path) == []
+
+
+def test_the_benchmark_of_a_calibration_set_that_is_used_has_to_be_there(tmp_path):
+    """It is answered even where no run list names it; and only where a variant needs the set."""
+    benchmark = {"source": {"kind": "local", "path": "more.jsonl"}}
+    own = {"source": {"kind": "generated", "benchmark": "more"}, "samples": 1, "length": 8}
+    added = [(("benchmarks", "more"), benchmark), (("calibration_sets", "own"), own)]
+    load_settings(changed(*added), tmp_path)
+    used = changed(*added, (("variants", "wanda-20", "calibration"), "own"))
+    assert lines_of(used, tmp_path) == [
+        "config: benchmarks.more.source.path: 'more.jsonl' does not exist; must be the path of a "
+        "file"
+    ]
+    (tmp_path / "more.jsonl").touch()
+    source = load_settings(used, tmp_path).calibration_sets["own"].source
+    assert source_files("calibration_sets", source, tmp_path) == []

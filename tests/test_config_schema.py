@@ -48,7 +48,10 @@ def test_plain_json_schema_lets_in_the_default_config_and_what_defaults_add():
     sparse = copy.deepcopy(DEFAULT)
     del sparse["variants"]["wanda-20"]["allocation"], sparse["generation"]["top_k"]
     before = copy.deepcopy(sparse)
-    assert with_defaults(sparse, read_schema()) == DEFAULT
+    complete = with_defaults(sparse, read_schema())
+    assert complete == with_defaults(DEFAULT, read_schema())
+    assert complete["generation"] == DEFAULT["generation"]
+    assert PLAIN_JSON_SCHEMA.is_valid(complete)
     assert sparse == before
 
 
@@ -60,4 +63,12 @@ def test_a_default_is_copied_and_not_shared():
     filled = with_defaults(sparse, schema)["variants"]
     filled["wanda-20"]["allocation"]["kind"] = "other"
     assert filled["wanda-50"]["allocation"] == {"kind": "uniform"}
-    assert with_defaults(sparse, schema)["variants"]["wanda-20"] == DEFAULT["variants"]["wanda-20"]
+    again = with_defaults(sparse, schema)["variants"]["wanda-20"]
+    assert again == with_defaults(DEFAULT, schema)["variants"]["wanda-20"]
+
+
+def test_where_a_number_may_have_a_fraction_it_is_a_float():
+    whole = copy.deepcopy(DEFAULT)
+    whole["generation"] |= {"temperature": 1, "repeats": 3}
+    filled = with_defaults(whole, read_schema())["generation"]
+    assert json.dumps([filled["temperature"], filled["repeats"]]) == "[1.0, 3]"

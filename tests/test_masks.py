@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from workflow_scripts.masks import (
     Mask,
     MaskPlan,
     apply_mask,
+    dense_mask,
     pack,
     read_mask,
     shortened_config,
@@ -93,6 +95,8 @@ def test_a_mask_that_removes_nothing(tmp_path: Path, tiny_model: Callable[..., P
     folder = tiny_model("llama")
     mask = read_mask(*saved(tmp_path, folder, {}))
     assert (dict(mask.keep), mask.removed_blocks) == ({}, ())
+    without_files = dense_mask(model_digest(folder), mask.blocks)
+    assert dataclasses.replace(mask, keep={}) == without_files
     assert json.loads((tmp_path / "mask.json").read_text())["removed_fraction"] == 0
     model, input_ids = load_model(folder), token_ids(1, 6).long()
     before = model(input_ids).logits

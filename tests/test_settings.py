@@ -31,7 +31,9 @@ from workflow_scripts.settings import (
     generation_options,
     load_settings,
     needs_allocation,
+    needs_calibration,
     needs_statistics,
+    trace_options,
 )
 
 
@@ -49,15 +51,18 @@ def test_the_default_config_becomes_settings():
     settings = load_settings(DEFAULT)
     assert settings.run.models == ("reasoner",)
     assert settings.run.variants[0] == "dense"
-    assert len(settings.run.variants) == 7
+    assert len(settings.run.variants) == 9
     assert settings.models["reasoner"].thinking == "think"
     assert settings.benchmarks["chains"].source == {"kind": "bundled", "name": "chains"}
     assert settings.calibration_sets["chains"].samples == 128
+    influence = settings.influence_sets["chains"]
+    assert (influence.train_samples, influence.validation_samples) == (32, 16)
+    assert (influence.length, influence.seed, influence.hessian) == (128, 0, "identity")
     assert settings.thinking_formats["think"].after_cap == "</think>"
     assert settings.generation.budgets == (6, 12, 24, 36, 48, 60, 72)
     wanda, shortgpt = settings.variants["wanda-20"], settings.variants["shortgpt-2"]
     assert (wanda.method, wanda.sparsity, wanda.calibration) == ("wanda", 0.2, "chains")
-    assert (wanda.allocation, wanda.options) == ({"kind": "uniform"}, {})
+    assert (wanda.allocation, wanda.scope) == ({"kind": "uniform"}, "all")
     assert (shortgpt.options, shortgpt.sparsity, shortgpt.allocation) == (
         {"remove_blocks": 2},
         None,
@@ -94,6 +99,8 @@ def test_settings_share_nothing_with_the_config_and_cannot_be_changed():
 def test_defaults_fill_what_is_left_out():
     config = changed(
         (("calibration_sets", "chains", "seed"), GONE),
+        (("influence_sets", "chains", "seed"), GONE),
+        (("influence_sets", "chains", "hessian"), GONE),
         (("variants", "wanda-20", "allocation"), GONE),
         *(
             (("generation", key), GONE)
@@ -173,8 +180,11 @@ def test_a_config_without_calibration_runs_what_needs_none():
 
 
 def test_what_each_variant_needs():
-    variants = load_settings(DEFAULT).variants
+    original = DEFAULT["variants"]["wanda-20"] | {"propagate": "pruned"}
+    variants = load_settings(changed((("variants", "original"), original))).variants
     needs = {name: (needs_statistics(v), needs_allocation(v)) for name, v in variants.items()}
+    assert [name for name in variants if needs_calibration(variants[name])] == ["original"]
+    assert needs["original"] == (False, True)
     assert needs["dense"] == (False, False)
     assert needs["magnitude-50"] == (False, True)
     assert needs["wanda-20"] == (True, True)
@@ -184,11 +194,62 @@ def test_what_each_variant_needs():
 def test_mask_options_hold_the_method_and_its_own_keys_only():
     variants = load_settings(DEFAULT).variants
     assert as_options(variants["dense"]) == {"method": "dense"}
-    assert (
-        as_options(variants["wanda-20"]) == as_options(variants["wanda-50"]) == {"method": "wanda"}
-    )
+    wanda = {
+        "method": "wanda",
+        "comparison": "row",
+        "propagate": "dense",
+        "selection": "exact",
+    }
+    assert as_options(variants["wanda-20"]) == as_options(variants["wanda-50"]) == wanda
+    assert as_options(variants["magnitude-20"]) == {"method": "magnitude", "selection": "exact"}
     assert (
         as_json(as_options(variants["shortgpt-2"])) == '{"method": "shortgpt", "remove_blocks": 2}'
+    )
+
+
+def test_scope_is_the_allocations_and_pattern_the_masks():
+    new = {"method": "wanda", "sparsity": 0.5, "calibration": "chains"}
+    new |= {"pattern": "2:4", "scope": "mlp", "comparison": "row"}
+    variant = load_settings(changed((("variants", "new"), new))).variants["new"]
+    assert (variant.scope, as_options(variant)["pattern"]) == ("mlp", "2:4")
+    assert "scope" not in as_options(variant)
+
+
+def test_an_allocation_has_its_defaults_and_its_numbers_have_fractions():
+    owl = {"kind": "owl", "calibration": "chains", "threshold": 7}
+    layerif = {"kind": "layerif", "influence": "chains", "high": 1}
+    config = changed(
+        (("variants", "magnitude-20", "allocation"), owl),
+        (("variants", "wanda-20", "allocation"), layerif),
+    )
+    variants = load_settings(config).variants
+    assert json.loads(as_json(variants["magnitude-20"].allocation)) == (
+        owl | {"threshold": 7.0, "spread": 0.08}
+    )
+    assert '"threshold": 7.0' in as_json(variants["magnitude-20"].allocation)
+    defaults = {"direction": "protect", "unit": "split", "low": 0.05, "window": 5, "order": 2}
+    assert json.loads(as_json(variants["wanda-20"].allocation)) == layerif | defaults
+    assert '"high": 1.0, ' in as_json(variants["wanda-20"].allocation)
+
+
+@pytest.mark.parametrize(
+    ("allocation", "catalogue"),
+    [
+        ({"kind": "owl", "calibration": "other"}, "calibration_sets"),
+        ({"kind": "layerif", "influence": "other"}, "influence_sets"),
+    ],
+)
+def test_the_files_of_an_allocation_are_looked_for(allocation, catalogue):
+    missing = DEFAULT[catalogue]["chains"] | {"source": {"kind": "bundled", "name": "nothing"}}
+    config = changed(
+        ((catalogue, "other"), missing),
+        (("variants", "magnitude-20", "allocation"), allocation),
+    )
+    with pytest.raises(InputError) as caught:
+        load_settings(config)
+    assert str(caught.value) == (
+        f"config: {catalogue}.other.source.name: 'nothing' is not in bundled/calibration; there: "
+        "chains"
     )
 
 
@@ -197,6 +258,13 @@ def test_generation_options_are_the_settings_and_the_thinking_texts():
     thinking = DEFAULT["thinking_formats"]["think"]
     assert options == DEFAULT["generation"] | {"thinking": thinking}
     assert json.loads(as_json(options)) == options
+
+
+def test_calibration_traces_are_generated_as_the_run_s_but_for_the_largest_budget_alone():
+    mixed = changed((("generation", "budgets"), [24, 72, 6]))
+    options = generation_options(load_settings(mixed), "reasoner")
+    assert options["budgets"] == [6, 24, 72]
+    assert trace_options(load_settings(mixed), "reasoner") == options | {"budgets": [72]}
 
 
 def test_flags_do_not_depend_on_the_order_of_keys():

@@ -5,6 +5,7 @@ in number, and (Qwen3) the heads together are wider than the hidden state.
 """
 
 import hashlib
+import json
 from pathlib import Path
 
 import torch
@@ -42,13 +43,15 @@ def save_tiny_model(
     blocks: int = 3,
     dtype: torch.dtype = torch.float32,
     seed: int = 0,
+    hidden: int = 18,
+    intermediate: int = 25,
 ) -> Path:
     """Save a random model with a tokenizer and a manifest; returns the folder."""
     config = AutoConfig.for_model(
         architecture,
         vocab_size=VOCABULARY,
-        hidden_size=18,
-        intermediate_size=25,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
         num_hidden_layers=blocks,
         num_attention_heads=3,
         num_key_value_heads=1,
@@ -121,9 +124,19 @@ def save_statistics(path: Path, folder: Path, input_ids: torch.Tensor) -> Path:
     return path
 
 
-def save_allocation(path: Path, folder: Path, sparsity: float) -> Path:
-    """Run the stage that allocates sparsity, uniformly."""
-    stage = ["--model", folder, "--allocation", '{"kind": "uniform"}', "--sparsity", sparsity]
+def save_allocation(
+    path: Path,
+    folder: Path,
+    sparsity: float,
+    allocation: dict | None = None,
+    scope: str = "all",
+    **files: Path,
+) -> Path:
+    """Run the stage that allocates sparsity, uniformly unless `allocation` says otherwise."""
+    text = json.dumps(allocation or {"kind": "uniform"})
+    stage = ["--model", folder, "--allocation", text, "--sparsity", sparsity, "--scope", scope]
+    for name, file in files.items():
+        stage += [f"--{name}", file]
     allocate_sparsity.main([str(part) for part in [*stage, "--output", path]])
     return path
 

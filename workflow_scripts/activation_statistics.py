@@ -99,6 +99,14 @@ def token_influence(before: Tensor, after: Tensor) -> Tensor:
     return 1 - (before * after).sum(-1) / lengths
 
 
+def finite_fp32(total: Tensor, name: str) -> Tensor:
+    """Sums over the inputs of linear `name` as fp32. Raises `InputError` where one overflows."""
+    narrow = total.float()
+    if not narrow.isfinite().all():
+        raise InputError(f"the activations that enter {name} are not finite")
+    return narrow
+
+
 def write_statistics(
     path: Path, statistics: Statistics, model_digest: str, calibration_digest: str
 ) -> None:

@@ -15,7 +15,7 @@ the length of a sample and not with its square. Everything is fp32 on the CPU.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from workflow_scripts import checkpoints
 from workflow_scripts.checkpoints import Checkpoint
 from workflow_scripts.errors import InputError
+
+BATCH_TOKENS = 2048  # enough for full-speed matrix products, few enough for any machine
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,33 @@ def embed(decoder: Decoder, input_ids: Tensor) -> tuple[Tensor, tuple[Call, ...]
     with _noted_calls(base) as noted:
         base(inputs_embeds=embedding(places), use_cache=False)
     return noted[0][0], tuple(call for _, call in noted)
+
+
+def samples_per_batch(length: int) -> int:
+    """How many samples of `length` tokens go through a block at a time; at least one."""
+    return max(1, BATCH_TOKENS // length)
+
+
+def sample_spans(samples: int, batch: int) -> list[slice]:
+    """All samples, `batch` of them in each span; the last may hold fewer."""
+    return [slice(start, start + batch) for start in range(0, samples, batch)]
+
+
+def embed_all(
+    decoder: Decoder, input_ids: Tensor, spans: Sequence[slice]
+) -> tuple[Tensor, dict[int, tuple[Call, ...]]]:
+    """What enters block 0, (samples, length, hidden), and the calls by number of samples.
+
+    The last span may hold fewer samples than the others, and calls differ with the number.
+    """
+    first, calls = embed(decoder, input_ids[spans[0]])
+    hidden = first.new_empty(*input_ids.shape, first.shape[-1])
+    hidden[spans[0]] = first
+    by_samples = {len(first): calls}
+    for span in spans[1:]:
+        hidden[span], calls = embed(decoder, input_ids[span])
+        by_samples.setdefault(len(hidden[span]), calls)
+    return hidden, by_samples
 
 
 @contextmanager

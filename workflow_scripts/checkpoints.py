@@ -30,6 +30,7 @@ ROLES = {
     "up": ("mlp", "mlp.up_proj"),
     "down": ("mlp", "mlp.down_proj"),
 }
+MODULES = tuple(module for _, module in ROLES.values())
 LOOKED_FOR = (
     f"{EMBEDDING} and, in each of num_hidden_layers blocks, "
     f"{BLOCKS}.N.self_attn.{{q,k,v,o}}_proj.weight and {BLOCKS}.N.mlp.{{gate,up,down}}_proj.weight"

@@ -115,6 +115,8 @@ def allowed(schema: Schema) -> str:
         return f"a list of one or more different items, each {allowed(schema['items'])}"
     if schema["type"] == "string":
         return "text that is not empty" if schema.get("minLength") else "text"
+    if schema["type"] == "boolean":
+        return "true or false"
     noun = {"integer": "a whole number", "number": "a number"}[schema["type"]]
     bounds = [f"{words} {schema[key]}" for key, words in BOUNDS.items() if key in schema]
     return f"{noun} {' and '.join(bounds)}".rstrip()

@@ -14,6 +14,7 @@ BUNDLED_FOLDERS = {
     "models": ("models", ""),
     "benchmarks": ("benchmarks", ".jsonl"),
     "calibration_sets": ("calibration", ".jsonl"),
+    "influence_sets": ("calibration", ".jsonl"),
 }
 MODEL_FILES = "must be a folder with config.json and weights as *.safetensors"
 
@@ -46,13 +47,14 @@ def missing_source(
             folder = f"bundled/{BUNDLED_FOLDERS[catalogue][0]}"
             yield unknown_name((*path, "name"), source["name"], there, folder)
     elif place is not None:
-        problem = _model_problem(place) if catalogue == "models" else _file_problem(place)
+        folder = catalogue == "models" and source["kind"] == "local"
+        problem = _model_problem(place) if folder else _file_problem(place)
         if problem:
             yield Problem((*path, "path"), f"{shown(source['path'])} {problem}")
 
 
 def _source_path(catalogue: str, source: Mapping[str, Any], root: Path) -> Path | None:
-    if source["kind"] == "local":
+    if "path" in source:
         return root / source["path"]
     if source["kind"] == "bundled":
         folder, suffix = BUNDLED_FOLDERS[catalogue]

@@ -60,14 +60,17 @@ def kind_named(kinds: list[Schema], tag: str, value: Any) -> Schema | None:
 
 
 def with_defaults(value: Any, schema: Schema) -> Any:
-    """A copy of a config that fits `schema`, with the defaults of the keys it leaves out."""
+    """A copy of a config that fits `schema`, with the defaults of the keys it leaves out.
+
+    Where a number may have a fraction it is a float, so that 5 and 5.0 are the same settings.
+    """
     if "oneOf" in schema:
         tag = tag_of(schema["oneOf"])
         schema = kind_named(schema["oneOf"], tag, value[tag])
     if isinstance(value, list):
         return [with_defaults(item, schema["items"]) for item in value]
     if not isinstance(value, dict):
-        return value
+        return float(value) if schema.get("type") == "number" else value
     known = schema.get("properties", {})
     filled = {
         key: with_defaults(item, known.get(key) or schema["additionalProperties"])

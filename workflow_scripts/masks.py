@@ -188,6 +188,11 @@ def read_mask(mask_path: Path, record_path: Path, model_digest: str | None = Non
     )
 
 
+def dense_mask(model_digest: str, blocks: int) -> Mask:
+    """The mask of a model with that digest and number of blocks that removes nothing."""
+    return Mask({}, {}, (), blocks, model_digest, _digest([], {}, {}))
+
+
 def _packed_length(shape: Sequence[int]) -> int:
     return -(-math.prod(shape) // 8)
 

@@ -71,7 +71,21 @@ class Grade:
     reason: str
 
 
-Record = TypeVar("Record", Problem, Trace, Answer, Grade)
+@dataclass(frozen=True)
+class TokenSequence:
+    """All token ids of one problem and repeat under one budget: what the model saw and wrote.
+
+    Prompt with the opening of the trace, trace, what leads to the answer, and the answer with the
+    token that ended it, where one did.
+    """
+
+    id: str
+    repeat: int
+    budget: int
+    ids: list[int]
+
+
+Record = TypeVar("Record", Problem, Trace, Answer, Grade, TokenSequence)
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
@@ -139,6 +153,7 @@ def _fits(value: Any, expected: Any) -> bool:
     """Whether a JSON value has the annotated type; true and false are not numbers."""
     if expected in (int, bool, str):
         return type(value) is expected
-    if expected == list[str]:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if expected in (list[str], list[int]):
+        (kind,) = expected.__args__
+        return isinstance(value, list) and all(type(item) is kind for item in value)
     return value is None or any(_fits(value, option) for option in expected.__args__[:-1])

@@ -17,26 +17,19 @@ from types import MappingProxyType
 from typing import Any
 
 from workflow_scripts.config_errors import (
-    KeyPath,
     Problem,
     allowed,
     in_order,
     not_plain,
     schema_problems,
     shown,
-    unknown_name,
 )
 from workflow_scripts.config_files import missing_source
+from workflow_scripts.config_rules import contradictions, unknown_references
 from workflow_scripts.config_schema import read_schema, with_defaults
 from workflow_scripts.errors import InputError
 
 MOST_LINES = 10
-
-# keys of catalogue entries that hold a name from another catalogue
-REFERENCES = (
-    ("models", "thinking", "thinking_formats"),
-    ("variants", "calibration", "calibration_sets"),
-)
 
 
 @dataclass(frozen=True)
@@ -68,13 +61,33 @@ class Benchmark:
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """`samples` token sequences of `length` tokens each, drawn with `seed`."""
+    """`samples` token sequences of `length` tokens each, drawn with `seed`.
+
+    `sampling` is `packed` (texts end to end, cut) or `windows` (a random piece of a long text).
+    """
 
     name: str
     source: Mapping[str, Any]
+    sampling: str
     samples: int
     length: int
     seed: int
+
+
+@dataclass(frozen=True)
+class InfluenceSet:
+    """Rows, drawn with `seed`, that influence is scored on; `length` is in tokens.
+
+    `train_samples` are scored by their influence on the mean loss of `validation_samples` others.
+    """
+
+    name: str
+    source: Mapping[str, Any]
+    train_samples: int
+    validation_samples: int
+    length: int
+    seed: int
+    hessian: str
 
 
 @dataclass(frozen=True)
@@ -93,7 +106,7 @@ class Variant:
     """A way to prune a model.
 
     `options` holds the keys that only this method takes, e.g. `remove_blocks`. A method without an
-    allocation, a sparsity in (0, 1) or a calibration set has None there.
+    allocation, a sparsity in (0, 1), a scope or a calibration set has None there.
     """
 
     name: str
@@ -101,6 +114,7 @@ class Variant:
     options: Mapping[str, Any]
     allocation: Mapping[str, Any] | None
     sparsity: float | None
+    scope: str | None
     calibration: str | None
 
 
@@ -130,6 +144,7 @@ class Settings:
     models: Mapping[str, Model]
     benchmarks: Mapping[str, Benchmark]
     calibration_sets: Mapping[str, CalibrationSet]
+    influence_sets: Mapping[str, InfluenceSet]
     thinking_formats: Mapping[str, ThinkingFormat]
     variants: Mapping[str, Variant]
     generation: Generation
@@ -147,9 +162,11 @@ def load_settings(config: Any, root: Path = Path(".")) -> Settings:
         found = "an empty config" if config in (None, {}) else shown(config)
         _refuse([Problem((), f"{found} is not allowed; must be {allowed(schema)}")])
     _refuse(not_plain(config))
-    problems = chain(schema_problems(config, schema), _unknown_references(config))
+    problems = chain(schema_problems(config, schema), unknown_references(config))
     _refuse(in_order(problems, config))
-    settings = _settings_from(with_defaults(config, schema))
+    complete = with_defaults(config, schema)
+    _refuse(in_order(contradictions(complete), config))
+    settings = _settings_from(complete)
     _refuse(_missing_files(settings, root))
     return settings
 
@@ -160,14 +177,19 @@ def needs_allocation(variant: Variant) -> bool:
 
 
 def needs_statistics(variant: Variant) -> bool:
-    """Whether a variant is built from the statistics of its calibration set."""
-    return variant.calibration is not None
+    """Whether a variant's mask is built from the statistics of its calibration set."""
+    return variant.calibration is not None and not needs_calibration(variant)
+
+
+def needs_calibration(variant: Variant) -> bool:
+    """Whether building a variant's mask runs the model on the calibration set itself."""
+    return variant.options.get("propagate") == "pruned"
 
 
 def as_options(variant: Variant) -> dict[str, Any]:
     """What building a mask must know of a variant beside its files: `method` and its own options.
 
-    Sparsity, allocation and calibration set are not in it; they reach the mask as files.
+    Sparsity, allocation, scope and calibration set are not in it; they reach the mask as files.
     """
     return _thawed({"method": variant.method, **variant.options})
 
@@ -177,6 +199,15 @@ def generation_options(settings: Settings, model: str) -> dict[str, Any]:
     thinking = dict(vars(settings.thinking_formats[settings.models[model].thinking]))
     del thinking["name"]  # renaming a format changes nothing that is generated
     return _thawed({**vars(settings.generation), "thinking": thinking})
+
+
+def trace_options(settings: Settings, model: str) -> dict[str, Any]:
+    """What generating calibration traces must know for one model: only the largest budget counts.
+
+    A trace is then the same as in the run itself, and is found in the generation store.
+    """
+    options = generation_options(settings, model)
+    return {**options, "budgets": options["budgets"][-1:]}
 
 
 def as_json(value: Mapping[str, Any]) -> str:
@@ -203,6 +234,7 @@ def _settings_from(config: dict[str, Any]) -> Settings:
         models=_catalogue(Model, config["models"]),
         benchmarks=_catalogue(Benchmark, config["benchmarks"]),
         calibration_sets=_catalogue(CalibrationSet, config["calibration_sets"]),
+        influence_sets=_catalogue(InfluenceSet, config["influence_sets"]),
         thinking_formats=_catalogue(ThinkingFormat, config["thinking_formats"]),
         variants=MappingProxyType({k: _variant(k, v) for k, v in config["variants"].items()}),
         generation=Generation(**{**generation, **numbers, "budgets": budgets}),
@@ -220,12 +252,12 @@ def _catalogue(kind: type, entries: dict[str, Any]) -> Mapping[str, Any]:
 
 def _variant(name: str, entry: dict[str, Any]) -> Variant:
     options = dict(entry)
-    sparsity = options.pop("sparsity", None)
     return Variant(
         name=name,
         method=options.pop("method"),
         allocation=_frozen(options.pop("allocation", None)),
-        sparsity=None if sparsity is None else float(sparsity),
+        sparsity=options.pop("sparsity", None),
+        scope=options.pop("scope", None),
         calibration=options.pop("calibration", None),
         options=_frozen(options),
     )
@@ -245,37 +277,21 @@ def _thawed(value: Any) -> Any:
     return list(map(_thawed, value)) if isinstance(value, tuple) else value
 
 
-def _unknown_references(config: dict[str, Any]) -> Iterator[Problem]:
-    """Names that are not in the catalogue they are taken from, used or not.
-
-    The config may be unsound; what has the wrong type is the schema's to report.
-    """
-
-    def section(name: str) -> dict[str, Any]:
-        return config[name] if isinstance(config.get(name), dict) else {}
-
-    def check(path: KeyPath, name: Any, catalogue: str) -> Iterator[Problem]:
-        known = config.get(catalogue)
-        if isinstance(name, str) and isinstance(known, dict) and name not in known:
-            yield unknown_name(path, name, known, catalogue)
-
-    for catalogue in ("models", "variants", "benchmarks"):
-        names = section("run").get(catalogue)
-        for position, name in enumerate(names if isinstance(names, list) else []):
-            yield from check(("run", catalogue, position), name, catalogue)
-    for user, key, catalogue in REFERENCES:
-        for name, entry in section(user).items():
-            if isinstance(entry, dict):
-                yield from check((user, name, key), entry.get(key), catalogue)
-
-
 def _missing_files(settings: Settings, root: Path) -> Iterator[Problem]:
     """The files that a run would look for in vain."""
-    calibrations = [settings.variants[name].calibration for name in settings.run.variants]
+    variants = [settings.variants[name] for name in settings.run.variants]
+    allocations = [variant.allocation or {} for variant in variants]
+    calibrations = [variant.calibration for variant in variants]
+    calibrations += [allocation.get("calibration") for allocation in allocations]
+    influences = [allocation.get("influence") for allocation in allocations]
+    sets = dict.fromkeys(name for name in calibrations if name is not None)
+    answered = [settings.calibration_sets[name].source.get("benchmark") for name in sets]
+    benchmarks = [*settings.run.benchmarks, *(name for name in answered if name is not None)]
     used = {
         "models": settings.run.models,
-        "benchmarks": settings.run.benchmarks,
-        "calibration_sets": dict.fromkeys(name for name in calibrations if name is not None),
+        "benchmarks": dict.fromkeys(benchmarks),
+        "calibration_sets": sets,
+        "influence_sets": dict.fromkeys(name for name in influences if name is not None),
     }
     for catalogue, names in used.items():
         for name in names:

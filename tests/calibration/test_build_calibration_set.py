@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_models import tiny_tokenizer
+from workflow_scripts import text_rows
 from workflow_scripts.calibration import build_calibration_set
-from workflow_scripts.calibration.build_calibration_set import pack_windows, shuffled
+from workflow_scripts.calibration.build_calibration_set import pack_windows
 from workflow_scripts.checkpoints import model_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.tensor_files import open_tensors
 from workflow_scripts.tensors import read_tensor
+from workflow_scripts.text_rows import shuffled
 
 PAIRS = [{"prompt": f"{n}+1=", "completion": f"{n}+1={n + 1};<end>"} for n in range(9)]
 TEXTS = [{"text": f"row {n} of the text."} for n in range(9)]
@@ -99,8 +101,8 @@ def test_equal_seeds_are_equal_bytes_and_other_seeds_other_rows(
 def test_a_bundled_source_comes_with_the_project(
     tmp_path: Path, tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert build_calibration_set.BUNDLED.is_dir()
-    monkeypatch.setattr(build_calibration_set, "BUNDLED", tmp_path)
+    assert text_rows.BUNDLED.is_dir()
+    monkeypatch.setattr(text_rows, "BUNDLED", tmp_path)
     path = source_file(tmp_path, PAIRS)
     local = run(tiny_model(), path, 5, 14)
     bundled = tmp_path / "bundled.safetensors"
@@ -170,10 +172,10 @@ def test_files_that_cannot_be_read(tmp_path: Path, tiny_model: Callable[..., Pat
     gone = tmp_path / "gone.jsonl"
     assert refused(folder, gone, 1, 8) == f"{gone}: No such file or directory"
     table = tmp_path / "rows.csv"
-    assert refused(folder, table, 1, 8) == f"{table}: a calibration file is .jsonl or .txt"
+    assert refused(folder, table, 1, 8).startswith(f"{table}: a file of texts is .jsonl, ")
     latin = tmp_path / "latin.txt"
     latin.write_bytes("naïve".encode("latin-1"))
-    assert refused(folder, latin, 1, 8).startswith(f"{latin}: not UTF-8 (")
+    assert refused(folder, latin, 1, 8).startswith(f"{latin}:1: not UTF-8 (")
 
 
 def test_what_the_tokenizer_lacks_is_named(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:

@@ -187,8 +187,8 @@ def test_the_digest_follows_the_content_and_not_the_path(model_folder, manifest)
         ("{", "--source: not valid JSON (Expecting property name enclosed in double quotes: "
               "line 1 column 2 (char 1))"),
         ("[]", "--source: [] is not a mapping such as {kind: local, path: ...}"),
-        ('{"path": "x"}', "source: kind is None; allowed: hub, local, bundled"),
-        ('{"kind": ["local"]}', "source: kind is ['local']; allowed: hub, local, bundled"),
+        ('{"path": "x"}', "source: kind is None; allowed: hub, local, bundled, gguf"),
+        ('{"kind": ["local"]}', "source: kind is ['local']; allowed: hub, local, bundled, gguf"),
         ('{"kind": "local"}', "source of kind local: key 'path' is missing"),
         ('{"kind": "local", "path": ""}', "source of kind local: path is '', not a text"),
         ('{"kind": "local", "path": 3}', "source of kind local: path is 3, not a text"),

@@ -1,74 +1,19 @@
-import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.tiny_models import (
-    ARCHITECTURES,
-    load_model,
-    save_allocation,
-    save_statistics,
-    token_ids,
-)
-from workflow_scripts.activation_statistics import read_statistics, write_statistics
-from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
-from workflow_scripts.errors import InputError
+from tests.mask_references import reference, refused, run, weights_of
+from tests.tiny_models import ARCHITECTURES, save_allocation
+from workflow_scripts.checkpoints import model_digest
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.masking import build_mask
 from workflow_scripts.masks import read_mask, unpack
 from workflow_scripts.tensor_files import open_tensors
 from workflow_scripts.tensors import read_tensor, save_tensors
 
-
-@pytest.fixture(scope="module")
-def statistics_file(
-    tmp_path_factory: pytest.TempPathFactory, tiny_model: Callable[..., Path]
-) -> Callable[..., Path]:
-    """Statistics of a tiny model, made once. Only to be read."""
-    files: dict[Path, Path] = {}
-
-    def made(folder: Path) -> Path:
-        if folder not in files:
-            place = tmp_path_factory.mktemp("statistics") / "statistics.safetensors"
-            files[folder] = save_statistics(place, folder, token_ids(4, 16))
-        return files[folder]
-
-    return made
-
-
-def run(place: Path, folder: Path, options: dict, **files: Path) -> tuple[Path, Path]:
-    paths = place / "mask.safetensors", place / "mask.json"
-    stage = ["--model", folder, "--options", json.dumps(options), "--mask", paths[0]]
-    for name, path in files.items():
-        stage += [f"--{name}", path]
-    build_mask.main([str(part) for part in [*stage, "--record", paths[1]]])
-    return paths
-
-
-def refused(place: Path, *arguments: object, **files: Path) -> str:
-    before = sorted(place.iterdir())
-    with pytest.raises(InputError) as error:
-        run(place, *arguments, **files)
-    assert "\n" not in str(error.value)
-    assert sorted(place.iterdir()) == before
-    return str(error.value)
-
-
-def reference(scores: np.ndarray, sparsity: float) -> np.ndarray:
-    """The mask of one row or one flattened linear by a stable sort in float64."""
-    keep = np.ones(len(scores), dtype=bool)
-    keep[np.argsort(scores, kind="stable")[: round(sparsity * len(scores))]] = False
-    return keep
-
-
-def weights_of(folder: Path) -> dict[str, np.ndarray]:
-    parameters = dict(load_model(folder).named_parameters())
-    names = [linear.name for linear in linears(open_checkpoint(folder))]
-    return {name: parameters[name].detach().double().numpy() for name in names}
+METHODS = "dense, magnitude, wanda, shortgpt, reverse-order, blocks"
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -150,57 +95,6 @@ def test_dense_removes_nothing(tmp_path: Path, tiny_model: Callable[..., Path]) 
     assert (len(mask.keep), mask.removed_blocks) == (0, ())
 
 
-def with_influence(source: Path, target: Path, folder: Path, influence: list[float]) -> Path:
-    digest = model_digest(folder)
-    statistics = read_statistics(source, linears(open_checkpoint(folder)), digest)
-    changed = replace(statistics, block_influence=torch.tensor(influence))
-    write_statistics(target, changed, digest, "calibration")
-    return target
-
-
-@pytest.mark.parametrize(
-    ("influence", "count", "removed"),
-    [
-        ([0.5, 0.1, 0.3, 0.2], 1, (1,)),
-        ([0.5, 0.1, 0.3, 0.2], 2, (1, 3)),
-        ([0.5, 0.1, 0.3, 0.2], 3, (1, 2, 3)),
-        ([0.5, 0.4, 0.3, 0.2], 1, (3,)),  # the last block is scored too
-        ([0.5, 0.2, 0.3, 0.2], 1, (1,)),  # of equal ones the earlier
-        ([-0.1, 0.2, 0.0, 0.2], 2, (0, 2)),
-    ],
-)
-def test_shortgpt_removes_the_blocks_of_lowest_influence(
-    tmp_path: Path,
-    tiny_model: Callable[..., Path],
-    statistics_file: Callable[..., Path],
-    influence: list[float],
-    count: int,
-    removed: tuple[int, ...],
-) -> None:
-    folder = tiny_model("qwen3", blocks=4)
-    path = tmp_path / "s.safetensors"
-    statistics = with_influence(statistics_file(folder), path, folder, influence)
-    options = {"method": "shortgpt", "remove_blocks": count}
-    paths = run(tmp_path, folder, options, statistics=statistics)
-    assert read_mask(*paths).removed_blocks == removed
-    record = read_json(paths[1])
-    assert record["options"] == {"remove_blocks": count}
-    assert record["removed_fraction"] == count / 4
-
-
-@pytest.mark.parametrize("count", [0, 3, 4, -1, True, 1.0, "1", None])
-def test_all_blocks_cannot_be_removed(
-    tmp_path: Path,
-    tiny_model: Callable[..., Path],
-    statistics_file: Callable[..., Path],
-    count: object,
-) -> None:
-    folder = tiny_model("llama")
-    options = {"method": "shortgpt", "remove_blocks": count}
-    line = refused(tmp_path, folder, options, statistics=statistics_file(folder))
-    assert line == f"remove_blocks is {count!r}: of 3 blocks, 1 to 2 can be removed"
-
-
 def test_equal_inputs_are_equal_bytes(
     tmp_path: Path, tiny_model: Callable[..., Path], statistics_file: Callable[..., Path]
 ) -> None:
@@ -216,17 +110,53 @@ def test_equal_inputs_are_equal_bytes(
 @pytest.mark.parametrize(
     ("options", "given", "message"),
     [
-        ({"method": "x"}, (), "method 'x' is unknown; known: dense, magnitude, wanda, shortgpt"),
-        ({}, (), "method None is unknown; known: dense, magnitude, wanda, shortgpt"),
+        ({"method": "x"}, (), f"method 'x' is unknown; known: {METHODS}"),
+        ({}, (), f"method None is unknown; known: {METHODS}"),
+        ({"method": ["wanda"]}, (), f"method ['wanda'] is unknown; known: {METHODS}"),
         ({"method": "wanda"}, ("allocation",), "method wanda needs --statistics"),
         ({"method": "wanda"}, ("statistics",), "method wanda needs --allocation"),
         ({"method": "magnitude"}, (), "method magnitude needs --allocation"),
         ({"method": "shortgpt", "remove_blocks": 1}, (), "method shortgpt needs --statistics"),
         ({"method": "dense"}, ("allocation",), "method dense has no use for --allocation"),
         (
+            {"method": "wanda", "propagate": "pruned"},
+            ("allocation", "statistics"),
+            "method wanda needs --calibration",
+        ),
+        (
+            {"method": "wanda", "propagate": "pruned"},
+            ("allocation", "calibration", "statistics"),
+            "method wanda has no use for --statistics",
+        ),
+        (
+            {"method": "wanda"},
+            ("allocation", "calibration", "statistics"),
+            "method wanda has no use for --calibration",
+        ),
+        (
+            {"method": "blocks", "blocks": [1]},
+            ("statistics",),
+            "method blocks has no use for --statistics",
+        ),
+        (
+            {"method": "wanda", "comparison": "column"},
+            ("allocation", "statistics"),
+            "comparison is 'column'; it can be row or matrix",
+        ),
+        (
+            {"method": "wanda", "propagate": True},
+            ("allocation", "statistics"),
+            "propagate is True; it can be dense or pruned",
+        ),
+        (
+            {"method": "magnitude", "selection": None},
+            ("allocation",),
+            "selection is None; it can be exact or paper",
+        ),
+        (
             {"method": "magnitude", "remove_blocks": 1},
             ("allocation",),
-            "method magnitude has no option 'remove_blocks'; allowed: none",
+            "method magnitude has no option 'remove_blocks'; allowed: pattern, selection",
         ),
         (
             {"method": "shortgpt", "blocks": 1},

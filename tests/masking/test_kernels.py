@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from workflow_scripts.masking.kernels import keep_largest, magnitude_scores, wanda_scores
+from workflow_scripts.masking.kernels import (
+    keep_above_quantile,
+    keep_largest,
+    keep_pattern,
+    magnitude_scores,
+    wanda_scores,
+)
 
 
 def reference(scores: np.ndarray, pruned: int) -> np.ndarray:
@@ -30,6 +36,29 @@ def test_exactly_the_lowest_go_and_of_equal_ones_the_first(scores: np.ndarray, p
     keep = keep_largest(torch.from_numpy(scores), pruned).numpy()
     assert ((~keep).sum(1) == pruned).all()
     np.testing.assert_array_equal(keep, reference(scores, pruned))
+
+
+@given(st.data(), st.integers(2, 12), st.sampled_from([[0.0, 0.5, 1.0], list(range(50))]))
+def test_a_pattern_prunes_the_lowest_of_every_group(
+    data: st.DataObject, group: int, values: list[float]
+) -> None:
+    pruned = data.draw(st.integers(1, group - 1))
+    shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 4).map(lambda n: n * group)))
+    elements = st.sampled_from([float(value) for value in values])
+    scores = data.draw(arrays.arrays(np.float32, shape, elements=elements))
+    keep = keep_pattern(torch.from_numpy(scores), pruned, group).numpy()
+    assert keep.shape == scores.shape
+    expected = reference(scores.reshape(-1, group), pruned)
+    np.testing.assert_array_equal(keep.reshape(-1, group), expected)
+
+
+@given(SCORES, st.floats(0, 1, exclude_max=True))
+def test_the_quantile_goes_too_and_all_that_equal_it(scores: np.ndarray, part: float) -> None:
+    index = int(part * scores.size)
+    keep = keep_above_quantile(torch.from_numpy(scores), index).numpy()
+    limit = sorted(scores.reshape(-1).tolist())[index]
+    np.testing.assert_array_equal(keep, scores > limit)
+    assert (~keep).sum() > index
 
 
 def test_ties_are_broken_by_the_lower_index() -> None:

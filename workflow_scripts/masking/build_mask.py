@@ -7,7 +7,8 @@
         --record results/reasoner/wanda-20/mask.json
 
 Counts are the nearest whole number to sparsity times weights: per linear for magnitude, per output
-row for Wanda. Among equal scores the weight that comes first, row by row, is pruned first.
+row for Wanda. Among equal scores the weight that comes first, row by row, is pruned first. Only the
+linears in the allocation's scope have a mask.
 """
 
 import argparse
@@ -22,30 +23,49 @@ from torch import Tensor
 
 from workflow_scripts import checkpoints
 from workflow_scripts.activation_statistics import Statistics, read_statistics
-from workflow_scripts.allocations import pruned_count, read_allocation
+from workflow_scripts.allocations import Allocation, read_allocation
+from workflow_scripts.calibration_sets import read_calibration_set
 from workflow_scripts.checkpoints import Checkpoint, Linear
 from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.masking.kernels import keep_largest, magnitude_scores, wanda_scores
+from workflow_scripts.masking.kernels import magnitude_scores, wanda_scores
+from workflow_scripts.masking.selection import (
+    keep_selected,
+    magnitude_selection,
+    wanda_selection,
+)
+from workflow_scripts.masking.whole_blocks import last_blocks, least_influential, listed_blocks
 from workflow_scripts.masks import MaskPlan, write_mask
+
+FILES = ("allocation", "statistics", "calibration")
+# options that are one of a few words; the first is the default
+CHOICES = {
+    "comparison": ("row", "matrix"),
+    "propagate": ("dense", "pruned"),
+    "selection": ("exact", "paper"),
+}
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a method works from. Allocation and statistics are set where the method needs them."""
+    """What a method works from. Those of the files that the method has no use for are None.
+
+    `calibration` holds token ids, (samples, length).
+    """
 
     checkpoint: Checkpoint
     linears: Sequence[Linear]
     options: Mapping[str, Any]
-    allocation: Mapping[str, float] | None
+    allocation: Allocation | None
     statistics: Statistics | None
+    calibration: Tensor | None
 
 
 @dataclass(frozen=True)
 class Method:
-    """A pruning method: what it needs, the options it has, and how it plans a mask."""
+    """A pruning method: how it plans a mask, the options it has and the files it needs for them."""
 
     plan: Callable[[Inputs], MaskPlan]
-    needs: tuple[str, ...] = ()
+    needs: Callable[[Mapping[str, Any]], tuple[str, ...]]
     options: tuple[str, ...] = ()
 
 
@@ -56,52 +76,87 @@ def dense(inputs: Inputs) -> MaskPlan:
 
 def magnitude(inputs: Inputs) -> MaskPlan:
     """Prune the weights of least absolute value, compared within each linear."""
+    selection = magnitude_selection(inputs.options, inputs.allocation)
 
-    def keep(linear: Linear, weight: Tensor, sparsity: float) -> Tensor:
-        scores = magnitude_scores(weight).reshape(1, -1)
-        return keep_largest(scores, pruned_count(sparsity, linear.weights)).reshape(linear.shape)
+    def keep(linear: Linear, weight: Tensor) -> Tensor:
+        sparsity = inputs.allocation.sparsities[linear.name]
+        return keep_selected(selection, linear, magnitude_scores(weight), sparsity)
 
-    return _unstructured(inputs, keep)
+    return _one_by_one(inputs, keep)
 
 
 def wanda(inputs: Inputs) -> MaskPlan:
-    """Prune the weights of least |W_ij| * ||X_j||, compared within each output row (Wanda)."""
+    """Prune the weights of least |W_ij| * ||X_j||, compared within each output row (Wanda).
 
-    def keep(linear: Linear, weight: Tensor, sparsity: float) -> Tensor:
-        scores = wanda_scores(weight, inputs.statistics.sum_squares[linear.name])
-        return keep_largest(scores, pruned_count(sparsity, linear.shape[1]))
+    X comes from the dense model where `propagate` is dense, so that no forward pass is needed here.
+    Where it is pruned, as in the original algorithm, every block sees what the pruned ones before
+    it hand down.
+    """
+    selection = wanda_selection(inputs.options, inputs.allocation)
+    requested = inputs.allocation.sparsities
 
-    return _unstructured(inputs, keep)
+    def keep(linear: Linear, weight: Tensor, sum_squares: Tensor) -> Tensor:
+        scores = wanda_scores(weight, sum_squares)
+        return keep_selected(selection, linear, scores, requested[linear.name])
+
+    if inputs.options["propagate"] == "dense":
+        squares = inputs.statistics.sum_squares
+        return _one_by_one(
+            inputs, lambda linear, weight: keep(linear, weight, squares[linear.name])
+        )
+    # transformers takes longer to import than any other mask to build
+    from workflow_scripts.masking.propagation import keep_in_sequence
+
+    linears = [linear for linear in inputs.linears if linear.name in requested]
+    keeps = keep_in_sequence(inputs.checkpoint, linears, inputs.calibration, keep)
+    return MaskPlan(requested=requested, keeps=keeps)
 
 
-def _unstructured(inputs: Inputs, keep: Callable[[Linear, Tensor, float], Tensor]) -> MaskPlan:
+def _one_by_one(inputs: Inputs, keep: Callable[[Linear, Tensor], Tensor]) -> MaskPlan:
+    """A mask of the linears in scope that depends on no other linear's mask."""
+
     def keeps() -> Iterator[tuple[str, Tensor]]:
         for linear in inputs.linears:
-            weight = checkpoints.load_tensor(inputs.checkpoint, linear.name)
-            yield linear.name, keep(linear, weight, inputs.allocation[linear.name])
+            if linear.name in inputs.allocation.sparsities:
+                weight = checkpoints.load_tensor(inputs.checkpoint, linear.name)
+                yield linear.name, keep(linear, weight)
 
-    return MaskPlan(requested=inputs.allocation, keeps=keeps())
+    return MaskPlan(requested=inputs.allocation.sparsities, keeps=keeps())
 
 
 def shortgpt(inputs: Inputs) -> MaskPlan:
-    """Remove the `remove_blocks` blocks of lowest Block Influence; of equal ones the earlier.
+    """Remove the blocks that change their input least."""
+    removed = least_influential(inputs.options, inputs.statistics.block_influence)
+    return MaskPlan(removed_blocks=removed)
 
-    All are scored once, on the dense model (ShortGPT, arXiv 2403.03853).
-    """
-    count, blocks = inputs.options.get("remove_blocks"), inputs.checkpoint.blocks
-    if type(count) is not int or not 1 <= count < blocks:
-        raise InputError(
-            f"remove_blocks is {count!r}: of {blocks} blocks, 1 to {blocks - 1} can be removed"
-        )
-    order = torch.argsort(inputs.statistics.block_influence, stable=True)
-    return MaskPlan(removed_blocks=tuple(sorted(order[:count].tolist())))
+
+def reverse_order(inputs: Inputs) -> MaskPlan:
+    """Remove blocks from the last one down."""
+    return MaskPlan(removed_blocks=last_blocks(inputs.options, inputs.checkpoint.blocks))
+
+
+def blocks_listed(inputs: Inputs) -> MaskPlan:
+    """Remove the blocks that the options list."""
+    return MaskPlan(removed_blocks=listed_blocks(inputs.options, inputs.checkpoint.blocks))
+
+
+def needs(*files: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+    """The same files whatever the options are."""
+    return lambda options: files
+
+
+def wanda_needs(options: Mapping[str, Any]) -> tuple[str, ...]:
+    source = "statistics" if options["propagate"] == "dense" else "calibration"
+    return ("allocation", source)
 
 
 METHODS = {
-    "dense": Method(dense),
-    "magnitude": Method(magnitude, needs=("allocation",)),
-    "wanda": Method(wanda, needs=("allocation", "statistics")),
-    "shortgpt": Method(shortgpt, needs=("statistics",), options=("remove_blocks",)),
+    "dense": Method(dense, needs()),
+    "magnitude": Method(magnitude, needs("allocation"), ("pattern", "selection")),
+    "wanda": Method(wanda, wanda_needs, ("comparison", "propagate", "pattern", "selection")),
+    "shortgpt": Method(shortgpt, needs("statistics"), ("remove_blocks",)),
+    "reverse-order": Method(reverse_order, needs(), ("remove_blocks",)),
+    "blocks": Method(blocks_listed, needs(), ("blocks",)),
 }
 
 
@@ -111,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--options", required=True, type=json.loads, help="JSON: method, options")
     parser.add_argument("--allocation", type=Path)
     parser.add_argument("--statistics", type=Path)
+    parser.add_argument("--calibration", type=Path, help="where blocks are pruned in sequence")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--mask", required=True, type=Path)
     parser.add_argument("--record", required=True, type=Path)
@@ -118,37 +174,60 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(arguments.threads)
     options = dict(arguments.options)
     name = options.pop("method", None)
-    given = {name for name in ("allocation", "statistics") if getattr(arguments, name)}
-    method = find_method(name, options, given)
+    method = find_method(name)
+    options = complete_options(name, method, options)
+    given = {file: path for file in FILES if (path := getattr(arguments, file))}
+    check_files(name, method, options, given)
     digest = checkpoints.model_digest(arguments.model)
     checkpoint = checkpoints.open_checkpoint(arguments.model)
     linears = checkpoints.linears(checkpoint)
-    allocation = statistics = None
-    if arguments.allocation:
-        allocation = read_allocation(arguments.allocation, linears, digest)
-    if arguments.statistics:
-        statistics = read_statistics(arguments.statistics, linears, digest)
-    plan = method.plan(Inputs(checkpoint, linears, options, allocation, statistics))
-    write_mask(arguments.mask, arguments.record, plan, linears, digest, name, options)
+    allocation = statistics = calibration = None
+    if "allocation" in given:
+        allocation = read_allocation(given["allocation"], linears, digest)
+    if "statistics" in given:
+        statistics = read_statistics(given["statistics"], linears, digest)
+    if "calibration" in given:
+        calibration = read_calibration_set(given["calibration"], digest)
+    inputs = Inputs(checkpoint, linears, options, allocation, statistics, calibration)
+    write_mask(
+        arguments.mask, arguments.record, method.plan(inputs), linears, digest, name, options
+    )
 
 
-def find_method(name: Any, options: Mapping[str, Any], given: set[str]) -> Method:
-    """The method of that name.
-
-    Raises `InputError` for an unknown method or option, and for an input that is missing or that
-    the method has no use for.
-    """
-    if name not in METHODS:
+def find_method(name: Any) -> Method:
+    """The method of that name. Raises `InputError` where there is none."""
+    if not isinstance(name, str) or name not in METHODS:
         raise InputError(f"method {name!r} is unknown; known: {', '.join(METHODS)}")
-    method = METHODS[name]
+    return METHODS[name]
+
+
+def complete_options(name: str, method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a method with the defaults of those left out.
+
+    Raises `InputError` for an option that the method does not have and for a choice that it has
+    not.
+    """
     for option in options:
         if option not in method.options:
             known = ", ".join(method.options) or "none"
             raise InputError(f"method {name} has no option {option!r}; allowed: {known}")
-    for needed in sorted(given.symmetric_difference(method.needs)):
-        wanted = "needs" if needed in method.needs else "has no use for"
-        raise InputError(f"method {name} {wanted} --{needed}")
-    return method
+    defaults = {option: CHOICES[option][0] for option in method.options if option in CHOICES}
+    complete = {**defaults, **options}
+    for option in defaults:
+        if complete[option] not in CHOICES[option]:
+            choices = " or ".join(CHOICES[option])
+            raise InputError(f"{option} is {complete[option]!r}; it can be {choices}")
+    return complete
+
+
+def check_files(
+    name: str, method: Method, options: Mapping[str, Any], given: Mapping[str, Path]
+) -> None:
+    """Raise `InputError` where a file is missing or the method has no use for it."""
+    needed = method.needs(options)
+    for file in sorted(set(given).symmetric_difference(needed)):
+        wanted = "needs" if file in needed else "has no use for"
+        raise InputError(f"method {name} {wanted} --{file}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Scores of weights and the choice among them: pure functions on tensors."""
+"""Scores of weights and the choice among them: pure functions on tensors.
+
+Among equal scores the entry with the lower index is pruned first, everywhere but in
+`keep_above_quantile`, which prunes them all.
+"""
 
 import numpy as np
 import torch
@@ -22,8 +26,7 @@ def wanda_scores(weight: Tensor, sum_squares: Tensor) -> Tensor:
 def keep_largest(scores: Tensor, pruned: int) -> Tensor:
     """Which entries of each row stay when exactly `pruned` lowest ones go; bool, True = kept.
 
-    `scores` has shape (groups, entries) and is compared within each row alone. Among equal scores
-    the entry with the lower index goes first. Finite scores only.
+    `scores` has shape (groups, entries) and is compared within each row alone. Finite scores only.
     """
     entries = scores.shape[1]
     if not 0 <= pruned <= entries:
@@ -41,3 +44,31 @@ def keep_largest(scores: Tensor, pruned: int) -> Tensor:
         rank = equal.cumsum(1, dtype=torch.int32)  # 1 for the first of them
         keep[tied] |= equal & (rank > rank[:, -1:] - staying[tied])
     return keep
+
+
+def keep_pattern(scores: Tensor, pruned: int, group: int) -> Tensor:
+    """Which entries stay when the `pruned` lowest of every `group` consecutive ones of a row go.
+
+    `scores` has shape (rows, entries), `group` divides the entries. Bool, True = kept.
+    """
+    groups = scores.reshape(-1, group)
+    # An entry goes when fewer than `pruned` others of its group go before it. Groups are a few
+    # entries long, so that counting those is many times faster than ordering millions of groups.
+    columns = [groups[:, entry].contiguous() for entry in range(group)]
+    before = [torch.zeros(len(groups), dtype=torch.uint8) for _ in columns]
+    for first in range(group):
+        for second in range(first + 1, group):
+            in_order = columns[first] <= columns[second]
+            before[second] += in_order
+            before[first] += ~in_order
+    keep = torch.stack([count >= pruned for count in before], dim=1)
+    return keep.reshape(scores.shape)
+
+
+def keep_above_quantile(scores: Tensor, index: int) -> Tensor:
+    """Which entries are greater than the one with that index among the sorted entries.
+
+    Of any shape; bool, True = kept. Prunes `index` + 1 entries, and all that equal the last one.
+    """
+    threshold = np.partition(scores.numpy().reshape(-1), index)[index].item()
+    return scores > threshold

@@ -1,0 +1,267 @@
+"""The stage: which rows it draws, what it writes, and what it refuses."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
+from workflow_scripts import text_rows
+from workflow_scripts.calibration import score_influence
+from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
+from workflow_scripts.checkpoints import model_digest
+from workflow_scripts.errors import InputError
+from workflow_scripts.text_rows import shuffled
+
+PAIRS = [{"prompt": f"{n}+{n % 7}=", "completion": f"{n}+{n % 7};{n * n}<end>"} for n in range(12)]
+
+
+def source_file(place: Path, rows: Sequence[dict], name: str = "rows.jsonl") -> Path:
+    path = place / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def run(folder: Path, path: Path, output: Path, **changes: object) -> dict:
+    source = {"kind": "local", "path": str(path)}
+    flags = {
+        "model": folder,
+        "source": json.dumps(source),
+        "train-samples": 5,
+        "validation-samples": 3,
+        "length": 30,
+        "seed": 0,
+        "hessian": "identity",
+        "output": output,
+    }
+    flags |= {key.replace("_", "-"): value for key, value in changes.items()}
+    score_influence.main(
+        [str(part) for key, value in flags.items() for part in (f"--{key}", value)]
+    )
+    return json.loads(output.read_text())
+
+
+def refused(folder: Path, path: Path, **changes: object) -> str:
+    output = path.with_name("refused.json")
+    with pytest.raises(InputError) as error:
+        run(folder, path, output, **changes)
+    assert not output.exists()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("hessian", ["identity", "datainf"])
+def test_scores_are_those_of_the_rows_drawn(
+    tmp_path: Path, tiny_model: Callable[..., Path], hessian: str
+) -> None:
+    """From the texts on, all by hand: rows, tokens, losses, gradients in float64, positive sums."""
+    folder, path = tiny_model("qwen3"), source_file(tmp_path, PAIRS)
+    found = run(folder, path, tmp_path / "out.json", hessian=hessian, length=15)
+    rows = shuffled(PAIRS, 0)
+    model = load_model(folder, torch.float64)
+    names = [n for n, p in model.named_parameters() if "_proj.weight" in n]
+    assert len(names) == 3 * LINEARS_PER_BLOCK
+    weights = [model.get_parameter(name) for name in names]
+
+    def gradients(row: dict) -> tuple[torch.Tensor, ...]:
+        prompt = tiny_tokenizer()(f"<user>{row['prompt']}<model>")["input_ids"]
+        tokens = torch.tensor([(prompt + tiny_tokenizer()(row["completion"])["input_ids"])[:15]])
+        logits = model(tokens).logits[0, len(prompt) - 1 : -1].log_softmax(1)
+        loss = -logits.gather(1, tokens[0, len(prompt) :, None]).mean()
+        return torch.autograd.grad(loss, weights)
+
+    train, validation = (list(map(gradients, some)) for some in (rows[:5], rows[5:8]))
+    scores = [{"attention": torch.zeros(5).double(), "mlp": torch.zeros(5).double()} for _ in "012"]
+    for number, name in enumerate(names):
+        g = torch.stack([of_all[number].flatten() for of_all in train])
+        v = torch.stack([of_all[number].flatten() for of_all in validation]).mean(0)
+        if hessian == "datainf":
+            damping = 0.1 * float(g.square().mean())
+            eye = torch.eye(len(v), dtype=torch.float64)
+            inverses = [torch.linalg.inv(damping * eye + torch.outer(one, one)) for one in g]
+            v = torch.stack(inverses).mean(0) @ v
+        part = "attention" if "self_attn" in name else "mlp"
+        scores[int(name.split(".")[2])][part] += g @ v
+    expected = [{k: float(v[v > 0].sum()) for k, v in block.items()} for block in scores]
+    assert any(bool((v < 0).any() and (v > 0).any()) for block in scores for v in block.values())
+    for block, block_expected in zip(found["blocks"], expected, strict=True):
+        assert block == pytest.approx(block_expected, rel=1e-4)
+
+
+def test_the_record_says_what_it_is_of(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
+    folder, path = tiny_model(), source_file(tmp_path, PAIRS)
+    record = run(folder, path, tmp_path / "out.json")
+    digest, blocks = record.pop("data_digest"), record.pop("blocks")
+    assert len(digest) == 64
+    assert [set(block) for block in blocks] == [{"attention", "mlp"}] * 3
+    assert record.pop("convention") == (
+        "the influence of a train sample is +<mean validation gradient, H^-1 train gradient>, "
+        "summed over the linears of a part; positive: a gradient step on the sample lowers the "
+        "validation loss; the score of a part is the sum of the positive influences"
+    )
+    assert record == {
+        "format": 1,
+        "hessian": "identity",
+        "model_digest": model_digest(folder),
+        "train_samples": 5,
+        "validation_samples": 3,
+    }
+
+
+def test_equal_rows_are_equal_bytes_wherever_they_are(
+    tmp_path: Path, tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = source_file(tmp_path, PAIRS), source_file(tmp_path, PAIRS, "other.jsonl")
+    first, again, turned = (tmp_path / f"{name}.json" for name in "abc")
+    for hessian in ("identity", "datainf"):
+        run(tiny_model(), path, first, hessian=hessian)
+        run(tiny_model(), other, again, hessian=hessian)
+        assert first.read_bytes() == again.read_bytes()
+    assert (
+        run(tiny_model(), path, turned, seed=1)["data_digest"]
+        != (run(tiny_model(), path, first)["data_digest"])
+    )
+    assert text_rows.BUNDLED.is_dir()
+    monkeypatch.setattr(text_rows, "BUNDLED", tmp_path)
+    run(tiny_model(), path, again, source='{"kind": "bundled", "name": "rows"}')
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_what_is_train_and_what_is_validation_matters(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    path = source_file(tmp_path, PAIRS)
+    counts = [(5, 3), (4, 4)]
+    digests = {
+        run(tiny_model(), path, tmp_path / "o.json", train_samples=t, validation_samples=v)[
+            "data_digest"
+        ]
+        for t, v in counts
+    }
+    assert len(digests) == 2
+
+
+def test_threads_are_set(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
+    before = torch.get_num_threads()
+    try:
+        run(tiny_model(), source_file(tmp_path, PAIRS), tmp_path / "out.json", threads=3)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def pairs(rows: Sequence[dict]) -> list[tuple[str, dict]]:
+    return [(f"f:{number}", row) for number, row in enumerate(rows, 1)]
+
+
+def test_a_row_that_stands_twice_is_drawn_once() -> None:
+    """Nor is a row drawn that only differs behind the cut: it would be in both sets."""
+    rows = [PAIRS[0], PAIRS[1], PAIRS[0], {**PAIRS[1], "completion": "1+1;9"}, PAIRS[2]]
+    whole = draw_samples(tiny_tokenizer(), pairs(rows), 9, 30)
+    assert [sample.where for sample in whole] == ["f:1", "f:2", "f:4", "f:5"]
+    cut = draw_samples(tiny_tokenizer(), pairs(rows), 9, 9)
+    assert [sample.where for sample in cut] == ["f:1", "f:2", "f:5"]
+    assert len(draw_samples(tiny_tokenizer(), pairs(rows), 2, 30)) == 2
+    # the same tokens, but not the same ones predicted
+    rows = [{"prompt": "1", "completion": "2<model>3"}, {"prompt": "1<model>2", "completion": "3"}]
+    one, other = draw_samples(tiny_tokenizer(), pairs(rows), 9, 30)
+    assert one.tokens == other.tokens and (one.prompt, other.prompt) == (3, 5)
+
+
+def test_rows_are_cut_to_the_length() -> None:
+    (sample,) = draw_samples(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 9)
+    text = tiny_tokenizer().convert_ids_to_tokens(list(sample.tokens))
+    assert text == ["<user>", *"0+0=", "<model>", *"0+0"]
+    assert sample.prompt == 6
+    with pytest.raises(InputError) as error:
+        draw_samples(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 6)
+    assert str(error.value) == (
+        "f:1: nothing of its completion is left: the prompt alone has 6 tokens, and rows are cut "
+        "to 6"
+    )
+    (sample,) = draw_samples(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 7)
+    assert len(sample.tokens) - sample.prompt == 1
+
+
+def test_rows_without_tokens_are_refused() -> None:
+    with pytest.raises(InputError) as error:
+        draw_samples(tiny_tokenizer(), pairs([{"prompt": "1", "completion": ""}]), 1, 9)
+    assert str(error.value) == "f:1: its completion has no tokens"
+    bare = tiny_tokenizer()
+    bare.chat_template = "{{ messages[0]['content'] }}"
+    with pytest.raises(InputError) as error:
+        draw_samples(bare, pairs([{"prompt": "", "completion": "1"}]), 1, 9)
+    assert str(error.value) == "f:1: its prompt has no tokens"
+    bare.chat_template = None
+    with pytest.raises(InputError) as error:
+        draw_samples(bare, pairs(PAIRS), 1, 9)
+    assert str(error.value) == "f:1: has prompts, the tokenizer has no chat template"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "not valid JSON ("),
+        ('{"text": "a"}', "influence needs a prompt and a completion, not a text"),
+        ('{"prompt": "a"}', "a row has the fields prompt and completion, or the field text"),
+        ('{"prompt": "a", "completion": 3}', "field 'completion' is 3, not a string"),
+    ],
+)
+def test_rows_that_are_none_are_named_by_line(tmp_path: Path, line: str, message: str) -> None:
+    path = source_file(tmp_path, PAIRS[:3])
+    path.write_text(path.read_text() + "\n" + line + "\n")
+    with pytest.raises(InputError) as error:
+        read_pairs(path)
+    assert str(error.value).startswith(f"{path}:5: {message}")
+
+
+def test_sets_that_cannot_be_drawn_are_refused(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder, path = tiny_model(), source_file(tmp_path, PAIRS + PAIRS)
+    assert refused(folder, path, train_samples=10) == (
+        f"{path}: has 12 different rows, 10 train and 3 validation rows are needed"
+    )
+    for changes in ({"train_samples": 0}, {"validation_samples": 0}, {"length": 1}):
+        sizes = {"train_samples": 5, "validation_samples": 3, "length": 30} | changes
+        assert refused(folder, path, **changes) == (
+            f"influence set of {sizes['train_samples']} + {sizes['validation_samples']} rows of "
+            f"{sizes['length']} tokens: both sets need 1 row or more, a row 2 tokens or more"
+        )
+    line = refused(folder, path, length=33)
+    assert line == "influence set of 33 tokens a row: the model takes 32"
+    line = refused(folder, path, source='{"kind": "hub"}')
+    assert line == "calibration source {'kind': 'hub'}: its kind is neither bundled nor local"
+
+
+def test_models_that_cannot_be_scored_are_refused(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    path = source_file(tmp_path, PAIRS)
+    folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
+    write_manifest(folder)
+    assert "config.json has 2 blocks, found model.layers.2." in refused(folder, path)
+    (folder / "manifest.json").unlink()
+    line = refused(folder, path)
+    assert line == f"{folder / 'manifest.json'}: missing: the model was not fetched"
+
+
+def test_a_row_on_which_the_model_fails_is_named(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    """A weight that fp32 holds and whose products it does not."""
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    weights["model.layers.1.mlp.down_proj.weight"].fill_(3e38)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    write_manifest(folder)
+    line = refused(folder, source_file(tmp_path, PAIRS))
+    first = shuffled(list(range(1, 13)), 0)[5]  # validation rows come after five train rows
+    assert line == f"{tmp_path / 'rows.jsonl'}:{first}: the model's loss on it is nan"

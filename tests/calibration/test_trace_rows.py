@@ -1,0 +1,124 @@
+"""Calibration sets of the model's own traces: which traces are taken, and how they are packed."""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.calibration import build_calibration_set
+from workflow_scripts.calibration.corpora import open_rows
+from workflow_scripts.errors import InputError
+from workflow_scripts.records import Grade, TokenSequence, Trace, write_records
+from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.tensors import read_tensor
+
+# trace tokens, and whether the answer is right, of each repeat of a problem
+PROBLEMS = {
+    "easy": [(4, True), (5, True), (6, True)],
+    "fair": [(7, True), (8, False), (9, True)],
+    "hard": [(10, False), (11, False), (12, True)],
+    "lost": [(13, False), (14, False), (15, False)],
+}
+KEYS = [(name, repeat) for name in PROBLEMS for repeat in range(3)]
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    """The files of a run; a sequence's ids are its place in KEYS, six times."""
+    found = [(name, repeat, *PROBLEMS[name][repeat]) for name, repeat in KEYS]
+    folder = tmp_path / "calibration_traces"
+    write_records(
+        folder / "traces" / "b.jsonl",
+        [Trace(name, repeat, 0, tokens, "stop", "text") for name, repeat, tokens, _ in found],
+    )
+    write_records(
+        folder / "grades" / "b.jsonl",
+        [Grade(name, repeat, 99, "1", right, "boxed") for name, repeat, _, right in found],
+    )
+    write_records(
+        folder / "sequences" / "b.jsonl",
+        [TokenSequence(name, repeat, 99, [place] * 6) for place, (name, repeat) in enumerate(KEYS)],
+    )
+    return folder
+
+
+def passing(traces: Path, **filters: object) -> list[tuple[str, int]]:
+    source = {"kind": "generated", "benchmark": "b", **filters}
+    rows = open_rows(source, None, traces, traces.parent)
+    return [KEYS[rows[number][0]] for number in range(len(rows))]
+
+
+def right(name: str, repeat: int) -> bool:
+    return PROBLEMS[name][repeat][1]
+
+
+def test_without_a_filter_every_trace_is_taken(traces):
+    assert passing(traces) == KEYS
+    neutral = {"min_tokens": 0, "max_tokens": 99, "min_accuracy": 0.0, "max_accuracy": 1.0}
+    assert passing(traces, correct_only=False, **neutral) == KEYS
+
+
+def test_bounds_belong_to_what_they_bound(traces):
+    assert passing(traces, correct_only=True) == [key for key in KEYS if right(*key)]
+    assert passing(traces, min_tokens=7, max_tokens=10) == [*KEYS[3:6], KEYS[6]]
+    assert passing(traces, min_accuracy=1 / 3, max_accuracy=2 / 3) == KEYS[3:9]
+    assert passing(traces, max_accuracy=0) == KEYS[9:]
+    assert passing(traces, min_accuracy=1) == KEYS[:3]
+    assert passing(traces, min_accuracy=0.34, correct_only=True, min_tokens=8) == [("fair", 2)]
+
+
+def build(folder: Path, traces: Path, samples: int, length: int, **filters: object) -> list:
+    made = traces.parent / "set.safetensors"
+    source = {"kind": "generated", "benchmark": "b", **filters}
+    stage = ["--model", folder, "--source", json.dumps(source), "--traces", traces]
+    stage += ["--samples", samples, "--length", length, "--seed", 3, "--output", made]
+    build_calibration_set.main([str(part) for part in stage])
+    return read_tensor(open_tensors(made), "input_ids").tolist()
+
+
+def test_sequences_are_packed_as_they_are(traces, tiny_model: Callable[..., Path]):
+    order = list(range(12))
+    random.Random(3).shuffle(order)
+    stream = [place for place in order for _ in range(6)]
+    assert build(tiny_model(), traces, 7, 10) == [stream[i : i + 10] for i in range(0, 70, 10)]
+
+
+def test_too_few_traces_are_one_line_with_the_counts(traces, tiny_model: Callable[..., Path]):
+    with pytest.raises(InputError) as caught:
+        build(
+            tiny_model(), traces, 2, 10,
+            min_tokens=5, max_tokens=13, min_accuracy=0.2, max_accuracy=0.8, correct_only=True,
+        )  # fmt: skip
+    assert str(caught.value) == (
+        "traces of benchmark 'b' (3 of 12, 2 of too easy problems, 1 of too hard problems, "
+        "2 too long, 1 too short, 3 wrong): has 18 tokens, 2 samples of 10 tokens need 20"
+    )
+    with pytest.raises(InputError) as caught:
+        build(tiny_model(), traces, 1, 1, min_tokens=99)
+    assert str(caught.value) == (
+        "traces of benchmark 'b' (0 of 12, 12 too short): has 0 tokens, 1 samples of 1 tokens "
+        "need 1"
+    )
+
+
+def test_files_of_different_runs(traces):
+    (traces / "grades" / "b.jsonl").write_bytes(
+        b"".join((traces / "grades" / "b.jsonl").read_bytes().splitlines(keepends=True)[:-1])
+    )
+    with pytest.raises(InputError, match=r"traces, grades and sequences of b\.jsonl are of diff"):
+        passing(traces)
+
+
+def test_a_source_without_its_flag(tmp_path):
+    with pytest.raises(InputError, match="its kind needs the flag --traces"):
+        open_rows({"kind": "generated", "benchmark": "b"}, None, None, tmp_path)
+
+
+@pytest.mark.parametrize("ids", [["1"], [1.0], [True], 1, None])
+def test_a_sequence_is_a_list_of_whole_numbers(traces, ids):
+    row = {"id": "easy", "repeat": 0, "budget": 99, "ids": ids}
+    (traces / "sequences" / "b.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(InputError, match=r"b\.jsonl:1: field 'ids' is .*, not list\[int\]"):
+        passing(traces)

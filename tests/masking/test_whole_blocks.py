@@ -1,0 +1,116 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.mask_references import refused, run
+from workflow_scripts.activation_statistics import read_statistics, write_statistics
+from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.files import read_json
+from workflow_scripts.masks import read_mask
+
+
+def with_influence(source: Path, target: Path, folder: Path, influence: list[float]) -> Path:
+    digest = model_digest(folder)
+    statistics = read_statistics(source, linears(open_checkpoint(folder)), digest)
+    changed = replace(statistics, block_influence=torch.tensor(influence))
+    write_statistics(target, changed, digest, "calibration")
+    return target
+
+
+@pytest.mark.parametrize(
+    ("influence", "count", "removed"),
+    [
+        ([0.5, 0.1, 0.3, 0.2], 1, (1,)),
+        ([0.5, 0.1, 0.3, 0.2], 2, (1, 3)),
+        ([0.5, 0.1, 0.3, 0.2], 3, (1, 2, 3)),
+        ([0.5, 0.4, 0.3, 0.2], 1, (3,)),  # the last block is scored too
+        ([0.5, 0.2, 0.3, 0.2], 1, (1,)),  # of equal ones the earlier
+        ([-0.1, 0.2, 0.0, 0.2], 2, (0, 2)),
+    ],
+)
+def test_shortgpt_removes_the_blocks_of_lowest_influence(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    statistics_file: Callable[..., Path],
+    influence: list[float],
+    count: int,
+    removed: tuple[int, ...],
+) -> None:
+    folder = tiny_model("qwen3", blocks=4)
+    path = tmp_path / "s.safetensors"
+    statistics = with_influence(statistics_file(folder), path, folder, influence)
+    options = {"method": "shortgpt", "remove_blocks": count}
+    paths = run(tmp_path, folder, options, statistics=statistics)
+    assert read_mask(*paths).removed_blocks == removed
+    record = read_json(paths[1])
+    assert record["options"] == {"remove_blocks": count}
+    assert record["removed_fraction"] == count / 4
+
+
+@pytest.mark.parametrize("count", [0, 3, 4, -1, True, 1.0, "1", None])
+def test_all_blocks_cannot_be_removed(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    statistics_file: Callable[..., Path],
+    count: object,
+) -> None:
+    folder = tiny_model("llama")
+    options = {"method": "shortgpt", "remove_blocks": count}
+    line = refused(tmp_path, folder, options, statistics=statistics_file(folder))
+    assert line == f"remove_blocks is {count!r}: of 3 blocks, 1 to 2 can be removed"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_reverse_order_removes_the_last_blocks(
+    tmp_path: Path, tiny_model: Callable[..., Path], count: int
+) -> None:
+    folder = tiny_model("llama", blocks=4)
+    paths = run(tmp_path, folder, {"method": "reverse-order", "remove_blocks": count})
+    mask, record = read_mask(*paths), read_json(paths[1])
+    assert mask.removed_blocks == tuple(range(4 - count, 4))
+    assert len(mask.keep) == 0
+    assert (record["method"], record["options"]) == ("reverse-order", {"remove_blocks": count})
+    assert record["removed_fraction"] == count / 4
+
+
+@pytest.mark.parametrize("count", [0, 4, True, None, "1"])
+def test_reverse_order_leaves_a_block(
+    tmp_path: Path, tiny_model: Callable[..., Path], count: object
+) -> None:
+    options = {"method": "reverse-order", "remove_blocks": count}
+    line = refused(tmp_path, tiny_model("llama", blocks=4), options)
+    assert line == f"remove_blocks is {count!r}: of 4 blocks, 1 to 3 can be removed"
+
+
+@pytest.mark.parametrize("listed", [[0], [3], [2, 1], [0, 1, 3]])
+def test_the_blocks_on_the_list_are_removed(
+    tmp_path: Path, tiny_model: Callable[..., Path], listed: list[int]
+) -> None:
+    folder = tiny_model("llama", blocks=4)
+    paths = run(tmp_path, folder, {"method": "blocks", "blocks": listed})
+    assert read_mask(*paths).removed_blocks == tuple(sorted(listed))
+    assert read_json(paths[1])["removed_fraction"] == len(listed) / 4
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ([4], "blocks: there is no block 4; the model has 0 to 3"),
+        ([1, -1], "blocks: there is no block -1; the model has 0 to 3"),
+        ([1, 2, 1], "blocks: 1 stands there more than once"),
+        ([0, 1, 2, 3], "blocks: all 4 blocks of the model are listed; one must stay"),
+        ([], "blocks is [], not a list of one or more block numbers"),
+        ([True], "blocks is [True], not a list of one or more block numbers"),
+        ([1.0], "blocks is [1.0], not a list of one or more block numbers"),
+        (1, "blocks is 1, not a list of one or more block numbers"),
+        (None, "blocks is None, not a list of one or more block numbers"),
+    ],
+)
+def test_lists_that_a_model_cannot_lose(
+    tmp_path: Path, tiny_model: Callable[..., Path], listed: object, message: str
+) -> None:
+    options = {"method": "blocks", "blocks": listed}
+    assert refused(tmp_path, tiny_model("llama", blocks=4), options) == message

@@ -1,0 +1,99 @@
+"""Rows of text are the same rows in every kind of file, and a damaged file is one line."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.text_files import numbered_rows
+
+# a line separator and a form feed are characters of a text and end no line of a file
+TEXTS = ["first", "zwei\u2028Zeilen", "trois\x0c", "four and more"]
+
+
+def rows(path: Path, column: str | None = None) -> list:
+    return list(numbered_rows(path, column))
+
+
+def refused(path: Path, column: str | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        rows(path, column)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def lines(records: list) -> bytes:
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n", "\r\n"])
+def test_json_lines_plain_or_packed(tmp_path, suffix, ending):
+    content = lines([{"text": text} for text in TEXTS]).removesuffix(b"\n") + ending.encode()
+    (tmp_path / f"a.{suffix}").write_bytes(content)
+    (tmp_path / f"a.{suffix}.gz").write_bytes(gzip.compress(content))
+    expected = [(number, {"text": text}) for number, text in enumerate(TEXTS, 1)]
+    assert rows(tmp_path / f"a.{suffix}") == expected
+    assert rows(tmp_path / f"a.{suffix}.gz") == expected
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_of_a_text_file_that_hold_something(tmp_path, end):
+    content = end.join([TEXTS[0], "  ", "", *TEXTS[1:], ""]).encode()
+    (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(content))
+    expected = [(n, {"text": text}) for n, text in zip((1, 4, 5, 6), TEXTS, strict=True)]
+    assert rows(tmp_path / "a.txt") == rows(tmp_path / "a.txt.gz") == expected
+
+
+def test_a_column_of_a_corpus(tmp_path):
+    records = [{"url": "u", "content": text, "text": 3, "n": [1]} for text in TEXTS]
+    (tmp_path / "a.jsonl").write_bytes(lines(records))
+    expected = [{"text": text} for text in TEXTS]
+    assert [row for _, row in rows(tmp_path / "a.jsonl", "content")] == expected
+    line = refused(tmp_path / "a.jsonl", "body")
+    there = "there: url, content, text, n"
+    assert line == f"{tmp_path}/a.jsonl:1: has no field 'body'; {there}"
+    line = refused(tmp_path / "a.jsonl", "text")
+    assert line == f"{tmp_path}/a.jsonl:1: field 'text' is 3, not a string"
+
+
+def test_parquet(tmp_path):
+    many = [f"text {number}" for number in range(3000)]
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"text": many, "content": many[::-1]}).to_parquet(path)
+    assert rows(path) == [(number, {"text": text}) for number, text in enumerate(many)]
+    assert [row["text"] for _, row in rows(path, "content")] == many[::-1]
+    assert refused(path, "body") == f"{path}: has no column 'body'; there: text, content"
+    pd.DataFrame({"text": ["a", None]}).to_parquet(path)
+    assert refused(path) == f"{path}, row 1: field 'text' is None, not a string"
+    path.write_bytes(path.read_bytes()[:-30])
+    assert refused(path).startswith(f"{path}: not a parquet file or damaged (")
+
+
+def test_a_truncated_or_damaged_archive(tmp_path):
+    path = tmp_path / "a.jsonl.gz"
+    content = gzip.compress(lines([{"text": text} for text in TEXTS]))
+    path.write_bytes(content[:-12])
+    assert refused(path).startswith(f"{path}: truncated or damaged (")
+    path.write_bytes(lines([{"text": "not packed"}]))
+    assert refused(path).startswith(f"{path}: truncated or damaged (")
+    path.write_bytes(content[:30] + b"\xff\xff" + content[32:])
+    assert refused(path).startswith(f"{path}")
+
+
+def test_files_that_are_none(tmp_path):
+    assert refused(tmp_path / "gone.jsonl") == f"{tmp_path}/gone.jsonl: No such file or directory"
+    assert refused(tmp_path / "gone.parquet").startswith(f"{tmp_path}/gone.parquet: ")
+    kinds = ".jsonl, .json, .txt, .jsonl.gz, .json.gz, .txt.gz or .parquet"
+    assert refused(tmp_path / "a.csv") == f"{tmp_path}/a.csv: a file of texts is {kinds}"
+
+
+def test_a_file_is_read_as_far_as_it_is_asked_for(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines([{"text": "whole"}]) + b"{")
+    assert next(numbered_rows(path)) == (1, {"text": "whole"})
+    assert refused(path).startswith(f"{path}:2: not valid JSON (")

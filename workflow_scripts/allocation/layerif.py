@@ -1,0 +1,83 @@
+"""LayerIF: sparsities from influence scores of blocks (arXiv 2505.23811).
+
+arXiv 2604.25098 protects influential blocks and allocates attention and MLP apart
+(`direction: protect`, `unit: split`); LayerIF prunes influential blocks more and gives all linears
+of a block one sparsity (`direction: prune`, `unit: block`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workflow_scripts.allocation.means import scaled, scaled_to_unit
+from workflow_scripts.checkpoints import Linear
+from workflow_scripts.errors import InputError
+
+DIRECTIONS = ("protect", "prune")
+UNITS = ("split", "block")
+
+
+@dataclass(frozen=True)
+class LayerIF:
+    """The options: sparsities run from `low` to `high` before they are scaled to the target.
+
+    Scores are smoothed over `window` blocks (odd) by polynomials of `order`.
+    """
+
+    direction: str
+    unit: str
+    low: float
+    high: float
+    window: int
+    order: int
+
+
+def layerif_sparsities(
+    options: LayerIF,
+    linears: Sequence[Linear],
+    scores: Sequence[Mapping[str, float]],
+    target: float,
+) -> dict[str, float]:
+    """The sparsity of every one of `linears` by name.
+
+    `scores` holds the `attention` and `mlp` score of every block. Each pool (one for both parts, or
+    one a part) has the mean `target`, weighted by numbers of weights.
+    """
+    pools = [("attention", "mlp")] if options.unit == "block" else [("attention",), ("mlp",)]
+    sparsities: dict[str, float] = {}
+    for parts in pools:
+        members = [linear for linear in linears if linear.part in parts]
+        if not members:
+            continue
+        values = np.array([sum(row[part] for part in parts) for row in scores])
+        weights = np.zeros(len(scores))
+        for linear in members:
+            weights[linear.block] += linear.weights
+        found = scaled(starting_sparsities(options, values), weights, target)
+        sparsities |= {linear.name: float(found[linear.block]) for linear in members}
+    return {linear.name: sparsities[linear.name] for linear in linears}
+
+
+def starting_sparsities(options: LayerIF, scores: np.ndarray) -> np.ndarray:
+    """What blocks with these scores, shape (blocks,), start from: from `low` to `high`."""
+    smooth = smoothed(scores, options.window, options.order)
+    rank = 1 - smooth if options.direction == "protect" else smooth
+    return rank * (options.high - options.low) + options.low
+
+
+def smoothed(scores: np.ndarray, window: int, order: int) -> np.ndarray:
+    """|scores| in [0, 1], smoothed by Savitzky and Golay, and in [0, 1] again; shape (blocks,).
+
+    Raises `InputError` where there are fewer blocks than the window has places: a smaller window
+    would be another smoothing than the one asked for.
+    """
+    if window > len(scores):
+        raise InputError(
+            f"window {window} is longer than the model, which has {len(scores)} blocks; an odd "
+            "number up to that is possible (window 1 with order 0 does not smooth)"
+        )
+    from scipy.signal import savgol_filter  # a second to import, which no other kind should pay
+
+    unit = scaled_to_unit(np.abs(scores))
+    return scaled_to_unit(np.clip(savgol_filter(unit, window, order), 0, 1))

@@ -1,0 +1,122 @@
+"""The rows that a calibration set is drawn from, wherever they come from.
+
+Rows are kept in an unnamed file on disk, one JSON value a line, and read by number: a corpus of any
+size is gone through once, and only the rows that are drawn are tokenised.
+"""
+
+import json
+import tempfile
+from array import array
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json
+from workflow_scripts.records import Grade, TokenSequence, Trace, read_records
+from workflow_scripts.text_files import numbered_rows
+from workflow_scripts.text_rows import source_path
+
+
+class Rows:
+    """Rows by number, from 0; `where` says in messages what they are.
+
+    A row is a mapping, as `text_files` reads it, or a list of token ids.
+    """
+
+    def __init__(self, rows: Iterable[Any], where: str, folder: Path) -> None:
+        self.where = where
+        self._starts = array("q")
+        folder.mkdir(parents=True, exist_ok=True)
+        # open as long as the rows are; its name is gone at once
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        for row in rows:
+            self._starts.append(self._file.tell())
+            self._file.write(json.dumps(row).encode() + b"\n")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, number: int) -> Any:
+        self._file.seek(self._starts[number])
+        return json.loads(self._file.readline())
+
+
+def open_rows(
+    source: Mapping[str, Any], corpus: Path | None, traces: Path | None, folder: Path
+) -> Rows:
+    """The rows of a source; `folder` is where they may take room on the disk.
+
+    `corpus` is the manifest of a source of kind hub, `traces` the folder of a source of kind
+    generated. Raises `InputError` for a source that is not there or not readable.
+    """
+    if source.get("kind") == "generated":
+        return _trace_rows(source, _needed(traces, "--traces"), folder)
+    if source.get("kind") == "hub":
+        path = _fetched(_needed(corpus, "--corpus"))
+    else:
+        path = source_path(dict(source))
+    rows = (row for _, row in numbered_rows(path, source.get("text")))
+    return Rows(rows, str(path), folder)
+
+
+def _needed(path: Path | None, flag: str) -> Path:
+    if path is None:
+        raise InputError(f"calibration source: its kind needs the flag {flag}")
+    return path
+
+
+def _fetched(manifest: Path) -> Path:
+    (name,) = read_json(manifest)["files"]
+    return manifest.parent / name
+
+
+def _trace_rows(source: Mapping[str, Any], folder: Path, spool: Path) -> Rows:
+    """Token ids of the traces and answers that pass the source's filters, in their order.
+
+    A trace that several reasons speak against is counted under the first.
+    """
+    name = f"{source['benchmark']}.jsonl"
+    traces = {_key(t): t for t in read_records(folder / "traces" / name, Trace)}
+    grades = {_key(g): g for g in read_records(folder / "grades" / name, Grade)}
+    sequences = read_records(folder / "sequences" / name, TokenSequence)
+    if {_key(s) for s in sequences} != traces.keys() or traces.keys() != grades.keys():
+        raise InputError(f"{folder}: traces, grades and sequences of {name} are of different runs")
+    accuracy = _accuracy(grades.values())
+    passed: list[list[int]] = []
+    refused: dict[str, int] = {}
+    for sequence in sequences:
+        key = _key(sequence)
+        why = _against(source, traces[key].tokens, accuracy[sequence.id], grades[key].correct)
+        if why is None:
+            passed.append(sequence.ids)
+        else:
+            refused[why] = refused.get(why, 0) + 1
+    counts = "".join(f", {count} {why}" for why, count in sorted(refused.items()))
+    where = f"traces of benchmark {source['benchmark']!r} ({len(passed)} of {len(traces)}{counts})"
+    return Rows(passed, where, spool)
+
+
+def _key(record: Trace | Grade | TokenSequence) -> tuple[str, int]:
+    return record.id, record.repeat
+
+
+def _accuracy(grades: Iterable[Grade]) -> dict[str, float]:
+    """The part of its repeats that are right, by problem."""
+    right: dict[str, list[bool]] = {}
+    for grade in grades:
+        right.setdefault(grade.id, []).append(grade.correct)
+    return {identity: sum(found) / len(found) for identity, found in right.items()}
+
+
+def _against(source: Mapping[str, Any], tokens: int, accuracy: float, correct: bool) -> str | None:
+    """What speaks against a trace, or None."""
+    if tokens < source.get("min_tokens", 0):
+        return "too short"
+    if tokens > source.get("max_tokens", tokens):
+        return "too long"
+    if accuracy < source.get("min_accuracy", 0):
+        return "of too hard problems"
+    if accuracy > source.get("max_accuracy", 1):
+        return "of too easy problems"
+    return "wrong" if source.get("correct_only") and not correct else None

@@ -1,0 +1,120 @@
+"""Gradients of one sample's loss with respect to the linears' weights, shown one at a time.
+
+A weight's gradient is handed on the moment autograd has finished it and freed before the next one
+is computed. Blocks run again in the backward pass instead of keeping their activations, so that
+what a sample costs beside the weights is its hidden states, one block's activations and one
+gradient.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as run_again
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from workflow_scripts import blocks, checkpoints
+from workflow_scripts.checkpoints import Checkpoint, Linear
+from workflow_scripts.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The token ids of a prompt and its completion; `prompt` is how many are the prompt's.
+
+    `where` says for an error line which row of which file it is.
+    """
+
+    where: str
+    tokens: tuple[int, ...]
+    prompt: int
+
+
+def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
+    """The whole model in fp32 on the CPU, in evaluation mode.
+
+    Raises `InputError` for a config that transformers does not open and for weights that do not
+    suit it.
+    """
+    blocks.load_config(checkpoint)  # its mistakes have lines of their own
+    model, report = AutoModelForCausalLM.from_pretrained(
+        checkpoint.folder,
+        dtype=torch.float32,
+        local_files_only=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused here, in a line of ours
+    )
+    unset = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    if unset:
+        raise InputError(
+            f"{checkpoint.folder}: {min(unset)} is missing or has another shape than "
+            f"{checkpoints.CONFIG} asks for"
+        )
+    return model.eval()
+
+
+class SampleGradients:
+    """Calls `visit(name, gradient)` for every linear's weight, by its name in the checkpoint.
+
+    The model is the caller's, and its blocks are changed: their activations are not kept.
+    """
+
+    def __init__(self, model: PreTrainedModel, linears: Sequence[Linear]) -> None:
+        self._model = model
+        self._weights = {linear.name: model.get_parameter(linear.name) for linear in linears}
+        model.requires_grad_(False)
+        for weight in self._weights.values():
+            weight.requires_grad_(True)
+        for block in model.get_submodule(checkpoints.BLOCKS):
+            block.forward = functools.partial(
+                run_again, block.forward, use_reentrant=False, preserve_rng_state=False
+            )
+
+    def __call__(self, sample: Sample, visit: Callable[[str, Tensor], None]) -> None:
+        """Show the gradients of one sample.
+
+        Raises `InputError` naming the sample where its loss or a gradient is NaN or infinite, and
+        ValueError where a linear took no part.
+        """
+        shown: list[str] = []
+
+        def show(name: str, weight: nn.Parameter) -> None:
+            gradient, weight.grad = weight.grad, None
+            if not all(extreme.isfinite() for extreme in gradient.aminmax()):
+                raise InputError(f"{sample.where}: the gradient of {name} is NaN or infinite")
+            visit(name, gradient)
+            shown.append(name)
+
+        handles = [
+            weight.register_post_accumulate_grad_hook(functools.partial(show, name))
+            for name, weight in self._weights.items()
+        ]
+        try:
+            loss = completion_loss(self._model, sample)
+            if not loss.isfinite():
+                raise InputError(f"{sample.where}: the model's loss on it is {loss.item()}")
+            loss.backward()
+        finally:
+            for handle in handles:
+                handle.remove()
+        if sorted(shown) != sorted(self._weights):
+            raise ValueError(f"{sample.where}: not every linear had one gradient")
+
+
+def completion_loss(model: PreTrainedModel, sample: Sample) -> Tensor:
+    """Mean cross-entropy of the completion's tokens, each predicted from all before it; a scalar.
+
+    The prompt's tokens are read and not predicted.
+    """
+    tokens = torch.tensor([sample.tokens])
+    completion = tokens[0, sample.prompt :]
+    # the head runs from the prompt's last position on, which predicts the completion's first token
+    output = model(tokens, use_cache=False, logits_to_keep=len(completion) + 1)
+    return nn.functional.cross_entropy(output.logits[0, :-1], completion)
+
+
+def shapes(linears: Sequence[Linear]) -> Mapping[str, tuple[int, int]]:
+    """The shapes of the linears' weights by name."""
+    return {linear.name: linear.shape for linear in linears}

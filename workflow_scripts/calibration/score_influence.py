@@ -1,0 +1,142 @@
+"""Score the influence of every block's attention and MLP from gradients of single samples.
+
+    python -m workflow_scripts.calibration.score_influence --model resources/models/reasoner \\
+        --source '{"kind": "bundled", "name": "chains"}' --train-samples 32 \\
+        --validation-samples 16 --length 128 --seed 0 --hessian identity --threads 1 \\
+        --output results/reasoner/influence/chains.json
+
+The scores are LayerIF's (arXiv 2505.23811), per part of a block as in arXiv 2604.25098:
+`influence.py` has the formulas and states the sign. The loss of a row is the mean cross-entropy of
+its completion's tokens. Gradients are of the full weights of the linears, in fp32 on the CPU; in
+memory are the model's weights, one averaged gradient (as much as the linears' weights), one
+weight's gradient, and a row's hidden states with one block's activations and the logits of its
+completion. A row takes one backward pass; with DataInf a train row takes three.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from workflow_scripts import checkpoints
+from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
+from workflow_scripts.calibration.sample_gradients import (
+    Sample,
+    SampleGradients,
+    load_model,
+    shapes,
+)
+from workflow_scripts.checkpoints import Checkpoint
+from workflow_scripts.digests import value_digest
+from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.files import write_json
+from workflow_scripts.text_files import numbered_rows
+from workflow_scripts.text_rows import encode_pair, load_tokenizer, shuffled, source_path
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
+    parser.add_argument("--source", required=True, type=json.loads, help="JSON: kind, name or path")
+    parser.add_argument("--train-samples", required=True, type=int)
+    parser.add_argument("--validation-samples", required=True, type=int)
+    parser.add_argument("--length", required=True, type=int, help="tokens of a sample, at most")
+    parser.add_argument("--seed", required=True, type=int, help="decides which rows are drawn")
+    parser.add_argument("--hessian", required=True, choices=sorted(HESSIANS))
+    parser.add_argument("--threads", type=int, default=1, help="numeric threads")
+    parser.add_argument("--output", required=True, type=Path)
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    digest = checkpoints.model_digest(options.model)
+    checkpoint = checkpoints.open_checkpoint(options.model)
+    linears = checkpoints.linears(checkpoint)
+    counts = (options.train_samples, options.validation_samples)
+    check_sizes(checkpoint, counts, options.length)
+    path = source_path(options.source)
+    rows = shuffled(read_pairs(path), options.seed)
+    samples = draw_samples(load_tokenizer(options.model), rows, sum(counts), options.length)
+    if len(samples) < sum(counts):
+        raise InputError(
+            f"{path}: has {len(samples)} different rows, {counts[0]} train and {counts[1]} "
+            "validation rows are needed"
+        )
+    train, validation = samples[: counts[0]], samples[counts[0] :]
+    gradients = SampleGradients(load_model(checkpoint), linears)
+    influence = HESSIANS[options.hessian](train, validation, gradients, shapes(linears))
+    record = {
+        "format": 1,
+        "convention": CONVENTION,
+        "hessian": options.hessian,
+        "model_digest": digest,
+        "data_digest": data_digest(train, validation),
+        "train_samples": len(train),
+        "validation_samples": len(validation),
+        "blocks": part_scores(influence, linears),
+    }
+    write_json(options.output, record)
+
+
+def check_sizes(checkpoint: Checkpoint, counts: Sequence[int], length: int) -> None:
+    """Raise `InputError` for sets that are empty or rows that cannot have the length."""
+    if min(counts) < 1 or length < 2:
+        raise InputError(
+            f"influence set of {counts[0]} + {counts[1]} rows of {length} tokens: both sets need 1 "
+            "row or more, a row 2 tokens or more"
+        )
+    longest = checkpoint.config.get("max_position_embeddings")
+    if type(longest) is int and length > longest:
+        raise InputError(f"influence set of {length} tokens a row: the model takes {longest}")
+
+
+def read_pairs(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Rows of a prompt and a completion, each with its file and line.
+
+    Raises `InputError` naming the line that is no such row.
+    """
+    rows = [(f"{path}:{number}", row) for number, row in numbered_rows(path)]
+    for where, row in rows:
+        if "text" in row:
+            raise InputError(f"{where}: influence needs a prompt and a completion, not a text")
+    return rows
+
+
+def draw_samples(
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[tuple[str, dict[str, str]]],
+    count: int,
+    length: int,
+) -> list[Sample]:
+    """The first `count` different samples of the rows, cut to `length` tokens; fewer if they end.
+
+    Rows that are the same tokens count once: a row that stands twice must not be in both sets.
+    Raises `InputError` naming the row whose completion has no tokens or is cut away.
+    """
+    samples: dict[tuple[int, tuple[int, ...]], Sample] = {}
+    for where, row in rows:
+        if len(samples) == count:
+            break
+        prompt, completion = encode_pair(tokenizer, row, where)
+        if not prompt or not completion:
+            empty = "completion" if prompt else "prompt"
+            raise InputError(f"{where}: its {empty} has no tokens")
+        if len(prompt) >= length:
+            raise InputError(
+                f"{where}: nothing of its completion is left: the prompt alone has {len(prompt)} "
+                f"tokens, and rows are cut to {length}"
+            )
+        sample = Sample(where, tuple(prompt + completion)[:length], len(prompt))
+        samples.setdefault((sample.prompt, sample.tokens), sample)
+    return list(samples.values())
+
+
+def data_digest(train: Sequence[Sample], validation: Sequence[Sample]) -> str:
+    """sha256 over the token ids that were used, as hex; where they came from does not matter."""
+    sets = [[[sample.prompt, list(sample.tokens)] for sample in s] for s in (train, validation)]
+    return value_digest(sets)
+
+
+if __name__ == "__main__":
+    run_stage(main)

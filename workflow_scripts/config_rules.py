@@ -1,0 +1,111 @@
+"""What a config's keys must agree on among themselves, beyond the schema."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from workflow_scripts.config_errors import KeyPath, Problem, shown, unknown_name
+from workflow_scripts.patterns import agrees, read_pattern
+
+# keys of catalogue entries that hold a name from another catalogue
+REFERENCES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("models", ("thinking",), "thinking_formats"),
+    ("calibration_sets", ("source", "benchmark"), "benchmarks"),
+    ("variants", ("calibration",), "calibration_sets"),
+    ("variants", ("allocation", "calibration"), "calibration_sets"),
+    ("variants", ("allocation", "influence"), "influence_sets"),
+)
+
+
+def unknown_references(config: dict[str, Any]) -> Iterator[Problem]:
+    """Names that are not in the catalogue they are taken from, used or not.
+
+    The config may be unsound; what has the wrong type is the schema's to report.
+    """
+
+    def section(name: str) -> dict[str, Any]:
+        return config[name] if isinstance(config.get(name), dict) else {}
+
+    def check(path: KeyPath, name: Any, catalogue: str) -> Iterator[Problem]:
+        known = config.get(catalogue)
+        if isinstance(name, str) and isinstance(known, dict) and name not in known:
+            yield unknown_name(path, name, known, catalogue)
+
+    for catalogue in ("models", "variants", "benchmarks"):
+        names = section("run").get(catalogue)
+        for position, name in enumerate(names if isinstance(names, list) else []):
+            yield from check(("run", catalogue, position), name, catalogue)
+    for user, keys, catalogue in REFERENCES:
+        for name, entry in section(user).items():
+            yield from check((user, name, *keys), _value_at(entry, keys), catalogue)
+
+
+def _value_at(entry: Any, keys: Sequence[str]) -> Any:
+    for key in keys:
+        entry = entry.get(key) if isinstance(entry, dict) else None
+    return entry
+
+
+def contradictions(config: dict[str, Any]) -> Iterator[Problem]:
+    """Keys that exclude each other, in a config that fits the schema and has its defaults."""
+    for name, model in config["models"].items():
+        yield from _gguf(("models", name, "source"), model["source"])
+    for name, calibration_set in config["calibration_sets"].items():
+        yield from _generated(("calibration_sets", name, "source"), calibration_set["source"])
+    for name, variant in config["variants"].items():
+        path = ("variants", name)
+        allocation = variant.get("allocation", {})
+        if allocation.get("kind") == "layerif":
+            yield from _layerif((*path, "allocation"), allocation)
+        if "pattern" in variant:
+            yield from _pattern(path, variant)
+
+
+def _gguf(path: KeyPath, source: dict[str, Any]) -> Iterator[Problem]:
+    if source["kind"] != "gguf":
+        return
+    if "path" not in source and "package" not in source:
+        yield Problem((*path, "path"), "missing; kind gguf needs it, or package and file")
+    if "path" in source and "package" in source:
+        yield Problem((*path, "path"), "kind gguf takes either path, or package and file")
+
+
+def _generated(path: KeyPath, source: dict[str, Any]) -> Iterator[Problem]:
+    for least, most in (("min_tokens", "max_tokens"), ("min_accuracy", "max_accuracy")):
+        if most in source and source[most] < source[least]:
+            said = f"{source[most]} is not allowed; must be at least {least} ({source[least]})"
+            yield Problem((*path, most), said)
+
+
+def _layerif(path: KeyPath, allocation: dict[str, Any]) -> Iterator[Problem]:
+    low, high = allocation["low"], allocation["high"]
+    window, order = allocation["window"], allocation["order"]
+    if not low < high:
+        yield Problem((*path, "high"), f"{high} is not allowed; must be greater than low ({low})")
+    if window % 2 == 0:
+        yield Problem((*path, "window"), f"{window} is not allowed; must be an odd whole number")
+    elif not order < window:
+        yield Problem(
+            (*path, "order"), f"{order} is not allowed; must be less than window ({window})"
+        )
+
+
+def _pattern(path: KeyPath, variant: dict[str, Any]) -> Iterator[Problem]:
+    text = variant["pattern"]
+    pattern = read_pattern(text)
+    if pattern is None:
+        said = f"{shown(text)} is not allowed; the first number must be less than the second"
+        yield Problem((*path, "pattern"), said)
+        return
+
+    def refused(keys: KeyPath, value: Any, needed: Any) -> Problem:
+        said = f"{shown(value)} is not allowed with pattern {text}; must be {needed}"
+        return Problem((*path, *keys), said)
+
+    if not agrees(variant["sparsity"], pattern):
+        yield refused(("sparsity",), variant["sparsity"], pattern[0] / pattern[1])
+    kind = variant["allocation"]["kind"]
+    if kind != "uniform":
+        yield refused(("allocation", "kind"), kind, "uniform")
+    for key, needed in (("comparison", "row"), ("selection", "exact")):
+        if variant.get(key, needed) != needed:
+            yield refused((key,), variant[key], needed)

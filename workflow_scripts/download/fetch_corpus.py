@@ -1,0 +1,54 @@
+"""Bring a file of texts from the hub to where calibration finds it, with a manifest.
+
+    python -m workflow_scripts.download.fetch_corpus \
+        --source '{"kind": "hub", "id": "owner/name", "revision": "0123...", "file": "en/a.json.gz",
+                   "text": "text"}' \
+        --output resources/corpora/mine/manifest.json
+
+Beside the manifest stands a link to the file in the hub's cache: a corpus does not stand twice on a
+disk. The manifest holds the source and the file's sha256.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.digests import file_digest
+from workflow_scripts.download.sources import Fields, parse_source
+from workflow_scripts.errors import run_stage
+from workflow_scripts.files import write_json, written_atomically
+
+KINDS = {
+    "hub": Fields(required={"id": str, "revision": str, "file": str, "text": str}, optional={})
+}
+
+
+def fetch_corpus(source: Mapping[str, Any], manifest: Path) -> None:
+    """Link the source's file beside the manifest, then write it.
+
+    Raises `InputError` for anything that keeps the file from being fetched.
+    """
+    from workflow_scripts.download.hub import fetch_file
+
+    file = fetch_file(source["id"], source["revision"], "dataset", source["file"])
+    name = Path(source["file"]).name
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    for path in manifest.parent.iterdir():
+        if path.is_symlink():  # to the file of an earlier source
+            path.unlink()
+    with written_atomically(manifest.parent / name) as temporary:
+        temporary.symlink_to(file.resolve())
+    write_json(manifest, {"source": dict(source), "files": {name: file_digest(file)}})
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", required=True, help="the corpus' source, as JSON")
+    parser.add_argument("--output", required=True, type=Path, help="manifest.json to write")
+    options = parser.parse_args(arguments)
+    fetch_corpus(parse_source(options.source, KINDS), options.output)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,69 @@
+"""Wanda as it was published: a block is pruned by what the pruned blocks before it hand down.
+
+All linears of a block are scored from one pass of the block as it was; then the block runs again,
+pruned, to give what enters the next one. One block's weights and the hidden states of the whole
+calibration set are in memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts import blocks, checkpoints
+from workflow_scripts.activation_statistics import finite_fp32, watched
+from workflow_scripts.blocks import Call
+from workflow_scripts.checkpoints import Checkpoint, Linear
+
+
+@torch.no_grad()
+def keep_in_sequence(
+    checkpoint: Checkpoint,
+    linears: Sequence[Linear],
+    input_ids: Tensor,
+    keep: Callable[[Linear, Tensor, Tensor], Tensor],
+    batch: int | None = None,
+) -> Iterator[tuple[str, Tensor]]:
+    """Decide on `linears` (in the order of the blocks) one by one; yields name and mask of each.
+
+    `keep` is given a linear, its weight (fp32) and the sum of squares of its inputs over all tokens
+    of `input_ids` (samples, length), and says which weights stay. `batch` samples go through a
+    block at a time; it bounds memory and does not matter to the result. Raises `InputError` naming
+    the linear that activations enter that are not finite.
+    """
+    decoder = blocks.open_decoder(checkpoint)
+    batch = batch or blocks.samples_per_batch(input_ids.shape[1])
+    spans = blocks.sample_spans(len(input_ids), batch)
+    hidden, calls = blocks.embed_all(decoder, input_ids, spans)
+    last = max(linear.block for linear in linears)
+    for index in range(last + 1):
+        here = {_module(linear): linear for linear in linears if linear.block == index}
+        block = blocks.load_block(decoder, index)
+        with watched(block, tuple(here)) as seen:
+            for _ in _outputs(block, index, hidden, calls, spans):
+                pass
+        for module, linear in here.items():
+            weight = block.get_submodule(module).weight
+            kept = keep(linear, weight, finite_fp32(seen[module].sum_squares, linear.name))
+            weight.masked_fill_(~kept, 0)
+            yield linear.name, kept
+        if index < last:  # nothing is asked of what comes behind the last one
+            for span, after in _outputs(block, index, hidden, calls, spans):
+                hidden[span] = after
+
+
+def _module(linear: Linear) -> str:
+    return checkpoints.ROLES[linear.role][1]
+
+
+def _outputs(
+    block: nn.Module,
+    index: int,
+    hidden: Tensor,
+    calls: Mapping[int, tuple[Call, ...]],
+    spans: Sequence[slice],
+) -> Iterator[tuple[slice, Tensor]]:
+    """What a block makes of the samples of each span."""
+    for span in spans:
+        before = hidden[span]
+        yield span, blocks.run_block(block, before, calls[len(before)][index])

@@ -1,0 +1,98 @@
+"""Files of texts, read row by row: JSON lines, plain text, both also as .gz, and parquet.
+
+A row is `{"prompt": ..., "completion": ...}` or `{"text": ...}`. Of rows with other fields, as in a
+public corpus, `column` names the one that holds the text. Every non-empty line of a .txt file is a
+text, and so is every cell of the column `column` (else `text`) of a .parquet file.
+"""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import InputError
+
+LINES = (".jsonl", ".json", ".txt")
+SUFFIXES = (*LINES, *(f"{suffix}.gz" for suffix in LINES), ".parquet")
+ROW_FIELDS = ({"prompt", "completion"}, {"text"})
+ROWS_AT_ONCE = 1024
+
+
+def numbered_rows(path: Path, column: str | None = None) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a file, each with the number of its line (from 1; of a .parquet row, from 0).
+
+    A file is never in memory as a whole. Raises `InputError` for a file that cannot be read or is
+    damaged, naming the line that is no row.
+    """
+    if not path.name.endswith(SUFFIXES):
+        raise InputError(f"{path}: a file of texts is {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path, column or "text")
+        return
+    plain = path.name.removesuffix(".gz").endswith(".txt")
+    for number, line in _numbered_lines(path):
+        where = f"{path}:{number}"
+        text = _decoded(line, where)
+        if text.strip():
+            yield number, {"text": text} if plain else _row(text, column, where)
+
+
+def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, split at line feeds alone: others may stand inside a JSON string."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rb") as file:
+            yield from ((number, line.rstrip(b"\r\n")) for number, line in enumerate(file, 1))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: truncated or damaged ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def _decoded(line: bytes, where: str) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where}: not UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def _row(line: str, column: str | None, where: str) -> dict[str, str]:
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{where}: not valid JSON ({error})") from None
+    if column is not None:
+        return {"text": _text(row, column, where)}
+    if not isinstance(row, dict) or set(row) not in ROW_FIELDS:
+        raise InputError(f"{where}: a row has the fields prompt and completion, or the field text")
+    return {name: _text(row, name, where) for name in row}
+
+
+def _text(row: Any, name: str, where: str) -> str:
+    if not isinstance(row, dict) or name not in row:
+        there = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
+        raise InputError(f"{where}: has no field {name!r}; there: {there}")
+    if not isinstance(row[name], str):
+        raise InputError(f"{where}: field {name!r} is {repr(row[name])[:60]}, not a string")
+    return row[name]
+
+
+def _parquet_rows(path: Path, column: str) -> Iterator[tuple[int, dict[str, str]]]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            if column not in file.schema_arrow.names:
+                there = ", ".join(file.schema_arrow.names)
+                raise InputError(f"{path}: has no column {column!r}; there: {there}")
+            number = 0
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[column]):
+                for row in batch.to_pylist():
+                    yield number, {"text": _text(row, column, f"{path}, row {number}")}
+                    number += 1
+    except ArrowException as error:
+        raise InputError(f"{path}: not a parquet file or damaged ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None

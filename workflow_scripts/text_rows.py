@@ -1,0 +1,64 @@
+"""Rows of text, of this project or of the user: found, ordered by a seed, tokenised.
+
+A row (see `text_files`) is either `{"prompt": ..., "completion": ...}`: the prompt goes through the
+model's chat template up to where the model would answer, the completion follows as it is; or
+`{"text": ...}`: tokenised plainly.
+"""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from workflow_scripts.errors import InputError
+
+BUNDLED = Path(__file__).parents[1] / "bundled" / "calibration"
+
+Anything = TypeVar("Anything")
+
+
+def source_path(source: dict[str, Any]) -> Path:
+    """The file that a source names: of this project (`bundled`) or of the user (`local`)."""
+    if source.get("kind") == "bundled":
+        return BUNDLED / f"{source['name']}.jsonl"
+    if source.get("kind") == "local":
+        return Path(source["path"])
+    raise InputError(f"calibration source {source!r}: its kind is neither bundled nor local")
+
+
+def shuffled(rows: Sequence[Anything], seed: int) -> list[Anything]:
+    """The rows in an order that the seed alone determines."""
+    rows = list(rows)
+    random.Random(seed).shuffle(rows)
+    return rows
+
+
+def load_tokenizer(model: Path) -> PreTrainedTokenizerBase:
+    """The model's tokenizer. Raises `InputError` where transformers cannot open it."""
+    try:
+        return AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{model}: its tokenizer cannot be opened: {reason}") from None
+
+
+def encode_pair(
+    tokenizer: PreTrainedTokenizerBase, row: dict[str, str], where: str
+) -> tuple[list[int], list[int]]:
+    """The token ids of a row's prompt, through the chat template, and of its completion.
+
+    Raises `InputError` where the tokenizer has no chat template.
+    """
+    if not tokenizer.chat_template:
+        raise InputError(f"{where}: has prompts, the tokenizer has no chat template")
+    turn = [{"role": "user", "content": row["prompt"]}]
+    prompt = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+    # apart, as at generation: no token may reach over from the prompt into the completion
+    return encode(tokenizer, prompt), encode(tokenizer, row["completion"])
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The token ids of a text as it is, without the tokens that a tokenizer puts around texts."""
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
