@@ -96,7 +96,7 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
     write_config(changeable, SMALL | {"run": run})
     assert changeable.planned(*CONFIG) == {
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
-        "accuracy_table": 1, "scaling_curves": 1,
+        "allocation_plot": 1, "accuracy_table": 1, "scaling_curves": 1,
     }  # fmt: skip
     changeable.run("--cores", "2", *CONFIG)
     table = pd.read_csv(changeable.folder / "results/tables/accuracy.csv")
