@@ -260,6 +260,15 @@ def test_generation_options_are_the_settings_and_the_thinking_texts():
     assert json.loads(as_json(options)) == options
 
 
+def test_the_bounds_of_a_calibration_set_of_traces_may_meet():
+    bounds = {"min_tokens": 8, "max_tokens": 8, "min_accuracy": 0.5, "max_accuracy": 0.5}
+    source = {"kind": "generated", "benchmark": "chains"} | bounds
+    own = {"source": source, "samples": 1, "length": 8}
+    loaded = load_settings(changed((("calibration_sets", "own"), own))).calibration_sets["own"]
+    assert loaded.source == source | {"correct_only": False}
+    assert (loaded.sampling, loaded.seed) == ("packed", 0)
+
+
 def test_calibration_traces_are_generated_as_the_run_s_but_for_the_largest_budget_alone():
     mixed = changed((("generation", "budgets"), [24, 72, 6]))
     options = generation_options(load_settings(mixed), "reasoner")

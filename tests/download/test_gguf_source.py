@@ -19,7 +19,7 @@ from workflow_scripts.errors import InputError
 HEADS, KV_HEADS = 4, 2
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 # the bytes of printable ASCII stand for themselves; Ġ is the space, Ċ the line feed
-VOCABULARY = [*SPECIAL, *map(chr, range(33, 127)), "Ġ", "Ċ", "ab", "ĊĊ"]
+VOCABULARY = [*SPECIAL, *map(chr, range(33, 127)), "Ġ", "Ċ", "ab", "ĊĊ", "12"]
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m['content'] }}<|im_end|>{% endfor %}"
 NAMES = {
     "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
@@ -77,7 +77,7 @@ def write_gguf(
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(VOCABULARY)
     writer.add_token_types([3] * len(SPECIAL) + [1] * (len(VOCABULARY) - len(SPECIAL)))
-    writer.add_token_merges(["a b", "Ċ Ċ"])
+    writer.add_token_merges(["a b", "Ċ Ċ", "1 2"])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     if eot:
@@ -181,7 +181,7 @@ def test_tokenizer_and_end_of_turn(model, tmp_path, manifest):
     settings = json.loads((manifest.parent / "generation_config.json").read_text())
     assert settings["eos_token_id"] == [0, 2]
     # digits stand alone, also for the white space before them
-    assert tokenizer.tokenize("ab\n\n1") == ["ab", "ĊĊ", "1"]
+    assert tokenizer.tokenize("ab\n\n12") == ["ab", "ĊĊ", "1", "2"]
 
 
 @pytest.mark.parametrize("pre", ["gpt-2", "qwen2"])
@@ -219,6 +219,7 @@ def test_fetched_again_it_takes_the_place_of_what_was_there(
     left = manifest.parent / ".converting.abc"
     left.mkdir()
     (left / "model.safetensors").touch()
+    (model_folder / "special_tokens_map.json").write_text("{}")
     assert fetch(path, manifest) == first
     assert not left.exists()
     fetch_model({"kind": "local", "path": str(model_folder)}, manifest)
