@@ -7,12 +7,12 @@ from transformers import AutoTokenizer
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.thinking import (
-    encode,
     end_of_turn_ids,
     prompt_ids,
     tokenise_format,
 )
 from workflow_scripts.records import Problem
+from workflow_scripts.text_rows import encode
 
 REASONER = Path(__file__).resolve().parents[2] / "bundled/models/reasoner"
 THINK = {"open": "<think>", "stop": "</think>", "after_stop": "</think>", "after_cap": ";</think>"}

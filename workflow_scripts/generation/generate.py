@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts import text_rows
 from workflow_scripts.checkpoints import model_digest, open_checkpoint
 from workflow_scripts.digests import files_digest
 from workflow_scripts.errors import InputError, run_stage
@@ -66,7 +67,7 @@ def main() -> None:
     settings = _sweep_settings(options)
     model = Path(arguments.model)
     mask = _mask(model, arguments)
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_chat_tokenizer(model)
     end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
     sweep = Sweep(settings, tokenise_format(tokenizer, options["thinking"], end_of_turn))
 
@@ -97,11 +98,9 @@ def main() -> None:
         store.close()
 
 
-def load_tokenizer(model: Path) -> Any:
-    """The model's own tokenizer. Raises `InputError` where it has no chat template."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+def load_chat_tokenizer(model: Path) -> Any:
+    """The model's tokenizer. Raises `InputError` where it has no chat template."""
+    tokenizer = text_rows.load_tokenizer(model)
     if not tokenizer.chat_template:
         raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
     return tokenizer

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engine import Completion
 from workflow_scripts.records import Problem
+from workflow_scripts.text_rows import encode
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,6 @@ def tokenise_format(
             "tokenizer; it must be exactly one that the tokenizer knows"
         )
     return ThinkingFormat(**(ids | {"stop": ids["stop"][0]}), end_of_turn=end_of_turn)
-
-
-def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of `text` as it stands, nothing added."""
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def end_of_turn_ids(
