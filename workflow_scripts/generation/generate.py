@@ -16,9 +16,6 @@ Without a mask it is the dense model that thinks.
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,45 +24,23 @@ from workflow_scripts.checkpoints import model_digest, open_checkpoint
 from workflow_scripts.digests import files_digest
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.files import read_json
-from workflow_scripts.generation.engine import Completion, Engine, Request
+from workflow_scripts.generation.engine import Engine
+from workflow_scripts.generation.engines import ENGINES, EngineSettings
+from workflow_scripts.generation.outputs import write_sequences, write_traces_and_answers
+from workflow_scripts.generation.progress import Progress
 from workflow_scripts.generation.sampling import Sampling
 from workflow_scripts.generation.store import Store
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings, run_sweep
-from workflow_scripts.generation.thinking import (
-    end_of_turn_ids,
-    finish_of,
-    prompt_ids,
-    tokenise_format,
-)
-from workflow_scripts.masks import Mask, apply_mask, dense_mask, read_mask
-from workflow_scripts.records import (
-    Answer,
-    Problem,
-    TokenSequence,
-    Trace,
-    read_records,
-    write_records,
-)
-
-SECONDS_BETWEEN_LINES = 5.0
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """Which engine, where it runs (`cpu`, `cuda`), its dtype, rows per batch, numeric threads."""
-
-    engine: str
-    device: str
-    dtype: str
-    batch_size: int
-    threads: int
+from workflow_scripts.generation.thinking import end_of_turn_ids, prompt_ids, tokenise_format
+from workflow_scripts.masks import Mask, dense_mask, read_mask
+from workflow_scripts.records import Problem, read_records
 
 
 def main() -> None:
     arguments = _parse_arguments()
     options = json.loads(arguments.options)
     settings = _sweep_settings(options)
-    model = Path(arguments.model)
+    model, output = Path(arguments.model), Path(arguments.output)
     mask = _mask(model, arguments)
     tokenizer = load_chat_tokenizer(model)
     end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
@@ -89,11 +64,11 @@ def main() -> None:
         )
 
     try:
-        run_sweep(sweep, samples, store, start, _Progress(sys.stderr.write))
+        run_sweep(sweep, samples, store, start, Progress(sys.stderr.write))
         for name, group in benchmarks.items():
-            _write(Path(arguments.output), name, group, sweep, store, tokenizer.decode)
+            write_traces_and_answers(output, name, group, sweep, store, tokenizer.decode)
             if arguments.sequences:
-                _write_sequences(Path(arguments.output), name, group, sweep, store)
+                write_sequences(output, name, group, sweep, store)
     finally:
         store.close()
 
@@ -104,32 +79,6 @@ def load_chat_tokenizer(model: Path) -> Any:
     if not tokenizer.chat_template:
         raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
     return tokenizer
-
-
-def start_transformers(
-    model: Path, mask: Mask, settings: EngineSettings, vocabulary: int, longest: int
-) -> Engine:
-    """Load the dense checkpoint, prune it in memory and put it behind the transformers engine."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from workflow_scripts.generation.transformers_engine import TransformersEngine
-
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "generation.device: cuda is asked for, but torch finds no GPU on this machine; "
-            "set it to cpu or run where there is one"
-        )
-    torch.set_num_threads(settings.threads)
-    loaded = AutoModelForCausalLM.from_pretrained(
-        model, dtype=getattr(torch, settings.dtype), local_files_only=True
-    )
-    apply_mask(loaded, mask)
-    loaded.to(settings.device)
-    return TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
-
-
-ENGINES = {"transformers": start_transformers}
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -206,95 +155,6 @@ def _longest_sequence(samples: list[Sample], sweep: Sweep, config: dict[str, Any
             f"tokens; the model's context is {context}: lower generation.budgets or answer_tokens"
         )
     return needed
-
-
-def _write(
-    output: Path,
-    benchmark: str,
-    samples: list[Sample],
-    sweep: Sweep,
-    store: Store,
-    decode: Callable[[list[int]], str],
-) -> None:
-    """Write one benchmark's traces and answers from the store, in the order of its problems."""
-    traces, answers = [], []
-    for sample in samples:
-        trace = _stored(store, sweep.trace_request(sample))
-        traces.append(
-            Trace(
-                id=sample.problem,
-                repeat=sample.repeat,
-                seed=sweep.trace_seed(sample),
-                tokens=len(trace.tokens),
-                finish=finish_of(trace, sweep.thinking),
-                text=decode(list(trace.tokens)),
-            )
-        )
-        for budget, cut in sweep.cuts(trace).items():
-            answer = _stored(store, sweep.answer_request(sample, cut))
-            answers.append(
-                Answer(
-                    id=sample.problem,
-                    repeat=sample.repeat,
-                    budget=budget,
-                    seed=sweep.answer_seed(sample),
-                    trace_tokens=len(cut.tokens),
-                    trace_finish=cut.finish,
-                    answer_tokens=len(answer.tokens),
-                    answer_finish="length" if answer.stopped_by is None else "eos",
-                    text=decode(list(answer.tokens)),
-                )
-            )
-    write_records(output / "traces" / f"{benchmark}.jsonl", traces)
-    write_records(output / "answers" / f"{benchmark}.jsonl", answers)
-
-
-def _write_sequences(
-    output: Path, benchmark: str, samples: list[Sample], sweep: Sweep, store: Store
-) -> None:
-    """Write the token ids that the model saw and wrote for one benchmark, a row for each answer."""
-    rows = []
-    for sample in samples:
-        trace = _stored(store, sweep.trace_request(sample))
-        for budget, cut in sweep.cuts(trace).items():
-            request = sweep.answer_request(sample, cut)
-            answer = _stored(store, request)
-            ending = () if answer.stopped_by is None else (answer.stopped_by,)
-            ids = [*request.prompt, *answer.tokens, *ending]
-            rows.append(TokenSequence(sample.problem, sample.repeat, budget, ids))
-    write_records(output / "sequences" / f"{benchmark}.jsonl", rows)
-
-
-def _stored(store: Store, request: Request) -> Completion:
-    completion = store.get(request)
-    assert completion is not None, "the sweep ended before its requests were finished"
-    return completion
-
-
-class _Progress:
-    """A line every few seconds: completions finished, tokens per second, the most time left.
-
-    How many answers a trace needs is known when it has ended; until then the most are counted.
-    """
-
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self._write = write
-        self._start = self._last = time.monotonic()
-        self._finished = self._tokens = 0
-
-    def __call__(self, tokens: int, most_left: int) -> None:
-        self._finished += 1
-        self._tokens += tokens
-        now = time.monotonic()
-        if now - self._last < SECONDS_BETWEEN_LINES and most_left:
-            return
-        self._last = now
-        seconds = max(now - self._start, 1e-9)
-        left = seconds / self._finished * most_left
-        self._write(
-            f"generate: {self._finished} completions done, at most {most_left} left, "
-            f"{self._tokens / seconds:.0f} tokens/s, at most {left:.0f} s left\n"
-        )
 
 
 if __name__ == "__main__":
