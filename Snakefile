@@ -29,17 +29,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        "results/tables/accuracy.csv",
-        "results/tables/accuracy.md",
-        "results/tables/accuracy.html",
-        expand(
-            "results/figures/scaling_curves/{model}/{benchmark}.{form}",
-            model=RUN.models,
-            benchmark=RUN.benchmarks,
-            form=["svg", "png"],
-        ),
-        expand(
-            "results/figures/allocation/{model}.{form}",
-            model=RUN.models,
-            form=["svg", "png"],
-        ),
+        TABLES,
+        figures(["svg", "png"]),
+        "results/report.html",
+        ["results/tables/judge_agreement.csv"] if SETTINGS.judge.enabled else [],

@@ -1,11 +1,17 @@
-"""Whole processes, timed and weighed by the operating system."""
+"""Whole processes, timed and weighed by the operating system.
 
+Linux counts what the starting process has in memory as the started one's peak. So this module is
+run as a program of its own, a few MiB large, that starts the process to be weighed and reports.
+"""
+
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -25,16 +31,26 @@ class Cost:
 def run(command: Sequence[object], variables: Mapping[str, str] | None = None) -> Cost:
     """Run a command in the project's folder, start-up included. Raises where it fails."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT)} | dict(variables or {})
+    with tempfile.NamedTemporaryFile("r") as report:
+        weigher = [sys.executable, "-m", "benchmarks.processes", report.name]
+        subprocess.run([*weigher, *map(str, command)], cwd=PROJECT, env=environment, check=True)
+        return Cost(**json.load(report))
+
+
+def weigh(report: str, command: Sequence[str]) -> int:
+    """Run a command, write its cost as JSON to the file `report` and return its exit code."""
     start = time.monotonic()
-    process = subprocess.Popen([str(part) for part in command], cwd=PROJECT, env=environment)
+    process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Cost(seconds, usage.ru_maxrss / 1024)
+    cost = Cost(time.monotonic() - start, usage.ru_maxrss / 1024)
+    Path(report).write_text(json.dumps(asdict(cost)), encoding="utf-8")
+    return os.waitstatus_to_exitcode(status)
 
 
 def stage(module: str, *arguments: object) -> Cost:
     """Run a stage of the workflow, as its rule does."""
     return run([sys.executable, "-m", f"workflow_scripts.{module}", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(weigh(sys.argv[1], sys.argv[2:]))

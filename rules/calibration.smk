@@ -41,19 +41,22 @@ rule collect_statistics:
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads
+    resources:
+        gpu=int(SETTINGS.pruning.device == "cuda"),
     params:
         code=code("calibration.collect_statistics"),
         model=model_folder,
+        device=SETTINGS.pruning.device,
         threads=SETTINGS.generation.threads,
     shell:
         "python -m workflow_scripts.calibration.collect_statistics"
-        " --model {params.model} --calibration {input.calibration} --threads {params.threads}"
-        " --output {output} > {log} 2>&1"
+        " --model {params.model} --calibration {input.calibration} --device {params.device}"
+        " --threads {params.threads} --output {output} > {log} 2>&1"
 
 
 rule score_influence:
     input:
-        influence_files,
+        unpack(influence_inputs),
         manifest="resources/models/{model}/manifest.json",
     output:
         "results/{model}/influence/{influence}.json",
@@ -68,6 +71,7 @@ rule score_influence:
         code=code("calibration.score_influence"),
         model=model_folder,
         source=lambda wildcards: as_json(influence_of(wildcards).source),
+        files=influence_flags,
         train=lambda wildcards: influence_of(wildcards).train_samples,
         validation=lambda wildcards: influence_of(wildcards).validation_samples,
         length=lambda wildcards: influence_of(wildcards).length,
@@ -76,7 +80,7 @@ rule score_influence:
         threads=SETTINGS.generation.threads,
     shell:
         "python -m workflow_scripts.calibration.score_influence"
-        " --model {params.model} --source {params.source:q} --train-samples {params.train}"
-        " --validation-samples {params.validation} --length {params.length}"
-        " --seed {params.seed} --hessian {params.hessian} --threads {params.threads}"
-        " --output {output} > {log} 2>&1"
+        " --model {params.model} --source {params.source:q} {params.files}"
+        " --train-samples {params.train} --validation-samples {params.validation}"
+        " --length {params.length} --seed {params.seed} --hessian {params.hessian}"
+        " --threads {params.threads} --output {output} > {log} 2>&1"

@@ -6,14 +6,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
 from workflow_scripts.config_files import source_files
+from workflow_scripts.config_rules import may_be_vllm
 from workflow_scripts.digests import source_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.job_environment import prepare
-from workflow_scripts.settings import (
+from workflow_scripts.orphans import mark_runner, remove_stale_lock
+from workflow_scripts.settings import load_settings
+from workflow_scripts.stage_options import (
     as_json,
     as_options,
     generation_options,
-    load_settings,
     needs_allocation,
     needs_calibration,
     needs_statistics,
@@ -21,6 +23,7 @@ from workflow_scripts.settings import (
 )
 
 prepare(os.environ, Path(workflow.basedir))
+mark_runner(os.environ)
 
 try:
     SETTINGS = load_settings(config)
@@ -28,6 +31,8 @@ except InputError as error:
     # not an exception: Snakemake would print it with its own place in this file around it
     print(error, file=sys.stderr)
     sys.exit(1)
+
+remove_stale_lock(Path(".snakemake"), workflow.is_main_process)
 
 RUN = SETTINGS.run
 
@@ -91,8 +96,17 @@ def calibration_flags(wildcards):
     return as_flags(files.get(kind, {}), wildcards)
 
 
-def influence_files(wildcards):
-    return source_files("influence_sets", influence_of(wildcards).source)
+def influence_inputs(wildcards):
+    """The files that an influence set is drawn from."""
+    source = influence_of(wildcards).source
+    if source["kind"] == "hub":
+        return {"corpus": "resources/influence_corpora/{influence}/manifest.json"}
+    return {"files": source_files("influence_sets", source)}
+
+
+def influence_flags(wildcards):
+    fetched = influence_of(wildcards).source["kind"] == "hub"
+    return as_flags(influence_inputs(wildcards) if fetched else {}, wildcards)
 
 
 def model_folder(wildcards, input):
@@ -103,9 +117,11 @@ def variant_folder(wildcards, input):
     return os.path.dirname(input.record)
 
 
-def sha256_flag(wildcards):
-    sha256 = SETTINGS.benchmarks[wildcards.benchmark].sha256
-    return f"--sha256 {sha256}" if sha256 else ""
+def benchmark_pins(wildcards):
+    """What a benchmark must be, as flags: its number of problems and its digest."""
+    benchmark = SETTINGS.benchmarks[wildcards.benchmark]
+    pins = {"problems": benchmark.problems, "sha256": benchmark.sha256}
+    return [f"--{name} {pin}" for name, pin in pins.items() if pin is not None]
 
 
 def allocation_inputs(wildcards):
@@ -140,6 +156,13 @@ def mask_inputs(wildcards):
             f"resources/calibration/{{model}}/{variant.calibration}.safetensors"
         )
     return files
+
+
+def mask_device(wildcards):
+    """Only a mask that runs the model on a calibration set has use for a GPU."""
+    return (
+        SETTINGS.pruning.device if needs_calibration(variant_of(wildcards)) else "cpu"
+    )
 
 
 def mask_flags(wildcards):

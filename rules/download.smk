@@ -16,7 +16,7 @@ rule fetch_model:
         source=lambda wildcards: as_json(SETTINGS.models[wildcards.model].source),
     shell:
         "python -m workflow_scripts.download.fetch_model"
-        " --source {params.source:q} --output {output} > {log} 2>&1"
+        " --source {params.source:q} --lock config/hub.lock --output {output} > {log} 2>&1"
 
 
 rule fetch_corpus:
@@ -32,7 +32,17 @@ rule fetch_corpus:
         source=lambda wildcards: as_json(calibration_of(wildcards).source),
     shell:
         "python -m workflow_scripts.download.fetch_corpus"
-        " --source {params.source:q} --output {output} > {log} 2>&1"
+        " --source {params.source:q} --lock config/hub.lock --output {output} > {log} 2>&1"
+
+
+use rule fetch_corpus as fetch_influence_corpus with:
+    output:
+        "resources/influence_corpora/{influence}/manifest.json",
+    log:
+        "logs/fetch_influence_corpus/{influence}.log",
+    params:
+        code=code("download.fetch_corpus"),
+        source=lambda wildcards: as_json(influence_of(wildcards).source),
 
 
 rule fetch_benchmark:
@@ -50,7 +60,8 @@ rule fetch_benchmark:
         source=lambda wildcards: as_json(
             SETTINGS.benchmarks[wildcards.benchmark].source
         ),
-        sha256=sha256_flag,
+        pins=benchmark_pins,
     shell:
         "python -m workflow_scripts.download.fetch_benchmark"
-        " --source {params.source:q} {params.sha256} --output {output} > {log} 2>&1"
+        " --source {params.source:q} {params.pins} --lock config/hub.lock"
+        " --output {output} > {log} 2>&1"

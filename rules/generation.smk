@@ -1,6 +1,19 @@
 # Let a variant think under every budget and answer: one engine start for all benchmarks.
 
 
+def generation_gpus():
+    """GPUs of a job that generates."""
+    generation = SETTINGS.generation
+    return generation.tensor_parallel if generation.device == "cuda" else 0
+
+
+def generation_environment():
+    """The conda environment with the engine of the config; vLLM's is for GPUs."""
+    engine, device = SETTINGS.generation.engine, SETTINGS.generation.device
+    is_for_vllm = device == "cuda" and may_be_vllm(engine, device)
+    return "../envs/vllm.yaml" if is_for_vllm else "../envs/torch.yaml"
+
+
 rule generate:
     input:
         manifest="resources/models/{model}/manifest.json",
@@ -18,15 +31,16 @@ rule generate:
             "results/{{model}}/{{variant}}/answers/{benchmark}.jsonl",
             benchmark=RUN.benchmarks,
         ),
+        provenance="results/{model}/{variant}/generation.json",
     log:
         "logs/generate/{model}/{variant}.log",
     benchmark:
         "logs/generate/{model}/{variant}.tsv"
     conda:
-        "../envs/torch.yaml"
+        generation_environment()
     threads: SETTINGS.generation.threads
     resources:
-        gpu=int(SETTINGS.generation.device == "cuda"),
+        gpu=generation_gpus(),
     params:
         code=code("generation.generate"),
         model=model_folder,
@@ -36,10 +50,12 @@ rule generate:
         options=lambda wildcards: as_json(generation_options(SETTINGS, wildcards.model)),
         output=variant_folder,
     shell:
-        "python -m workflow_scripts.generation.generate"
+        # descriptor 3 is the terminal that waits for the job: progress goes there and into the log
+        "python -m workflow_scripts.generation.generate --terminal-fd 3"
         " --model {params.model} --mask {input.mask} --record {input.record}"
         " --benchmarks {params.benchmarks} --options {params.options:q}"
-        " --store store --output {params.output} > {log} 2>&1"
+        " --store store --output {params.output} --provenance {output.provenance}"
+        " 3>&2 > {log} 2>&1"
 
 
 # The dense model's own traces on a benchmark, for calibration sets of kind generated. The benchmark
@@ -52,21 +68,23 @@ rule generate_calibration_traces:
         traces="results/{model}/calibration_traces/traces/{benchmark}.jsonl",
         answers="results/{model}/calibration_traces/answers/{benchmark}.jsonl",
         sequences="results/{model}/calibration_traces/sequences/{benchmark}.jsonl",
+        provenance="results/{model}/calibration_traces/generation/{benchmark}.json",
     log:
         "logs/generate_calibration_traces/{model}/{benchmark}.log",
     benchmark:
         "logs/generate_calibration_traces/{model}/{benchmark}.tsv"
     conda:
-        "../envs/torch.yaml"
+        generation_environment()
     threads: SETTINGS.generation.threads
     resources:
-        gpu=int(SETTINGS.generation.device == "cuda"),
+        gpu=generation_gpus(),
     params:
         code=code("generation.generate"),
         model=model_folder,
         options=lambda wildcards: as_json(trace_options(SETTINGS, wildcards.model)),
         output="results/{model}/calibration_traces",
     shell:
-        "python -m workflow_scripts.generation.generate --model {params.model}"
+        "python -m workflow_scripts.generation.generate --terminal-fd 3 --model {params.model}"
         " --benchmarks {wildcards.benchmark}={input.benchmark} --options {params.options:q}"
-        " --store store --sequences --output {params.output} > {log} 2>&1"
+        " --store store --sequences --output {params.output} --provenance {output.provenance}"
+        " 3>&2 > {log} 2>&1"

@@ -1,4 +1,4 @@
-# Compare every answer with the gold answer.
+# Compare every answer with the right one; where it is asked for, let a judge do so beside it.
 
 
 rule grade_answers:
@@ -6,7 +6,8 @@ rule grade_answers:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
         answers="results/{model}/{variant}/answers/{benchmark}.jsonl",
     output:
-        "results/{model}/{variant}/grades/{benchmark}.jsonl",
+        grades="results/{model}/{variant}/grades/{benchmark}.jsonl",
+        grader="results/{model}/{variant}/grades/{benchmark}.grader.json",
     log:
         "logs/grade_answers/{model}/{variant}/{benchmark}.log",
     conda:
@@ -17,7 +18,8 @@ rule grade_answers:
     shell:
         "python -m workflow_scripts.grading.grade_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"
-        " --output {output} > {log} 2>&1"
+        " --workers {threads} --output {output.grades} --grader {output.grader}"
+        " > {log} 2>&1"
 
 
 use rule grade_answers as grade_calibration_traces with:
@@ -25,6 +27,28 @@ use rule grade_answers as grade_calibration_traces with:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
         answers="results/{model}/calibration_traces/answers/{benchmark}.jsonl",
     output:
-        "results/{model}/calibration_traces/grades/{benchmark}.jsonl",
+        grades="results/{model}/calibration_traces/grades/{benchmark}.jsonl",
+        grader="results/{model}/calibration_traces/grades/{benchmark}.grader.json",
     log:
         "logs/grade_calibration_traces/{model}/{benchmark}.log",
+
+
+# Nothing asks for this rule unless judge.enabled is true. The key stays in the environment.
+rule judge_answers:
+    input:
+        benchmark="resources/benchmarks/{benchmark}.jsonl",
+        answers="results/{model}/{variant}/answers/{benchmark}.jsonl",
+    output:
+        "results/{model}/{variant}/judgements/{benchmark}.jsonl",
+    log:
+        "logs/judge_answers/{model}/{variant}/{benchmark}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("grading.judge_answers"),
+        options=as_json(vars(SETTINGS.judge)),
+    shell:
+        "python -m workflow_scripts.grading.judge_answers"
+        " --benchmark {input.benchmark} --answers {input.answers}"
+        " --options {params.options:q} --cache judge_store --output {output} > {log} 2>&1"

@@ -15,17 +15,20 @@ rule build_mask:
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads
+    resources:
+        gpu=lambda wildcards: int(mask_device(wildcards) == "cuda"),
     params:
         code=code("masking.build_mask"),
         model=model_folder,
         options=lambda wildcards: as_json(as_options(variant_of(wildcards))),
         files=mask_flags,
+        device=mask_device,
         threads=SETTINGS.generation.threads,
     shell:
         "python -m workflow_scripts.masking.build_mask"
         " --model {params.model} --options {params.options:q} {params.files}"
-        " --threads {params.threads} --mask {output.mask} --record {output.record}"
-        " > {log} 2>&1"
+        " --device {params.device} --threads {params.threads}"
+        " --mask {output.mask} --record {output.record} > {log} 2>&1"
 
 
 rule export_checkpoint:

@@ -1,7 +1,109 @@
-# What people read: the accuracy table and the curves.
+# What people read: tables, figures and the report.
 
 
-rule accuracy_table:
+def dense_variant():
+    """The variant that the others are compared with: the first of those run that removes nothing."""
+    dense = [v for v in RUN.variants if SETTINGS.variants[v].method == "dense"]
+    return dense[0] if dense else "dense"
+
+
+def removed_by(variant):
+    """Roughly what a variant removes, to see whether a config sweeps it."""
+    return variant.sparsity or variant.options.get("remove_blocks")
+
+
+def sweeps_sparsity():
+    """Whether two variants that are run differ in how much they remove and in nothing else."""
+    ways = [
+        (as_json({**vars(v), "name": 0, "sparsity": 0, "options": {}}), removed_by(v))
+        for v in (SETTINGS.variants[name] for name in RUN.variants)
+        if v.method != "dense"
+    ]
+    return len({way for way, _ in ways}) < len(set(ways))
+
+
+def used_sets():
+    """The calibration and influence sets that the variants which are run are made with."""
+    variants = [SETTINGS.variants[name] for name in RUN.variants]
+    allocations = [variant.allocation or {} for variant in variants]
+    calibration = [v.calibration for v in variants if needs_statistics(v)]
+    calibration += [a.get("calibration") for a in allocations]
+    influence = [a.get("influence") for a in allocations]
+    return [
+        list(dict.fromkeys(filter(None, names))) for names in (calibration, influence)
+    ]
+
+
+def figures(form):
+    """Every figure of the run."""
+    calibration, influence = used_sets()
+    kinds = ["scaling_curves", "token_curves"]
+    kinds += (
+        ["differences"]
+        if dense_variant() in RUN.variants and len(RUN.variants) > 1
+        else []
+    )
+    kinds += ["parallel"] if SETTINGS.generation.repeats > 1 else []
+    kinds += ["sparsity"] if sweeps_sparsity() else []
+    return [
+        *expand(
+            "results/figures/{kind}/{model}/{benchmark}.{form}",
+            kind=kinds,
+            model=RUN.models,
+            benchmark=RUN.benchmarks,
+            form=form,
+        ),
+        *expand(
+            "results/figures/allocation/{model}.{form}", model=RUN.models, form=form
+        ),
+        *expand(
+            "results/figures/block_influence/{model}/{calibration}.{form}",
+            model=RUN.models,
+            calibration=calibration,
+            form=form,
+        ),
+        *expand(
+            "results/figures/influence/{model}/{influence}.{form}",
+            model=RUN.models,
+            influence=influence,
+            form=form,
+        ),
+    ]
+
+
+TABLES = expand(
+    "results/tables/{table}.{form}",
+    table=["accuracy", "comparison", "parallel", "published"],
+    form=["csv", "md", "tex", "html"],
+)
+
+
+def masks(wildcards):
+    return expand(
+        "results/{model}/{variant}/mask.json", model=RUN.models, variant=RUN.variants
+    )
+
+
+def run_config():
+    """What the report tells of the config: the catalogue entries that are used, and generation."""
+    calibration, influence = used_sets()
+    used = {
+        "models": RUN.models,
+        "benchmarks": RUN.benchmarks,
+        "variants": RUN.variants,
+        "calibration_sets": calibration,
+        "influence_sets": influence,
+    }
+    entries = {
+        catalogue: {name: vars(getattr(SETTINGS, catalogue)[name]) for name in names}
+        for catalogue, names in used.items()
+    }
+    return as_json(
+        {"run": vars(RUN), "generation": vars(SETTINGS.generation), **entries}
+    )
+
+
+rule collect_cells:
     input:
         grades=expand(
             "results/{model}/{variant}/grades/{benchmark}.jsonl",
@@ -16,8 +118,31 @@ rule accuracy_table:
             benchmark=RUN.benchmarks,
         ),
     output:
+        "results/tables/cells.jsonl",
+    log:
+        "logs/collect_cells.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.collect_cells"),
+        models=RUN.models,
+        variants=RUN.variants,
+        benchmarks=RUN.benchmarks,
+    shell:
+        "python -m workflow_scripts.tables.collect_cells --results results"
+        " --models {params.models} --variants {params.variants}"
+        " --benchmarks {params.benchmarks} --output {output} > {log} 2>&1"
+
+
+rule accuracy_table:
+    input:
+        "results/tables/cells.jsonl",
+    output:
         csv="results/tables/accuracy.csv",
+        mean="results/tables/mean_accuracy.csv",
         markdown="results/tables/accuracy.md",
+        latex="results/tables/accuracy.tex",
         html=report(
             "results/tables/accuracy.html",
             caption="../report/accuracy.rst",
@@ -30,14 +155,104 @@ rule accuracy_table:
     threads: 1
     params:
         code=code("tables.accuracy_table"),
-        models=RUN.models,
-        variants=RUN.variants,
-        benchmarks=RUN.benchmarks,
     shell:
-        "python -m workflow_scripts.tables.accuracy_table --results results"
-        " --models {params.models} --variants {params.variants}"
-        " --benchmarks {params.benchmarks} --csv {output.csv} --markdown {output.markdown} --html {output.html}"
+        "python -m workflow_scripts.tables.accuracy_table --cells {input}"
+        " --csv {output.csv} --mean {output.mean} --markdown {output.markdown}"
+        " --latex {output.latex} --html {output.html} > {log} 2>&1"
+
+
+rule comparison_table:
+    input:
+        masks,
+        cells="results/tables/cells.jsonl",
+    output:
+        csv="results/tables/comparison.csv",
+        areas="results/tables/areas.csv",
+        markdown="results/tables/comparison.md",
+        latex="results/tables/comparison.tex",
+        html=report(
+            "results/tables/comparison.html",
+            caption="../report/comparison.rst",
+            category="Tables",
+        ),
+    log:
+        "logs/comparison_table.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.comparison_table"),
+        reference=dense_variant(),
+    shell:
+        "python -m workflow_scripts.tables.comparison_table --cells {input.cells}"
+        " --results results --reference {params.reference} --csv {output.csv}"
+        " --areas {output.areas} --markdown {output.markdown} --latex {output.latex}"
+        " --html {output.html} > {log} 2>&1"
+
+
+rule parallel_table:
+    input:
+        "results/tables/cells.jsonl",
+    output:
+        csv="results/tables/parallel.csv",
+        markdown="results/tables/parallel.md",
+        latex="results/tables/parallel.tex",
+        html=report(
+            "results/tables/parallel.html",
+            caption="../report/parallel.rst",
+            category="Tables",
+        ),
+    log:
+        "logs/parallel_table.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.parallel_table"),
+    shell:
+        "python -m workflow_scripts.tables.parallel_table --cells {input} --csv {output.csv}"
+        " --markdown {output.markdown} --latex {output.latex} --html {output.html}"
         " > {log} 2>&1"
+
+
+rule published_table:
+    input:
+        masks,
+        cells="results/tables/cells.jsonl",
+        comparison="results/tables/comparison.csv",
+        published=[
+            f"{workflow.basedir}/config/published/{name}.csv"
+            for name in (
+                "tables_1_to_10",
+                "figure_2_digitised",
+                "figures_4_5_digitised",
+            )
+        ],
+    output:
+        csv="results/tables/published.csv",
+        claims="results/tables/claims.csv",
+        markdown="results/tables/published.md",
+        latex="results/tables/published.tex",
+        html=report(
+            "results/tables/published.html",
+            caption="../report/published.rst",
+            category="Tables",
+        ),
+    log:
+        "logs/published_table.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.published_table"),
+        reference=dense_variant(),
+        published=lambda wildcards, input: os.path.dirname(input.published[0]),
+    shell:
+        "python -m workflow_scripts.tables.published_table --cells {input.cells}"
+        " --comparison {input.comparison} --results results"
+        " --published {params.published:q} --reference {params.reference}"
+        " --csv {output.csv} --claims {output.claims} --markdown {output.markdown}"
+        " --latex {output.latex} --html {output.html} > {log} 2>&1"
 
 
 rule scaling_curves:
@@ -64,6 +279,104 @@ rule scaling_curves:
         " --svg {output.svg} --png {output.png} > {log} 2>&1"
 
 
+rule token_curves:
+    input:
+        "results/tables/accuracy.csv",
+    output:
+        svg=report(
+            "results/figures/token_curves/{model}/{benchmark}.svg",
+            caption="../report/token_curves.rst",
+            category="Figures",
+            labels={"model": "{model}", "benchmark": "{benchmark}"},
+        ),
+        png="results/figures/token_curves/{model}/{benchmark}.png",
+    log:
+        "logs/token_curves/{model}/{benchmark}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.scaling_curves"),
+    shell:
+        "python -m workflow_scripts.tables.scaling_curves --table {input}"
+        " --model {wildcards.model} --benchmark {wildcards.benchmark} --against tokens"
+        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
+rule difference_plot:
+    input:
+        "results/tables/comparison.csv",
+    output:
+        svg=report(
+            "results/figures/differences/{model}/{benchmark}.svg",
+            caption="../report/differences.rst",
+            category="Figures",
+            labels={"model": "{model}", "benchmark": "{benchmark}"},
+        ),
+        png="results/figures/differences/{model}/{benchmark}.png",
+    log:
+        "logs/difference_plot/{model}/{benchmark}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.difference_plot"),
+    shell:
+        "python -m workflow_scripts.tables.difference_plot --table {input}"
+        " --model {wildcards.model} --benchmark {wildcards.benchmark}"
+        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
+rule parallel_plot:
+    input:
+        "results/tables/parallel.csv",
+    output:
+        svg=report(
+            "results/figures/parallel/{model}/{benchmark}.svg",
+            caption="../report/parallel_plot.rst",
+            category="Figures",
+            labels={"model": "{model}", "benchmark": "{benchmark}"},
+        ),
+        png="results/figures/parallel/{model}/{benchmark}.png",
+    log:
+        "logs/parallel_plot/{model}/{benchmark}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.parallel_plot"),
+    shell:
+        "python -m workflow_scripts.tables.parallel_plot --table {input}"
+        " --model {wildcards.model} --benchmark {wildcards.benchmark}"
+        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
+rule sparsity_curves:
+    input:
+        masks,
+        table="results/tables/accuracy.csv",
+    output:
+        svg=report(
+            "results/figures/sparsity/{model}/{benchmark}.svg",
+            caption="../report/sparsity.rst",
+            category="Figures",
+            labels={"model": "{model}", "benchmark": "{benchmark}"},
+        ),
+        png="results/figures/sparsity/{model}/{benchmark}.png",
+    log:
+        "logs/sparsity_curves/{model}/{benchmark}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.sparsity_curves"),
+        reference=dense_variant(),
+    shell:
+        "python -m workflow_scripts.tables.sparsity_curves --table {input.table}"
+        " --model {wildcards.model} --benchmark {wildcards.benchmark} --results results --reference {params.reference}"
+        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
 rule allocation_plot:
     input:
         expand("results/{{model}}/{variant}/mask.json", variant=RUN.variants),
@@ -87,3 +400,149 @@ rule allocation_plot:
         "python -m workflow_scripts.tables.allocation_plot --model {wildcards.model}"
         " --variants {params.variants} --records {input}"
         " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
+# Where a judge is asked: how far it and the grader agree.
+rule judge_agreement:
+    input:
+        grades=expand(
+            "results/{model}/{variant}/grades/{benchmark}.jsonl",
+            model=RUN.models,
+            variant=RUN.variants,
+            benchmark=RUN.benchmarks,
+        ),
+        judgements=expand(
+            "results/{model}/{variant}/judgements/{benchmark}.jsonl",
+            model=RUN.models,
+            variant=RUN.variants,
+            benchmark=RUN.benchmarks,
+        ),
+    output:
+        csv="results/tables/judge_agreement.csv",
+        markdown="results/tables/judge_agreement.md",
+        disagreements="results/tables/judge_disagreements.csv",
+    log:
+        "logs/judge_agreement.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.judge_agreement"),
+        models=RUN.models,
+        variants=RUN.variants,
+        benchmarks=RUN.benchmarks,
+    shell:
+        "python -m workflow_scripts.tables.judge_agreement --results results"
+        " --models {params.models} --variants {params.variants}"
+        " --benchmarks {params.benchmarks} --csv {output.csv} --markdown {output.markdown}"
+        " --disagreements {output.disagreements} > {log} 2>&1"
+
+
+rule block_influence_plot:
+    input:
+        records=expand("results/{{model}}/{variant}/mask.json", variant=RUN.variants),
+        statistics="results/{model}/statistics/{calibration}.safetensors",
+    output:
+        svg=report(
+            "results/figures/block_influence/{model}/{calibration}.svg",
+            caption="../report/block_influence.rst",
+            category="Figures",
+            labels={"model": "{model}", "benchmark": ""},
+        ),
+        png="results/figures/block_influence/{model}/{calibration}.png",
+    log:
+        "logs/block_influence_plot/{model}/{calibration}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.block_scores_plot"),
+        variants=RUN.variants,
+    shell:
+        "python -m workflow_scripts.tables.block_scores_plot --model {wildcards.model}"
+        " --set {wildcards.calibration} --statistics {input.statistics}"
+        " --variants {params.variants} --records {input.records}"
+        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
+rule influence_plot:
+    input:
+        "results/{model}/influence/{influence}.json",
+    output:
+        svg=report(
+            "results/figures/influence/{model}/{influence}.svg",
+            caption="../report/influence.rst",
+            category="Figures",
+            labels={"model": "{model}", "benchmark": ""},
+        ),
+        png="results/figures/influence/{model}/{influence}.png",
+    log:
+        "logs/influence_plot/{model}/{influence}.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.block_scores_plot"),
+    shell:
+        "python -m workflow_scripts.tables.block_scores_plot --model {wildcards.model}"
+        " --set {wildcards.influence} --influence {input}"
+        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+
+
+# Not in Snakemake's own report: it is one itself.
+rule write_report:
+    input:
+        TABLES,
+        figures=figures("svg"),
+        more=[
+            f"results/tables/{name}.csv"
+            for name in ("mean_accuracy", "areas", "claims")
+        ],
+        manifests=expand("resources/models/{model}/manifest.json", model=RUN.models),
+        provenance=expand(
+            "results/{model}/{variant}/generation.json",
+            model=RUN.models,
+            variant=RUN.variants,
+        ),
+    output:
+        "results/report.html",
+    log:
+        "logs/write_report.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.report"),
+        config=lambda wildcards: run_config(),  # a text with braces is no pattern
+        reference=dense_variant(),
+    shell:
+        "python -m workflow_scripts.tables.report --tables results/tables --results results"
+        " --resources resources --logs logs --config {params.config:q}"
+        " --reference {params.reference} --figures {input.figures} --output {output}"
+        " > {log} 2>&1"
+
+
+# What can be told of a run that is not complete. It has no inputs, so ask for it with
+# `--forcerun tables_so_far`.
+rule tables_so_far:
+    output:
+        directory("results/tables/so_far"),
+    log:
+        "logs/tables_so_far.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.everything"),
+        config=lambda wildcards: run_config(),  # a text with braces is no pattern
+        reference=dense_variant(),
+        models=RUN.models,
+        variants=RUN.variants,
+        benchmarks=RUN.benchmarks,
+        published=f"{workflow.basedir}/config/published",
+    shell:
+        "python -m workflow_scripts.tables.everything --results results"
+        " --resources resources --logs logs --published {params.published:q}"
+        " --config {params.config:q} --reference {params.reference}"
+        " --models {params.models} --variants {params.variants}"
+        " --benchmarks {params.benchmarks} --output {output} > {log} 2>&1"

@@ -181,7 +181,7 @@ def test_every_example_of_the_readme_is_a_config(text, tmp_path):
     """Each is laid over the default config as Snakemake does it; its local files are made first."""
     for path in re.findall(r"path: ([^},\n]+)", text):
         place = tmp_path / path
-        if path.endswith((".jsonl", ".gguf")):
+        if path.endswith((".jsonl", ".csv", ".parquet", ".gguf")):
             place.parent.mkdir(exist_ok=True)
             place.touch()
         else:
@@ -193,7 +193,7 @@ def test_every_example_of_the_readme_is_a_config(text, tmp_path):
     update_config(config, overlay)
     settings = load_settings(config, tmp_path)
     assert list(settings.run.variants) == overlay["run"]["variants"]
-    for catalogue in overlay.keys() - {"run", "generation"}:
+    for catalogue in overlay.keys() - {"run", "pruning", "generation", "judge"}:
         used = set(getattr(settings, catalogue)) & overlay[catalogue].keys()
         assert used == overlay[catalogue].keys()
 

@@ -13,11 +13,13 @@ from tests.config_door import (
     HEX40,
     HUB_BENCHMARK,
     HUB_MODEL,
+    RAW_SCHEMA,
     changed,
     lines_of,
     make_bundled,
 )
 from workflow_scripts import config_files
+from workflow_scripts.settings import load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,7 @@ def bundled(tmp_path_factory, monkeypatch) -> Path:
 
 SECTIONS = (
     "run, models, benchmarks, calibration_sets, influence_sets, thinking_formats, variants, "
-    "generation"
+    "pruning, generation, judge"
 )
 GENERATION_KEYS = ", ".join(DEFAULT["generation"])
 VARIANTS = ", ".join(DEFAULT["variants"])
@@ -42,10 +44,20 @@ SPARSITY = "must be a number greater than 0 and less than 1"
 COUNT = "must be a whole number of at least 1"
 BLOCKS = "must be a list of one or more different items, each a whole number of at least 0"
 SEED = "must be a whole number of at least 0 and at most 4294967295"
+SEEDS = (
+    "must be a whole number of at least 0 and at most 4294967295 or, with seeding paper, a list of "
+    "such numbers, one for each repeat"
+)
 TOP_P = "must be a number greater than 0 and at most 1"
+NO_GPU = "device cpu; the device must be cuda"
+OPTIONS_OF_VLLM = list(
+    RAW_SCHEMA["properties"]["generation"]["properties"]["engine_options"]["properties"]
+)
+ENGINE_OPTIONS = f"must be a mapping with the keys {', '.join(OPTIONS_OF_VLLM)}"
+ANSWER_SAMPLING = "must be a mapping with the keys temperature, top_p, top_k"
 TEXT = "must be text that is not empty"
+STOP = "must be text that is not empty, or a list of one or more such texts, none twice"
 PLAIN_TEXT = "must be text that UTF-8 can hold, without NUL"
-JSONL = "must be the path of a .jsonl file"
 PATTERN = (
     'must be "n:m" with 0 < n < m < 100, in quotes (n of every m consecutive input weights are '
     "pruned)"
@@ -64,12 +76,29 @@ NULL = "an empty value (null)"
 QUOTES = "put it in quotes if it is meant as text"
 
 PART = "must be a number of at least 0 and at most 1"
-UNKNOWN_BENCHMARK = "benchmark: 'chain' is not in benchmarks; did you mean 'chains'? there: chains"
+BENCHMARKS = ", ".join(DEFAULT["benchmarks"])
+UNKNOWN_BENCHMARK = (
+    f"benchmark: 'chain' is not in benchmarks; did you mean 'chains'? there: {BENCHMARKS}"
+)
+ANSWERS = "integer, math, choice"
+FORMS = "cell, hashes, letter, index"
+CHOICES = {"question": "q", "answer": "right", "choices": ["right", "wrong"]}
+COLUMNS = "must be a list of one or more names of columns, none twice"
+PAIRS = "must be a .jsonl, .json (both also .gz) or .parquet file"
+TEMPLATE = 'must be text with the name of a field or column in braces, such as "{question}"'
+NO_COUNT = f"is not allowed; {COUNT}"
 CORPUS = "must be a .jsonl, .json, .txt (each also .gz) or .parquet file"
 GGUF = {"kind": "gguf", "package": "some-model", "file": "small.gguf"}
 GENERATED = {"kind": "generated", "benchmark": "chains"}
 HUB = {"kind": "hub", "id": "owner/name", "revision": HEX40}
 LOCAL = {"kind": "local", "path": "problems.jsonl"}
+PAIR_SOURCE = {
+    "kind": "hub",
+    "id": "owner/name",
+    "file": "a.parquet",
+    "prompt": "{q}",
+    "completion": "{a}",
+}
 SET = DEFAULT["calibration_sets"]["chains"]
 INFLUENCE = DEFAULT["influence_sets"]["chains"]
 FORMAT = DEFAULT["thinking_formats"]["think"]
@@ -84,9 +113,35 @@ SECTIONS_AND_KEYS = [
     ("generation", GONE, f"missing; must be a mapping with the keys {GENERATION_KEYS}"),
     ("variants", None, f"{NULL} is not allowed; {CATALOGUE}"),
     ("variants", ["dense"], f"a list is not allowed; {CATALOGUE}"),
+    ("judge.enabled", "yes", "'yes' is not allowed; must be true or false"),
+    (
+        "judge.url",
+        "https://user@host/v1",
+        "'https://user@host/v1' is not allowed; must be an http or https address without user, "
+        "query and fragment",
+    ),
+    ("judge.prompt", "gpt", "'gpt' is not allowed; must be one of equivalence, paper"),
+    ("judge.model", "", f"'' is not allowed; {TEXT}"),
+    (
+        "judge.key_variable",
+        "sk-12",
+        "'sk-12' is not allowed; must be the name of an environment variable",
+    ),
+    ("judge.max_tokens", 0, f"0 is not allowed; {COUNT}"),
+    ("judge.timeout", 0, "0 is not allowed; must be a number greater than 0"),
+    ("judge.attempts", 0, f"0 is not allowed; {COUNT}"),
+    ("judge.parallel", 0, f"0 is not allowed; {COUNT}"),
+    (
+        "judge.api_key",
+        "x",
+        "unknown key; allowed: enabled, url, model, prompt, key_variable, max_tokens, timeout, "
+        "attempts, parallel",
+    ),
+    ("pruning", [], "a list is not allowed; must be a mapping with the keys device"),
+    ("pruning.device", "gpu", "'gpu' is not allowed; must be one of cpu, cuda"),
     ("generation", 3, f"3 is not allowed; must be a mapping with the keys {GENERATION_KEYS}"),
     ("varants", {}, f"unknown key; did you mean 'variants'? allowed: {SECTIONS}"),
-    ("pruning", {}, f"unknown key; allowed: {SECTIONS}"),
+    ("grader", {}, f"unknown key; allowed: {SECTIONS}"),
     ("run.seeds", [1], "unknown key; allowed: models, variants, benchmarks"),
     (
         "generation.tempreature",
@@ -96,7 +151,8 @@ SECTIONS_AND_KEYS = [
     (
         "thinking_formats.think.close",
         "x",
-        "unknown key; allowed: open, stop, after_stop, after_cap",
+        "unknown key; allowed: open, stop, after_stop, after_cap, newline_before_cap, extend_with, "
+        "extensions",
     ),
     ("generation.budgets", GONE, f"missing; {BUDGETS}"),
     ("generation.dtype", GONE, "missing; must be one of float32, bfloat16, float16"),
@@ -163,7 +219,36 @@ METHODS_AND_KINDS = [
         "'uniform' is not allowed; must be a mapping with the key kind (one of uniform, owl, "
         "layerif)",
     ),
-    ("generation.engine", "vllm", "'vllm' is not allowed; must be transformers"),
+    (
+        "generation.engine",
+        "vlm",
+        "'vlm' is not allowed; did you mean 'vllm'? must be one of auto, transformers, vllm",
+    ),
+    ("generation.tensor_parallel", 0, f"0 is not allowed; {COUNT}"),
+    ("generation.tensor_parallel", 2, f"2 is not allowed with {NO_GPU}"),
+    ("generation.batch_invariant", 1, "1 is not allowed; must be true or false"),
+    ("generation.batch_invariant", True, f"true is not allowed with {NO_GPU}"),
+    ("generation.engine_options", [], f"a list is not allowed; {ENGINE_OPTIONS}"),
+    (
+        "generation.engine_options",
+        {"enforce_eager": True},
+        "a mapping is not allowed with engine auto; the engine must be vllm",
+    ),
+    *(
+        ("generation.engine_options", {key: value}, [f"generation.engine_options.{key}: {said}"])
+        for key, value, said in [
+            ("enforce_eager", "yes", "'yes' is not allowed; must be true or false"),
+            ("enable_prefix_caching", 1, "1 is not allowed; must be true or false"),
+            ("gpu_memory_utilization", 0, f"0 is not allowed; {TOP_P}"),
+            ("gpu_memory_utilization", 1.5, f"1.5 is not allowed; {TOP_P}"),
+            ("kv_cache_memory_bytes", 0.5, f"0.5 is not allowed; {COUNT}"),
+            ("max_num_batched_tokens", 0, f"0 is not allowed; {COUNT}"),
+            ("cpu_offload_gb", -1, "-1 is not allowed; must be a number of at least 0"),
+            # what runs foreign code or changes numbers has no place here
+            ("trust_remote_code", True, "unknown key; allowed: " + ", ".join(OPTIONS_OF_VLLM)),
+            ("quantization", "fp8", "unknown key; allowed: " + ", ".join(OPTIONS_OF_VLLM)),
+        ]
+    ),
     (
         "generation.dtype",
         "float",
@@ -348,9 +433,58 @@ NUMBERS = [
     ("generation.top_p", 1.01, f"1.01 is not allowed; {TOP_P}"),
     ("generation.top_k", -1, "-1 is not allowed; must be a whole number of at least 0"),
     ("generation.answer_tokens", 0, f"0 is not allowed; {COUNT}"),
+    ("generation.answer_sampling", 0.6, f"0.6 is not allowed; {ANSWER_SAMPLING}"),
+    (
+        "generation.answer_sampling.temprature",
+        0,
+        "unknown key; did you mean 'temperature'? allowed: temperature, top_p, top_k",
+    ),
+    ("generation.answer_sampling.top_p", 0, f"0 is not allowed; {TOP_P}"),
+    (
+        "generation.answer_beyond_context",
+        "allow",
+        "'allow' is not allowed; must be one of refuse, cut",
+    ),
+    ("generation.sweep", "paired", "'paired' is not allowed; must be one of shared, independent"),
+    (
+        "generation.seeding",
+        "per_sample",
+        "'per_sample' is not allowed; did you mean 'per-sample'? must be one of per-sample, paper",
+    ),
+    ("generation.seed", [], f"an empty list is not allowed; {SEEDS}"),
+    ("generation.seed", [7, 7, 42], f"7 stands there more than once; {SEEDS}"),
+    (
+        "generation.seed",
+        [7, 11, -42],
+        [
+            "generation.seed[2]: -42 is not allowed; must be a whole number of at least 0 and at "
+            "most 4294967295"
+        ],
+    ),
+    (
+        "generation.seed",
+        [7, 11, 42],
+        "a list is not allowed with seeding per-sample; must be one whole number",
+    ),
+    (
+        "generation",
+        DEFAULT["generation"] | {"seeding": "paper", "seed": [7, 11]},
+        [
+            "generation.seed: a list of 2 is not allowed with seeding paper; must be a list of 3 "
+            "whole numbers, one for each repeat"
+        ],
+    ),
+    (
+        "generation.seeding",
+        "paper",
+        [
+            "generation.seed: 0 is not allowed with seeding paper; must be a list of 3 whole "
+            "numbers, one for each repeat"
+        ],
+    ),
     ("generation.batch_size", 0, f"0 is not allowed; {COUNT}"),
     ("generation.threads", 0, f"0 is not allowed; {COUNT}"),
-    ("generation.seed", 4294967296, f"4294967296 is not allowed; {SEED}"),
+    ("generation.seed", 4294967296, f"4294967296 is not allowed; {SEEDS}"),
     ("generation.seed", 16**5000, "a number of 20001 bits is not allowed; must be below 2**64"),
     ("calibration_sets.chains.seed", -1, f"-1 is not allowed; {SEED}"),
     ("calibration_sets.chains.length", 0, f"0 is not allowed; {COUNT}"),
@@ -381,7 +515,7 @@ RUN_LISTS_AND_REFERENCES = [
     (
         "models.reasoner.thinking",
         "thnk",
-        "'thnk' is not in thinking_formats; did you mean 'think'? there: think",
+        "'thnk' is not in thinking_formats; did you mean 'think'? there: think, s1",
     ),
     (
         "models.reasoner.thinking",
@@ -391,7 +525,7 @@ RUN_LISTS_AND_REFERENCES = [
     (
         "models.reasoner.thinking",
         "x\ny\u2028" * 50,
-        "'" + "x\\ny\\u2028" * 5 + "x\\ny\\...' is not in thinking_formats; there: think",
+        "'" + "x\\ny\\u2028" * 5 + "x\\ny\\...' is not in thinking_formats; there: think, s1",
     ),
     ("variants.wanda-20.calibration", "c4", "'c4' is not in calibration_sets; there: chains"),
 ]
@@ -411,9 +545,45 @@ SOURCES = [
 THINKING_AND_TEXT = [
     *(
         (f"thinking_formats.think.{key}", "", f"'' is not allowed; {TEXT}")
-        for key in ("stop", "after_stop", "after_cap")
+        for key in ("after_stop", "after_cap")
     ),
-    ("thinking_formats.think.stop", ["</think>"], f"a list is not allowed; {TEXT}"),
+    ("thinking_formats.think.stop", "", f"'' is not allowed; {STOP}"),
+    ("thinking_formats.think.stop", [], f"an empty list is not allowed; {STOP}"),
+    ("thinking_formats.think.stop", ["a", "a"], f"'a' stands there more than once; {STOP}"),
+    ("thinking_formats.think.stop", 1, f"1 is not allowed; {STOP}"),
+    ("thinking_formats.think.stop", {}, f"a mapping is not allowed; {STOP}"),
+    (
+        "thinking_formats.think.stop",
+        ["a", ""],
+        [f"thinking_formats.think.stop[1]: '' is not allowed; {TEXT}"],
+    ),
+    (
+        "thinking_formats.think.newline_before_cap",
+        "\n",
+        "'\\n' is not allowed; must be true or false",
+    ),
+    ("thinking_formats.think.extend_with", None, f"{NULL} is not allowed; must be text"),
+    (
+        "thinking_formats.think.extensions",
+        -1,
+        "-1 is not allowed; must be a whole number of at least 0",
+    ),
+    (
+        "thinking_formats.think.extensions",
+        2,
+        [
+            "thinking_formats.think.extend_with: '' is not allowed with extensions 2; must be text "
+            "that is not empty"
+        ],
+    ),
+    (
+        "thinking_formats.think.extend_with",
+        "Wait",
+        [
+            "thinking_formats.think.extensions: 0 is not allowed with extend_with; must be a whole "
+            "number of at least 1"
+        ],
+    ),
     ("thinking_formats.think.open", None, f"{NULL} is not allowed; must be text"),
     ("thinking_formats.think.open", 1, f"1 is not allowed; must be text; {QUOTES}"),
     ("thinking_formats.think.stop", "a\ud800", f"'a\\ud800' is not allowed; {PLAIN_TEXT}"),
@@ -505,9 +675,10 @@ NEW_ENTRIES = [
     (
         "models",
         "hub",
-        HUB_MODEL | {"source": {"kind": "hub", "id": "owner/name"}},
-        f".hub.source.revision: missing; kind hub needs it; {COMMIT}",
+        HUB_MODEL | {"source": {"kind": "hub", "revision": HEX40}},
+        ".hub.source.id: missing; kind hub needs it; must be a hub id of the form owner/name",
     ),
+    ("models", "hub", HUB_MODEL | {"parameters": 0}, f".hub.parameters: 0 is not allowed; {COUNT}"),
     *(
         ("models", "gguf", HUB_MODEL | {"source": source}, f".gguf.source.{said}")
         for source, said in [
@@ -586,14 +757,50 @@ NEW_ENTRIES = [
     (
         "benchmarks",
         "mine",
-        {"source": LOCAL | {"path": "problems.csv"}},
-        f".mine.source.path: 'problems.csv' is not allowed; {JSONL}",
+        {"source": LOCAL | {"path": "problems.tsv"}},
+        ".mine.source.path: 'problems.tsv' is not allowed; must be the path of a .jsonl, .csv or "
+        ".parquet file",
+    ),
+    ("benchmarks", "mine", {"source": LOCAL, "problems": 0}, f".mine.problems: 0 {NO_COUNT}"),
+    *(
+        ("benchmarks", "quiz", {"source": HUB_BENCHMARK | keys}, f".quiz.source.{said}")
+        for keys, said in [
+            ({"answer_form": "box"}, f"answer_form: 'box' is not allowed; must be one of {FORMS}"),
+            (
+                {"choice_order": "random"},
+                "choice_order: 'random' is not allowed; must be one of given, shuffled",
+            ),
+            (
+                {"columns": CHOICES | {"choices": "options"}},
+                f"columns.choices: 'options' is not allowed; {COLUMNS}; a list of one is written "
+                "['options']",
+            ),
+            (
+                {"columns": CHOICES | {"choices": []}},
+                f"columns.choices: an empty list is not allowed; {COLUMNS}",
+            ),
+            (
+                {"answer_kind": "choice"},
+                "columns.choices: missing; answer_kind choice needs it; must be a list of names of "
+                "columns",
+            ),
+            (
+                {"answer_form": "index"},
+                "columns.choices: missing; answer_form index needs it; must be a list of names of "
+                "columns",
+            ),
+            (
+                {"columns": CHOICES, "answer_kind": "choice"},
+                "choice_order: given is not allowed where the right answer's column is one of the "
+                "choices'; must be shuffled",
+            ),
+        ]
     ),
     (
         "benchmarks",
         "mine",
         {"source": LOCAL | {"columns": {"question": "q", "answer": "a"}}},
-        ".mine.source.answer_kind: missing; columns needs it; must be integer",
+        f".mine.source.answer_kind: missing; columns needs it; must be one of {ANSWERS}",
     ),
     (
         "benchmarks",
@@ -605,13 +812,40 @@ NEW_ENTRIES = [
         "benchmarks",
         "hub",
         {"source": HUB_BENCHMARK | {"answer_kind": "letter"}},
-        ".hub.source.answer_kind: 'letter' is not allowed; must be integer",
+        f".hub.source.answer_kind: 'letter' is not allowed; must be one of {ANSWERS}",
     ),
     (
         "influence_sets",
         "mine",
         INFLUENCE | {"source": {"kind": "local", "path": "texts.txt"}},
-        f".mine.source.path: 'texts.txt' is not allowed; {JSONL}",
+        f".mine.source.path: 'texts.txt' is not allowed; {PAIRS}",
+    ),
+    *(
+        ("influence_sets", "mine", INFLUENCE | {"source": source}, f".mine.source.{said}")
+        for source, said in [
+            (
+                {"kind": "local", "path": "a.jsonl", "prompt": "{q}"},
+                f"completion: missing; prompt needs it; {TEMPLATE}",
+            ),
+            (
+                {"kind": "local", "path": "a.jsonl", "completion": "{a}"},
+                f"prompt: missing; completion needs it; {TEMPLATE}",
+            ),
+            (
+                PAIR_SOURCE | {"prompt": "question"},
+                f"prompt: 'question' is not allowed; {TEMPLATE}",
+            ),
+            (
+                PAIR_SOURCE | {"completion": "{}"},
+                f"completion: '{{}}' is not allowed; {TEMPLATE}",
+            ),
+            (PAIR_SOURCE | {"file": "a.txt"}, f"file: 'a.txt' is not allowed; {PAIRS}"),
+            (PAIR_SOURCE | {"revision": "main"}, f"revision: 'main' is not allowed; {COMMIT}"),
+            (
+                {"kind": "generated"},
+                "kind: 'generated' is not allowed; must be one of bundled, local, hub",
+            ),
+        ]
     ),
     ("influence_sets", "a/b", INFLUENCE, f".'a/b': this name is not allowed; {NAME}"),
     (
@@ -642,7 +876,8 @@ ITEMS = [
         "run",
         "benchmarks",
         ["chain"],
-        "run.benchmarks[0]: 'chain' is not in benchmarks; did you mean 'chains'? there: chains",
+        "run.benchmarks[0]: 'chain' is not in benchmarks; did you mean 'chains'? there: "
+        f"{BENCHMARKS}",
     ),
     ("run", "variants", [20], f"run.variants[0]: 20 is not allowed; must be a name; {QUOTES}"),
     ("generation", "budgets", [6, 0], f"generation.budgets[1]: 0 is not allowed; {COUNT}"),
@@ -681,6 +916,45 @@ def test_a_config_that_is_no_mapping(config, found):
     assert lines_of(config) == [
         f"config: {found} is not allowed; must be a mapping with the keys {SECTIONS}"
     ]
+
+
+@pytest.mark.parametrize(
+    "engine, device, key, value, said",
+    [
+        ("transformers", "cuda", "tensor_parallel", 2, "2"),
+        ("transformers", "cuda", "batch_invariant", True, "true"),
+        ("transformers", "cpu", "engine_options", {"enforce_eager": True}, "a mapping"),
+        ("vllm", "cpu", "tensor_parallel", 2, None),
+        ("vllm", "cpu", "batch_invariant", True, None),
+    ],
+)
+def test_what_only_vllm_or_only_gpus_take(engine, device, key, value, said):
+    keys = {"engine": engine, "device": device, key: value}
+    asked = changed(*((("generation", name), item) for name, item in keys.items()))
+    wrong = f"with engine {engine}; the engine must be vllm"
+    if said is None:
+        said, wrong = str(value).lower(), f"with {NO_GPU}"
+    assert lines_of(asked) == [f"config: generation.{key}: {said} is not allowed {wrong}"]
+
+
+@pytest.mark.parametrize("engine, device", [("vllm", "cpu"), ("auto", "cuda")])
+@pytest.mark.parametrize("value", [0.005, 2.5])
+def test_temperatures_that_vllm_would_change_or_refuse(engine, device, value):
+    keys = {"engine": engine, "device": device, "temperature": value}
+    keys["answer_sampling"] = {"temperature": value}
+    asked = [(("generation", name), item) for name, item in keys.items()]
+    said = f"{value} is not allowed with engine {engine}; vllm takes 0 and 0.01 to 2"
+    assert lines_of(changed(*asked)) == [
+        f"config: generation.{key}: {said}"
+        for key in ("temperature", "answer_sampling.temperature")
+    ]
+
+
+@pytest.mark.parametrize("value", [0, 0.01, 2])
+def test_temperatures_that_vllm_takes(value):
+    load_settings(
+        changed((("generation", "engine"), "vllm"), (("generation", "temperature"), value))
+    )
 
 
 def test_a_config_that_contains_itself():

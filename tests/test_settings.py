@@ -24,12 +24,11 @@ from tests.config_door import (
 from tests.config_mutations import KEYS, VALUES, with_mutation
 from workflow_scripts import config_files
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import (
-    Settings,
+from workflow_scripts.settings import Settings, load_settings
+from workflow_scripts.stage_options import (
     as_json,
     as_options,
     generation_options,
-    load_settings,
     needs_allocation,
     needs_calibration,
     needs_statistics,
@@ -106,6 +105,12 @@ def test_defaults_fill_what_is_left_out():
             (("generation", key), GONE)
             for key in ("engine", "device", "seed", "top_p", "top_k", "batch_size", "threads")
         ),
+        *((("generation", key), GONE) for key in ("sweep", "seeding", "answer_sampling")),
+        (("generation", "answer_beyond_context"), GONE),
+        *(
+            (("thinking_formats", "think", key), GONE)
+            for key in ("newline_before_cap", "extend_with", "extensions")
+        ),
     )
     assert load_settings(config) == load_settings(DEFAULT)
 
@@ -145,7 +150,7 @@ def test_every_kind_of_source_is_let_in(tmp_path):
     settings = load_settings(config, tmp_path)
     assert settings.run.benchmarks == ("hub", "mapped", "mine")
     assert json.loads(as_json(settings.benchmarks["hub"].source)) == (
-        HUB_BENCHMARK | {"config": "main"}
+        HUB_BENCHMARK | {"config": "main", "answer_form": "cell", "choice_order": "given"}
     )
 
 
@@ -255,9 +260,29 @@ def test_the_files_of_an_allocation_are_looked_for(allocation, catalogue):
 
 def test_generation_options_are_the_settings_and_the_thinking_texts():
     options = generation_options(load_settings(DEFAULT), "reasoner")
-    thinking = DEFAULT["thinking_formats"]["think"]
+    thinking = DEFAULT["thinking_formats"]["think"] | {"name": "think"}
     assert options == DEFAULT["generation"] | {"thinking": thinking}
     assert json.loads(as_json(options)) == options
+
+
+def test_generation_options_hold_lists_and_mappings_as_they_are():
+    changes = {
+        "sweep": "independent",
+        "seeding": "paper",
+        "seed": [7, 11, 42],
+        "answer_sampling": {"temperature": 0.0},
+    }
+    waiting = {"stop": ["</think>", "#"], "extend_with": "Wait", "extensions": 2}
+    config = changed(
+        *((("generation", key), value) for key, value in changes.items()),
+        *((("thinking_formats", "think", key), value) for key, value in waiting.items()),
+    )
+    loaded = load_settings(config)
+    assert loaded.generation.seed == (7, 11, 42)
+    options = json.loads(as_json(generation_options(loaded, "reasoner")))
+    assert {key: options[key] for key in changes} == changes
+    assert {key: options["thinking"][key] for key in waiting} == waiting
+    assert trace_options(loaded, "reasoner") == options | {"budgets": [72]}
 
 
 def test_the_bounds_of_a_calibration_set_of_traces_may_meet():

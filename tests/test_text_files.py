@@ -97,3 +97,36 @@ def test_a_file_is_read_as_far_as_it_is_asked_for(tmp_path):
     path.write_bytes(lines([{"text": "whole"}]) + b"{")
     assert next(numbered_rows(path)) == (1, {"text": "whole"})
     assert refused(path).startswith(f"{path}:2: not valid JSON (")
+
+
+PAIR = {"prompt": "{question}", "completion": "<t>{how far}</t>{answer}, {answer}"}
+RECORDS = [
+    {"question": "q1?", "how far": "{answer} {x}", "answer": "a1", "n": 1},
+    {"question": "q2?", "how far": "", "answer": "a2", "n": 2},
+]
+MADE = [
+    {"prompt": "q1?", "completion": "<t>{answer} {x}</t>a1, a1"},
+    {"prompt": "q2?", "completion": "<t></t>a2, a2"},
+]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json.gz", "a.parquet"])
+def test_pairs_are_made_of_fields(tmp_path, name):
+    """What a field holds is put in as it is, braces and all."""
+    path = tmp_path / name
+    if path.suffix == ".parquet":
+        pd.DataFrame(RECORDS).to_parquet(path)
+    else:
+        content = lines(RECORDS)
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    assert [row for _, row in numbered_rows(path, pair=PAIR)] == MADE
+    where = path if path.suffix == ".parquet" else f"{path}:1"
+    lack = "column" if path.suffix == ".parquet" else "field"
+    with pytest.raises(InputError) as caught:
+        list(numbered_rows(path, pair=PAIR | {"prompt": "{task}"}))
+    there = "question, how far, answer, n"
+    assert str(caught.value) == f"{where}: has no {lack} 'task'; there: {there}"
+    where = f"{path}, row 0" if path.suffix == ".parquet" else f"{path}:1"
+    with pytest.raises(InputError) as caught:
+        list(numbered_rows(path, pair=PAIR | {"prompt": "{n}"}))
+    assert str(caught.value) == f"{where}: field 'n' is 1, not a string"

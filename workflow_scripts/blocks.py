@@ -11,7 +11,8 @@ whatever else the architecture hands down), and the noted calls are then made fo
 multipliers, sliding windows and layer types come out as transformers means them, and no
 architecture is known by name. The attention implementation is the one transformers picks for the
 model, `sdpa` wherever it can: what a user gets from `from_pretrained`, and its memory grows with
-the length of a sample and not with its square. Everything is fp32 on the CPU.
+the length of a sample and not with its square. On the CPU everything is fp32, on a GPU bf16; fp16,
+which overflows on the massive activations of some models, is not used.
 """
 
 import copy
@@ -29,15 +30,23 @@ from workflow_scripts import checkpoints
 from workflow_scripts.checkpoints import Checkpoint
 from workflow_scripts.errors import InputError
 
-BATCH_TOKENS = 2048  # enough for full-speed matrix products, few enough for any machine
+# by device: what blocks and hidden states are computed in
+DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16}
+# by device: enough tokens for full-speed matrix products, few enough for any machine
+BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """A checkpoint, and its model as transformers builds it, without weights."""
+    """A checkpoint, and its model as transformers builds it, without weights.
+
+    Blocks and hidden states are on `device`, in `dtype`.
+    """
 
     checkpoint: Checkpoint
     model: PreTrainedModel
+    device: str
+    dtype: torch.dtype
 
 
 @dataclass(frozen=True)
@@ -48,18 +57,21 @@ class Call:
     options: Mapping[str, Any]
 
 
-def open_decoder(checkpoint: Checkpoint) -> Decoder:
-    """Build a checkpoint's model without weights.
+def open_decoder(
+    checkpoint: Checkpoint, device: str = "cpu", dtype: torch.dtype | None = None
+) -> Decoder:
+    """Build a checkpoint's model without weights, for a device (`cpu`, `cuda`).
 
-    Raises `InputError` for a config that transformers does not open and for an architecture whose
-    blocks are not what `checkpoints.linears` looks for.
+    Without a `dtype` it is that of the device. Raises `InputError` for a config that transformers
+    does not open and for an architecture whose blocks are not what `checkpoints.linears` looks for.
     """
+    dtype = dtype or DTYPES[device]
     checkpoints.linears(checkpoint)
     config = load_config(checkpoint)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    _fill_buffers(model)
-    return Decoder(checkpoint, model.eval())
+        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    _fill_buffers(model, device)
+    return Decoder(checkpoint, model.eval(), device, dtype)
 
 
 def load_config(checkpoint: Checkpoint) -> Any:
@@ -75,11 +87,11 @@ def load_config(checkpoint: Checkpoint) -> Any:
 
 
 @torch.no_grad()
-def _fill_buffers(model: PreTrainedModel) -> None:
-    """Compute on the CPU the buffers that no checkpoint holds (rotary frequencies, scales).
+def _fill_buffers(model: PreTrainedModel, device: str) -> None:
+    """Compute the buffers that no checkpoint holds (rotary frequencies, scales), then move them.
 
     As `from_pretrained` does: memory first, then the model's own initialisation of the modules that
-    own them.
+    own them; on the CPU, so that they are the same for every device.
     """
     for name, buffer in model.named_buffers():
         owner = model.get_submodule(name.rpartition(".")[0])
@@ -87,14 +99,16 @@ def _fill_buffers(model: PreTrainedModel) -> None:
     for module in model.modules():
         if module._buffers:
             model._init_weights(module)
+            for name, buffer in module._buffers.items():
+                module._buffers[name] = buffer.to(device)
 
 
 def load_block(decoder: Decoder, index: int) -> nn.Module:
-    """One block with its weights, fp32. Raises `InputError` where they do not suit the config."""
+    """One block with its weights. Raises `InputError` where they do not suit the config."""
     layer = decoder.model.model.layers[index]
     block = copy.deepcopy(layer, {id(decoder.model.config): decoder.model.config})
     checkpoint, prefix = decoder.checkpoint, checkpoints.block_prefix(index)
-    weights = checkpoints.load_block(checkpoint, index, torch.float32)
+    weights = checkpoints.load_block(checkpoint, index, decoder.dtype)
     state = {}
     for name, expected in block.state_dict().items():
         shape = checkpoint.shapes.get(prefix + name)
@@ -104,7 +118,7 @@ def load_block(decoder: Decoder, index: int) -> nn.Module:
                 f"{checkpoint.folder}: {prefix + name} is {found}, "
                 f"{checkpoints.CONFIG} asks for {tuple(expected.shape)}"
             )
-        state[name] = weights[prefix + name]
+        state[name] = weights[prefix + name].to(decoder.device)
     block.load_state_dict(state, assign=True)
     return block
 
@@ -123,17 +137,17 @@ def embed(decoder: Decoder, input_ids: Tensor) -> tuple[Tensor, tuple[Call, ...]
         raise InputError(f"token id {wrong} is not one of the model's {rows} tokens")
     weight = checkpoints.load_rows(decoder.checkpoint, checkpoints.EMBEDDING, tokens.tolist())
     embedding = copy.deepcopy(decoder.model.get_input_embeddings())
-    embedding.weight = nn.Parameter(weight.float(), requires_grad=False)
+    embedding.weight = nn.Parameter(weight.to(decoder.device, decoder.dtype), requires_grad=False)
     embedding.padding_idx = None  # its row has moved; it matters to gradients only
     base = decoder.model.model
     with _noted_calls(base) as noted:
-        base(inputs_embeds=embedding(places), use_cache=False)
+        base(inputs_embeds=embedding(places.to(decoder.device)), use_cache=False)
     return noted[0][0], tuple(call for _, call in noted)
 
 
-def samples_per_batch(length: int) -> int:
+def samples_per_batch(length: int, device: str = "cpu") -> int:
     """How many samples of `length` tokens go through a block at a time; at least one."""
-    return max(1, BATCH_TOKENS // length)
+    return max(1, BATCH_TOKENS[device] // length)
 
 
 def sample_spans(samples: int, batch: int) -> list[slice]:

@@ -6,6 +6,9 @@ from typing import Any
 from workflow_scripts.config_errors import KeyPath, Problem, shown, unknown_name
 from workflow_scripts.patterns import agrees, read_pattern
 
+# what vLLM takes beside 0: it raises what is lower and refuses what is higher
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 2
+
 # keys of catalogue entries that hold a name from another catalogue
 REFERENCES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("models", ("thinking",), "thinking_formats"),
@@ -47,10 +50,16 @@ def _value_at(entry: Any, keys: Sequence[str]) -> Any:
 
 def contradictions(config: dict[str, Any]) -> Iterator[Problem]:
     """Keys that exclude each other, in a config that fits the schema and has its defaults."""
+    yield from _engine(("generation",), config["generation"])
+    yield from _seeds(("generation",), config["generation"])
     for name, model in config["models"].items():
         yield from _gguf(("models", name, "source"), model["source"])
+    for name, benchmark in config["benchmarks"].items():
+        yield from _choices(("benchmarks", name, "source"), benchmark["source"])
     for name, calibration_set in config["calibration_sets"].items():
         yield from _generated(("calibration_sets", name, "source"), calibration_set["source"])
+    for name, thinking in config["thinking_formats"].items():
+        yield from _extensions(("thinking_formats", name), thinking)
     for name, variant in config["variants"].items():
         path = ("variants", name)
         allocation = variant.get("allocation", {})
@@ -58,6 +67,37 @@ def contradictions(config: dict[str, Any]) -> Iterator[Problem]:
             yield from _layerif((*path, "allocation"), allocation)
         if "pattern" in variant:
             yield from _pattern(path, variant)
+
+
+def may_be_vllm(engine: str, device: str) -> bool:
+    """Whether an engine of the config is vLLM, or `auto` where it becomes it if it is installed."""
+    return engine == "vllm" or (engine == "auto" and device == "cuda")
+
+
+def _engine(path: KeyPath, generation: dict[str, Any]) -> Iterator[Problem]:
+    """Keys that only vLLM takes, some of them only on GPUs."""
+    engine, device = generation["engine"], generation["device"]
+    for key, off in (("tensor_parallel", 1), ("batch_invariant", False), ("engine_options", {})):
+        value = generation[key]
+        if value == off:
+            continue
+        if key != "engine_options" and device != "cuda":
+            said = f"{shown(value)} is not allowed with device {device}; the device must be cuda"
+            yield Problem((*path, key), said)
+        elif not may_be_vllm(engine, device):
+            said = f"{shown(value)} is not allowed with engine {engine}; the engine must be vllm"
+            yield Problem((*path, key), said)
+    if may_be_vllm(engine, device):
+        yield from _temperatures(path, generation)
+
+
+def _temperatures(path: KeyPath, generation: dict[str, Any]) -> Iterator[Problem]:
+    for keys, phase in (((), generation), (("answer_sampling",), generation["answer_sampling"])):
+        value = phase.get("temperature", 0)
+        if value and not LEAST_TEMPERATURE <= value <= MOST_TEMPERATURE:
+            taken = f"0 and {LEAST_TEMPERATURE} to {MOST_TEMPERATURE}"
+            said = f"{shown(value)} is not allowed with engine {generation['engine']}"
+            yield Problem((*path, *keys, "temperature"), f"{said}; vllm takes {taken}")
 
 
 def _gguf(path: KeyPath, source: dict[str, Any]) -> Iterator[Problem]:
@@ -69,11 +109,46 @@ def _gguf(path: KeyPath, source: dict[str, Any]) -> Iterator[Problem]:
         yield Problem((*path, "path"), "kind gguf takes either path, or package and file")
 
 
+def _choices(path: KeyPath, source: dict[str, Any]) -> Iterator[Problem]:
+    """Answers that name a choice need choices, whose order must not tell which one is right."""
+    columns = source.get("columns", {})
+    for key, values in (("answer_kind", ["choice"]), ("answer_form", ["letter", "index"])):
+        if columns and source[key] in values and "choices" not in columns:
+            said = f"missing; {key} {source[key]} needs it; must be a list of names of columns"
+            yield Problem((*path, "columns", "choices"), said)
+            return
+    told = columns.get("answer") in columns.get("choices", []) and len(columns["choices"]) > 1
+    if told and source["choice_order"] == "given":
+        said = "given is not allowed where the right answer's column is one of the choices'; must "
+        yield Problem((*path, "choice_order"), f"{said}be shuffled")
+
+
 def _generated(path: KeyPath, source: dict[str, Any]) -> Iterator[Problem]:
     for least, most in (("min_tokens", "max_tokens"), ("min_accuracy", "max_accuracy")):
         if most in source and source[most] < source[least]:
             said = f"{source[most]} is not allowed; must be at least {least} ({source[least]})"
             yield Problem((*path, most), said)
+
+
+def _extensions(path: KeyPath, thinking: dict[str, Any]) -> Iterator[Problem]:
+    extensions, text = thinking["extensions"], thinking["extend_with"]
+    if extensions and not text:
+        said = f"'' is not allowed with extensions {extensions}; must be text that is not empty"
+        yield Problem((*path, "extend_with"), said)
+    if text and not extensions:
+        said = "0 is not allowed with extend_with; must be a whole number of at least 1"
+        yield Problem((*path, "extensions"), said)
+
+
+def _seeds(path: KeyPath, generation: dict[str, Any]) -> Iterator[Problem]:
+    seeding, seed, repeats = generation["seeding"], generation["seed"], generation["repeats"]
+    if seeding == "per-sample" and isinstance(seed, list):
+        said = "a list is not allowed with seeding per-sample; must be one whole number"
+        yield Problem((*path, "seed"), said)
+    if seeding == "paper" and not (isinstance(seed, list) and len(seed) == repeats):
+        found = f"a list of {len(seed)}" if isinstance(seed, list) else shown(seed)
+        said = f"{found} is not allowed with seeding paper; must be a list of {repeats} whole "
+        yield Problem((*path, "seed"), f"{said}numbers, one for each repeat")
 
 
 def _layerif(path: KeyPath, allocation: dict[str, Any]) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block ends well.
 
     The block may create a file or a folder under the temporary name. When it raises, the temporary
-    is removed and `path` is left as it was.
+    is removed and `path` is left as it was; a system's error that names no file then names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -25,7 +25,9 @@ def written_atomically(path: Path) -> Iterator[Path]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)  # rename(2) does not replace a folder that has something in it
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         if temporary.is_dir() and not temporary.is_symlink():
             shutil.rmtree(temporary)
         else:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -72,6 +73,21 @@ class Grade:
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What a judge says of an answer, with its reply; None where it was not asked or not read.
+
+    `reason` is `judged`, `digits` (compared without the judge) or `unreadable`.
+    """
+
+    id: str
+    repeat: int
+    budget: int
+    correct: bool | None
+    reply: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class TokenSequence:
     """All token ids of one problem and repeat under one budget: what the model saw and wrote.
 
@@ -85,7 +101,7 @@ class TokenSequence:
     ids: list[int]
 
 
-Record = TypeVar("Record", Problem, Trace, Answer, Grade, TokenSequence)
+Record = TypeVar("Record", Problem, Trace, Answer, Grade, Judgement, TokenSequence)
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
@@ -138,7 +154,7 @@ def check_row(row: dict[str, Any], kind: type[Record], where: str) -> Record:
     for name in row:
         if name not in fields:
             raise InputError(f"{where}: unknown field {name!r}; allowed: {', '.join(fields)}")
-    types = get_type_hints(kind)
+    types = _types(kind)
     for name, field in fields.items():
         if name not in row:
             if field.default is dataclasses.MISSING:
@@ -147,6 +163,12 @@ def check_row(row: dict[str, Any], kind: type[Record], where: str) -> Record:
         if not _fits(row[name], types[name]):
             raise InputError(f"{where}: field {name!r} is {row[name]!r}, not {types[name]}")
     return kind(**row)
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    """The annotations of a record type; resolving them for every row would be most of the work."""
+    return get_type_hints(kind)
 
 
 def _fits(value: Any, expected: Any) -> bool:

@@ -8,7 +8,6 @@ config/README.md explains it. Beyond the schema, the door checks that every name
 takes from another catalogue is there, and that the files of what is run exist.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -43,19 +42,27 @@ class Run:
 
 @dataclass(frozen=True)
 class Model:
-    """A dense checkpoint: where it comes from, and the name of its thinking format."""
+    """A dense checkpoint: where it comes from, and the name of its thinking format.
+
+    `parameters` is how many weights it has, where the config says it.
+    """
 
     name: str
     source: Mapping[str, Any]
     thinking: str
+    parameters: int | None = None
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A set of problems; `sha256` is that of the normalised file, where it is pinned."""
+    """A set of problems; `problems` is their number and `sha256` that of the normalised file.
+
+    Both are None where the config does not say them.
+    """
 
     name: str
     source: Mapping[str, Any]
+    problems: int | None = None
     sha256: str | None = None
 
 
@@ -92,13 +99,16 @@ class InfluenceSet:
 
 @dataclass(frozen=True)
 class ThinkingFormat:
-    """The texts that open a trace, end it, and lead from it to the answer."""
+    """The texts that open a trace, end it, prolong it, and lead from it to the answer."""
 
     name: str
     open: str
-    stop: str
+    stop: str | tuple[str, ...]
     after_stop: str
     after_cap: str
+    newline_before_cap: bool
+    extend_with: str
+    extensions: int
 
 
 @dataclass(frozen=True)
@@ -119,21 +129,53 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Pruning:
+    """Where the model runs on calibration sets (`cpu`, `cuda`)."""
+
+    device: str
+
+
+@dataclass(frozen=True)
 class Generation:
     """How traces and answers are generated; budgets in tokens, ascending."""
 
     engine: str
     device: str
+    tensor_parallel: int
+    batch_invariant: bool
+    engine_options: Mapping[str, Any]
     dtype: str
     budgets: tuple[int, ...]
+    sweep: str
     repeats: int
-    seed: int
+    seeding: str
+    seed: int | tuple[int, ...]
     temperature: float
     top_p: float
     top_k: int
     answer_tokens: int
+    answer_beyond_context: str
+    answer_sampling: Mapping[str, Any]
     batch_size: int
     threads: int
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An endpoint that judges answers.
+
+    `key_variable` names the environment variable of its key; `timeout` is in seconds.
+    """
+
+    enabled: bool
+    url: str
+    model: str
+    prompt: str
+    key_variable: str
+    max_tokens: int
+    timeout: float
+    attempts: int
+    parallel: int
 
 
 @dataclass(frozen=True)
@@ -147,7 +189,9 @@ class Settings:
     influence_sets: Mapping[str, InfluenceSet]
     thinking_formats: Mapping[str, ThinkingFormat]
     variants: Mapping[str, Variant]
+    pruning: Pruning
     generation: Generation
+    judge: Judge
 
 
 def load_settings(config: Any, root: Path = Path(".")) -> Settings:
@@ -171,50 +215,6 @@ def load_settings(config: Any, root: Path = Path(".")) -> Settings:
     return settings
 
 
-def needs_allocation(variant: Variant) -> bool:
-    """Whether a variant's mask is built from an allocation."""
-    return variant.allocation is not None
-
-
-def needs_statistics(variant: Variant) -> bool:
-    """Whether a variant's mask is built from the statistics of its calibration set."""
-    return variant.calibration is not None and not needs_calibration(variant)
-
-
-def needs_calibration(variant: Variant) -> bool:
-    """Whether building a variant's mask runs the model on the calibration set itself."""
-    return variant.options.get("propagate") == "pruned"
-
-
-def as_options(variant: Variant) -> dict[str, Any]:
-    """What building a mask must know of a variant beside its files: `method` and its own options.
-
-    Sparsity, allocation, scope and calibration set are not in it; they reach the mask as files.
-    """
-    return _thawed({"method": variant.method, **variant.options})
-
-
-def generation_options(settings: Settings, model: str) -> dict[str, Any]:
-    """What generation must know for one model: the generation settings and its `thinking` texts."""
-    thinking = dict(vars(settings.thinking_formats[settings.models[model].thinking]))
-    del thinking["name"]  # renaming a format changes nothing that is generated
-    return _thawed({**vars(settings.generation), "thinking": thinking})
-
-
-def trace_options(settings: Settings, model: str) -> dict[str, Any]:
-    """What generating calibration traces must know for one model: only the largest budget counts.
-
-    A trace is then the same as in the run itself, and is found in the generation store.
-    """
-    options = generation_options(settings, model)
-    return {**options, "budgets": options["budgets"][-1:]}
-
-
-def as_json(value: Mapping[str, Any]) -> str:
-    """A source, an allocation or options as the text of one command-line flag, keys sorted."""
-    return json.dumps(_thawed(value))
-
-
 def _refuse(problems: Iterable[Problem]) -> None:
     """Raise `InputError` where there are problems."""
     lines = [str(problem) for problem in islice(problems, MOST_LINES + 1)]
@@ -228,7 +228,7 @@ def _settings_from(config: dict[str, Any]) -> Settings:
     """The dataclasses of a config that is sound and has its defaults."""
     generation = config["generation"]
     numbers = {key: float(generation[key]) for key in ("temperature", "top_p")}
-    budgets = tuple(sorted(generation["budgets"]))
+    budgets = sorted(generation["budgets"])
     return Settings(
         run=Run(**{key: tuple(names) for key, names in config["run"].items()}),
         models=_catalogue(Model, config["models"]),
@@ -237,7 +237,9 @@ def _settings_from(config: dict[str, Any]) -> Settings:
         influence_sets=_catalogue(InfluenceSet, config["influence_sets"]),
         thinking_formats=_catalogue(ThinkingFormat, config["thinking_formats"]),
         variants=MappingProxyType({k: _variant(k, v) for k, v in config["variants"].items()}),
-        generation=Generation(**{**generation, **numbers, "budgets": budgets}),
+        pruning=Pruning(**config["pruning"]),
+        generation=Generation(**_frozen({**generation, **numbers, "budgets": budgets})),
+        judge=Judge(**config["judge"]),
     )
 
 
@@ -270,30 +272,30 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-def _thawed(value: Any) -> Any:
-    """The plain JSON value again, keys sorted, so that a config's order of keys does not matter."""
-    if isinstance(value, Mapping):
-        return {key: _thawed(value[key]) for key in sorted(value)}
-    return list(map(_thawed, value)) if isinstance(value, tuple) else value
-
-
-def _missing_files(settings: Settings, root: Path) -> Iterator[Problem]:
-    """The files that a run would look for in vain."""
+def in_use(settings: Settings) -> dict[str, list[str]]:
+    """The names of what is run, by catalogue: also what a variant needs that no list names."""
     variants = [settings.variants[name] for name in settings.run.variants]
     allocations = [variant.allocation or {} for variant in variants]
     calibrations = [variant.calibration for variant in variants]
     calibrations += [allocation.get("calibration") for allocation in allocations]
     influences = [allocation.get("influence") for allocation in allocations]
-    sets = dict.fromkeys(name for name in calibrations if name is not None)
+    sets = _named(calibrations)
     answered = [settings.calibration_sets[name].source.get("benchmark") for name in sets]
-    benchmarks = [*settings.run.benchmarks, *(name for name in answered if name is not None)]
-    used = {
-        "models": settings.run.models,
-        "benchmarks": dict.fromkeys(benchmarks),
+    return {
+        "models": [*settings.run.models],
+        "benchmarks": _named([*settings.run.benchmarks, *answered]),
         "calibration_sets": sets,
-        "influence_sets": dict.fromkeys(name for name in influences if name is not None),
+        "influence_sets": _named(influences),
     }
-    for catalogue, names in used.items():
+
+
+def _named(names: Iterable[str | None]) -> list[str]:
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
+def _missing_files(settings: Settings, root: Path) -> Iterator[Problem]:
+    """The files that a run would look for in vain."""
+    for catalogue, names in in_use(settings).items():
         for name in names:
             source = getattr(settings, catalogue)[name].source
             yield from missing_source((catalogue, name, "source"), catalogue, source, root)

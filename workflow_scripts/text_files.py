@@ -1,14 +1,16 @@
 """Files of texts, read row by row: JSON lines, plain text, both also as .gz, and parquet.
 
 A row is `{"prompt": ..., "completion": ...}` or `{"text": ...}`. Of rows with other fields, as in a
-public corpus, `column` names the one that holds the text. Every non-empty line of a .txt file is a
-text, and so is every cell of the column `column` (else `text`) of a .parquet file.
+public corpus, `column` names the one that holds the text, or `pair` says what prompt and completion
+are made of: texts with the names of fields in braces, as in `"{question}"`. Every non-empty line of
+a .txt file is a text, and so is every cell of the column `column` (else `text`) of a .parquet file.
 """
 
 import gzip
 import json
+import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,14 @@ SUFFIXES = (*LINES, *(f"{suffix}.gz" for suffix in LINES), ".parquet")
 ROW_FIELDS = ({"prompt", "completion"}, {"text"})
 ROWS_AT_ONCE = 1024
 
+_FIELD = re.compile(r"\{([^{}]+)\}")
 
-def numbered_rows(path: Path, column: str | None = None) -> Iterator[tuple[int, dict[str, str]]]:
+Pair = Mapping[str, str]
+
+
+def numbered_rows(
+    path: Path, column: str | None = None, pair: Pair | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a file, each with the number of its line (from 1; of a .parquet row, from 0).
 
     A file is never in memory as a whole. Raises `InputError` for a file that cannot be read or is
@@ -29,14 +37,14 @@ def numbered_rows(path: Path, column: str | None = None) -> Iterator[tuple[int, 
     if not path.name.endswith(SUFFIXES):
         raise InputError(f"{path}: a file of texts is {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     if path.suffix == ".parquet":
-        yield from _parquet_rows(path, column or "text")
+        yield from _parquet_rows(path, column or "text", pair)
         return
     plain = path.name.removesuffix(".gz").endswith(".txt")
     for number, line in _numbered_lines(path):
         where = f"{path}:{number}"
         text = _decoded(line, where)
         if text.strip():
-            yield number, {"text": text} if plain else _row(text, column, where)
+            yield number, {"text": text} if plain else _row(text, column, pair, where)
 
 
 def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -58,11 +66,13 @@ def _decoded(line: bytes, where: str) -> str:
         raise InputError(f"{where}: not UTF-8 ({error.reason} at byte {error.start})") from None
 
 
-def _row(line: str, column: str | None, where: str) -> dict[str, str]:
+def _row(line: str, column: str | None, pair: Pair | None, where: str) -> dict[str, str]:
     try:
         row = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
+    if pair is not None:
+        return _filled(pair, row, where)
     if column is not None:
         return {"text": _text(row, column, where)}
     if not isinstance(row, dict) or set(row) not in ROW_FIELDS:
@@ -79,18 +89,34 @@ def _text(row: Any, name: str, where: str) -> str:
     return row[name]
 
 
-def _parquet_rows(path: Path, column: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _filled(pair: Pair, row: Any, where: str) -> dict[str, str]:
+    """The prompt and the completion that a row makes."""
+    return {
+        part: _FIELD.sub(lambda match: _text(row, match[1], where), template)
+        for part, template in pair.items()
+    }
+
+
+def _parquet_rows(
+    path: Path, column: str, pair: Pair | None
+) -> Iterator[tuple[int, dict[str, str]]]:
     from pyarrow import ArrowException, parquet
 
+    wanted = [column] if pair is None else sorted({*_FIELD.findall("".join(pair.values()))})
     try:
         with parquet.ParquetFile(path) as file:
-            if column not in file.schema_arrow.names:
-                there = ", ".join(file.schema_arrow.names)
-                raise InputError(f"{path}: has no column {column!r}; there: {there}")
+            for name in wanted:
+                if name not in file.schema_arrow.names:
+                    there = ", ".join(file.schema_arrow.names)
+                    raise InputError(f"{path}: has no column {name!r}; there: {there}")
             number = 0
-            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[column]):
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
                 for row in batch.to_pylist():
-                    yield number, {"text": _text(row, column, f"{path}, row {number}")}
+                    where = f"{path}, row {number}"
+                    if pair is None:
+                        yield number, {"text": _text(row, column, where)}
+                    else:
+                        yield number, _filled(pair, row, where)
                     number += 1
     except ArrowException as error:
         raise InputError(f"{path}: not a parquet file or damaged ({error})") from None

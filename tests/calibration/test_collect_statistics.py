@@ -26,15 +26,17 @@ from workflow_scripts.tensor_files import open_tensors
 from workflow_scripts.tensors import read_tensor, save_tensors
 
 
-def reference(folder: Path, input_ids: torch.Tensor) -> dict[str, np.ndarray | float | list]:
-    """Sums and Block Influence from the whole model in float64, sample by sample, by loops."""
-    model = load_model(folder, torch.float64)
+def reference(
+    folder: Path, input_ids: torch.Tensor, dtype: torch.dtype = torch.float64
+) -> dict[str, np.ndarray | float | list]:
+    """Sums and Block Influence, in float64, sample by sample, from the whole model in `dtype`."""
+    model = load_model(folder, dtype)
     inputs: dict[str, list[np.ndarray]] = {}
     states: list[list[np.ndarray]] = []
 
     def note(name: str) -> Callable:
         return lambda module, arguments: inputs.setdefault(name, []).append(
-            arguments[0].reshape(-1, arguments[0].shape[-1]).numpy()
+            arguments[0].reshape(-1, arguments[0].shape[-1]).double().numpy()
         )
 
     for name, module in model.model.layers.named_modules():
@@ -43,7 +45,7 @@ def reference(folder: Path, input_ids: torch.Tensor) -> dict[str, np.ndarray | f
     for layer in model.model.layers:
         layer.register_forward_hook(
             lambda layer, arguments, output: states[-1].append(
-                (arguments[0].squeeze(0).numpy(), output.squeeze(0).numpy())
+                (arguments[0].squeeze(0).double().numpy(), output.squeeze(0).double().numpy())
             )
         )
     with torch.no_grad():
@@ -85,6 +87,24 @@ def test_statistics_are_those_of_the_whole_model_in_float64(
         error = np.abs(statistics.sums[linear.name].numpy() - total)
         assert (error <= 1e-5 * scale).all()
     np.testing.assert_allclose(statistics.block_influence, expected["influence"], atol=2e-6)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_on_a_gpu_they_are_those_of_the_model_in_bf16(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., Path], architecture: str
+) -> None:
+    """What differs on a GPU beside the kernels: bf16 blocks, and sums in fp32."""
+    monkeypatch.setitem(blocks.DTYPES, "cpu", blocks.DTYPES["cuda"])
+    folder, input_ids = tiny_model(architecture, dtype=torch.bfloat16), token_ids(5, 12)
+    statistics = statistics_of(folder, input_ids, 1)
+    expected = reference(folder, input_ids, torch.bfloat16)
+    influence = expected.pop("influence")
+    np.testing.assert_allclose(statistics.block_influence, influence, atol=2e-6)
+    for name, (tokens, total, squares) in expected.items():
+        assert statistics.tokens[name] == tokens == 60
+        np.testing.assert_allclose(statistics.sum_squares[name], squares, rtol=1e-6)
+        error = np.abs(statistics.sums[name].numpy() - total)
+        assert (error <= 1e-6 * np.sqrt(squares * tokens)).all()
 
 
 def test_the_last_block_has_an_influence_and_its_own(tiny_model: Callable[..., Path]) -> None:

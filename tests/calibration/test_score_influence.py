@@ -130,6 +130,26 @@ def test_equal_rows_are_equal_bytes_wherever_they_are(
     assert first.read_bytes() == again.read_bytes()
 
 
+def test_rows_of_another_shape_on_the_hub_or_here_are_the_same_rows(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    """`a;b<end>` made of the fields a and b; from the hub it is the file beside a manifest."""
+    shaped = []
+    for row in PAIRS:
+        left, _, right = row["completion"].removesuffix("<end>").partition(";")
+        shaped.append({"question": row["prompt"], "left": left, "right": right, "n": 1})
+    folder = tiny_model()
+    expected = run(folder, source_file(tmp_path, PAIRS), tmp_path / "a.json")
+    path = source_file(tmp_path, shaped, "shaped.jsonl")
+    parts = {"prompt": "{question}", "completion": "{left};{right}<end>"}
+    local = json.dumps({"kind": "local", "path": str(path)} | parts)
+    assert run(folder, path, tmp_path / "b.json", source=local) == expected
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"files": {path.name: "0" * 64}}))
+    hub = json.dumps({"kind": "hub", "id": "owner/name", "file": f"data/{path.name}"} | parts)
+    assert run(folder, path, tmp_path / "c.json", source=hub, corpus=manifest) == expected
+
+
 def test_what_is_train_and_what_is_validation_matters(
     tmp_path: Path, tiny_model: Callable[..., Path]
 ) -> None:
@@ -234,7 +254,9 @@ def test_sets_that_cannot_be_drawn_are_refused(
     line = refused(folder, path, length=33)
     assert line == "influence set of 33 tokens a row: the model takes 32"
     line = refused(folder, path, source='{"kind": "hub"}')
-    assert line == "calibration source {'kind': 'hub'}: its kind is neither bundled nor local"
+    assert line == "calibration source: its kind needs the flag --corpus"
+    line = refused(folder, path, source='{"kind": "web"}')
+    assert line == "calibration source {'kind': 'web'}: its kind is neither bundled nor local"
 
 
 def test_models_that_cannot_be_scored_are_refused(

@@ -51,10 +51,15 @@ def sharded_folder(model_folder: Path) -> Path:
 
 @dataclass
 class Hub:
-    """What the hub serves and what it was asked. `status` and `error` make it refuse everything."""
+    """What the hub serves and what it was asked. `status` and `error` make it refuse everything.
+
+    `files` are those of a repository ("models/owner/name"), or of one of its commits
+    ("models/owner/name@COMMIT"); `commit` is where the main branches stand.
+    """
 
     address: str
-    files: dict[str, dict[str, bytes]] = field(default_factory=dict)  # "models/owner/name" -> files
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    commit: str = COMMIT
     status: int = 200
     error: str | None = None
     asked: list[tuple[str, str | None]] = field(default_factory=list)  # path, Authorization
@@ -70,9 +75,10 @@ class Hub:
         repository, what, rest = "/".join(parts[:3]), parts[3:5], "/".join(parts[5:])
         if repository not in self.files:
             return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
-        if len(what) == 2 and what[1] not in (COMMIT, "main"):
+        commit = self.commit if what[1:] in ([], ["main"]) else what[1]
+        if commit != self.commit and f"{repository}@{commit}" not in self.files:
             return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
-        files = self.files[repository]
+        files = self.files.get(f"{repository}@{commit}", self.files[repository])
         if is_api and what[0] == "tree":
             entries = [
                 {
@@ -85,10 +91,10 @@ class Hub:
             ]
             return 200, {}, json.dumps(entries).encode()
         if is_api:
-            return 200, {}, json.dumps({"id": "/".join(parts[1:3]), "sha": COMMIT}).encode()
+            return 200, {}, json.dumps({"id": "/".join(parts[1:3]), "sha": commit}).encode()
         if rest not in files:
             return 404, {"X-Error-Code": "EntryNotFound"}, b"{}"
-        headers = {"ETag": f'"{hashlib.sha1(files[rest]).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        headers = {"ETag": f'"{hashlib.sha1(files[rest]).hexdigest()}"', "X-Repo-Commit": commit}
         return 200, headers, files[rest]
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -100,10 +101,11 @@ def test_an_unknown_bundled_name_lists_those_there_are(output, tmp_path, monkeyp
         ("", "2: not valid JSON (Expecting value: line 1 column 1 (char 0))"),
         ("[1]", "2: expected a JSON object, found list"),
         ('{"id": "b", "question": "q", "answer": "4", "kind": "letter"}',
-         "2 (b): kind is 'letter'; allowed: integer"),
-        ('{"id": "b", "question": "q", "answer": "4"}', "2 (b): kind is None; allowed: integer"),
+         "2 (b): kind is 'letter'; allowed: integer, math, choice"),
+        ('{"id": "b", "question": "q", "answer": "4"}',
+         "2 (b): kind is None; allowed: integer, math, choice"),
         ('{"id": "b", "question": "q", "answer": "4", "kind": ["integer"]}',
-         "2 (b): kind is ['integer']; allowed: integer"),
+         "2 (b): kind is ['integer']; allowed: integer, math, choice"),
         ('{"id": "b", "question": "q", "answer": "1/2", "kind": "integer"}',
          "2 (b): answer is '1/2', which is not of kind integer"),
         ('{"id": "b", "question": "q", "answer": 0.5, "kind": "integer"}',
@@ -120,6 +122,20 @@ def test_an_unknown_bundled_name_lists_those_there_are(output, tmp_path, monkeyp
          "2: id is '', not a text or a whole number"),
         ('{"id": "b", "question": "q", "answer": "4", "kind": "integer", "choices": "xy"}',
          "2 (b): choices is 'xy', not a list of texts"),
+        ('{"id": "b", "question": "q", "answer": "A", "kind": "choice"}',
+         "2 (b): has no choices, which an answer of kind choice is one of"),
+        ('{"id": "b", "question": "q", "answer": "A", "kind": "choice", "choices": ["x"]}',
+         "2 (b): has a list of 1 choices; must be 2 to 26"),
+        ('{"id": "b", "question": "q", "answer": "A", "kind": "choice", "choices": ["x", " "]}',
+         "2 (b): choices is ['x', ' '], not a list of texts"),
+        ('{"id": "b", "question": "q", "answer": "C", "kind": "choice", "choices": ["x", "y"]}',
+         "2 (b): answer is 'C', which is not of kind choice and form letter"),
+        ('{"id": "b", "question": "q", "answer": "A", "kind": "choice", "choices": ["x", "x"]}',
+         "2 (b): answer is 'x', which is not of kind choice"),
+        ('{"id": "b", "question": "q", "answer": ["x"], "kind": "math"}',
+         "2 (b): answer is ['x'], which is not of kind math"),
+        ('{"id": "b", "question": "q", "answer": Infinity, "kind": "math"}',
+         "2 (b): answer is inf, which is not of kind math"),
         ('{"id": "b", "question": "\\ud800", "answer": "4", "kind": "integer"}',
          "2 (b): holds half a character (a lone surrogate)"),
         ('{"id": "b", "problem": "q", "answer": "4", "kind": "integer"}',
@@ -189,7 +205,7 @@ LAYOUTS = {
     ),
     "choices": (
         {"Question": "Which is 1+1?", "Correct": 2, "Options": ["2", "3"]},
-        {"question": "Question", "answer": "Correct", "choices": "Options"},
+        {"question": "Question", "answer": "Correct", "choices": ["Options"]},
         Problem("b-0", "Which is 1+1?", "2", "integer", ["2", "3"]),
     ),
 }
@@ -226,7 +242,11 @@ def test_default_ids_are_numbered_from_zero_to_equal_width(tmp_path):
         ({"question": "q", "answer": "a"}, None,
          "source: columns without answer_kind, which says how answers are compared"),
         ({"question": "q", "answer": "a"}, "letter",
-         "source: answer_kind is 'letter'; allowed: integer"),
+         "source: answer_kind is 'letter'; allowed: integer, math, choice"),
+        ({"question": "q", "answer": "a", "choices": []}, "choice",
+         "source: columns: choices is [], not a column's name"),
+        ({"question": "q", "answer": "a", "choices": ["a", "b"]}, "choice",
+         "{path}:1: no column 'b' for choices; there are: q, a"),
         ({"question": "text", "answer": "a"}, "integer",
          "{path}:1: no column 'text' for question; there are: q, a"),
         ({"question": "q", "answer": "gold"}, "integer",
@@ -251,3 +271,15 @@ def test_a_split_with_a_slice_is_counted_from_the_slices_start(tmp_path, monkeyp
     rows = rows_of_dataset(folder, "owner/set", None, "test[1:]")
     assert [dict(row.values) for row in rows] == [{"q": "1+1=?", "a": 2}, {"q": "1+2=?", "a": 3}]
     assert rows[1].where == "data set 'owner/set', split 'test[1:]', row 1"
+
+
+def test_rows_are_those_of_the_file_and_not_of_a_cache(tmp_path, monkeypatch):
+    """Also where name, size and time are those of an earlier file."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for answer in ("2", "3"):
+        (folder / "test.csv").write_text(f"q,a\n1+1=?,{answer}\n")
+        os.utime(folder / "test.csv", (0, 0))
+        (row,) = rows_of_dataset(folder, "owner/set", None, "test")
+        assert row.values["a"] == int(answer)

@@ -38,6 +38,7 @@ def test_one_file_is_fetched_and_linked_beside_its_manifest(fetch, hub, tmp_path
     assert file.is_symlink() and file.read_bytes() == CONTENT
     assert json.loads((tmp_path / "c" / "manifest.json").read_text()) == {
         "source": SOURCE,
+        "revision": COMMIT,
         "files": {file.name: hashlib.sha256(CONTENT).hexdigest()},
     }
     asked = {path for path, _ in hub.asked if "train-" in path}

@@ -194,7 +194,7 @@ def test_the_digest_follows_the_content_and_not_the_path(model_folder, manifest)
         ('{"kind": "local", "path": 3}', "source of kind local: path is 3, not a text"),
         ('{"kind": "local", "path": "x", "id": "y"}',
          "source of kind local: unknown key 'id'; allowed: path"),
-        ('{"kind": "hub", "id": "a/b"}', "source of kind hub: key 'revision' is missing"),
+        ('{"kind": "hub", "revision": "a"}', "source of kind hub: key 'id' is missing"),
     ],
 )  # fmt: skip
 def test_a_wrong_source_is_one_line(text, message):

@@ -111,10 +111,12 @@ def closed_port() -> str:
          "not found; the id is wrong, or it is private and it needs HF_TOKEN"),
         (404, "RepoNotFound", {"HF_TOKEN": TOKEN},
          "not found; the id is wrong, or it is private and HF_TOKEN gives no access to it"),
-        (401, "GatedRepo", {}, "access is gated; ask for access on its page, then set the "
-                               "environment variable HF_TOKEN"),
-        (403, "GatedRepo", {"HF_TOKEN": TOKEN}, "access is gated; the account of HF_TOKEN has not "
-                                                "been granted access; ask for it on its page"),
+        (401, "GatedRepo", {},
+         "access is gated; accept the terms at {hub}/owner/name with an account of yours, then set "
+         "the environment variable HF_TOKEN to a token of that account"),
+        (403, "GatedRepo", {"HF_TOKEN": TOKEN},
+         "access is gated; the account of HF_TOKEN has not been granted it; accept the terms at "
+         "{hub}/owner/name"),
         (404, "RevisionNotFound", {}, f"there is no revision '{COMMIT}'"),
         (200, None, {"HF_HUB_OFFLINE": "1"}, f"revision '{COMMIT}' is not complete in the local "
                                              "hub cache, and HF_HUB_OFFLINE forbids downloading"),
@@ -131,6 +133,7 @@ def test_every_way_to_fail_is_one_line(
     (tmp_path / "sitecustomize.py").write_text("import time; time.sleep = lambda seconds: None")
     served_model.status, served_model.error = status, error
     done = fetch_model(**env)
+    message = message.replace("{hub}", served_model.address)
     assert (done.returncode, done.stderr) == (1, f"error: hub model 'owner/name': {message}\n")
     assert not (tmp_path / "m").exists()
 
@@ -143,8 +146,9 @@ def test_a_gated_data_set_is_one_line(hub, run_stage, tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (
         1,
-        "error: hub dataset 'owner/problems': access is gated; ask for access on its page, then "
-        "set the environment variable HF_TOKEN\n",
+        "error: hub dataset 'owner/problems': access is gated; accept the terms at "
+        f"{hub.address}/datasets/owner/problems with an account of yours, then set the environment "
+        "variable HF_TOKEN to a token of that account\n",
     )
     assert not (tmp_path / "b.jsonl").exists()
 

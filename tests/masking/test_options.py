@@ -11,13 +11,14 @@ import torch
 from tests.mask_references import keep_of, refused, run, wanda_masks, weights_of
 from tests.tiny_models import (
     ARCHITECTURES,
+    load_model,
     save_allocation,
     save_calibration_set,
     save_statistics,
     token_ids,
 )
 from workflow_scripts import blocks, checkpoints
-from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.checkpoints import Linear, linears, model_digest, open_checkpoint
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.masks import read_mask, unpack
@@ -200,6 +201,38 @@ def test_magnitude_with_a_pattern_is_the_reference(
     assert_same(masks, expected)
 
 
+def test_on_a_gpu_blocks_are_bf16_and_scores_those_of_the_stored_weights(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Callable[..., Path]
+) -> None:
+    """What differs on a GPU beside the kernels."""
+    monkeypatch.setitem(blocks.DTYPES, "cpu", blocks.DTYPES["cuda"])
+    folder = tiny_model("qwen3", blocks=2)
+    checkpoint, found = open_checkpoint(folder), linears(open_checkpoint(folder))
+    model = load_model(folder, torch.bfloat16)
+    entered: dict[str, torch.Tensor] = {}
+
+    def keep(linear: Linear, weight: torch.Tensor, squares: torch.Tensor) -> torch.Tensor:
+        torch.testing.assert_close(weight, checkpoints.load_tensor(checkpoint, linear.name))
+        if linear.block < block:  # was checked when it was the last block
+            return weight.abs() > 0.2
+        wide = entered[linear.name].double().square().sum((0, 1))
+        torch.testing.assert_close(squares.double(), wide, rtol=1e-6, atol=0)
+        return weight.abs() > 0.2
+
+    for block in range(2):
+        here = [linear for linear in found if linear.block == block]
+        for linear in here:  # what enters the linears of a model whose blocks so far are pruned
+            module = model.get_submodule(linear.name.removesuffix(".weight"))
+            module.register_forward_pre_hook(
+                lambda module, arguments, name=linear.name: entered.update({name: arguments[0]})
+            )
+        with torch.no_grad():
+            model(SAMPLES.long(), use_cache=False)
+        kept = dict(keep_in_sequence(checkpoint, found[: len(here) * (block + 1)], SAMPLES, keep))
+        for linear in here:
+            model.get_parameter(linear.name).data.masked_fill_(~kept[linear.name], 0)
+
+
 def test_the_batch_does_not_matter_and_one_block_is_in_memory(
     tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +254,7 @@ def test_the_batch_does_not_matter_and_one_block_is_in_memory(
     for batch in (1, 2, 5):
         opened.clear()
         members = linears(checkpoint)
-        masks = dict(keep_in_sequence(checkpoint, members, SAMPLES, keep, batch))
+        masks = dict(keep_in_sequence(checkpoint, members, SAMPLES, keep, batch=batch))
         assert list(masks) == [linear.name for linear in members]
         assert opened == [0, 1, 2]
         found.append({name: mask.numpy() for name, mask in masks.items()})

@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.tables.accuracy_rows import COLUMNS, Row, csv_text, read_rows
-from workflow_scripts.tables.accuracy_table import html_text, main, markdown_text
+from workflow_scripts.tables.accuracy_table import main, mean_rows, sections
+from workflow_scripts.tables.cell_files import write_cells
+from workflow_scripts.tables.cells import read_cells
+from workflow_scripts.tables.forms import html_page, latex, markdown
+from workflow_scripts.tables.rows import Row, csv_text, read_rows
 
 PUBLISHED = (
     "model,variant,benchmark,budget,problems,repeats,accuracy,se,ci_low,ci_high,"
@@ -19,24 +22,17 @@ PUBLISHED = (
 
 @pytest.fixture
 def tables(write_results, tmp_path):
-    """Two variants of a model, and the flags that tabulate them."""
+    """Two variants of a model, the flags that tabulate them, and the tables' paths."""
     write_results("m", "dense", "b", accuracy={6: 0.2, 12: 1.0}, problems=20, repeats=3)
     results = write_results(
         "m", "wanda-20", "b", accuracy={12: 0.9, 6: 0.2}, problems=20, repeats=3
     )
-    flags = ["--results", str(results), "--models", "m", "--variants", "wanda-20", "dense"]
-    paths = [tmp_path / "tables" / f"accuracy.{form}" for form in ("csv", "md", "html")]
-    return [
-        *flags,
-        "--benchmarks",
-        "b",
-        "--csv",
-        str(paths[0]),
-        "--markdown",
-        str(paths[1]),
-        "--html",
-        str(paths[2]),
-    ], *paths
+    cells = tmp_path / "cells.jsonl"
+    write_cells(cells, read_cells(results, ["m"], ["wanda-20", "dense"], ["b"]))
+    forms = {"csv": "csv", "mean": "mean.csv", "markdown": "md", "latex": "tex", "html": "html"}
+    paths = {form: tmp_path / "tables" / f"accuracy.{end}" for form, end in forms.items()}
+    flags = [word for form, path in paths.items() for word in (f"--{form}", str(path))]
+    return ["--cells", str(cells), *flags], *paths.values()
 
 
 def test_the_csv_has_the_published_columns_and_one_row_for_every_cell(tables):
@@ -60,9 +56,9 @@ def test_numbers_have_six_decimals_and_counts_none(tables):
     main(arguments)
     with path.open() as file:
         for row in csv.DictReader(file):
-            for name in COLUMNS[3:6]:
+            for name in PUBLISHED.split(",")[3:6]:
                 assert row[name].isdigit()
-            for name in COLUMNS[6:]:
+            for name in PUBLISHED.split(",")[6:]:
                 assert len(row[name].split(".")[1]) == 6
 
 
@@ -83,7 +79,7 @@ ROWS = [
 
 
 def test_the_markdown_has_variants_down_and_budgets_across():
-    assert markdown_text(ROWS) == (
+    assert markdown(sections(ROWS)) == (
         "**m on b**: accuracy by budget (thinking tokens). 20 problems × 3 repeats; ± reaches to "
         "the farther end of the 95 % interval.\n"
         "\n"
@@ -102,9 +98,10 @@ def test_the_markdown_has_variants_down_and_budgets_across():
 
 
 def test_the_page_holds_the_same_cells_and_needs_nothing_else():
-    page = html_text([replace(row, model="<m>") for row in ROWS])
+    page = html_page("Accuracy", sections([replace(row, model="<m>") for row in ROWS]))
     tables = [
-        ElementTree.fromstring(table) for table in re.findall("<table>.*?</table>", page, re.S)
+        ElementTree.fromstring(table)
+        for table in re.findall('<table class="data">.*?</table>', page, re.S)
     ]
     found = [
         [(cell.text or "").strip() for cell in line]
@@ -122,6 +119,39 @@ def test_the_page_holds_the_same_cells_and_needs_nothing_else():
     assert "http" not in page and "src=" not in page
 
 
+def test_the_latex_is_a_booktabs_table_with_its_text_escaped():
+    text = latex(sections([replace(row, model="m_1", benchmark="a & b") for row in ROWS[:3]]))
+    lines = text.splitlines()
+    assert (
+        r"\caption{m\_1 on a \& b: accuracy by budget (thinking tokens). 20 problems $\times$ 3"
+        in text
+    )
+    assert r"95 \% interval" in text and r"\begin{tabular}{lrr}" in lines
+    assert r"dense & 0.25 $\pm$ 0.12 & 1.00 $\pm$ 0.16 \\" in lines
+    assert r"magnitude-50 &  & 0.60 $\pm$ 0.19 \\" in lines
+    assert text.count("rule") == 3
+
+
+def test_means_weigh_benchmarks_alike_and_leave_out_what_is_not_on_all():
+    rows = [*ROWS[:3], replace(ROWS[0], benchmark="c", accuracy=0.75, trace_tokens=8.0)]
+    (mean,) = mean_rows(rows)
+    assert (mean.variant, mean.budget, mean.benchmarks) == ("dense", 6, 2)
+    assert (mean.accuracy, mean.trace_tokens) == (0.5, 7.0)
+    *_, section = sections(rows, [mean])
+    assert section.title == "m, mean over benchmarks"
+    assert section.caption.startswith("accuracy by budget (thinking tokens). unweighted mean of 2")
+
+
+def test_of_one_benchmark_there_is_no_table_of_means():
+    assert len(sections(ROWS[:3], mean_rows(ROWS[:3]))) == 1
+
+
+def test_what_is_missing_is_said_where_it_would_stand():
+    one, other = sections(ROWS, missing=["m/wanda-20: b", "n/dense: b"])
+    assert one.caption.endswith("interval. Missing: m/wanda-20: b.")
+    assert "Missing" not in other.caption
+
+
 def test_rows_are_read_back(tmp_path):
     path = tmp_path / "accuracy.csv"
     path.write_text(csv_text(ROWS))
@@ -135,9 +165,9 @@ def test_rows_are_read_back(tmp_path):
     [
         ("", f": its columns are not {PUBLISHED.replace(',', ', ')}"),
         ("model,variant\n", f": its columns are not {PUBLISHED.replace(',', ', ')}"),
-        (PUBLISHED + "\nm,v,b,6\n", ":2: not a row of the accuracy table (zip() argument 2 is "
+        (PUBLISHED + "\nm,v,b,6\n", ":2: not a row of this table (zip() argument 2 is "
                                     "shorter than argument 1)"),
-        (PUBLISHED + "\nm,v,b,six,1,1,0,0,0,0,0,0\n", ":2: not a row of the accuracy table "
+        (PUBLISHED + "\nm,v,b,six,1,1,0,0,0,0,0,0\n", ":2: not a row of this table "
          "(invalid literal for int() with base 10: 'six')"),
     ],
 )  # fmt: skip

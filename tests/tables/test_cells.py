@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.tables.cell_files import load_cells, write_cells
 from workflow_scripts.tables.cells import read_cells
 
 ACCURACY = {6: 0.3, 12: 0.6}
@@ -24,7 +25,7 @@ def test_cells_come_in_the_order_of_the_lists_and_then_by_budget(write_results):
         for variant in ("dense", "wanda-20"):
             for benchmark in ("b", "c"):
                 results = write_results(model, variant, benchmark, accuracy={12: 0.5, 6: 0.5})
-    cells = read_cells(results, ["n", "m"], ["wanda-20", "dense"], ["c", "b"])
+    cells = read_cells(results, ["n", "m"], ["wanda-20", "dense"], ["c", "b"]).cells
     assert [(c.model, c.variant, c.benchmark, c.budget) for c in cells] == [
         (model, variant, benchmark, budget)
         for model in ("n", "m")
@@ -39,7 +40,7 @@ def test_a_cell_holds_every_problems_repeats_whatever_the_order_of_the_lines(
 ):
     grades, answers = made_cells(ACCURACY, problems=4, repeats=3)
     results = write_results("m", "v", "b", grades=grades[::-1], answers=answers[3:] + answers[:3])
-    small, large = read_cells(results, ["m"], ["v"], ["b"])
+    small, large = read_cells(results, ["m"], ["v"], ["b"]).cells
     assert (small.budget, large.budget, large.repeats) == (6, 12, (0, 1, 2))
     for cell in (small, large):
         expected = {}
@@ -47,6 +48,9 @@ def test_a_cell_holds_every_problems_repeats_whatever_the_order_of_the_lines(
             if grade.budget == cell.budget:
                 expected.setdefault(grade.id, []).append(grade.correct)
         assert cell.correct == {identity: tuple(row) for identity, row in expected.items()}
+        assert cell.extracted == dict.fromkeys(expected, ("1", "1", "1"))
+        in_order = [expected[identity] for identity in sorted(expected)]
+        assert cell.matrix.tolist() == [[int(good) for good in row] for row in in_order]
     assert large.trace_tokens == 11.5  # 12 and 11 in turn
     assert large.answer_tokens == 3.0  # 2, 3, 4
 
@@ -85,7 +89,35 @@ def test_files_that_are_empty_or_missing(write_results):
     path = results / "m/v/grades/b.jsonl"
     assert refused(results) == f"{path}: holds no grades"
     path.unlink()
-    assert refused(results) == f"{path}: No such file or directory"
+    assert refused(results) == f"{results}: holds no grades of m/v: b"
+    write_results("m", "v", "b")
+    (results / "m/v/answers/b.jsonl").unlink()
+    assert refused(results) == f"{results / 'm/v/answers/b.jsonl'}: No such file or directory"
+
+
+def test_what_is_not_graded_yet_is_listed(write_results, tmp_path):
+    write_results("m", "dense", "b")
+    results = write_results("m", "v", "c")
+    run = read_cells(results, ["m"], ["dense", "v"], ["b", "c"])
+    assert {(cell.variant, cell.benchmark) for cell in run.cells} == {("dense", "b"), ("v", "c")}
+    assert run.missing == ("m/dense: c", "m/v: b")
+
+
+def test_the_file_of_cells_gives_back_what_was_written(write_results, tmp_path):
+    write_results("m", "dense", "b", problems=3, repeats=2)
+    results = write_results("m", "v", "b", problems=3, repeats=2, seed=1)
+    run = read_cells(results, ["m"], ["dense", "v", "w"], ["b"])
+    write_cells(tmp_path / "cells.jsonl", run)
+    assert load_cells(tmp_path / "cells.jsonl") == run
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 2}\n', "[1]", "not JSON"])
+def test_a_file_that_holds_no_cells(tmp_path, text):
+    path = tmp_path / "cells.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_cells(path)
+    assert str(caught.value) == f"{path}: not a file of cells, as collect_cells writes it"
 
 
 def test_variants_of_one_benchmark_were_asked_the_same(write_results):
@@ -107,4 +139,4 @@ def test_variants_of_one_benchmark_were_asked_the_same(write_results):
 def test_benchmarks_may_have_different_problems(write_results):
     write_results("m", "v", "b", problems=4)
     results = write_results("m", "v", "c", problems=5)
-    assert {len(c.correct) for c in read_cells(results, ["m"], ["v"], ["b", "c"])} == {4, 5}
+    assert {len(c.correct) for c in read_cells(results, ["m"], ["v"], ["b", "c"]).cells} == {4, 5}

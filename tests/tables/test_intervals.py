@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from workflow_scripts.tables.intervals import effective_samples, estimate_accuracy
+from workflow_scripts.tables.intervals import (
+    Estimate,
+    accuracy_intervals,
+    effective_answers,
+    estimate_accuracy,
+    estimate_mean,
+    mean_of_estimates,
+)
 
 TABLES = arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 5)))
 
@@ -39,24 +46,44 @@ def test_the_standard_error_is_the_cluster_robust_one_of_a_regression(correct):
 
 @given(TABLES)
 def test_the_interval_is_wilsons_with_the_effective_number_of_answers(correct):
-    problems, repeats = correct.shape
     estimate = estimate_accuracy(correct)
-    samples = effective_samples(estimate.accuracy, estimate.se, problems, repeats)
+    answers = float(effective_answers(correct.astype(float)))
     assert (estimate.low, estimate.high) == pytest.approx(
-        wilson(estimate.accuracy, samples), abs=1e-7
+        wilson(estimate.accuracy, answers), abs=1e-7
     )
     assert 0 <= estimate.low <= estimate.accuracy <= estimate.high <= 1
     assert estimate.low < estimate.high
 
 
-@given(arrays(bool, st.tuples(st.integers(2, 40), st.just(1))))
-def test_without_repeats_the_effective_number_is_that_of_the_problems_less_one(correct):
-    # p (1 - p) over the variance of a mean that is estimated with n - 1
-    problems = len(correct)
+@given(TABLES)
+def test_answers_count_at_most_each_and_at_least_once_a_problem(correct):
+    problems, repeats = correct.shape
+    answers = effective_answers(correct.astype(float))
+    assert problems * (1 - 1e-12) <= answers <= problems * repeats
+
+
+@given(arrays(bool, st.tuples(st.integers(2, 25), st.integers(2, 5))))
+def test_the_effective_number_is_that_of_the_correlation_and_its_prior(correct):
+    """Computed from pairs of answers: the correlation as a share of problems' agreement."""
+    problems, repeats = correct.shape
+    p = correct.mean()
+    if p in (0, 1):
+        expected = 1.0
+    else:
+        of_means = sum((row.mean() - p) ** 2 for row in correct) / (problems - 1)
+        own = (repeats * of_means / (p * (1 - p)) - 1) / (repeats - 1)
+        own = min(max(own, 0.0), 1.0)
+        weight = correct.size * p * (1 - p)
+        expected = (weight * own + (repeats - 1) / 2) / (weight + (repeats - 1) / 2)
+    answers = float(effective_answers(correct.astype(float)))
+    assert answers == pytest.approx(correct.size / (1 + (repeats - 1) * expected))
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 40), st.just(1))))
+def test_without_repeats_the_interval_is_wilsons_own(correct):
     estimate = estimate_accuracy(correct)
-    expected = problems - 1 if estimate.se > 0 else problems
-    found = effective_samples(estimate.accuracy, estimate.se, problems, 1)
-    assert found == pytest.approx(expected)
+    expected = stats.binomtest(int(correct.sum()), correct.size).proportion_ci(method="wilson")
+    assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high))
 
 
 @given(arrays(bool, st.integers(2, 40)), st.integers(2, 6))
@@ -64,16 +91,18 @@ def test_repeats_that_say_the_same_add_nothing_to_what_is_known(once, repeats):
     single = estimate_accuracy(once[:, None])
     repeated = estimate_accuracy(np.repeat(once[:, None], repeats, axis=1))
     assert repeated.se == pytest.approx(single.se)
-    # with the quantile of few problems the interval can only become more careful
-    assert repeated.low <= single.low + 1e-12
-    assert repeated.high >= single.high - 1e-12
+    assert (repeated.low, repeated.high) == pytest.approx((single.low, single.high))
 
 
 def test_independent_repeats_count_as_answers_of_their_own():
     correct = np.random.default_rng(0).random((2000, 4)) < 0.3
-    estimate = estimate_accuracy(correct)
-    samples = effective_samples(estimate.accuracy, estimate.se, 2000, 4)
-    assert 0.9 * 8000 < samples <= 8000
+    assert 0.9 * 8000 < effective_answers(correct.astype(float)) <= 8000
+
+
+def test_two_wrong_answers_of_two_problems_are_no_proof_of_independence():
+    correct = np.ones((100, 3))
+    correct[:2, 0] = 0
+    assert 150 < effective_answers(correct) < 200
 
 
 @pytest.mark.parametrize("value", [True, False])
@@ -85,25 +114,56 @@ def test_all_alike_still_has_the_width_that_the_problems_allow(value):
     assert estimate.high - estimate.low == pytest.approx(z2 / (30 + z2))
 
 
-def test_few_problems_make_the_effective_number_smaller_by_the_ratio_of_their_quantiles():
-    # tabulated two-sided 95 % points of Student's t: 2.262 at 9 and 2.045 at 29 degrees of freedom
-    assert effective_samples(0.5, 0.1, 10, 3) == pytest.approx(25 * (2.045 / 2.262) ** 2, rel=1e-3)
-    assert effective_samples(0.5, 0.01, 10, 3) == 30
-
-
 def test_one_problem_has_an_interval_and_no_standard_error():
     estimate = estimate_accuracy([[True, False, True]])
     assert math.isnan(estimate.se)
     assert (estimate.low, estimate.high) == pytest.approx(wilson(2 / 3, 1), abs=1e-9)
 
 
-@pytest.mark.parametrize(("problems", "alike"), [(30, 1.0), (240, 0.3), (240, 20.0)])
-def test_the_interval_covers_the_true_accuracy_as_often_as_it_says(problems, alike):
+def test_many_experiments_at_once_are_each_as_by_itself():
+    correct = (np.random.default_rng(3).random((2, 5, 12, 3)) < 0.8).astype(float)
+    together = accuracy_intervals(correct)
+    assert [values.shape for values in together] == [(2, 5)] * 4
+    alone = estimate_accuracy(correct[1, 2])
+    found = tuple(float(values[1, 2]) for values in together)
+    assert found == (alone.accuracy, alone.se, alone.low, alone.high)
+
+
+@pytest.mark.parametrize(
+    ("truth", "problems", "alike"),
+    [(0.7, 30, 1.0), (0.7, 240, 20.0), (0.02, 100, 0.05), (0.97, 100, 0.25), (0.9, 40, 0.5)],
+)
+def test_the_interval_covers_the_true_accuracy_as_often_as_it_says(truth, problems, alike):
     """Made-up benchmarks: a Beta distribution of difficulty, from nearly 0 or 1 to nearly equal."""
     random = np.random.default_rng(7)
-    truth, runs = 0.7, 600
-    difficulty = random.beta(truth * alike, (1 - truth) * alike, size=(runs, problems, 1))
-    correct = random.random((runs, problems, 3)) < difficulty
-    covered = sum(e.low <= truth <= e.high for e in map(estimate_accuracy, correct))
-    # 3.5 standard deviations of a count of 600 with probability 0.95
-    assert abs(covered - 570) <= 3.5 * math.sqrt(600 * 0.95 * 0.05)
+    difficulty = random.beta(truth * alike, (1 - truth) * alike, size=(1000, problems, 1))
+    correct = random.random((1000, problems, 3)) < difficulty
+    _, _, low, high = accuracy_intervals(correct.astype(float))
+    assert 0.93 <= np.mean((low <= truth) & (truth <= high)) <= 0.98
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_the_mean_of_numbers_and_its_interval(values):
+    estimate = estimate_mean(values)
+    assert estimate.accuracy == pytest.approx(np.mean(values))
+    assert 0 <= estimate.low <= estimate.accuracy <= estimate.high <= 1
+    if len(values) > 1:
+        assert estimate.se == pytest.approx(stats.sem(values), abs=1e-12)
+
+
+@given(arrays(bool, st.integers(2, 40)))
+def test_of_right_and_wrong_it_is_the_accuracys(once):
+    n, p = len(once), once.mean()
+    estimate = estimate_mean(once)
+    answers = n - 1 if 0 < p < 1 else n  # p (1 - p) over a variance with n - 1
+    assert (estimate.low, estimate.high) == pytest.approx(wilson(p, answers), abs=1e-7)
+
+
+def test_errors_of_benchmarks_add_as_independent_ones():
+    one, other = Estimate(0.5, 0.03, 0.44, 0.58), Estimate(0.9, 0.04, 0.82, 0.96)
+    mean = mean_of_estimates([one, other])
+    assert mean.accuracy == pytest.approx(0.7)
+    assert mean.se == pytest.approx(0.025)  # 3, 4, 5
+    assert mean.low == pytest.approx(0.7 - 0.05) and mean.high == pytest.approx(0.7 + 0.05)
+    alone = mean_of_estimates([one])
+    assert (alone.low, alone.high) == pytest.approx((one.low, one.high))

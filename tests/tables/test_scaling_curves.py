@@ -2,6 +2,7 @@ import itertools
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import style
-from workflow_scripts.tables.accuracy_rows import Row, csv_text
+from workflow_scripts.tables.rows import Row, csv_text
 from workflow_scripts.tables.scaling_curves import draw_scaling_curves, main
 
 # accuracy that was once measured on the demo, by budget
@@ -156,6 +157,20 @@ def test_the_titles_say_what_is_shown():
         "reasoner on chains: accuracy against thinking budget",
         "mean of 240 chains of 2 to 12 operations × 1 repeat; bands: 95 % intervals",
     ]
+
+
+def test_against_tokens_a_point_stands_at_what_was_used():
+    rows = [
+        replace(row, trace_tokens=0.7 * row.budget, answer_tokens=3) for row in rows_of(MEASURED)
+    ]
+    figure, axes, labels = drawn(rows, against="tokens")
+    for line, curve in zip(axes.lines, MEASURED.values(), strict=True):
+        assert list(line.get_xdata()) == pytest.approx([0.7 * budget + 3 for budget in BUDGETS])
+        assert tuple(line.get_ydata()) == curve
+    assert axes.get_xlabel() == "tokens used for a problem (trace and answer, mean)"
+    assert figure.texts[0].get_text() == "reasoner on chains: accuracy against tokens used"
+    assert set(labels) == set(MEASURED)
+    assert all(7.2 <= tick <= 53.4 for tick in axes.get_xticks())
 
 
 def test_one_budget_is_drawn_as_points_with_their_intervals():

@@ -89,14 +89,18 @@ def test_budget_beyond_the_context(checkout):
         for line in refused(checkout, "--cores", "1").splitlines()
         if line.startswith("error: ")
     ]
-    assert errors and all("the model's context is" in line for line in errors)
+    said = "generation.budgets: 100000 tokens leave no room for prompt and answer in the model's"
+    assert errors and all(said in line for line in errors)
 
 
 def test_delimiter_that_is_not_one_token(checkout):
     formats = {"think": {"stop": "</think></think>"}}
     write_config(checkout, SMALL | {"thinking_formats": formats})
     printed = refused(checkout, "--cores", "1")
-    assert "stop '</think></think>' is 2 tokens of this model's tokenizer" in printed
+    assert (
+        "error: thinking_formats.think.stop: '</think></think>' is 2 tokens of the tokenizer of "
+        "resources/models/reasoner; each must be exactly one"
+    ) in printed
 
 
 def test_damaged_mask_is_refused(checkout):

@@ -127,3 +127,30 @@ def test_too_few_traces_are_one_line_with_the_counts(finished):
     assert done.returncode != 0 and kept
     assert line.startswith("error: traces of benchmark 'answered' (0 of ")
     assert "of too easy problems" in line and "4 samples of 32 tokens need 128" in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sweep": "independent"}, {"seeding": "paper", "seed": [7, 11]}],
+    ids=["independent", "paper"],
+)
+def test_any_sweep_and_seeding_gives_the_run_s_traces_at_the_largest_budget(finished, changes):
+    """What the set is made of is what the run itself draws there, rows and seeds included."""
+    generation = EXPERIMENT["generation"] | changes
+    run = EXPERIMENT["run"] | {"benchmarks": ["answered"]}
+    write_config(finished, EXPERIMENT | {"generation": generation, "run": run}, "other.yaml")
+    targets = [
+        "resources/calibration/reasoner/own.safetensors",
+        "results/reasoner/dense/answers/answered.jsonl",
+    ]
+    finished.run("--cores", "1", *targets, "--configfile", "other.yaml")
+    traces = traces_of(finished, "traces", Trace)
+    drawn = finished.folder / "results/reasoner/dense/traces/answered.jsonl"
+    assert traces == [t for t in read_records(drawn, Trace) if t.budget in (None, 72)]
+    answers = read_records(finished.folder / targets[1], Answer)
+    assert traces_of(finished, "answers", Answer) == [a for a in answers if a.budget == 72]
+    if "seed" in changes:
+        assert {(r.repeat, r.seed) for r in [*traces, *answers]} == {(0, 7), (1, 11)}
+    else:
+        assert {trace.budget for trace in traces} == {72}
+        assert len({r.seed for r in [*traces, *answers]}) == 3 * len(traces)

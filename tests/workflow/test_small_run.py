@@ -1,9 +1,11 @@
 """The whole workflow on a small config: what it makes, what reruns, and what a kill costs."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pandas as pd
@@ -20,13 +22,19 @@ from tests.workflow.checkout import (
 )
 
 CONFIG = ("--configfile", "small.yaml")
+# the rules that make tables, figures and the report of grades
+FROM_GRADES = {
+    "collect_cells", "accuracy_table", "comparison_table", "parallel_table", "published_table",
+    "scaling_curves", "token_curves", "difference_plot", "parallel_plot", "write_report",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Checkout:
     """A small run with two cores, to be looked at and not to be changed."""
     checkout = small_checkout(tmp_path_factory.mktemp("finished"))
-    checkout.run("--cores", "2", *CONFIG)
+    printed = checkout.run("--cores", "2", *CONFIG)
+    (checkout.folder / "printed.txt").write_text(printed)
     return checkout
 
 
@@ -62,6 +70,15 @@ def test_one_core_in_another_clone_makes_the_same_bytes(finished, tmp_path):
         assert (other.folder / path).read_bytes() == (finished.folder / path).read_bytes()
 
 
+def test_what_was_decoded_is_said_on_the_terminal_and_in_the_log(finished):
+    printed = (finished.folder / "printed.txt").read_text().splitlines()
+    for variant in SMALL["run"]["variants"]:
+        said = [line for line in printed if line.startswith(f"reasoner/{variant}: ")]
+        log = (finished.folder / f"logs/generate/reasoner/{variant}.log").read_text().splitlines()
+        assert said and set(said) <= set(log)
+        assert re.search(r": decoded \d+ completions in .+, \d+ tokens/s$", said[-1])
+
+
 def test_a_second_run_does_nothing(finished):
     start = time.monotonic()
     assert "Nothing to be done" in finished.run("--cores", "all", *CONFIG)
@@ -80,14 +97,14 @@ def edit(checkout: Checkout, source: str) -> None:
 
 def test_editing_the_grading_code_reruns_grading_and_tables_alone(changeable):
     edit(changeable, "grading/extraction.py")
-    assert set(changeable.planned(*CONFIG)) == {
-        "all", "grade_answers", "accuracy_table", "scaling_curves",
-    }  # fmt: skip
+    assert set(changeable.planned(*CONFIG)) == {"all", "grade_answers", *FROM_GRADES}
 
 
 def test_editing_a_figure_reruns_figures_alone(changeable):
     edit(changeable, "tables/scaling_curves.py")
-    assert set(changeable.planned(*CONFIG)) == {"all", "scaling_curves"}
+    assert set(changeable.planned(*CONFIG)) == {
+        "all", "scaling_curves", "token_curves", "write_report",
+    }  # fmt: skip
 
 
 def test_adding_a_variant_builds_that_variant_alone(changeable):
@@ -96,7 +113,7 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
     write_config(changeable, SMALL | {"run": run})
     assert changeable.planned(*CONFIG) == {
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
-        "allocation_plot": 1, "accuracy_table": 1, "scaling_curves": 1,
+        "allocation_plot": 1, "block_influence_plot": 1, **dict.fromkeys(FROM_GRADES, 1),
     }  # fmt: skip
     changeable.run("--cores", "2", *CONFIG)
     table = pd.read_csv(changeable.folder / "results/tables/accuracy.csv")
@@ -119,6 +136,54 @@ def test_a_rebuilt_mask_with_the_same_bytes_decodes_nothing(changeable):
     assert changeable.decoded() == before and changeable.tables() == tables
 
 
+def manage_store(checkout: Checkout, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "workflow_scripts.generation.manage_store", *arguments]
+    return subprocess.run(
+        command, cwd=checkout.folder, env=environment(), capture_output=True, text=True, check=False
+    )
+
+
+def test_the_store_keeps_what_configs_need_and_no_more(changeable):
+    shown = manage_store(changeable)
+    assert shown.returncode == 0, shown.stderr
+    for variant in SMALL["run"]["variants"]:
+        assert f"reasoner/{variant}  transformers cpu float32" in shown.stdout
+    every = changeable.decoded()
+    generation = SMALL["generation"] | {"repeats": 1}
+    write_config(changeable, SMALL | {"generation": generation}, "one.yaml")
+    both = manage_store(changeable, "--remove-unneeded", "one.yaml", "small.yaml", "--yes")
+    assert both.stdout == "0 completions and 0 damaged lines, 0 bytes: removed\n", both.stderr
+    assert changeable.decoded() == every
+    # half the repeats go, and what is left is all that the config needs
+    one = manage_store(changeable, "--remove-unneeded", "one.yaml", "--yes")
+    left = changeable.decoded()
+    assert one.returncode == 0 and 0.4 * every < left < 0.6 * every, one.stderr
+    changeable.run("--cores", "2", "--configfile", "one.yaml")
+    assert changeable.decoded() == left
+    log = (changeable.folder / "logs/generate/reasoner/dense.log").read_text()
+    assert "completions are in the store; no engine starts" in log
+
+
+def test_the_store_is_left_alone_where_masks_are_not_known(changeable):
+    run = SMALL["run"] | {"variants": ["dense", "magnitude-20"]}
+    write_config(changeable, SMALL | {"run": run}, "other.yaml")
+    before = changeable.decoded()
+    refused = manage_store(changeable, "--remove-unneeded", "other.yaml", "--yes")
+    assert refused.returncode == 1 and refused.stdout == ""
+    assert refused.stderr == (
+        "error: other.yaml: its masks or benchmarks are not there or not up to date, so what it "
+        "needs is not known; nothing was removed. Make them first: snakemake --cores all --until "
+        "fetch_model fetch_benchmark build_mask --configfile other.yaml\n"
+    )
+    assert changeable.decoded() == before
+    # the same name for another mask: what is there is not what the config would make
+    variants = {"wanda-50": {"method": "wanda", "sparsity": 0.6, "calibration": "chains"}}
+    write_config(changeable, SMALL | {"variants": variants}, "other.yaml")
+    refused = manage_store(changeable, "--remove-unneeded", "other.yaml", "--yes")
+    assert refused.returncode == 1 and "not up to date" in refused.stderr
+    assert changeable.decoded() == before
+
+
 def test_export_makes_a_checkpoint_that_transformers_opens(changeable):
     from transformers import AutoModelForCausalLM
 
@@ -134,6 +199,23 @@ def test_report_holds_the_table_and_the_figure(changeable):
     html = (changeable.folder / "report.html").read_text()
     for item in ("accuracy.html", "scaling_curves/reasoner/small.svg"):
         assert item in html
+
+
+def test_a_run_that_is_not_complete_has_tables_and_says_what_is_missing(changeable):
+    (changeable.folder / "results/reasoner/wanda-50/grades/small.jsonl").unlink()
+    target = "results/tables/so_far"
+    changeable.run("--cores", "1", target, "--forcerun", "tables_so_far", *CONFIG)
+    page = (changeable.folder / target / "report.html").read_text()
+    assert "<li>grades of reasoner/wanda-50: small</li>" in page
+    table = pd.read_csv(changeable.folder / target / "tables/accuracy.csv")
+    assert set(table.variant) == {"dense", "shortgpt-1"}
+
+
+def test_the_report_is_written(finished):
+    page = (finished.folder / "results/report.html").read_text()
+    assert "not complete" not in page
+    for said in ("Block", "shortgpt-1", "transformers", "generate", "Wanda"):
+        assert said in page
 
 
 def test_a_killed_run_goes_on_where_it_was(finished, tmp_path):
@@ -153,8 +235,8 @@ def test_a_killed_run_goes_on_where_it_was(finished, tmp_path):
     process.wait()
     kept = checkout.decoded()
     assert 40 <= kept < finished.decoded(), "the run was over before it could be killed"
-    checkout.run("--unlock", *CONFIG)
-    checkout.run("--cores", "2", *CONFIG)
+    printed = checkout.run("--cores", "2", *CONFIG)
+    assert "the lock of a snakemake that was killed here is removed" in printed
     assert checkout.tables() == finished.tables()
     # nothing that was finished is decoded again; a torn last line per job may be
     assert checkout.decoded() <= finished.decoded() + 2

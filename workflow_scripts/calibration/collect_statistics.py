@@ -4,7 +4,8 @@
         --calibration resources/calibration/reasoner/chains.safetensors --threads 1 \\
         --output results/reasoner/statistics/chains.safetensors
 
-The model streams through memory block by block, in fp32; the hidden states of the whole set stay.
+The model streams through memory block by block, in fp32 on the CPU and in bf16 on a GPU; the hidden
+states of the whole set stay.
 """
 
 import argparse
@@ -27,20 +28,24 @@ from workflow_scripts.blocks import Decoder
 from workflow_scripts.calibration_sets import read_calibration_set
 from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.gpus import take_gpus
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
     parser.add_argument("--calibration", required=True, type=Path)
+    parser.add_argument("--device", choices=tuple(blocks.DTYPES), default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--output", required=True, type=Path)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
+    if options.device == "cuda":
+        take_gpus(1, "pruning.device")
     digest = checkpoints.model_digest(options.model)
     input_ids = read_calibration_set(options.calibration, digest)
-    decoder = blocks.open_decoder(checkpoints.open_checkpoint(options.model))
-    batch = blocks.samples_per_batch(input_ids.shape[1])
+    decoder = blocks.open_decoder(checkpoints.open_checkpoint(options.model), options.device)
+    batch = blocks.samples_per_batch(input_ids.shape[1], options.device)
     statistics = collect(decoder, input_ids, batch)
     write_statistics(options.output, statistics, digest, file_digest(options.calibration))
 

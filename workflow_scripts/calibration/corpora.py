@@ -52,12 +52,16 @@ def open_rows(
     """
     if source.get("kind") == "generated":
         return _trace_rows(source, _needed(traces, "--traces"), folder)
-    if source.get("kind") == "hub":
-        path = _fetched(_needed(corpus, "--corpus"))
-    else:
-        path = source_path(dict(source))
+    path = source_file(source, corpus)
     rows = (row for _, row in numbered_rows(path, source.get("text")))
     return Rows(rows, str(path), folder)
+
+
+def source_file(source: Mapping[str, Any], corpus: Path | None) -> Path:
+    """The file that a source names; `corpus` is the manifest of a source of kind hub."""
+    if source.get("kind") == "hub":
+        return _fetched(_needed(corpus, "--corpus"))
+    return source_path(dict(source))
 
 
 def _needed(path: Path | None, flag: str) -> Path:

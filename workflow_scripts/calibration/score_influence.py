@@ -15,13 +15,14 @@ completion. A row takes one backward pass; with DataInf a train row takes three.
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts import checkpoints
+from workflow_scripts.calibration.corpora import source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
 from workflow_scripts.calibration.sample_gradients import (
     Sample,
@@ -34,13 +35,16 @@ from workflow_scripts.digests import value_digest
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.files import write_json
 from workflow_scripts.text_files import numbered_rows
-from workflow_scripts.text_rows import encode_pair, load_tokenizer, shuffled, source_path
+from workflow_scripts.text_rows import encode_pair, load_tokenizer, shuffled
+
+PARTS = ("prompt", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
-    parser.add_argument("--source", required=True, type=json.loads, help="JSON: kind, name or path")
+    parser.add_argument("--source", required=True, type=json.loads, help="where rows come from")
+    parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
     parser.add_argument("--train-samples", required=True, type=int)
     parser.add_argument("--validation-samples", required=True, type=int)
     parser.add_argument("--length", required=True, type=int, help="tokens of a sample, at most")
@@ -55,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     linears = checkpoints.linears(checkpoint)
     counts = (options.train_samples, options.validation_samples)
     check_sizes(checkpoint, counts, options.length)
-    path = source_path(options.source)
-    rows = shuffled(read_pairs(path), options.seed)
+    path = source_file(options.source, options.corpus)
+    pair = {part: options.source[part] for part in PARTS if part in options.source}
+    rows = shuffled(read_pairs(path, pair), options.seed)
     samples = draw_samples(load_tokenizer(options.model), rows, sum(counts), options.length)
     if len(samples) < sum(counts):
         raise InputError(
@@ -91,12 +96,15 @@ def check_sizes(checkpoint: Checkpoint, counts: Sequence[int], length: int) -> N
         raise InputError(f"influence set of {length} tokens a row: the model takes {longest}")
 
 
-def read_pairs(path: Path) -> list[tuple[str, dict[str, str]]]:
+def read_pairs(
+    path: Path, pair: Mapping[str, str] | None = None
+) -> list[tuple[str, dict[str, str]]]:
     """Rows of a prompt and a completion, each with its file and line.
 
-    Raises `InputError` naming the line that is no such row.
+    `pair` says what the two are made of where rows have other fields. Raises `InputError` naming
+    the line that is no such row.
     """
-    rows = [(f"{path}:{number}", row) for number, row in numbered_rows(path)]
+    rows = [(f"{path}:{number}", row) for number, row in numbered_rows(path, pair=pair or None)]
     for where, row in rows:
         if "text" in row:
             raise InputError(f"{where}: influence needs a prompt and a completion, not a text")

@@ -2,14 +2,14 @@
 
     python -m workflow_scripts.download.fetch_model \
         --source '{"kind": "local", "path": "checkpoints/mine"}' \
-        --output resources/models/mine/manifest.json
+        --lock config/hub.lock --output resources/models/mine/manifest.json
 
 The folder of the manifest becomes an ordinary Hugging Face folder. Its files are links: relative
 to bundled files, so that a clone can be moved; absolute to a local folder or to the hub's cache, so
 that no checkpoint stands twice on a disk. Only a GGUF file is no such folder: it is turned into
 one, of real files, which `.converted.json` lists as this stage's own. Every file is checked before
-the first one is put there, and the manifest is written last: where it stands, the model is
-complete.
+the first one is put there, those from the hub against the lock file too, and the manifest is
+written last: where it stands, the model is complete.
 """
 
 import argparse
@@ -18,11 +18,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_scripts.digests import file_digest, files_digest
 from workflow_scripts.download.checkpoint_files import ALLOWED, IGNORED, checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
+from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.download.sources import Fields, bundled_path, parse_source
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.files import read_json, write_json, written_atomically
@@ -31,45 +32,59 @@ CONVERTED = ".converted.json"
 CONVERTING = ".converting."
 
 KINDS = {
-    "hub": Fields(required={"id": str, "revision": str}, optional={}),
+    "hub": Fields(required={"id": str}, optional={"revision": str}),
     "local": Fields(required={"path": str}, optional={}),
     "bundled": Fields(required={"name": str}, optional={}),
     "gguf": Fields(required={}, optional={"path": str, "package": str, "file": str}),
 }
 
 
-def _from_hub(source: Mapping[str, Any]) -> tuple[Path, str]:
+class Found(NamedTuple):
+    """A model's folder, its commit where one is known, and its name in the lock file."""
+
+    folder: Path
+    commit: str | None = None
+    entry: str | None = None
+
+
+def _from_hub(source: Mapping[str, Any], lock: Path | None) -> Found:
     from workflow_scripts.download.hub import fetch_snapshot  # the other kinds need no hub library
 
     # Folders inside a repository hold other forms of the same weights, and so does consolidated*.
     ignored = (*IGNORED, "*/*", "consolidated*")
-    return fetch_snapshot(source["id"], source["revision"], "model", ALLOWED, ignored)
+    snapshot = fetch_snapshot(source, "model", ALLOWED, ignored, lock)
+    return Found(snapshot.folder, snapshot.commit, snapshot.entry)
 
 
-def _from_folder(source: Mapping[str, Any]) -> tuple[Path, None]:
-    return Path(source["path"]), None
+def _from_folder(source: Mapping[str, Any], _: Path | None) -> Found:
+    return Found(Path(source["path"]))
 
 
-def _from_bundle(source: Mapping[str, Any]) -> tuple[Path, None]:
-    return bundled_path("models", source["name"]), None
+def _from_bundle(source: Mapping[str, Any], _: Path | None) -> Found:
+    return Found(bundled_path("models", source["name"]))
 
 
-SOURCES: dict[str, Callable[[Mapping[str, Any]], tuple[Path, str | None]]] = {
+SOURCES: dict[str, Callable[[Mapping[str, Any], Path | None], Found]] = {
     "hub": _from_hub,
     "local": _from_folder,
     "bundled": _from_bundle,
 }
 
 
-def fetch_model(source: Mapping[str, Any], manifest: Path) -> None:
+def fetch_model(source: Mapping[str, Any], manifest: Path, lock: Path | None = None) -> None:
     """Fill the folder of `manifest` with the source's files, then write the manifest.
 
     The manifest holds the source, its revision (of a GGUF file its sha256; null where there is
-    none), the sha256 of every file and `digest`, one digest over them. Raises `InputError` for
-    anything wrong with the source; the folder is then as it was.
+    none), the sha256 of every file and `digest`, one digest over them. `lock` is the lock file for
+    what comes from the hub. Raises `InputError` for anything wrong with the source; the folder is
+    then as it was.
     """
-    place = _convert if source["kind"] == "gguf" else _link_to
-    digests, revision = place(source, manifest)
+    if source["kind"] == "gguf":
+        digests, revision = _convert(source, manifest)
+    else:
+        found = SOURCES[source["kind"]](source, lock)
+        relative = source["kind"] == "bundled"
+        digests, revision = _link_to(found, manifest, lock, relative=relative)
     record = {
         "source": dict(source),
         "revision": revision,
@@ -79,19 +94,22 @@ def fetch_model(source: Mapping[str, Any], manifest: Path) -> None:
     write_json(manifest, record)
 
 
-def _link_to(source: Mapping[str, Any], manifest: Path) -> tuple[dict[str, str], str | None]:
+def _link_to(
+    found: Found, manifest: Path, lock: Path | None, *, relative: bool
+) -> tuple[dict[str, str], str | None]:
     """Put links to a folder's files beside the manifest: their digests and the revision."""
-    folder, revision = SOURCES[source["kind"]](source)
-    target = manifest.parent
+    folder, target = found.folder, manifest.parent
     if target.exists() and folder.exists() and folder.samefile(target):
         raise InputError(f"{folder}: is the folder that the model would be put into")
     names = checkpoint_files(folder)
     _refuse_strangers(target, manifest.name)
     digests = {name: file_digest(folder / name) for name in names}
+    if found.entry:
+        enforce(lock, found.entry, found.commit, digests)
     manifest.unlink(missing_ok=True)
     _remove_converted(target)
-    _link(folder, names, target, relative=source["kind"] == "bundled")
-    return digests, revision
+    _link(folder, names, target, relative=relative)
+    return digests, found.commit
 
 
 def _convert(source: Mapping[str, Any], manifest: Path) -> tuple[dict[str, str], str]:
@@ -157,9 +175,10 @@ def _link(folder: Path, names: Sequence[str], target: Path, *, relative: bool) -
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", required=True, help="the model's source, as JSON")
+    parser.add_argument("--lock", type=Path, help="the lock file of the hub")
     parser.add_argument("--output", required=True, type=Path, help="manifest.json to write")
     options = parser.parse_args(arguments)
-    fetch_model(parse_source(options.source, KINDS), options.output)
+    fetch_model(parse_source(options.source, KINDS), options.output, options.lock)
 
 
 if __name__ == "__main__":

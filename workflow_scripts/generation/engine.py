@@ -7,9 +7,9 @@ and no phase waits for another.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from workflow_scripts.generation.sampling import Sampling
 
@@ -36,7 +36,30 @@ class Completion:
     stopped_by: int | None
 
 
+@dataclass(frozen=True)
+class EngineSettings:
+    """Which engine, where it runs (`cpu`, `cuda`), its dtype, rows per batch, numeric threads.
+
+    `tensor_parallel` is the number of GPUs that share a model; `batch_invariant` and
+    `engine_options` are for vLLM alone.
+    """
+
+    engine: str
+    device: str
+    dtype: str
+    batch_size: int
+    threads: int
+    tensor_parallel: int = 1
+    batch_invariant: bool = False
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Engine(Protocol):
-    """What decodes: equal requests have equal completions, whatever else is in the queue."""
+    """What decodes; `producer` says what computes: engine, versions, device, dtype.
+
+    What holds about equal requests having equal completions, each engine's module says.
+    """
+
+    producer: dict[str, str]
 
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]: ...

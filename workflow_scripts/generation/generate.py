@@ -4,7 +4,8 @@
         --mask results/reasoner/wanda-20/mask.safetensors \\
         --record results/reasoner/wanda-20/mask.json \\
         --benchmarks chains=resources/benchmarks/chains.jsonl \\
-        --options '{"budgets": [6, 12], ...}' --store store --output results/reasoner/wanda-20
+        --options '{"budgets": [6, 12], ...}' --store store --output results/reasoner/wanda-20 \\
+        --provenance results/reasoner/wanda-20/generation.json
 
 One engine start serves all benchmarks, repeats and budgets. Every completion goes to the store as
 soon as it is finished; what is there already is not generated again, and where nothing is missing
@@ -15,70 +16,42 @@ Without a mask it is the dense model that thinks.
 
 import argparse
 import json
-import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts import text_rows
 from workflow_scripts.checkpoints import model_digest, open_checkpoint
-from workflow_scripts.digests import files_digest
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import read_json
+from workflow_scripts.digests import value_digest
+from workflow_scripts.errors import run_stage
+from workflow_scripts.files import write_json
 from workflow_scripts.generation.engine import Engine
-from workflow_scripts.generation.engines import ENGINES, EngineSettings
+from workflow_scripts.generation.engines import ENGINES
+from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.outputs import write_sequences, write_traces_and_answers
-from workflow_scripts.generation.progress import Progress
-from workflow_scripts.generation.sampling import Sampling
+from workflow_scripts.generation.progress import Progress, Teller
 from workflow_scripts.generation.store import Store
-from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings, run_sweep
-from workflow_scripts.generation.thinking import end_of_turn_ids, prompt_ids, tokenise_format
+from workflow_scripts.generation.sweep import needed, run_sweep
 from workflow_scripts.masks import Mask, dense_mask, read_mask
-from workflow_scripts.records import Problem, read_records
 
 
 def main() -> None:
     arguments = _parse_arguments()
     options = json.loads(arguments.options)
-    settings = _sweep_settings(options)
     model, output = Path(arguments.model), Path(arguments.output)
+    label = f"{model.name}/{output.name}"
+    tell = Teller(label, arguments.terminal_fd)
     mask = _mask(model, arguments)
-    tokenizer = load_chat_tokenizer(model)
-    end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
-    sweep = Sweep(settings, tokenise_format(tokenizer, options["thinking"], end_of_turn))
+    benchmarks = dict(entry.split("=", 1) for entry in arguments.benchmarks)
+    job = describe_job(model, mask, {k: Path(v) for k, v in benchmarks.items()}, options)
 
-    benchmarks = {}
-    for entry in arguments.benchmarks:
-        name, _, path = entry.partition("=")
-        problems = read_records(Path(path), Problem)
-        benchmarks[name] = _samples(problems, settings.repeats, tokenizer, sweep)
-    samples = [sample for group in benchmarks.values() for sample in group]
-    config = read_json(model / "config.json")
-    longest = _longest_sequence(samples, sweep, config)
-
-    engine_settings = EngineSettings(**{k: options[k] for k in EngineSettings.__annotations__})
-    store = Store(Path(arguments.store), _identity(model, mask, engine_settings))
-
-    def start() -> Engine:
-        return ENGINES[engine_settings.engine](
-            model, mask, engine_settings, len(tokenizer), longest
-        )
-
-    try:
-        run_sweep(sweep, samples, store, start, Progress(sys.stderr.write))
-        for name, group in benchmarks.items():
-            write_traces_and_answers(output, name, group, sweep, store, tokenizer.decode)
+    with closing(Store(Path(arguments.store), job.identity, label)) as store:
+        if _is_something_missing(job, store, tell):
+            _decode(model, mask, job, store, Progress(tell))
+        for name, group in job.benchmarks.items():
+            write_traces_and_answers(output, name, group, job.sweep, store, job.tokenizer.decode)
             if arguments.sequences:
-                write_sequences(output, name, group, sweep, store)
-    finally:
-        store.close()
-
-
-def load_chat_tokenizer(model: Path) -> Any:
-    """The model's tokenizer. Raises `InputError` where it has no chat template."""
-    tokenizer = text_rows.load_tokenizer(model)
-    if not tokenizer.chat_template:
-        raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
-    return tokenizer
+                write_sequences(output, name, group, job.sweep, store)
+        write_json(Path(arguments.provenance), _provenance(options, job, store))
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -91,6 +64,8 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--store", required=True, help="folder of the generation store")
     parser.add_argument("--sequences", action="store_true", help="write sequences/ as well")
     parser.add_argument("--output", required=True, help="folder for traces/ and answers/")
+    parser.add_argument("--provenance", required=True, help="file for what the results come from")
+    parser.add_argument("--terminal-fd", type=int, help="say progress on this descriptor as well")
     arguments = parser.parse_args()
     if (arguments.mask is None) != (arguments.record is None):
         parser.error("--mask and --record belong together")
@@ -104,57 +79,47 @@ def _mask(model: Path, arguments: argparse.Namespace) -> Mask:
     return read_mask(Path(arguments.mask), Path(arguments.record), digest)
 
 
-def _sweep_settings(options: dict[str, Any]) -> SweepSettings:
-    sampling = Sampling(options["temperature"], options["top_p"], options["top_k"])
-    return SweepSettings(
-        budgets=tuple(sorted(options["budgets"])),
-        repeats=options["repeats"],
-        answer_tokens=options["answer_tokens"],
-        sampling=sampling,
-        seed=options["seed"],
-    )
-
-
-def _generation_config(model: Path) -> dict[str, Any]:
-    path = model / "generation_config.json"
-    return read_json(path) if path.exists() else {}
-
-
-def _identity(model: Path, mask: Mask, settings: EngineSettings) -> dict[str, Any]:
-    """What completions depend on beside their request: the weights left, the engine, its dtype."""
-    files = read_json(model / "manifest.json")["files"]
-    weights = {k: v for k, v in files.items() if k.endswith(".safetensors") or k == "config.json"}
-    return {
-        "weights": files_digest(weights),
-        "mask": mask.digest,
-        "engine": settings.engine,
-        "device": settings.device,
-        "dtype": settings.dtype,
-    }
-
-
-def _samples(problems: list[Problem], repeats: int, tokenizer: Any, sweep: Sweep) -> list[Sample]:
-    prompts = {p.id: prompt_ids(tokenizer, p, sweep.thinking) for p in problems}
-    return [Sample(name, r, ids) for name, ids in prompts.items() for r in range(repeats)]
-
-
-def _longest_sequence(samples: list[Sample], sweep: Sweep, config: dict[str, Any]) -> int:
-    """Tokens of the longest sequence that may come about.
-
-    Raises `InputError` naming the problem where it exceeds the model's context.
-    """
-    thinking, settings = sweep.thinking, sweep.settings
-    marker = max(len(thinking.after_stop), len(thinking.after_cap))
-    longest = max(samples, key=lambda sample: len(sample.prompt))
-    tail = settings.budgets[-1] + marker + settings.answer_tokens
-    needed, context = len(longest.prompt) + tail, config["max_position_embeddings"]
-    if needed > context:
-        raise InputError(
-            f"problem {longest.problem}: its prompt of {len(longest.prompt)} tokens, the budget of "
-            f"{settings.budgets[-1]} and an answer of {settings.answer_tokens} need {needed} "
-            f"tokens; the model's context is {context}: lower generation.budgets or answer_tokens"
+def _is_something_missing(job: Job, store: Store, tell: Teller) -> bool:
+    """Whether the store lacks something; what it has and what is decoded again is told."""
+    there = missing = again = 0
+    for request in needed(job.sweep, job.samples, store.get):
+        is_there = store.get(request) is not None
+        there, missing = there + is_there, missing + (not is_there)
+        again += store.was_cut_earlier(request)
+    if again:
+        tell(
+            f"{again} of the stored completions were cut by a smaller cap than they have now; they "
+            "are decoded again from their start, since going on from a prefill would round "
+            "differently"
         )
-    return needed
+    if not missing:
+        tell(f"all {there} completions are in the store; no engine starts")
+    return missing > 0
+
+
+def _decode(model: Path, mask: Mask, job: Job, store: Store, progress: Progress) -> None:
+    """Bring what is missing into the store."""
+
+    def start() -> Engine:
+        settings = job.engine
+        engine = ENGINES[settings.engine](model, mask, settings, len(job.tokenizer), job.longest)
+        store.write_as(dict(engine.producer))
+        progress.start()
+        return engine
+
+    run_sweep(job.sweep, job.samples, store, start, progress)
+    progress.finish()
+
+
+def _provenance(options: dict[str, Any], job: Job, store: Store) -> dict[str, Any]:
+    """What the results come from. Equal for equal configs and stores: it holds no times."""
+    requests = needed(job.sweep, job.samples, store.get)
+    producers = {value_digest(p): p for p in map(store.producer_of, requests)}
+    return {
+        "generator": job.identity,
+        "settings": options,
+        "producers": [producers[digest] for digest in sorted(producers)],
+    }
 
 
 if __name__ == "__main__":

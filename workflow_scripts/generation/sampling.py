@@ -16,12 +16,13 @@ class Sampling:
     top_k: int
 
 
-def derive_seed(seed: int, problem: str, repeat: int, phase: str) -> int:
-    """A seed in [0, 2^63) for one phase (`trace` or `answer`) of one problem and repeat.
+def derive_seed(seed: int, problem: str, repeat: int, *place: str | int) -> int:
+    """A seed in [0, 2^63) for one place in the sample of one problem and repeat.
 
-    It does not depend on the variant or the budget: variants are compared on common random numbers.
+    A place is a phase, `trace` or `answer`, and what tells it from others of that phase. It does
+    not name the variant: variants are compared on common random numbers.
     """
-    text = json.dumps([seed, problem, repeat, phase])
+    text = json.dumps([seed, problem, repeat, *place])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

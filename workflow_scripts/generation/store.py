@@ -1,111 +1,165 @@
 """The generation store: finished completions under the digest of all that determines them.
 
-One folder holds the completions of one engine with one set of weights. Every process appends to a
-file of its own there, one line a completion, so that any number of jobs on any number of nodes may
-write at once without a lock. A line carries a checksum: what is torn or damaged is dropped on
-reading, said in a line on stderr, and generated again.
+One folder holds the completions of one generator: an engine with one set of weights. A completion's
+key is the digest of its request without `max_tokens`, since what a smaller cap leaves is the
+beginning of what a larger one does. Every process appends to a file of its own, so that any number
+of jobs on any number of nodes may write at once; what is torn or damaged is dropped on reading,
+said in a line on stderr, and generated again. `store_files` has the layout.
 """
 
-import json
 import os
 import socket
 import sys
 import uuid
-import zlib
-from dataclasses import asdict
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.digests import value_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engine import Completion, Request
+from workflow_scripts.generation.store_files import (
+    Record,
+    WriterFile,
+    check_format,
+    encode,
+    encode_record,
+    lock_shared,
+    prepare_folder,
+    read_generator,
+)
 
-FORMAT = 1
+KEY_DIGITS = 32
 
 
 class Store:
-    """Completions of one generator; `identity` says which: weights, mask, engine and dtype."""
+    """Completions of one generator; `identity` says which: weights, mask, engine, dtype.
 
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
-        self._identity = value_digest(identity)
-        self.folder = folder / self._identity[:32]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._check_format(folder)
-        self._write_identity(identity)
-        self._completions: dict[str, Completion] = {}
-        for path in sorted(self.folder.glob("*.jsonl")):
-            self._read(path)
+    `label` (model and variant) is a note for people who look into the store. `shared` keeps others
+    from removing records, and is not for who does that. A store that is only read is not written
+    to, not even made. Raises `InputError` for a store of another format.
+    """
+
+    def __init__(
+        self, store: Path, identity: dict[str, Any], label: str = "", shared: bool = True
+    ) -> None:
+        self._store, self._identity, self._label = store, identity, label
+        digest = value_digest(identity)
+        self._digest = digest.encode()
+        self.folder = store / digest[:KEY_DIGITS]
         self._file: int | None = None
+        self._writer: dict[str, Any] = {}
+        self._records: dict[str, tuple[Record, dict[str, str] | None]] = {}
+        check_format(store)
+        self._lock = lock_shared(store) if shared and store.exists() else None
+        for file in read_generator(self.folder):
+            _say_damage(file)
+            for record in file.records:
+                self._remember(record, (file.writer or {}).get("producer"))
 
     def key(self, request: Request) -> str:
-        """The digest under which a request's completion is kept."""
-        return value_digest([self._identity, asdict(request)])
+        """The digest under which a request's completion is kept, whatever its cap."""
+        rest = replace(request, prompt=(), max_tokens=0, stop=tuple(sorted(set(request.stop))))
+        digest = sha256(self._digest + value_digest(asdict(rest)).encode())
+        digest.update(array("i", request.prompt).tobytes())
+        return digest.hexdigest()[:KEY_DIGITS]
 
     def get(self, request: Request) -> Completion | None:
-        """The stored completion of an equal request."""
-        return self._completions.get(self.key(request))
+        """What the store has for a request: whole, or cut where the request asks for less.
+
+        None also where the stored completion was cut earlier than the request would cut it.
+        """
+        record, _ = self._records.get(self.key(request), (None, None))
+        return _served(record, request.max_tokens) if record else None
+
+    def producer_of(self, request: Request) -> dict[str, str] | None:
+        """What computed the stored completion of a request; None where its note is damaged."""
+        return self._records[self.key(request)][1]
+
+    def was_cut_earlier(self, request: Request) -> bool:
+        """Whether the store has the beginning of a completion that it cannot serve."""
+        return self.get(request) is None and self.key(request) in self._records
+
+    def write_as(self, producer: dict[str, str]) -> None:
+        """Say what computes the completions that will be added."""
+        self._writer = {"label": self._label, "producer": producer}
 
     def add(self, request: Request, completion: Completion) -> None:
-        """Keep a completion; it is with the operating system when this returns."""
-        key = self.key(request)
-        line = _encode(key, completion)
-        if self._file is None:
-            name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._file = os.open(self.folder / name, flags, 0o644)
-        written = os.write(self._file, line)
-        if written != len(line):  # a full disk takes a part; the rest must not start a broken line
-            raise InputError(f"{self.folder}: could not write a whole record; is the disk full?")
-        self._completions[key] = completion
+        """Keep a completion; it is with the operating system when this returns.
+
+        Raises `InputError` where it cannot be written, for instance on a full disk; whatever was
+        added before is kept.
+        """
+        tokens = array("i", completion.tokens)
+        record = Record(self.key(request), tokens, completion.stopped_by)
+        with self._clear_errors():
+            if self._file is None:
+                self._open()
+            _write_whole(self._file, encode_record(record))
+        self._remember(record, self._writer.get("producer"))
 
     def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Hand everything to the disk. Raises `InputError` where that fails."""
+        try:
+            if self._file is not None:
+                with self._clear_errors():
+                    os.fsync(self._file)  # some file systems tell only now that they are full
+        finally:
+            for descriptor in (self._file, self._lock):
+                if descriptor is not None:
+                    os.close(descriptor)
+            self._file = self._lock = None
 
-    def _check_format(self, folder: Path) -> None:
-        """One store holds one format, so that an older program never misreads a newer store."""
-        path = folder / "FORMAT"
-        if not path.exists():
-            temporary = path.with_name(f".FORMAT.{uuid.uuid4().hex}")
-            temporary.write_text(f"{FORMAT}\n")
-            os.replace(temporary, path)
-        found = path.read_text().strip()
-        if found != str(FORMAT):
+    def _open(self) -> None:
+        prepare_folder(self._store, self.folder, self._identity)
+        self._lock = self._lock or lock_shared(self._store)
+        name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
+        self._file = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        _write_whole(self._file, encode(self._writer))
+
+    def _remember(self, record: Record, producer: dict[str, str] | None) -> None:
+        known = self._records.get(record.key)
+        if known is None or record.rank() > known[0].rank():
+            self._records[record.key] = (record, producer)
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if self._file is not None:
+                os.close(self._file)  # it may end in a part of a line
+                self._file = None
             raise InputError(
-                f"{folder}: the store has format {found!r}, this version reads {FORMAT}; "
-                "use another folder or the version that wrote it"
-            )
-
-    def _write_identity(self, identity: dict[str, Any]) -> None:
-        """A note for people who look into the store: what this folder's completions come from."""
-        path = self.folder / "identity.json"
-        if not path.exists():
-            temporary = path.with_name(f".identity.{uuid.uuid4().hex}")
-            temporary.write_text(json.dumps(identity, indent=2, sort_keys=True) + "\n")
-            os.replace(temporary, path)
-
-    def _read(self, path: Path) -> None:
-        dropped = 0
-        for line in path.read_bytes().splitlines(keepends=True):
-            record = _decode(line)
-            if record is None:
-                dropped += 1
-            else:
-                self._completions[record[0]] = record[1]
-        if dropped:
-            print(f"store: {path}: dropped {dropped} damaged record(s)", file=sys.stderr)
+                f"{self.folder}: cannot write to the store: {error.strerror or error}; the "
+                "completions before are kept: mend that and start again, it goes on from there"
+            ) from None
 
 
-def _encode(key: str, completion: Completion) -> bytes:
-    body = json.dumps([key, completion.tokens, completion.stopped_by], separators=(",", ":"))
-    return f"{zlib.crc32(body.encode()):08x} {body}\n".encode()
+def _served(record: Record, max_tokens: int) -> Completion | None:
+    """A stop token needs one token more than there are, so an equal cap comes before it."""
+    if record.stopped_by is not None and len(record.tokens) < max_tokens:
+        return Completion(tuple(record.tokens), record.stopped_by)
+    if len(record.tokens) >= max_tokens:
+        return Completion(tuple(record.tokens[:max_tokens]), None)
+    return None
 
 
-def _decode(line: bytes) -> tuple[str, Completion] | None:
-    """The record of a line, None where it is torn or damaged."""
-    checksum, _, body = line.partition(b" ")
-    if not body.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body[:-1]):
-        return None
-    key, tokens, stopped_by = json.loads(body)
-    return key, Completion(tuple(tokens), stopped_by)
+def _write_whole(file: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(file, line) :]
+
+
+def _say_damage(file: WriterFile) -> None:
+    if file.torn:
+        print(f"store: {file.path}: the last line is torn and dropped", file=sys.stderr)
+    if file.damaged:
+        print(
+            f"store: {file.path}: {file.damaged} damaged line(s) dropped; what stood there is "
+            "generated again where it is needed",
+            file=sys.stderr,
+        )

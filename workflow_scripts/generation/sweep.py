@@ -1,28 +1,40 @@
-"""The budget sweep: one trace a problem and repeat, cut for every budget, then its answers.
+"""The budget sweep: the traces of each problem and repeat, cut for every budget, and the answers.
 
-The trace is drawn once, under the largest budget; under a smaller one it is a prefix. Budgets that
-leave the same trace share one answer.
+In a shared sweep a trace is drawn once, under the largest budget; under a smaller one it is a
+prefix, and budgets that leave the same trace share one answer. In an independent sweep every budget
+has a trace and an answer of its own, with its own seeds.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from workflow_scripts.generation.engine import Completion, Engine, Request
 from workflow_scripts.generation.sampling import Sampling, derive_seed
 from workflow_scripts.generation.store import Store
 from workflow_scripts.generation.thinking import Cut, ThinkingFormat, answer_prompt, cut_trace
 
+Get = Callable[[Request], Completion | None]
+
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """Budgets and the answer's cap in tokens, budgets ascending; repeats are per problem."""
+    """What is asked of every problem. Budgets, ascending, and the answer's cap are in tokens.
+
+    `seed` is one number, from which the seed of every request is derived; or a number for each
+    repeat, which all requests of that repeat have as it is. With a `context` (tokens), an answer
+    ends there at the latest.
+    """
 
     budgets: tuple[int, ...]
     repeats: int
     answer_tokens: int
     sampling: Sampling
-    seed: int
+    answer_sampling: Sampling
+    seed: int | tuple[int, ...]
+    independent: bool = False
+    context: int | None = None
 
 
 @dataclass(frozen=True)
@@ -34,34 +46,127 @@ class Sample:
     prompt: tuple[int, ...]
 
 
+class Step(NamedTuple):
+    """A request of a sample, its completion where there is one, and how many may follow from it."""
+
+    request: Request
+    completion: Completion | None
+    most_to_follow: int
+
+
+@dataclass(frozen=True)
+class DrawnTrace:
+    """A finished trace, the budgets that share it (ascending), and the seed of its first request.
+
+    `completion` holds its tokens, those of extensions included, and how it ended.
+    """
+
+    budgets: tuple[int, ...]
+    seed: int
+    completion: Completion
+
+
 @dataclass(frozen=True)
 class Sweep:
-    """How samples become requests: the settings and the thinking format."""
+    """How samples become requests: the settings and the thinking format.
+
+    `get` gives the completion of an earlier request where there is one. Nothing here decodes.
+    """
 
     settings: SweepSettings
     thinking: ThinkingFormat
 
-    def trace_seed(self, sample: Sample) -> int:
-        return derive_seed(self.settings.seed, sample.problem, sample.repeat, "trace")
+    def steps(self, sample: Sample, get: Get) -> Iterator[Step]:
+        """All requests of a sample whose predecessors have completions."""
+        for budgets in self._groups():
+            steps, trace = self._think(sample, budgets, get)
+            yield from steps
+            if trace is not None:
+                for cut in dict.fromkeys(self.cuts(trace).values()):
+                    request = self.answer_request(sample, trace, cut)
+                    yield Step(request, get(request), 0)
 
-    def answer_seed(self, sample: Sample) -> int:
-        return derive_seed(self.settings.seed, sample.problem, sample.repeat, "answer")
+    def traces(self, sample: Sample, get: Get) -> Iterator[DrawnTrace]:
+        """The finished traces of a sample by budget: one in a shared sweep, else one for each."""
+        for budgets in reversed(self._groups()):
+            _, trace = self._think(sample, budgets, get)
+            if trace is not None:
+                yield trace
 
-    def trace_request(self, sample: Sample) -> Request:
-        stop = (self.thinking.stop, *self.thinking.end_of_turn)
-        largest = self.settings.budgets[-1]
-        seed = self.trace_seed(sample)
-        return Request(sample.prompt, largest, stop, self.settings.sampling, seed)
+    def cuts(self, trace: DrawnTrace) -> dict[int, Cut]:
+        """A trace as each of its budgets leaves it."""
+        return {b: cut_trace(trace.completion, b, self.thinking) for b in trace.budgets}
 
-    def cuts(self, trace: Completion) -> dict[int, Cut]:
-        """The trace as each budget leaves it."""
-        return {b: cut_trace(trace, b, self.thinking) for b in self.settings.budgets}
+    def answer_request(self, sample: Sample, trace: DrawnTrace, cut: Cut) -> Request:
+        settings, prompt = self.settings, answer_prompt(sample.prompt, cut, self.thinking)
+        caps = [settings.answer_tokens]
+        if settings.context is not None:
+            caps.append(settings.context - len(prompt))
+        return Request(
+            prompt=prompt,
+            max_tokens=min(caps),
+            stop=self.thinking.end_of_turn,
+            sampling=settings.answer_sampling,
+            seed=self._seed(sample, "answer", trace.budgets[-1]),
+        )
 
-    def answer_request(self, sample: Sample, cut: Cut) -> Request:
-        prompt = answer_prompt(sample.prompt, cut, self.thinking)
-        seed = self.answer_seed(sample)
-        end = self.thinking.end_of_turn
-        return Request(prompt, self.settings.answer_tokens, end, self.settings.sampling, seed)
+    def _groups(self) -> list[tuple[int, ...]]:
+        """Budgets that share a trace, ascending; the group of the largest comes first.
+
+        Where seeds do not depend on the budget, what it has drawn then serves the others.
+        """
+        budgets = self.settings.budgets
+        return [(b,) for b in reversed(budgets)] if self.settings.independent else [budgets]
+
+    def _think(
+        self, sample: Sample, budgets: tuple[int, ...], get: Get
+    ) -> tuple[list[Step], DrawnTrace | None]:
+        """The steps of a trace as far as they are known, and the trace where it has ended.
+
+        Each extension is a request of its own, which goes on from all tokens so far.
+        """
+        thinking, largest = self.thinking, budgets[-1]
+        stop = tuple(sorted({*thinking.stop, *thinking.end_of_turn}))
+        first_seed = self._seed(sample, "trace", largest)
+        steps: list[Step] = []
+        tokens: tuple[int, ...] = ()
+        for extended in range(thinking.extensions + 1):
+            request = Request(
+                prompt=sample.prompt + tokens,
+                max_tokens=largest - len(tokens),
+                stop=stop,
+                sampling=self.settings.sampling,
+                seed=self._seed(sample, "trace", largest, extended),
+            )
+            completion, left = get(request), thinking.extensions - extended
+            steps.append(Step(request, completion, left + len(budgets)))
+            if completion is None:
+                return steps, None
+            tokens += completion.tokens
+            stopped_by = completion.stopped_by
+            if stopped_by is None or not left:
+                break
+            tokens += thinking.extend_with
+            if len(tokens) >= largest:
+                tokens, stopped_by = tokens[:largest], None
+                break
+        return steps, DrawnTrace(budgets, first_seed, Completion(tokens, stopped_by))
+
+    def _seed(self, sample: Sample, phase: str, budget: int, extended: int = 0) -> int:
+        settings = self.settings
+        if isinstance(settings.seed, tuple):
+            return settings.seed[sample.repeat]
+        place: list[str | int] = [phase]
+        place += ["budget", budget] if settings.independent else []
+        place += ["extension", extended] if extended else []
+        return derive_seed(settings.seed, sample.problem, sample.repeat, *place)
+
+
+def needed(sweep: Sweep, samples: Iterable[Sample], get: Get) -> Iterator[Request]:
+    """Every request of the samples whose predecessors have completions, stored or not."""
+    for sample in samples:
+        for step in sweep.steps(sample, get):
+            yield step.request
 
 
 def run_sweep(
@@ -73,46 +178,64 @@ def run_sweep(
 ) -> None:
     """Bring everything that the samples need into the store.
 
-    Only what the store lacks is decoded; the engine starts when something is. An answer is queued
-    as soon as its trace is there. After each completion `report` is told its tokens and the most
-    completions that are still to come.
+    Only what the store lacks is decoded; the engine starts when something is. An answer, and an
+    extension, is queued as soon as its trace is there. After each completion `report` is told its
+    tokens and the most completions that are still to come, which is exact once all traces have
+    ended: before that it is not known what they lead to.
     """
-    queue: deque[Request] = deque()
-    followers: dict[Request, list[Sample]] = {}  # trace requests that are waited for, and by whom
-    pending: set[Request] = set()
+    plan = _Plan(sweep, store.get)
     for sample in samples:
-        request = sweep.trace_request(sample)
-        trace = store.get(request)
-        if trace is not None:
-            _enqueue(_answers(sweep, sample, trace), store, queue, pending)
-            continue
-        followers.setdefault(request, []).append(sample)
-        _enqueue([request], store, queue, pending)
-    if not queue:
+        plan.add(sample)
+    if not plan.queue:
         return
-    for request, completion in start_engine().generate(queue):
+    for request, completion in start_engine().generate(plan.queue):
         store.add(request, completion)
-        pending.discard(request)
-        for sample in followers.pop(request, []):
-            _enqueue(_answers(sweep, sample, completion), store, queue, pending, front=True)
-        most_left = len(pending) + len(sweep.settings.budgets) * len(followers)
-        report(len(completion.tokens), most_left)
+        plan.go_on_from(request)
+        report(len(completion.tokens), plan.most_left)
 
 
-def _answers(sweep: Sweep, sample: Sample, trace: Completion) -> Iterator[Request]:
-    for cut in dict.fromkeys(sweep.cuts(trace).values()):
-        yield sweep.answer_request(sample, cut)
+class _Plan:
+    """What is left to decode: the queue, and the samples that wait for what is in it.
 
+    Requests that differ in `max_tokens` alone start the same: only the first, which is the longest,
+    is queued, and the store has it serve the others.
+    """
 
-def _enqueue(
-    requests: Iterator[Request] | list[Request],
-    store: Store,
-    queue: deque[Request],
-    pending: set[Request],
-    front: bool = False,
-) -> None:
-    """Queue what is neither stored nor queued; answers go first, so that samples finish early."""
-    for request in requests:
-        if request not in pending and store.get(request) is None:
-            pending.add(request)
-            (queue.appendleft if front else queue.append)(request)
+    def __init__(self, sweep: Sweep, get: Get) -> None:
+        self.queue: deque[Request] = deque()
+        self._sweep = sweep
+        self._get = get
+        self._most_to_follow = 0
+        # what is queued or being decoded, and by it the samples and the requests that wait for it
+        self._pending: set[Request] = set()
+        self._samples: dict[Request, dict[Sample, None]] = {}
+        self._waiting: dict[Request, dict[Request, int]] = {}
+
+    @property
+    def most_left(self) -> int:
+        """The most completions that are still to come; exact once all traces have ended."""
+        return len(self._pending) + self._most_to_follow
+
+    def add(self, sample: Sample, front: bool = False) -> None:
+        """Queue what a sample needs and the store lacks."""
+        for request, completion, most_to_follow in self._sweep.steps(sample, self._get):
+            if completion is not None:
+                continue
+            start = replace(request, max_tokens=0)
+            if start not in self._pending:
+                self._pending.add(start)
+                (self.queue.appendleft if front else self.queue.append)(request)
+            if most_to_follow:
+                self._samples.setdefault(start, {})[sample] = None
+                waiting = self._waiting.setdefault(start, {})
+                if request not in waiting:
+                    waiting[request] = most_to_follow
+                    self._most_to_follow += most_to_follow
+
+    def go_on_from(self, request: Request) -> None:
+        """Queue, first of all, what follows from a request that the store now has."""
+        start = replace(request, max_tokens=0)
+        self._pending.remove(start)
+        self._most_to_follow -= sum(self._waiting.pop(start, {}).values())
+        for sample in self._samples.pop(start, ()):
+            self.add(sample, front=True)

@@ -2,9 +2,12 @@
 
 The flow is s1's budget forcing (arXiv 2501.19393): prompt + `open`, a trace of at most the budget,
 then `after_stop` where the model closed its thinking itself or `after_cap` where the budget cut it,
-then the answer.
+then the answer. With extensions, the end of the thinking is dropped, `extend_with` put in its place
+and the model thinks on, `extensions` times at most; what is appended counts, so that a trace is
+never longer than its budget.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +18,27 @@ from workflow_scripts.generation.engine import Completion
 from workflow_scripts.records import Problem
 from workflow_scripts.text_rows import encode
 
+# tokens that are decoded to see how a text ends: more than any one character is made of
+LAST_TOKENS = 8
+
 
 @dataclass(frozen=True)
 class ThinkingFormat:
-    """The delimiters of a trace as token ids; it ends at `stop` or at one of `end_of_turn`."""
+    """The delimiters of a trace as token ids; it ends at one of `stop` or of `end_of_turn`.
+
+    `newline` goes before `after_cap` where the text of the trace does not end in a newline; empty
+    where the format has no such rule. `decode` gives the text of token ids.
+    """
 
     open: tuple[int, ...]
-    stop: int
+    stop: tuple[int, ...]
     after_stop: tuple[int, ...]
     after_cap: tuple[int, ...]
     end_of_turn: tuple[int, ...]
+    newline: tuple[int, ...] = ()
+    extend_with: tuple[int, ...] = ()
+    extensions: int = 0
+    decode: Callable[[list[int]], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,20 +50,45 @@ class Cut:
 
 
 def tokenise_format(
-    tokenizer: PreTrainedTokenizerBase, texts: dict[str, str], end_of_turn: tuple[int, ...]
+    tokenizer: PreTrainedTokenizerBase,
+    texts: dict[str, Any],
+    end_of_turn: tuple[int, ...],
+    model: str,
 ) -> ThinkingFormat:
-    """The configured delimiter texts as ids.
+    """A configured format as ids; `model` is what messages call the model.
 
-    Raises `InputError` where `stop` is not one token of this tokenizer, since a trace is watched
-    token by token.
+    Raises `InputError` where a delimiter is not one token of this tokenizer, since a trace is
+    watched token by token, and where the tokenizer cannot express one of the texts.
     """
-    ids = {key: tuple(encode(tokenizer, text)) for key, text in texts.items()}
-    if len(ids["stop"]) != 1 or ids["stop"][0] == tokenizer.unk_token_id:
-        raise InputError(
-            f"thinking format: stop {texts['stop']!r} is {len(ids['stop'])} tokens of this model's "
-            "tokenizer; it must be exactly one that the tokenizer knows"
-        )
-    return ThinkingFormat(**(ids | {"stop": ids["stop"][0]}), end_of_turn=end_of_turn)
+
+    def ids(key: str, text: str) -> tuple[int, ...]:
+        found = tuple(encode(tokenizer, text))
+        unknown = tokenizer.unk_token_id in found and tokenizer.unk_token not in text
+        if unknown or (text and not found):
+            raise InputError(
+                f"thinking_formats.{texts['name']}.{key}: the tokenizer of {model} has no token "
+                f"for a part of {text!r}; write it with what that tokenizer knows"
+            )
+        return found
+
+    def stop_id(text: str) -> int:
+        found = ids("stop", text)
+        if len(found) != 1:
+            raise InputError(
+                f"thinking_formats.{texts['name']}.stop: {text!r} is {len(found)} tokens of the "
+                f"tokenizer of {model}; each must be exactly one"
+            )
+        return found[0]
+
+    stops = [texts["stop"]] if isinstance(texts["stop"], str) else texts["stop"]
+    return ThinkingFormat(
+        **{key: ids(key, texts[key]) for key in ("open", "after_stop", "after_cap", "extend_with")},
+        stop=tuple(sorted(set(map(stop_id, stops)))),
+        newline=ids("newline_before_cap", "\n") if texts["newline_before_cap"] else (),
+        extensions=texts["extensions"],
+        end_of_turn=end_of_turn,
+        decode=tokenizer.decode,
+    )
 
 
 def end_of_turn_ids(
@@ -66,10 +105,12 @@ def prompt_ids(
 ) -> tuple[int, ...]:
     """The chat prompt of a problem, up to and with the opening of its trace.
 
-    The question is given bare, as the paper gives it; choices follow it as lines `A) ...`.
+    The question is given bare, as the paper gives it; choices follow it, after an empty line, as
+    lines `A) ...`.
     """
     lines = [f"{chr(65 + i)}) {choice}" for i, choice in enumerate(problem.choices or [])]
-    message = {"role": "user", "content": "\n".join([problem.question, *lines])}
+    content = "\n".join([problem.question, "", *lines] if lines else [problem.question])
+    message = {"role": "user", "content": content}
     ids = tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=False)
     return tuple(ids) + thinking.open
 
@@ -78,11 +119,11 @@ def finish_of(trace: Completion, thinking: ThinkingFormat) -> str:
     """`stop`: closed by its own delimiter; `eos`: the turn ended inside it; `length`: cut."""
     if trace.stopped_by is None:
         return "length"
-    return "stop" if trace.stopped_by == thinking.stop else "eos"
+    return "stop" if trace.stopped_by in thinking.stop else "eos"
 
 
 def cut_trace(trace: Completion, budget: int, thinking: ThinkingFormat) -> Cut:
-    """The trace as a smaller budget would have left it.
+    """The trace as a smaller budget would have left it, its extensions included.
 
     A trace that ends by itself needs one token more than it has, for its delimiter: under a budget
     equal to its length it is cut before that token, exactly as if it had been drawn under it.
@@ -94,5 +135,19 @@ def cut_trace(trace: Completion, budget: int, thinking: ThinkingFormat) -> Cut:
 
 def answer_prompt(prompt: tuple[int, ...], cut: Cut, thinking: ThinkingFormat) -> tuple[int, ...]:
     """Token ids from which the answer is generated."""
-    marker = thinking.after_cap if cut.finish == "length" else thinking.after_stop
-    return prompt + cut.tokens + marker
+    if cut.finish != "length":
+        return prompt + cut.tokens + thinking.after_stop
+    newline = () if _ends_in_newline(cut.tokens, thinking) else thinking.newline
+    return prompt + cut.tokens + newline + thinking.after_cap
+
+
+def longest_marker(thinking: ThinkingFormat) -> int:
+    """The most tokens that stand between a trace and its answer."""
+    return max(len(thinking.after_stop), len(thinking.newline) + len(thinking.after_cap))
+
+
+def _ends_in_newline(tokens: Sequence[int], thinking: ThinkingFormat) -> bool:
+    """Whether the text of a trace ends in a newline, by whatever token; no text does not."""
+    if not thinking.newline:
+        return False
+    return thinking.decode(list(tokens[-LAST_TOKENS:])).endswith("\n")

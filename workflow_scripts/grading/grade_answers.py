@@ -3,60 +3,144 @@
     python -m workflow_scripts.grading.grade_answers \
         --benchmark resources/benchmarks/chains.jsonl \
         --answers results/reasoner/dense/answers/chains.jsonl \
-        --output results/reasoner/dense/grades/chains.jsonl
+        --output results/reasoner/dense/grades/chains.jsonl \
+        --grader results/reasoner/dense/grades/chains.grader.json
 
-Reads text and compares text: no model, no judge, no chance. Equal inputs give equal bytes.
+Reads text and compares text: no model, no judge, no chance. Equal inputs give equal bytes, whatever
+the number of workers.
 """
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.digests import source_digest
 from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.grading.extraction import extract_integer, whole_number
+from workflow_scripts.files import write_json
+from workflow_scripts.grading.equivalence import Comparer, Verdict
+from workflow_scripts.grading.expressions import PACKAGES
+from workflow_scripts.grading.extraction import (
+    Extraction,
+    extract_choice,
+    extract_expression,
+    extract_integer,
+    shown,
+)
+from workflow_scripts.grading.integers import whole_number
 from workflow_scripts.records import Answer, Grade, Problem, read_records, write_records
 
 
-def _grade_integer(problem: Problem, answer: Answer) -> Grade:
-    """Correct is an answer that states the same whole number, however either is written."""
-    extraction = extract_integer(answer.text, answer.answer_finish)
-    return Grade(
-        id=answer.id,
-        repeat=answer.repeat,
-        budget=answer.budget,
-        extracted=extraction.extracted,
-        correct=extraction.extracted == whole_number(problem.answer),
-        reason=extraction.reason,
-    )
+@dataclass(frozen=True)
+class Kind:
+    """How problems of one kind are graded.
+
+    `extract` finds what an answer states. Where `as_text`, that is right if it is what `normal`
+    makes of the problem's own answer; else both are compared as mathematics. `normal` returns None
+    for an answer that no problem of this kind can have; `needed` says what it must be.
+    """
+
+    extract: Callable[[Problem, Answer], Extraction]
+    normal: Callable[[Problem], str | None]
+    needed: str
+    as_text: bool = True
 
 
-# How an answer to a problem of each kind is graded.
-GRADERS: dict[str, Callable[[Problem, Answer], Grade]] = {"integer": _grade_integer}
+def _letter(problem: Problem) -> str | None:
+    letters = [chr(ord("A") + n) for n in range(len(problem.choices or []))]
+    return problem.answer if problem.answer in letters else None
 
 
-def grade(problems: Sequence[Problem], answers: Sequence[Answer], where: str) -> list[Grade]:
+GRADERS: dict[str, Kind] = {
+    "integer": Kind(
+        extract=lambda problem, answer: extract_integer(answer.text, answer.answer_finish),
+        normal=lambda problem: whole_number(problem.answer),
+        needed="a whole number",
+    ),
+    "math": Kind(
+        extract=lambda problem, answer: extract_expression(answer.text, answer.answer_finish),
+        normal=lambda problem: problem.answer.strip() or None,
+        needed="an answer",
+        as_text=False,
+    ),
+    "choice": Kind(
+        extract=lambda problem, answer: extract_choice(
+            answer.text, answer.answer_finish, problem.choices or []
+        ),
+        normal=_letter,
+        needed="the letter of one of its choices",
+    ),
+}
+
+
+def grade(
+    problems: Sequence[Problem], answers: Sequence[Answer], where: str, workers: int = 1
+) -> list[Grade]:
     """Grades with the keys of the answers, in their order.
 
     Every problem must have exactly one answer for each repeat and budget that occurs; `where`
     names the answers in messages. Raises `InputError` where one is missing, stands twice or belongs
-    to no problem, and for a problem of a kind that cannot be graded.
+    to no problem, and for a problem that cannot be graded. `workers` processes compare mathematics.
     """
     by_id = {problem.id: problem for problem in problems}
-    for problem in problems:
-        if problem.kind not in GRADERS:
-            raise InputError(
-                f"problem {problem.id!r}: kind is {problem.kind!r}; "
-                f"graded are: {', '.join(GRADERS)}"
-            )
-        if problem.kind == "integer" and whole_number(problem.answer) is None:
-            raise InputError(
-                f"problem {problem.id!r}: answer is {problem.answer!r}, not a whole number"
-            )
-    _check_complete(by_id, answers, where)
-    return [GRADERS[by_id[answer.id].kind](by_id[answer.id], answer) for answer in answers]
+    right = {problem.id: right_answer(problem) for problem in problems}
+    check_complete(by_id, answers, where)
+    stated = [
+        GRADERS[by_id[answer.id].kind].extract(by_id[answer.id], answer) for answer in answers
+    ]
+    pairs = {
+        (right[answer.id], extraction.extracted)
+        for answer, extraction in zip(answers, stated, strict=True)
+        if extraction.extracted is not None and not GRADERS[by_id[answer.id].kind].as_text
+    }
+    with Comparer(workers) as comparer:
+        verdicts = comparer.compare(sorted(pairs))
+    return [
+        _grade(answer, extraction, right[answer.id], verdicts)
+        for answer, extraction in zip(answers, stated, strict=True)
+    ]
 
 
-def _check_complete(problems: Mapping[str, Problem], answers: Sequence[Answer], where: str) -> None:
+def right_answer(problem: Problem) -> str:
+    """The answer of a problem as it is compared. Raises `InputError` where it cannot be."""
+    if problem.kind not in GRADERS:
+        raise InputError(
+            f"problem {problem.id!r}: kind is {problem.kind!r}; graded are: {', '.join(GRADERS)}"
+        )
+    kind = GRADERS[problem.kind]
+    right = kind.normal(problem)
+    if right is None:
+        raise InputError(f"problem {problem.id!r}: answer is {problem.answer!r}, not {kind.needed}")
+    return right
+
+
+def _grade(
+    answer: Answer,
+    extraction: Extraction,
+    right: str,
+    verdicts: Mapping[tuple[str, str], Verdict],
+) -> Grade:
+    """A grade; where an answer could not be compared, the reason says why."""
+    extracted = extraction.extracted
+    same = Verdict(extracted == right)
+    verdict = same if extracted is None else verdicts.get((right, extracted), same)
+    return Grade(
+        id=answer.id,
+        repeat=answer.repeat,
+        budget=answer.budget,
+        extracted=None if extracted is None else shown(extracted),
+        correct=verdict.equal,
+        reason=f"{extraction.reason}: {verdict.note}" if verdict.note else extraction.reason,
+    )
+
+
+def grader() -> dict[str, object]:
+    """What graded: the digest of its source, and the versions of the libraries it is made for."""
+    return {"source": source_digest("grading.grade_answers"), "packages": PACKAGES}
+
+
+def check_complete(problems: Mapping[str, Problem], answers: Sequence[Answer], where: str) -> None:
+    """Raise `InputError` unless answers are one for each problem, repeat and budget that occurs."""
     if not answers:
         raise InputError(f"{where}: holds no answers")
     seen: dict[tuple[str, int, int], int] = {}
@@ -82,11 +166,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--benchmark", required=True, type=Path, help="JSONL file of problems")
     parser.add_argument("--answers", required=True, type=Path, help="JSONL file of answers")
+    parser.add_argument("--workers", type=int, default=1, help="processes that compare mathematics")
     parser.add_argument("--output", required=True, type=Path, help="JSONL file of grades to write")
+    parser.add_argument("--grader", type=Path, help="JSON file to write: which grader graded")
     options = parser.parse_args(arguments)
     problems = read_records(options.benchmark, Problem)
     answers = read_records(options.answers, Answer)
-    write_records(options.output, grade(problems, answers, str(options.answers)))
+    grades = grade(problems, answers, str(options.answers), options.workers)
+    if options.grader:
+        write_json(options.grader, grader())
+    write_records(options.output, grades)
 
 
 if __name__ == "__main__":

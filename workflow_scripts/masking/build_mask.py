@@ -27,6 +27,7 @@ from workflow_scripts.allocations import Allocation, read_allocation
 from workflow_scripts.calibration_sets import read_calibration_set
 from workflow_scripts.checkpoints import Checkpoint, Linear
 from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.gpus import take_gpus
 from workflow_scripts.masking.kernels import magnitude_scores, wanda_scores
 from workflow_scripts.masking.selection import (
     keep_selected,
@@ -49,7 +50,7 @@ CHOICES = {
 class Inputs:
     """What a method works from. Those of the files that the method has no use for are None.
 
-    `calibration` holds token ids, (samples, length).
+    `calibration` holds token ids, (samples, length); `device` is where the model runs on them.
     """
 
     checkpoint: Checkpoint
@@ -58,6 +59,7 @@ class Inputs:
     allocation: Allocation | None
     statistics: Statistics | None
     calibration: Tensor | None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,13 @@ def wanda(inputs: Inputs) -> MaskPlan:
         return _one_by_one(
             inputs, lambda linear, weight: keep(linear, weight, squares[linear.name])
         )
+    if inputs.device == "cuda":
+        take_gpus(1, "pruning.device")
     # transformers takes longer to import than any other mask to build
     from workflow_scripts.masking.propagation import keep_in_sequence
 
     linears = [linear for linear in inputs.linears if linear.name in requested]
-    keeps = keep_in_sequence(inputs.checkpoint, linears, inputs.calibration, keep)
+    keeps = keep_in_sequence(inputs.checkpoint, linears, inputs.calibration, keep, inputs.device)
     return MaskPlan(requested=requested, keeps=keeps)
 
 
@@ -167,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--allocation", type=Path)
     parser.add_argument("--statistics", type=Path)
     parser.add_argument("--calibration", type=Path, help="where blocks are pruned in sequence")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--mask", required=True, type=Path)
     parser.add_argument("--record", required=True, type=Path)
@@ -188,7 +193,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         statistics = read_statistics(given["statistics"], linears, digest)
     if "calibration" in given:
         calibration = read_calibration_set(given["calibration"], digest)
-    inputs = Inputs(checkpoint, linears, options, allocation, statistics, calibration)
+    inputs = Inputs(
+        checkpoint, linears, options, allocation, statistics, calibration, arguments.device
+    )
     write_mask(
         arguments.mask, arguments.record, method.plan(inputs), linears, digest, name, options
     )

@@ -33,8 +33,7 @@ def keep_largest(scores: Tensor, pruned: int) -> Tensor:
         raise ValueError(f"cannot prune {pruned} of {entries}")
     if pruned == 0:
         return torch.ones_like(scores, dtype=torch.bool)
-    ordered = np.partition(scores.numpy(), pruned - 1, axis=1)
-    highest_pruned = torch.from_numpy(ordered[:, pruned - 1 : pruned].copy())
+    highest_pruned = _nth_lowest(scores, pruned - 1)
     keep = scores > highest_pruned
     # Of the entries equal to the highest score that goes, all go in some rows; in others some stay.
     staying = entries - pruned - keep.sum(1, keepdim=True)
@@ -55,7 +54,7 @@ def keep_pattern(scores: Tensor, pruned: int, group: int) -> Tensor:
     # An entry goes when fewer than `pruned` others of its group go before it. Groups are a few
     # entries long, so that counting those is many times faster than ordering millions of groups.
     columns = [groups[:, entry].contiguous() for entry in range(group)]
-    before = [torch.zeros(len(groups), dtype=torch.uint8) for _ in columns]
+    before = [torch.zeros_like(column, dtype=torch.uint8) for column in columns]
     for first in range(group):
         for second in range(first + 1, group):
             in_order = columns[first] <= columns[second]
@@ -70,5 +69,13 @@ def keep_above_quantile(scores: Tensor, index: int) -> Tensor:
 
     Of any shape; bool, True = kept. Prunes `index` + 1 entries, and all that equal the last one.
     """
-    threshold = np.partition(scores.numpy().reshape(-1), index)[index].item()
-    return scores > threshold
+    return scores > _nth_lowest(scores.reshape(1, -1), index).item()
+
+
+def _nth_lowest(scores: Tensor, index: int) -> Tensor:
+    """The entry with that index among the sorted entries of each row, (groups, 1)."""
+    if scores.is_cuda:
+        return scores.kthvalue(index + 1, dim=1, keepdim=True).values
+    # several times faster than torch's own on the CPU
+    ordered = np.partition(scores.numpy(), index, axis=1)
+    return torch.from_numpy(ordered[:, index : index + 1].copy())

@@ -2,7 +2,8 @@
 
 All linears of a block are scored from one pass of the block as it was; then the block runs again,
 pruned, to give what enters the next one. One block's weights and the hidden states of the whole
-calibration set are in memory.
+calibration set are in memory: fp32 on the CPU, bf16 on a GPU. Scores are those of the weights as
+the checkpoint stores them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,17 +23,18 @@ def keep_in_sequence(
     linears: Sequence[Linear],
     input_ids: Tensor,
     keep: Callable[[Linear, Tensor, Tensor], Tensor],
+    device: str = "cpu",
     batch: int | None = None,
 ) -> Iterator[tuple[str, Tensor]]:
     """Decide on `linears` (in the order of the blocks) one by one; yields name and mask of each.
 
-    `keep` is given a linear, its weight (fp32) and the sum of squares of its inputs over all tokens
-    of `input_ids` (samples, length), and says which weights stay. `batch` samples go through a
-    block at a time; it bounds memory and does not matter to the result. Raises `InputError` naming
-    the linear that activations enter that are not finite.
+    `keep` is given a linear, its weight and the sum of squares of its inputs over all tokens of
+    `input_ids` (samples, length), both on `device`, and says which weights stay. `batch` samples
+    go through a block at a time; it bounds memory and does not matter to the result. Raises
+    `InputError` naming the linear that activations enter that are not finite.
     """
-    decoder = blocks.open_decoder(checkpoint)
-    batch = batch or blocks.samples_per_batch(input_ids.shape[1])
+    decoder = blocks.open_decoder(checkpoint, device)
+    batch = batch or blocks.samples_per_batch(input_ids.shape[1], device)
     spans = blocks.sample_spans(len(input_ids), batch)
     hidden, calls = blocks.embed_all(decoder, input_ids, spans)
     last = max(linear.block for linear in linears)
@@ -44,9 +46,13 @@ def keep_in_sequence(
                 pass
         for module, linear in here.items():
             weight = block.get_submodule(module).weight
-            kept = keep(linear, weight, finite_fp32(seen[module].sum_squares, linear.name))
+            stored = weight
+            if weight.dtype is not torch.float32:  # it may have been rounded for the forward pass
+                stored = checkpoints.load_tensor(checkpoint, linear.name).to(device)
+            squares = finite_fp32(seen[module].sum_squares, linear.name).to(device)
+            kept = keep(linear, stored, squares)
             weight.masked_fill_(~kept, 0)
-            yield linear.name, kept
+            yield linear.name, kept.cpu()
         if index < last:  # nothing is asked of what comes behind the last one
             for span, after in _outputs(block, index, hidden, calls, spans):
                 hidden[span] = after

@@ -1,49 +1,38 @@
 """The accuracy of every model and variant on every benchmark under every budget.
 
-    python -m workflow_scripts.tables.accuracy_table --results results --models reasoner \
-        --variants dense wanda-20 --benchmarks chains \
-        --csv results/tables/accuracy.csv --markdown results/tables/accuracy.md \
+    python -m workflow_scripts.tables.accuracy_table --cells results/tables/cells.jsonl \
+        --csv results/tables/accuracy.csv --mean results/tables/mean_accuracy.csv \
+        --markdown results/tables/accuracy.md --latex results/tables/accuracy.tex \
         --html results/tables/accuracy.html
 
 The CSV has a row for every cell: accuracy and interval as fractions, token counts as means over
-answers. Markdown and HTML show a table for every model and benchmark.
+answers; mean_accuracy.csv has the means over benchmarks. Markdown, LaTeX and HTML show a table for
+every model and benchmark, and one for the mean where there are several benchmarks.
 """
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-
-from tabulate import tabulate
 
 from workflow_scripts.errors import run_stage
 from workflow_scripts.files import write_text
-from workflow_scripts.tables.accuracy_rows import Row, csv_text
-from workflow_scripts.tables.cells import Cell, read_cells
-from workflow_scripts.tables.intervals import estimate_accuracy
-
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Accuracy</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 2rem; }}
-h2 {{ font-size: 1.1rem; }}
-p::first-letter {{ text-transform: uppercase; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .3rem .9rem; border-bottom: 1px solid #ddd; white-space: nowrap; }}
-th:first-child {{ text-align: left; }}
-thead th {{ border-bottom: 2px solid #666; }}
-</style>
-{body}</html>
-"""
+from workflow_scripts.tables.cell_files import load_cells
+from workflow_scripts.tables.cells import Cell
+from workflow_scripts.tables.forms import (
+    Section,
+    count,
+    html_page,
+    latex,
+    markdown,
+    missing_note,
+)
+from workflow_scripts.tables.intervals import Estimate, estimate_accuracy, mean_of_estimates
+from workflow_scripts.tables.rows import MeanRow, Row, csv_text
 
 
 def row_of_cell(cell: Cell) -> Row:
     """A cell's numbers, with the statistics of `intervals.estimate_accuracy`."""
-    estimate = estimate_accuracy(list(cell.correct.values()))
+    estimate = estimate_accuracy(cell.matrix)
     return Row(
         model=cell.model,
         variant=cell.variant,
@@ -60,32 +49,63 @@ def row_of_cell(cell: Cell) -> Row:
     )
 
 
-@dataclass(frozen=True)
-class Section:
-    """The table of one model and benchmark: variants down, budgets across."""
+def mean_rows(rows: Sequence[Row]) -> list[MeanRow]:
+    """The unweighted means over benchmarks, where a variant has a budget on all of them."""
+    benchmarks = len({row.benchmark for row in rows})
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.model, row.variant, row.budget), []).append(row)
+    means = []
+    for key, members in groups.items():
+        if len(members) < benchmarks:
+            continue
+        estimates = [Estimate(row.accuracy, row.se, row.ci_low, row.ci_high) for row in members]
+        mean = mean_of_estimates(estimates)
+        tokens = [
+            sum(getattr(row, name) for row in members) / len(members)
+            for name in ("trace_tokens", "answer_tokens")
+        ]
+        means.append(
+            MeanRow(*key, benchmarks, mean.accuracy, mean.se, mean.low, mean.high, *tokens)
+        )
+    return means
 
-    title: str
-    caption: str
-    header: list[str]
-    lines: list[list[str]]
+
+def sections(
+    rows: Sequence[Row], means: Sequence[MeanRow] = (), missing: Sequence[str] = ()
+) -> list[Section]:
+    """A section for every model and benchmark in the order of the rows, then the means."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.model, row.benchmark), []).append(row)
+    made = []
+    for (model, benchmark), members in groups.items():
+        size = f"{count(members[0].problems, 'problem')} × {count(members[0].repeats, 'repeat')}"
+        lacks = [name for name in missing if _is_of(name, model, benchmark)]
+        made.append(_section(f"{model} on {benchmark}", size, members, lacks))
+    for model in dict.fromkeys(mean.model for mean in means):
+        members = [mean for mean in means if mean.model == model]
+        if members[0].benchmarks > 1:
+            size = f"unweighted mean of {members[0].benchmarks} benchmarks"
+            made.append(_section(f"{model}, mean over benchmarks", size, members, ()))
+    return made
 
 
-def sections(rows: Sequence[Row]) -> list[Section]:
-    """A section for every model and benchmark, in the order of the rows."""
-    groups = dict.fromkeys((row.model, row.benchmark) for row in rows)
-    return [_section([r for r in rows if (r.model, r.benchmark) == group]) for group in groups]
+def _is_of(missing: str, model: str, benchmark: str) -> bool:
+    place, name = missing.split(": ")
+    return (place.split("/")[0], name) == (model, benchmark)
 
 
-def _section(rows: Sequence[Row]) -> Section:
+def _section(
+    title: str, size: str, rows: Sequence[Row | MeanRow], missing: Sequence[str]
+) -> Section:
     budgets = sorted({row.budget for row in rows})
     cells = {(row.variant, row.budget): _cell_text(row) for row in rows}
-    row = rows[0]
     return Section(
-        title=f"{row.model} on {row.benchmark}",
+        title=title,
         caption=(
-            "accuracy by budget (thinking tokens). "
-            f"{_count(row.problems, 'problem')} × {_count(row.repeats, 'repeat')}; "
-            "± reaches to the farther end of the 95 % interval."
+            f"accuracy by budget (thinking tokens). {size}; "
+            f"± reaches to the farther end of the 95 % interval.{missing_note(missing)}"
         ),
         header=["variant", *map(str, budgets)],
         lines=[
@@ -95,57 +115,26 @@ def _section(rows: Sequence[Row]) -> Section:
     )
 
 
-def markdown_text(rows: Sequence[Row]) -> str:
-    """The sections as Markdown."""
-    return "\n".join(
-        f"**{section.title}**: {section.caption}\n\n{_table(section, 'pipe')}\n"
-        for section in sections(rows)
-    )
-
-
-def html_text(rows: Sequence[Row]) -> str:
-    """The sections as one HTML page that needs nothing else."""
-    bodies = [
-        f"<h2>{escape(section.title)}</h2>\n<p>{escape(section.caption)}</p>\n"
-        f"{_table(section, 'html')}\n"
-        for section in sections(rows)
-    ]
-    return PAGE.format(body="".join(bodies))
-
-
-def _table(section: Section, form: str) -> str:
-    return tabulate(
-        section.lines,
-        headers=section.header,
-        tablefmt=form,
-        colalign=["left", *["right"] * (len(section.header) - 1)],
-        disable_numparse=True,
-    )
-
-
-def _cell_text(row: Row) -> str:
+def _cell_text(row: Row | MeanRow) -> str:
     reach = max(row.accuracy - row.ci_low, row.ci_high - row.accuracy)
     return f"{row.accuracy:.2f} ± {reach:.2f}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", required=True, type=Path, help="folder of the results")
-    for name in ("models", "variants", "benchmarks"):
-        parser.add_argument(f"--{name}", required=True, nargs="+", help=f"{name}, in table order")
-    parser.add_argument("--csv", required=True, type=Path, help="table to write")
-    parser.add_argument("--markdown", required=True, type=Path, help="table to write")
-    parser.add_argument("--html", required=True, type=Path, help="table to write")
+    parser.add_argument("--cells", required=True, type=Path, help="what collect_cells wrote")
+    for name in ("csv", "mean", "markdown", "latex", "html"):
+        parser.add_argument(f"--{name}", required=True, type=Path, help="table to write")
     options = parser.parse_args(arguments)
-    cells = read_cells(options.results, options.models, options.variants, options.benchmarks)
-    rows = [row_of_cell(cell) for cell in cells]
+    run = load_cells(options.cells)
+    rows = [row_of_cell(cell) for cell in run.cells]
+    means = mean_rows(rows)
+    tables = sections(rows, means, run.missing)
     write_text(options.csv, csv_text(rows))
-    write_text(options.markdown, markdown_text(rows))
-    write_text(options.html, html_text(rows))
+    write_text(options.mean, csv_text(means, MeanRow))
+    write_text(options.markdown, markdown(tables))
+    write_text(options.latex, latex(tables))
+    write_text(options.html, html_page("Accuracy", tables))
 
 
 if __name__ == "__main__":

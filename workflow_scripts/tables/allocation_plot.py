@@ -33,7 +33,7 @@ _LINEAR = re.compile(r"model\.layers\.(\d+)\.(self_attn|mlp)\.\w+\.weight")
 # inches
 ROW_HEIGHT = 0.36
 GAP = 0.06  # between rows
-LEFT, RIGHT, TOP, BOTTOM = 0.14, 0.1, 0.66, 0.62
+LEFT, RIGHT, BOTTOM = 0.14, 0.1, 0.62
 LEAST_NUMBERED = 0.34  # width of a cell that has room for a number
 KEY_WIDTH, KEY_HEIGHT = 1.5, 0.1
 DARK = 0.65  # share of the way to the darkest shade from which numbers are white
@@ -84,10 +84,10 @@ def draw_allocation(model: str, removals: Sequence[Removal]) -> Figure:
     names = max(style.text_width(removal.variant) for removal in removals)
     grid = style.WIDTH - LEFT - names - 0.12 - RIGHT
     height = len(removals) * (ROW_HEIGHT + GAP) - GAP
-    total = (style.WIDTH, TOP + height + BOTTOM)
+    total = (style.WIDTH, style.HEAD + height + BOTTOM)
     figure = Figure(figsize=total, dpi=style.DPI)
     left = style.WIDTH - RIGHT - grid
-    axes = figure.add_axes((left / total[0], BOTTOM / total[1], grid / total[0], height / total[1]))
+    axes = style.add_axes(figure, left, BOTTOM, grid, height)
     axes.set_xlim(0, blocks)
     axes.set_ylim(len(removals) * (ROW_HEIGHT + GAP) - GAP, 0)
     # the shades reach as far as the masked shares do; a removed block is black whatever they are
@@ -97,8 +97,12 @@ def draw_allocation(model: str, removals: Sequence[Removal]) -> Figure:
     for row, removal in enumerate(removals):
         _draw_row(axes, removal, row * (ROW_HEIGHT + GAP), top, shades, numbered)
     _set_axes(axes, removals, blocks, grid)
-    _draw_key(figure, total, left, top, shades)
-    _title(figure, model, total)
+    _draw_key(figure, top, shades)
+    style.title(
+        figure,
+        title_of(model),
+        "share of weights pruned; upper half: attention, lower half: MLP; black: block removed",
+    )
     return figure
 
 
@@ -141,12 +145,10 @@ def _set_axes(axes: Axes, removals: Sequence[Removal], blocks: int, width: float
         spine.set_visible(False)
 
 
-def _draw_key(
-    figure: Figure, total: tuple[float, float], left: float, top: float, shades: Colormap
-) -> None:
+def _draw_key(figure: Figure, top: float, shades: Colormap) -> None:
     """Which shade is which share, below the grid at its right end."""
     x, y = style.WIDTH - RIGHT - KEY_WIDTH, 0.2
-    key = figure.add_axes((x / total[0], y / total[1], KEY_WIDTH / total[0], KEY_HEIGHT / total[1]))
+    key = style.add_axes(figure, x, y, KEY_WIDTH, KEY_HEIGHT)
     key.imshow([[0.85 * i / 99 for i in range(100)]], cmap=shades, vmin=0, vmax=1, aspect="auto")
     key.set_xticks([0, 99], labels=["0 %", f"{100 * top:.0f} %"])
     for label, side in zip(key.get_xticklabels(), ("left", "right"), strict=True):
@@ -155,28 +157,6 @@ def _draw_key(
     key.tick_params(length=0, pad=2, labelsize=style.SMALL - 1)
     for spine in key.spines.values():
         spine.set_visible(False)
-
-
-def _title(figure: Figure, model: str, total: tuple[float, float]) -> None:
-    for text, down, size, weight, colour in (
-        (title_of(model), 0.12, style.FONT + 1, "bold", style.INK),
-        (
-            "share of weights pruned; upper half: attention, lower half: MLP; black: block removed",
-            0.34,
-            style.SMALL,
-            "normal",
-            style.FAINT_INK,
-        ),
-    ):
-        figure.text(
-            0.1 / total[0],
-            1 - down / total[1],
-            text,
-            fontsize=size,
-            fontweight=weight,
-            color=colour,
-            va="top",
-        )
 
 
 def title_of(model: str) -> str:

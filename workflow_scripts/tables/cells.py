@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workflow_scripts.errors import InputError
 from workflow_scripts.records import Answer, Grade, read_records
 
@@ -13,9 +16,10 @@ Keyed = TypeVar("Keyed", Answer, Grade)
 
 @dataclass(frozen=True)
 class Cell:
-    """Grades under one budget: `correct` maps a problem's id to its repeats, in `repeats`' order.
+    """Grades under one budget.
 
-    The token counts are means over all answers of the cell.
+    `correct` maps a problem's id to its repeats, in `repeats`' order, and `extracted` to what was
+    taken from their answers. The token counts are means over all answers of the cell.
     """
 
     model: str
@@ -24,28 +28,55 @@ class Cell:
     budget: int
     repeats: tuple[int, ...]
     correct: Mapping[str, tuple[bool, ...]]
+    extracted: Mapping[str, tuple[str | None, ...]]
     trace_tokens: float
     answer_tokens: float
+
+    @property
+    def matrix(self) -> NDArray:
+        """Whether each answer is correct, shape (problems, repeats), problems by their ids."""
+        return np.array([self.correct[identity] for identity in sorted(self.correct)], dtype=int)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Every cell of a run that is there, and the names of those graded files that are not.
+
+    `missing` holds `model/variant: benchmark`; the three lists are what the run is to hold.
+    """
+
+    models: tuple[str, ...]
+    variants: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    missing: tuple[str, ...]
 
 
 def read_cells(
     results: Path, models: Sequence[str], variants: Sequence[str], benchmarks: Sequence[str]
-) -> list[Cell]:
+) -> Cells:
     """Every cell, in the order of the lists (benchmarks fastest) and then by budget.
 
-    Raises `InputError` naming file, problem, repeat and budget where a grade or an answer is
-    missing or stands twice, and where two files of one benchmark are not about the same problems
-    and repeats.
+    A benchmark that a variant has no grades of is missing. Raises `InputError` naming file,
+    problem, repeat and budget where a grade or an answer in a file is missing or stands twice,
+    where two files of one benchmark are not about the same problems and repeats, and where there
+    are no grades at all.
     """
     cells: list[Cell] = []
+    missing: list[str] = []
     first: dict[str, Cell] = {}
     for model in models:
         for variant in variants:
             for benchmark in benchmarks:
+                if not (results / model / variant / "grades" / f"{benchmark}.jsonl").exists():
+                    missing.append(f"{model}/{variant}: {benchmark}")
+                    continue
                 found = _read_file(results, model, variant, benchmark)
                 _check_same(first.setdefault(benchmark, found[0]), found[0])
                 cells += found
-    return cells
+    if not cells:
+        raise InputError(f"{results}: holds no grades of {', '.join(missing)}")
+    return Cells(tuple(models), tuple(variants), tuple(benchmarks), tuple(cells), tuple(missing))
 
 
 def _read_file(results: Path, model: str, variant: str, benchmark: str) -> list[Cell]:
@@ -75,6 +106,7 @@ def _read_file(results: Path, model: str, variant: str, benchmark: str) -> list[
             budget=budget,
             repeats=tuple(repeats),
             correct={i: tuple(grades[i, r, budget].correct for r in repeats) for i in ids},
+            extracted={i: tuple(grades[i, r, budget].extracted for r in repeats) for i in ids},
             trace_tokens=_mean(answers[i, r, budget].trace_tokens for i in ids for r in repeats),
             answer_tokens=_mean(answers[i, r, budget].answer_tokens for i in ids for r in repeats),
         )

@@ -1,11 +1,16 @@
-"""The mean of graded answers, and how far it can be trusted. Numbers in, numbers out."""
+"""The mean of graded answers, and how far it can be trusted. Numbers in, numbers out.
+
+The problem is the unit: repeats of one problem resemble each other, and another benchmark of the
+same kind would bring other problems. `benchmarks/interval_coverage.py` measures how often the
+intervals hold the truth.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.proportion import proportion_confint
 
 ALPHA = 0.05  # 1 - confidence of every interval
@@ -21,41 +26,93 @@ class Estimate:
     high: float
 
 
-def estimate_accuracy(correct: Sequence[Sequence[bool]]) -> Estimate:
+def estimate_accuracy(correct: ArrayLike) -> Estimate:
     """Accuracy over problems that were each answered the same number of times.
 
-    `correct` has shape (problems, repeats). Repeats of a problem are not independent of each other,
-    so the problem is the unit: the accuracy is the mean of the problems' means, its standard error
-    their standard deviation (n - 1) over the root of their number, which is the cluster-robust
-    standard error for clusters of equal size.
-
-    The interval is Wilson's score interval with the effective number of samples (see
-    `effective_samples`) in place of the number of answers. Unlike accuracy ± 2 se it stays inside
-    [0, 1] and keeps a width where every answer is correct.
+    `correct` has shape (problems, repeats). The standard error is the standard deviation of the
+    problems' means (n - 1) over the root of their number, which is the cluster-robust standard
+    error for clusters of equal size. For the interval see `accuracy_intervals`.
     """
-    answers = np.asarray(correct, dtype=float)
-    problems, repeats = answers.shape
-    means = answers.mean(axis=1)
-    accuracy = float(answers.mean())
-    se = float(means.std(ddof=1) / math.sqrt(problems)) if problems > 1 else math.nan
-    samples = effective_samples(accuracy, se, problems, repeats)
-    low, high = proportion_confint(accuracy * samples, samples, alpha=ALPHA, method="wilson")
-    # the bounds of Wilson's interval can be on the wrong side of 0, 1 and p by a rounding error
-    low, high = max(0.0, min(float(low), accuracy)), min(1.0, max(float(high), accuracy))
-    return Estimate(accuracy, se, low, high)
+    accuracy, se, low, high = accuracy_intervals(np.asarray(correct, dtype=float))
+    return Estimate(float(accuracy), float(se), float(low), float(high))
 
 
-def effective_samples(accuracy: float, se: float, problems: int, repeats: int) -> float:
+def accuracy_intervals(correct: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Accuracy, standard error and 95 % bounds of each of many experiments.
+
+    `correct` has shape (..., problems, repeats), the results (...). The interval is Wilson's score
+    interval with the effective number of answers (see `effective_answers`) in place of their
+    number. Unlike accuracy ± 2 se it stays inside [0, 1], leans towards the middle near 0 and 1 as
+    the distribution of an accuracy does, and keeps a width where every answer is correct.
+    """
+    problems = correct.shape[-2]
+    means = correct.mean(axis=-1)
+    accuracy = means.mean(axis=-1)
+    if problems > 1:
+        se = means.std(axis=-1, ddof=1) / math.sqrt(problems)
+    else:
+        se = np.full_like(accuracy, math.nan)
+    low, high = wilson(accuracy, effective_answers(correct))
+    return accuracy, se, low, high
+
+
+def effective_answers(correct: NDArray) -> NDArray:
     """How many independent answers would pin the accuracy down as well as these do.
 
-    Kish: p (1 - p) / se², the size of a simple random sample with this standard error. Korn and
-    Graubard (Survey Methodology 24, 1998): times the squared ratio of t quantiles, because se is
-    itself an estimate from few problems. Never more than the answers there are. Where se is 0 or
-    undefined the answers do not show how alike repeats are; then only problems count.
+    `correct` has shape (..., problems, repeats), the result (...): n r / (1 + (r - 1) ρ) for n
+    problems and r repeats (Kish), where ρ is the correlation of two answers to one problem. The
+    answers' own ρ is the one with which this would equal p (1 - p) / se². It says little where few
+    answers differ from the rest: two wrong ones that happen to be of two problems look independent
+    whatever ρ is, and intervals come out too short. So it is averaged with ρ = 1, which counts
+    problems alone. The weights are the answers' n r p (1 - p), which near 0 and 1 is the number of
+    the rarer ones, and (r - 1) / 2, about that of half a problem on which all repeats agree.
     """
-    if not se > 0:
-        return float(problems)
-    kish = accuracy * (1 - accuracy) / se**2
-    of_answers = stats.t.ppf(1 - ALPHA / 2, problems * repeats - 1)
-    of_problems = stats.t.ppf(1 - ALPHA / 2, problems - 1)
-    return float(min(kish * (of_answers / of_problems) ** 2, problems * repeats))
+    *_, problems, repeats = correct.shape
+    if problems == 1 or repeats == 1:
+        return np.full(correct.shape[:-2], float(problems))
+    means = correct.mean(axis=-1)
+    accuracy = means.mean(axis=-1)
+    spread = accuracy * (1 - accuracy)
+    # p (1 - p) is 0 only where all answers are alike; its weight is 0 then
+    ratio = repeats * means.var(axis=-1, ddof=1) / np.where(spread > 0, spread, 1.0)
+    own = np.clip((ratio - 1) / (repeats - 1), 0.0, 1.0)
+    weight, prior = problems * repeats * spread, (repeats - 1) / 2
+    correlation = (weight * own + prior) / (weight + prior)
+    return problems * repeats / (1 + (repeats - 1) * correlation)
+
+
+def estimate_mean(values: ArrayLike) -> Estimate:
+    """The mean over problems of a number in [0, 1] that each problem has, with its interval.
+
+    Wilson's interval with p (1 - p) / se² answers; with as many as there are problems where they
+    do not differ.
+    """
+    numbers = np.asarray(values, dtype=float)
+    mean = float(np.clip(numbers.mean(), 0.0, 1.0))
+    se = float(numbers.std(ddof=1) / math.sqrt(len(numbers))) if len(numbers) > 1 else math.nan
+    answers = mean * (1 - mean) / se**2 if se > 1e-12 else len(numbers)
+    low, high = wilson(np.asarray(mean), np.asarray(max(answers, 1.0)))
+    return Estimate(mean, se, float(low), float(high))
+
+
+def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of accuracies on different benchmarks, each weighing the same.
+
+    The distances to the bounds add as independent errors do (MOVER: Zou and Donner, Statistics in
+    Medicine 27, 2008), so that the interval is as lopsided as those it is made of.
+    """
+    count = len(estimates)
+    mean = sum(one.accuracy for one in estimates) / count
+    return Estimate(
+        mean,
+        math.hypot(*(one.se for one in estimates)) / count,
+        mean - math.hypot(*(one.accuracy - one.low for one in estimates)) / count,
+        mean + math.hypot(*(one.high - one.accuracy for one in estimates)) / count,
+    )
+
+
+def wilson(accuracy: NDArray, answers: NDArray) -> tuple[NDArray, NDArray]:
+    """Wilson's 95 % score interval, for numbers of answers that need not be whole."""
+    low, high = proportion_confint(accuracy * answers, answers, alpha=ALPHA, method="wilson")
+    # the bounds can be on the wrong side of 0, 1 and the accuracy by a rounding error
+    return np.clip(low, 0.0, accuracy), np.clip(high, accuracy, 1.0)

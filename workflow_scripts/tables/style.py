@@ -13,6 +13,7 @@ from itertools import cycle
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -23,6 +24,8 @@ from workflow_scripts.files import written_atomically
 WIDTH = 6.5  # inches: the text width of a page
 FONT = 9.5  # points
 SMALL = 8.5
+HEAD = 0.66  # inches above the axes for the title
+MARGIN = 0.1  # inches beside the title
 DPI = 200
 INK = "#222222"
 FAINT_INK = "#666666"
@@ -91,8 +94,8 @@ def looks(variants: Sequence[str]) -> dict[str, Look]:
     families: dict[str, list[tuple[float, str]]] = {}
     for variant in variants:
         if variant != "dense":
-            family, level = _family(variant)
-            families.setdefault(family, []).append((level, variant))
+            name, level = family(variant)
+            families.setdefault(name, []).append((level, variant))
     found = {"dense": DENSE} if "dense" in variants else {}
     for place, members in enumerate(families.values()):
         turn, hue = divmod(place, len(HUES))
@@ -124,7 +127,37 @@ def text_width(text: str, size: float = FONT, weight: str = "normal") -> float:
     return width / DPI
 
 
-def _family(variant: str) -> tuple[str, float]:
+def title(figure: Figure, text: str, subtitle: str) -> None:
+    """Put a title and a line below it at the figure's top left; its `HEAD` inches are theirs.
+
+    A line that is wider than the figure is set smaller.
+    """
+    width, height = figure.get_size_inches()
+    for line, down, size, weight, colour in (
+        (text, 0.12, FONT + 1, "bold", INK),
+        (subtitle, 0.34, SMALL, "normal", FAINT_INK),
+    ):
+        while size > 4 and text_width(line, size, weight) > width - 2 * MARGIN:
+            size -= 0.25
+        figure.text(
+            MARGIN / width,
+            1 - down / height,
+            line,
+            fontsize=size,
+            fontweight=weight,
+            color=colour,
+            va="top",
+        )
+
+
+def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place in inches from the figure's lower left corner."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def family(variant: str) -> tuple[str, float]:
+    """A variant's name without its last number, and that number; 0 where it has none."""
     match = re.fullmatch(r"(.+?)[-_]?([0-9]+(?:\.[0-9]+)?)", variant)
     return (match[1], float(match[2])) if match else (variant, 0.0)
 

@@ -1,0 +1,198 @@
+"""How fast generation with vLLM is, beside vLLM alone, and what a shared sweep saves.
+
+    python -m benchmarks.generation_speed --model resources/models/reasoner \\
+        --benchmark resources/benchmarks/chains.jsonl --problems 60 --rounds 3
+    python -m benchmarks.generation_speed --model resources/models/smollm2 --name smollm2 \\
+        --benchmark resources/benchmarks/sums.jsonl --configfile config/smollm2.yaml \\
+        --generation '{"temperature": 0.6, "budgets": [32, 64, 128]}'
+
+Two questions, each answered in one run:
+
+- Traces: the stage's own loop, with the sweep's bookkeeping and the store, against a bare
+  `LLM.generate` on the same requests in the same process. Both engines are started before, rounds
+  alternate which goes first, and caches are emptied in between. Decoded tokens per second, of wall
+  time and of this process's CPU time, which other work on the machine disturbs less.
+- Sweep: one run of the stage with all budgets against a run for each budget, each as whole
+  processes with start-up included and with an empty store. Wall and decoded tokens.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from snakemake.utils import update_config
+
+from benchmarks.processes import PROJECT, Cost, stage
+from workflow_scripts.checkpoints import model_digest, open_checkpoint
+from workflow_scripts.generation.engine import Request
+from workflow_scripts.generation.engines import ENGINES
+from workflow_scripts.generation.job import Job, describe_job
+from workflow_scripts.generation.store import Store
+from workflow_scripts.generation.store_files import read_generator
+from workflow_scripts.generation.sweep import Get, Sample, Step, Sweep, run_sweep
+from workflow_scripts.masks import dense_mask
+from workflow_scripts.settings import load_settings
+from workflow_scripts.stage_options import as_json, generation_options
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
+    parser.add_argument("--name", default="reasoner", help="the model's name in the config")
+    parser.add_argument("--benchmark", required=True, type=Path, help="problems as fetched")
+    parser.add_argument(
+        "--problems", type=int, default=60, help="every n-th, so that as many are left"
+    )
+    parser.add_argument("--configfile", type=Path, help="over the default config")
+    parser.add_argument("--generation", type=json.loads, default={}, help="settings as JSON")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        lines = arguments.benchmark.read_text(encoding="utf-8").splitlines(keepends=True)
+        step = max(1, len(lines) // arguments.problems)  # problems may be sorted by length
+        (folder / "problems.jsonl").write_text("".join(lines[::step]), encoding="utf-8")
+        options = options_of(arguments.configfile, arguments.name, arguments.generation)
+        for part in arguments.parts:
+            PARTS[part](arguments.model, folder, options, arguments.rounds)
+
+
+def options_of(configfile: Path | None, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Generation options of a model under a config, with vLLM unless the changes say otherwise."""
+    config = yaml.safe_load((PROJECT / "config/config.yaml").read_text(encoding="utf-8"))
+    if configfile:
+        update_config(config, yaml.safe_load(configfile.read_text(encoding="utf-8")))
+    config["generation"] |= {"engine": "vllm"} | changes
+    return generation_options(load_settings(config, PROJECT), name)
+
+
+class TracesOnly(Sweep):
+    """A sweep that ends with its traces: only of a trace something is still to follow."""
+
+    def steps(self, sample: Sample, get: Get) -> Iterator[Step]:
+        return (step for step in super().steps(sample, get) if step.most_to_follow)
+
+
+def print_traces(model: Path, folder: Path, options: dict[str, Any], rounds: int) -> None:
+    mask = dense_mask(model_digest(model), open_checkpoint(model).blocks)
+    job = describe_job(model, mask, {"problems": folder / "problems.jsonl"}, options)
+    sweep = TracesOnly(job.sweep.settings, job.sweep.thinking)
+    engine = ENGINES["vllm"](model, mask, job.engine, len(job.tokenizer), job.longest)
+    bare, reset = bare_vllm(model, job)
+    tokens: list[int] = []
+
+    def through_the_stage(number: int) -> int:
+        tokens.clear()
+        with closing(Store(folder / f"store-{number}", job.identity)) as store:
+            store.write_as(engine.producer)
+            run_sweep(sweep, job.samples, store, lambda: engine, lambda n, _: tokens.append(n))
+        return sum(tokens)
+
+    requests = [step.request for s in job.samples for step in sweep.steps(s, lambda _: None)]
+
+    ways = {"stage": through_the_stage, "LLM.generate": lambda _: bare(requests)}
+    clocks = {"wall": time.monotonic, "CPU": time.process_time}
+    speeds: dict[tuple[str, str], list[float]] = {(way, c): [] for c in clocks for way in ways}
+    for number in range(rounds + 1):  # the first one warms up
+        for name in list(ways)[:: 1 if number % 2 else -1]:
+            engine._engine.reset_prefix_cache()
+            reset()
+            starts = {clock: now() for clock, now in clocks.items()}
+            decoded = ways[name](number)
+            if number:
+                for clock, now in clocks.items():
+                    speeds[name, clock].append(decoded / (now() - starts[clock]))
+    print(f"\ntraces: {len(requests)} requests, {sum(tokens):,} tokens in the last round")
+    for (name, clock), measured in speeds.items():
+        shown = ", ".join(f"{speed:.0f}" for speed in measured)
+        print(f"  {name}: {statistics.median(measured):.0f} tokens per {clock} second ({shown})")
+    for clock in clocks:
+        both = zip(speeds["stage", clock], speeds["LLM.generate", clock], strict=True)
+        ratio = statistics.median(a / b for a, b in both)
+        print(f"  stage / LLM.generate, {clock}: {ratio:.3f} (median of the rounds' ratios)")
+
+
+def bare_vllm(model: Path, job: Job) -> tuple[Callable[[list[Request]], int], Callable[[], object]]:
+    """`LLM.generate` with the engine settings of the job, and how to empty its cache.
+
+    It has nothing of ours: no banned ids, its own stop at the model's end of turn beside ours.
+    """
+    from vllm import LLM, SamplingParams
+
+    from workflow_scripts.generation.vllm_engine import engine_arguments
+
+    ours = engine_arguments(model, job.engine, len(job.tokenizer), job.longest)
+    llm = LLM(
+        str(model),
+        dtype=ours.dtype,
+        max_model_len=ours.max_model_len,
+        max_num_seqs=ours.max_num_seqs,
+        enforce_eager=ours.enforce_eager,
+        skip_tokenizer_init=True,
+        tensor_parallel_size=ours.tensor_parallel_size,
+        gpu_memory_utilization=0.4 if job.engine.device == "cuda" else 0.2,
+    )
+
+    def generate(requests: list[Request]) -> int:
+        parameters = [
+            SamplingParams(
+                temperature=request.sampling.temperature,
+                top_p=request.sampling.top_p,
+                top_k=request.sampling.top_k,
+                seed=request.seed,
+                max_tokens=request.max_tokens,
+                stop_token_ids=list(request.stop),
+                detokenize=False,
+            )
+            for request in requests
+        ]
+        prompts = [{"prompt_token_ids": list(request.prompt)} for request in requests]
+        outputs = [o.outputs[0] for o in llm.generate(prompts, parameters, use_tqdm=False)]
+        # the stage does not count the token that stops
+        return sum(len(o.token_ids) - (o.finish_reason == "stop") for o in outputs)
+
+    return generate, llm.reset_prefix_cache
+
+
+def print_sweep(model: Path, folder: Path, options: dict[str, Any], rounds: int) -> None:
+    shared, tokens = generate(model, folder / "shared", folder, options)
+    runs = {
+        budget: generate(model, folder / str(budget), folder, options | {"budgets": [budget]})
+        for budget in options["budgets"]
+    }
+    each = sum((cost for cost, _ in runs.values()), Cost(0, 0))
+    each_tokens = sum(decoded for _, decoded in runs.values())
+    print(f"\nsweep over {len(runs)} budgets with {options['engine']}, whole processes")
+    print(f"  shared: {shared.seconds:.0f} s, {tokens:,} tokens decoded")
+    print(f"  a run for each budget: {each.seconds:.0f} s, {each_tokens:,} tokens decoded")
+    print(
+        f"  shared / each: {shared.seconds / each.seconds:.3f} of the time, "
+        f"{tokens / each_tokens:.3f} of the tokens"
+    )
+
+
+def generate(model: Path, output: Path, folder: Path, options: dict[str, Any]) -> tuple[Cost, int]:
+    """Run the stage with an empty store; its cost and the tokens that it decoded."""
+    cost = stage(
+        "generation.generate",
+        *("--model", model.resolve(), "--benchmarks", f"problems={folder / 'problems.jsonl'}"),
+        *("--options", as_json(options), "--store", output / "store", "--output", output),
+        *("--provenance", output / "generation.json"),
+    )
+    files = [file for path in output.glob("store/*/") for file in read_generator(path)]
+    return cost, sum(len(record.tokens) for file in files for record in file.records)
+
+
+PARTS = {"traces": print_traces, "sweep": print_sweep}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""The generate command with an engine that counts: what it decodes, tells and writes."""
+
+import hashlib
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow_scripts.digests import file_digest, files_digest
+from workflow_scripts.errors import run_stage
+from workflow_scripts.generation import generate
+from workflow_scripts.generation.engine import Completion
+from workflow_scripts.records import Answer, Trace, read_records
+from workflow_scripts.settings import load_settings
+from workflow_scripts.stage_options import generation_options
+from workflow_scripts.text_rows import load_tokenizer
+
+PROJECT = Path(__file__).parents[2]
+BUNDLED = PROJECT / "bundled"
+SETTINGS = load_settings(yaml.safe_load((PROJECT / "config/config.yaml").read_text()), PROJECT)
+OPTIONS = generation_options(SETTINGS, "reasoner") | {
+    "engine": "transformers",
+    "budgets": [6, 24],
+    "repeats": 2,
+    "answer_tokens": 4,
+}
+PROBLEMS = 10
+
+
+class CountingEngine:
+    """Token i of a completion follows from the prompt, the seed and i; one in 25 stops it."""
+
+    def __init__(self, vocabulary, delimiter, version):
+        self.vocabulary, self.delimiter = vocabulary, delimiter
+        self.producer = {"engine": "counting", "version": version}
+        self.asked = []
+
+    def generate(self, queue):
+        while queue:
+            request = queue.popleft()
+            self.asked.append(request)
+            yield request, self.complete(request)
+
+    def complete(self, request):
+        start = hashlib.sha256(repr((request.prompt, request.seed)).encode()).digest()
+        draw = random.Random(start)
+        tokens = []
+        for _ in range(request.max_tokens):
+            if draw.random() < 0.04:
+                return Completion(tuple(tokens), draw.choice(request.stop))
+            tokens.append(draw.randrange(10, self.vocabulary))
+        return Completion(tuple(tokens), None)
+
+    def counts(self):
+        """(traces, answers) that were decoded: the delimiter of thinking stops traces alone."""
+        traces = sum(self.delimiter in request.stop for request in self.asked)
+        return traces, len(self.asked) - traces
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The demo reasoner as fetched."""
+    folder = tmp_path_factory.mktemp("models") / "reasoner"
+    shutil.copytree(BUNDLED / "models/reasoner", folder)
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+    manifest = {"source": {}, "revision": None, "files": files, "digest": files_digest(files)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+class Project:
+    """A folder where the command is run again and again."""
+
+    def __init__(self, folder, model, monkeypatch):
+        self.folder, self.model, self.monkeypatch = folder, model, monkeypatch
+        self.results = folder / "results/dense"
+        lines = (BUNDLED / "benchmarks/chains.jsonl").read_text().splitlines(keepends=True)
+        for name, start in (("first", 0), ("second", 100)):
+            (folder / f"{name}.jsonl").write_text("".join(lines[start : start + PROBLEMS]))
+
+    def command(self, benchmarks=("first",), **changes):
+        flags = {
+            "model": self.model, "options": json.dumps(OPTIONS | changes),
+            "store": self.folder / "store", "output": self.results,
+            "provenance": self.results / "generation.json",
+        }  # fmt: skip
+        arguments = [str(part) for key, value in flags.items() for part in (f"--{key}", value)]
+        files = [f"{name}={self.folder}/{name}.jsonl" for name in benchmarks]
+        return [*arguments, "--benchmarks", *files]
+
+    def run(self, benchmarks=("first",), version="1", **changes):
+        """The engines that were started: none or one."""
+        started = []
+
+        def start(model, mask, settings, vocabulary, longest):
+            delimiter = load_tokenizer(model).convert_tokens_to_ids("</think>")
+            started.append(CountingEngine(vocabulary, delimiter, version))
+            return started[-1]
+
+        self.monkeypatch.setitem(generate.ENGINES, "transformers", start)
+        self.monkeypatch.setattr(sys, "argv", ["generate", *self.command(benchmarks, **changes)])
+        run_stage(generate.main)
+        return started
+
+    def counts(self, *arguments, **changes):
+        (engine,) = self.run(*arguments, **changes)
+        return engine.counts()
+
+    def traces(self, benchmark="first"):
+        return read_records(self.results / "traces" / f"{benchmark}.jsonl", Trace)
+
+    def answers(self, benchmark="first"):
+        return read_records(self.results / "answers" / f"{benchmark}.jsonl", Answer)
+
+
+@pytest.fixture
+def project(tmp_path, model, monkeypatch):
+    return Project(tmp_path, model, monkeypatch)
+
+
+def cut(traces):
+    return sum(trace.finish == "length" for trace in traces)
+
+
+def longer_than(traces, budget):
+    """These have an answer of their own under that budget: think has one marker for all ends."""
+    return sum(trace.tokens > budget for trace in traces)
+
+
+def test_a_first_run_decodes_a_trace_each_and_an_answer_for_every_way_it_is_cut(project, capsys):
+    traces, answers = project.counts()
+    assert "cut by a smaller cap" not in capsys.readouterr().err
+    assert traces == 2 * PROBLEMS
+    assert 0 < cut(project.traces()) < 2 * PROBLEMS  # the rest says something about both
+    assert answers == 2 * PROBLEMS + longer_than(project.traces(), 6)
+    assert len(project.answers()) == 2 * 2 * PROBLEMS
+
+
+def test_nothing_missing_starts_no_engine_and_writes_the_same_bytes(project, capsys):
+    project.run()
+    before = {path: path.read_bytes() for path in project.results.rglob("*.json*")}
+    assert len(before) == 3
+    capsys.readouterr()
+    shutil.rmtree(project.results)
+    assert project.run() == []
+    assert {path: path.read_bytes() for path in project.results.rglob("*.json*")} == before
+    completions = 4 * PROBLEMS + longer_than(project.traces(), 6)
+    assert capsys.readouterr().err == (
+        f"reasoner/dense: all {completions} completions are in the store; no engine starts\n"
+    )
+
+
+def test_another_repeat_is_all_that_is_decoded(project):
+    project.run()
+    traces, answers = project.counts(repeats=3)
+    new = [trace for trace in project.traces() if trace.repeat == 2]
+    assert traces == PROBLEMS and answers == PROBLEMS + longer_than(new, 6)
+
+
+def test_a_budget_below_the_largest_needs_its_answers_alone(project):
+    project.run()
+    assert project.counts(budgets=[6, 12, 24]) == (0, longer_than(project.traces(), 12))
+
+
+def test_another_benchmark_is_all_that_is_decoded(project):
+    project.run()
+    traces, answers = project.counts(benchmarks=("first", "second"))
+    assert (traces, answers) == (
+        2 * PROBLEMS,
+        2 * PROBLEMS + longer_than(project.traces("second"), 6),
+    )
+
+
+def test_a_lower_largest_budget_needs_nothing_or_its_answers_alone(project):
+    project.run()
+    assert project.run(budgets=[6]) == []
+    assert project.counts(budgets=[3, 6]) == (0, longer_than(project.traces(), 3))
+    assert {trace.tokens for trace in project.traces() if trace.finish == "length"} == {6}
+
+
+def test_a_larger_largest_budget_needs_the_traces_that_were_cut_and_their_answers(project, capsys):
+    project.run()
+    before = {(t.id, t.repeat): t for t in project.traces()}
+    again = cut(before.values())
+    capsys.readouterr()
+    traces, answers = project.counts(budgets=[6, 24, 60])
+    assert (traces, answers) == (again, longer_than(project.traces(), 24))
+    assert (
+        f"reasoner/dense: {again} of the stored completions were cut by a smaller cap than they "
+        "have now; they are decoded again from their start, since going on from a prefill would "
+        "round differently\n"
+    ) in capsys.readouterr().err
+    for trace in project.traces():
+        assert trace.text.startswith(before[trace.id, trace.repeat].text)
+    assert project.run() == []  # the longer traces serve the smaller budgets
+
+
+def test_longer_answers_decode_again_what_was_cut(project):
+    project.run()
+    cut_answers = {
+        (answer.id, answer.repeat, answer.trace_tokens)
+        for answer in project.answers()
+        if answer.answer_finish == "length"
+    }
+    assert project.counts(answer_tokens=9) == (0, len(cut_answers))
+    assert project.run(answer_tokens=2) == []
+
+
+def test_provenance_names_the_producers_of_what_is_used_and_no_others(project):
+    project.run(version="1")
+    written = json.loads((project.results / "generation.json").read_text())
+    assert written["settings"] == OPTIONS
+    assert written["generator"]["engine"] == "transformers"
+    assert written["producers"] == [{"engine": "counting", "version": "1"}]
+    project.run(version="2", repeats=3)
+    written = json.loads((project.results / "generation.json").read_text())
+    versions = sorted(producer["version"] for producer in written["producers"])
+    assert versions == ["1", "2"]
+    project.run(version="3")
+    written = json.loads((project.results / "generation.json").read_text())
+    assert written["producers"] == [{"engine": "counting", "version": "1"}]
+
+
+def test_a_job_with_nothing_missing_does_not_load_what_runs_models(project):
+    """In a process of its own, where no other test has loaded it."""
+    project.run()
+    code = (
+        "import sys\n"
+        "from workflow_scripts.generation.generate import main\n"
+        "main()\n"
+        "assert 'transformers.modeling_utils' not in sys.modules\n"
+        "assert 'workflow_scripts.generation.transformers_engine' not in sys.modules\n"
+    )
+    command = [sys.executable, "-c", code, *project.command()]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert "no engine starts" in finished.stderr
+
+
+def test_a_full_disk_under_the_results_is_one_line(project, tmp_path, capsys):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs to mount a tmpfs, which only root may: {mounted.stderr.strip()}")
+    try:
+        project.results = disk / "dense"
+        with pytest.raises(SystemExit, match="1"):
+            project.run()
+        (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+        assert re.fullmatch(
+            rf"error: {disk}/dense/(traces|answers)/first.jsonl: No space left on device; "
+            "make room and start again",
+            line,
+        )
+        assert not list(disk.rglob("*.tmp"))
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    project.results = tmp_path / "roomy/dense"
+    assert project.run() == []
+
+
+def test_a_store_of_another_format_is_one_line_before_anything_is_decoded(project, capsys):
+    project.run()
+    (project.folder / "store/FORMAT").write_text("1\n")
+    with pytest.raises(SystemExit, match="1"):
+        project.run(repeats=3)
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line.startswith("error: ") and "format '1'" in line and "format 2" in line

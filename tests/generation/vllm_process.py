@@ -1,0 +1,102 @@
+"""vLLM in a process of its own, for tests: it changes settings of torch that do not come back.
+
+python -m tests.generation.vllm_process JOB.pickle DONE.pickle
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from workflow_scripts.checkpoints import linears, load_tensor, open_checkpoint
+from workflow_scripts.generation.engine import Completion, EngineSettings, Request
+from workflow_scripts.generation.engines import start_vllm
+from workflow_scripts.masks import Mask, pack
+
+PROJECT = Path(__file__).resolve().parents[2]
+SETTINGS = EngineSettings(engine="vllm", device="cpu", dtype="float32", batch_size=8, threads=1)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Rounds of requests, one after another through one engine.
+
+    `followed_by` says for some requests what comes to the front of the queue when they are done.
+    """
+
+    model: Path
+    vocabulary: int
+    longest: int
+    rounds: list[list[Request]]
+    removed: tuple[int, ...] | None = None  # blocks; None is the dense model
+    followed_by: dict[Request, Request] = field(default_factory=dict)
+    settings: EngineSettings = SETTINGS
+
+
+@dataclass(frozen=True)
+class Done:
+    """Per round, requests with their completions in the order in which they ended."""
+
+    rounds: list[list[tuple[Request, Completion]]]
+    producer: dict[str, str]
+    folders_left: list[str]
+    log: str = ""
+
+
+def pruned(model: Path, removed: tuple[int, ...] | None) -> Mask:
+    """Half of the weights of every linear go, and whole blocks; nothing where `removed` is None."""
+    checkpoint = open_checkpoint(model)
+    if removed is None:
+        return Mask({}, {}, (), checkpoint.blocks, "", "")
+    keep, shapes = {}, {}
+    for linear in linears(checkpoint):
+        if linear.block not in removed:
+            weight = load_tensor(checkpoint, linear.name).float().abs()
+            keep[linear.name] = pack(weight > weight.median())
+            shapes[linear.name] = linear.shape
+    return Mask(keep, shapes, removed, checkpoint.blocks, "", "")
+
+
+def decode(work: Work, scratch: Path) -> Done:
+    """Run vLLM in another process, with its temporary files in `scratch`."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    job, done = scratch / "job.pickle", scratch / "done.pickle"
+    job.write_bytes(pickle.dumps(work))
+    variables = {"PYTHONPATH": str(PROJECT), "TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.generation.vllm_process", str(job), str(done)]
+    ended = subprocess.run(
+        command, env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return replace(pickle.loads(done.read_bytes()), log=ended.stdout + ended.stderr)
+
+
+def main() -> None:
+    work: Work = pickle.loads(Path(sys.argv[1]).read_bytes())
+    engine = start_vllm(
+        work.model, pruned(work.model, work.removed), work.settings, work.vocabulary, work.longest
+    )
+    scratch = Path(os.environ["TMPDIR"])
+    left = [str(p) for base in scratch.glob("prunethink-*") for p in base.iterdir() if p.is_dir()]
+    assert torch.get_num_threads() == work.settings.threads
+    rounds = []
+    for requests in work.rounds:
+        queue, ended = deque(requests), []
+        for request, completion in engine.generate(queue):
+            ended.append((request, completion))
+            if request in work.followed_by:
+                queue.appendleft(work.followed_by[request])
+        rounds.append(ended)
+    Path(sys.argv[2]).write_bytes(pickle.dumps(Done(rounds, engine.producer, left)))
+
+
+if __name__ == "__main__":
+    # what is pickled here is read by another process, where this module has its own name
+    from tests.generation import vllm_process
+
+    vllm_process.main()

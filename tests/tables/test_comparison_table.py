@@ -1,0 +1,178 @@
+import math
+
+import pandas as pd
+import pytest
+
+from workflow_scripts.files import write_json
+from workflow_scripts.records import Answer, Grade
+from workflow_scripts.tables.cell_files import write_cells
+from workflow_scripts.tables.cells import read_cells
+from workflow_scripts.tables.claims import check_claims
+from workflow_scripts.tables.comparison_table import areas, compare, main
+from workflow_scripts.tables.comparison_text import full_sections, short_sections, signed
+from workflow_scripts.tables.differences import holm
+from workflow_scripts.tables.removals import Removed, matched, read_removed
+
+BUDGETS = (6, 12)
+# problems of 30 that each repeat gets right, by variant and budget
+RIGHT = {
+    "dense": (10, 20),
+    "wanda-20": (10, 20),
+    "wanda-50": (9, 19),
+    "shortgpt-1": (10, 2),
+    "shortgpt-2": (2, 2),
+}
+REMOVED = {
+    "dense": (0.0, ()), "wanda-20": (0.2, ()), "wanda-50": (0.5, ()),
+    "shortgpt-1": (0.1667, (3,)), "shortgpt-2": (0.3333, (3, 2)),
+}  # fmt: skip
+
+
+def graded(right: tuple[int, ...], repeats: int = 2):
+    grades, answers = [], []
+    for number in range(30):
+        for repeat in range(repeats):
+            for budget, enough in zip(BUDGETS, right, strict=True):
+                at = (f"p-{number:02}", repeat, budget)
+                grades.append(Grade(*at, "1", number < enough, "stated"))
+                answers.append(Answer(*at, 0, budget, "length", 2, "eos", "1"))
+    return grades, answers
+
+
+@pytest.fixture
+def results(write_results):
+    for variant, right in RIGHT.items():
+        grades, answers = graded(right)
+        folder = write_results("m", variant, "b", grades=grades, answers=answers)
+        share, blocks = REMOVED[variant]
+        record = {
+            "method": variant.split("-")[0], "removed_fraction": share,
+            "removed_blocks": list(blocks), "digest": "0",
+        }  # fmt: skip
+        write_json(folder / "m" / variant / "mask.json", record)
+    return folder
+
+
+@pytest.fixture
+def run(results):
+    return read_cells(results, ["m"], list(RIGHT), ["b"])
+
+
+@pytest.fixture
+def removals(results):
+    return read_removed(results, ["m"], list(RIGHT))
+
+
+def test_matched_partners_remove_at_least_as_much_and_no_more_than_needed():
+    def one(share, *blocks):
+        return Removed(share, blocks, "", "")
+
+    variants = {
+        "short-1": one(0.167, 3), "short-2": one(0.333, 3, 2), "short-4": one(0.667, 0, 1, 2, 3),
+        "dense": one(0.0), "a-20": one(0.2), "b-20": one(0.2004), "a-50": one(0.5),
+    }  # fmt: skip
+    assert matched(variants) == [
+        ("a-20", "short-1"), ("b-20", "short-1"), ("a-50", "short-2"),
+    ]  # fmt: skip
+
+
+def test_every_variant_is_compared_with_dense_and_blocks_with_weights(run, removals):
+    rows = compare(run, "dense", removals)
+    dense = [row for row in rows if row.family == "dense of m"]
+    assert [(row.variant, row.budget) for row in dense] == [
+        (variant, budget) for variant in list(RIGHT)[1:] for budget in BUDGETS
+    ]
+    others = [row for row in rows if row.family == "structured of m"]
+    assert [(row.variant, row.reference, row.budget) for row in others] == [
+        (*pair, budget)
+        for pair in (("wanda-20", "shortgpt-1"), ("wanda-50", "shortgpt-2"))
+        for budget in BUDGETS
+    ]
+    verdicts = {(row.variant, row.budget): row.verdict for row in dense}
+    assert verdicts["shortgpt-1", 12] == verdicts["shortgpt-2", 12] == "worse"
+    assert verdicts["wanda-20", 6].startswith("no difference larger than 0.0")
+    assert [row.verdict for row in others][1] == "better"
+    lost = next(row for row in dense if (row.variant, row.budget) == ("shortgpt-1", 12))
+    assert lost.difference == pytest.approx(-0.6) and lost.p == pytest.approx(2 / 2**18)
+    assert (lost.accuracy, lost.reference_accuracy) == (pytest.approx(2 / 30), pytest.approx(2 / 3))
+    assert (lost.removed, lost.reference_removed) == (0.1667, 0.0)
+
+
+def test_p_values_are_corrected_within_their_family(run, removals):
+    rows = compare(run, "dense", removals)
+    for family in ("dense of m", "structured of m"):
+        members = [row for row in rows if row.family == family]
+        assert [row.p_holm for row in members] == holm([row.p for row in members])
+
+
+def test_without_the_reference_or_masks_what_can_be_compared_is(run):
+    assert compare(run, "none", {}) == []
+    rows = compare(run, "dense", {})
+    assert {row.family for row in rows} == {"dense of m"}
+    assert all(math.isnan(row.removed) for row in rows)
+
+
+def test_areas_and_their_differences(run):
+    rows = {row.variant: row for row in areas(run, "dense")}
+    assert rows["dense"].area == pytest.approx(0.5) and math.isnan(rows["dense"].difference)
+    assert rows["shortgpt-1"].area == pytest.approx((10 + 2) / 60)
+    assert rows["shortgpt-1"].difference == pytest.approx(-18 / 60)
+    assert rows["shortgpt-1"].difference_low < -0.3 < rows["shortgpt-1"].difference_high < 0
+    assert rows["wanda-20"].difference_low < 0 < rows["wanda-20"].difference_high
+
+
+def test_the_short_form_marks_what_differs_and_what_cannot_be_told(run, removals):
+    rows = compare(run, "dense", removals)
+    against, blocks, area = short_sections(rows, areas(run, "dense"), "dense")
+    assert against.header == ["variant", "6", "12", "detectable"]
+    lines = {line[0]: line[1:] for line in against.lines}
+    assert lines["shortgpt-1"][1].startswith("−0.60 ±") and lines["shortgpt-1"][1].endswith("†")
+    assert not lines["wanda-20"][0].endswith(("†", "?"))
+    assert "correction over 8 comparisons" in against.caption
+    assert blocks.lines[0][0] == "wanda-20 − shortgpt-1"
+    assert "over 4 comparisons" in blocks.caption
+    assert [line[0] for line in area.lines] == list(RIGHT)
+    full = full_sections(rows, [], "dense", ["m/x: b"])
+    assert full[0].lines[0][-1] == rows[0].verdict
+    assert full[0].caption.endswith("Missing: m/x: b.")
+
+
+def test_signs():
+    texts = [signed(value, 2) for value in (0.1, -0.1, 0.001, -0.001)]
+    assert texts == ["+0.10", "−0.10", "0.00", "0.00"]
+
+
+def test_claims_are_judged_by_the_verdicts(run, removals):
+    rows = compare(run, "dense", removals)
+    claims = {one.claim: one.result for one in check_claims(run, rows, removals, "dense")}
+    assert claims == {
+        "dense is better with its largest budget than with its smallest": "holds",
+        "removing whole blocks costs accuracy": "holds",
+        "unstructured pruning is better than removing blocks with as many weights": "holds",
+        "unstructured pruning of up to 20% costs no accuracy": "holds",
+        "unstructured pruning of up to 20% is better than dense somewhere": "does not hold",
+        "such a gain of Qwen3-8B on aime24 with budgets of 1024 to 4096": "not in this run",
+    }
+
+
+@pytest.mark.parametrize(("blocks", "result"), [((17, 16), "holds"), ((16, 18), "does not hold")])
+def test_the_blocks_that_the_paper_names(run, blocks, result):
+    named = run.__class__(("S1.1-7b",), ("dense",), ("b",), (), ())
+    removals = {("S1.1-7b", "shortgpt-2"): Removed(0.07, blocks, "shortgpt", "0")}
+    found = check_claims(named, [], removals, "dense")[-1]
+    assert (found.claim, found.result) == ("ShortGPT removes blocks 16 and 17", result)
+
+
+def test_all_files_are_the_same_bytes_when_made_again(run, results, tmp_path):
+    write_cells(tmp_path / "cells.jsonl", run)
+    made = []
+    for folder in ("one", "two"):
+        names = ("csv", "areas", "markdown", "latex", "html")
+        paths = {name: tmp_path / folder / f"table.{name}" for name in names}
+        flags = [word for name, path in paths.items() for word in (f"--{name}", str(path))]
+        main(["--cells", str(tmp_path / "cells.jsonl"), "--results", str(results), *flags])
+        made.append({name: path.read_bytes() for name, path in paths.items()})
+    assert made[0] == made[1]
+    table = pd.read_csv(paths["csv"])
+    assert list(table.columns[:5]) == ["family", "model", "benchmark", "budget", "variant"]
+    assert len(table) == 12 and set(table.verdict) >= {"better", "worse"}

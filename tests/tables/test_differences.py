@@ -1,0 +1,166 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+from statsmodels.stats.power import TTestPower
+
+from workflow_scripts.tables.differences import (
+    Difference,
+    detectable,
+    difference_intervals,
+    holm,
+    paired_difference,
+    sign_flip_p,
+    verdict,
+)
+
+PAIRS = st.tuples(st.integers(2, 12), st.integers(1, 4)).flatmap(
+    lambda shape: st.tuples(arrays(bool, shape), arrays(bool, shape))
+)
+
+
+@given(arrays(int, st.integers(2, 10), elements=st.integers(-3, 3)))
+def test_p_is_scipys_over_all_flips_of_signs(changes):
+    found = stats.permutation_test(
+        (changes,),
+        lambda x, axis: np.sum(x, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=2**10,
+    )
+    assert sign_flip_p(changes) == pytest.approx(found.pvalue)
+
+
+@given(arrays(int, st.integers(1, 300), elements=st.integers(-1, 1)))
+def test_with_one_repeat_it_is_the_exact_test_of_mcnemar(changes):
+    gains, changed = int((changes > 0).sum()), int(np.abs(changes).sum())
+    expected = stats.binomtest(gains, changed).pvalue if changed else 1.0
+    assert sign_flip_p(changes) == pytest.approx(expected)
+
+
+@given(PAIRS, st.randoms())
+def test_order_and_direction_change_nothing(pair, random):
+    variant, reference = pair
+    order = list(range(len(variant)))
+    random.shuffle(order)
+    one = paired_difference(variant, reference)
+    other = paired_difference(reference[order], variant[order])
+    assert other.p == one.p
+    assert other.difference == pytest.approx(-one.difference)
+    assert (other.low, other.high) == pytest.approx((-one.high, -one.low))
+
+
+@given(PAIRS)
+def test_the_difference_is_in_its_interval_and_is_that_of_the_accuracies(pair):
+    variant, reference = pair
+    found = paired_difference(variant, reference)
+    assert found.difference == pytest.approx(variant.mean() - reference.mean())
+    assert -1 <= found.low <= found.difference <= found.high <= 1
+    assert found.low < found.high
+
+
+def test_repeats_are_summed_within_a_problem_and_not_compared_across():
+    reference = np.zeros((10, 3), dtype=int)
+    variant = np.zeros((10, 3), dtype=int)
+    variant[0] = 1  # one problem gained three times is one sign, not three
+    assert paired_difference(variant, reference).p == 1.0
+    variant[:6, 0] = 1
+    assert paired_difference(variant, reference).p == pytest.approx(2 / 2**6)
+
+
+def test_with_one_repeat_the_interval_is_bonett_and_prices_with_students_quantile():
+    gained, lost, problems = 12, 4, 50
+    means = np.array([1.0] * gained + [-1.0] * lost + [0.0] * (problems - gained - lost))
+    se, low, high = difference_intervals(means, 1)
+    up, down = (gained + 1) / (problems + 2), (lost + 1) / (problems + 2)
+    # their variance has n + 2 where a standard deviation of n + 2 numbers has n + 1
+    expected = math.sqrt((up + down - (up - down) ** 2) / (problems + 1))
+    assert se == pytest.approx(expected)
+    reach = stats.t.ppf(0.975, problems - 1) * expected
+    assert (low, high) == (pytest.approx(up - down - reach), pytest.approx(up - down + reach))
+
+
+def test_of_nothing_that_differs_more_problems_know_more():
+    widths = []
+    for problems in (30, 500):
+        same = np.ones((problems, 3), dtype=bool)
+        found = paired_difference(same, same)
+        assert found.p == 1.0 and found.low == pytest.approx(-found.high)
+        widths.append(found.high)
+    assert 0.03 < widths[0] < 0.1 and 0.002 < widths[1] < 0.006
+
+
+def test_one_problem_says_nothing():
+    found = paired_difference(np.ones((1, 3)), np.zeros((1, 3)))
+    assert (found.low, found.high, found.p) == (-1.0, 1.0, 1.0)
+    assert verdict(found, 1.0) == "too few samples"
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.4]) == pytest.approx([0.8, 0.8])
+
+
+@pytest.mark.parametrize(("problems", "comparisons"), [(30, 1), (198, 10), (500, 56)])
+def test_the_detectable_difference_has_a_power_of_80_percent(problems, comparisons):
+    se, repeats = 0.03, 3
+    found = detectable(se, problems, repeats, comparisons)
+    spread = math.sqrt(se**2 * (problems + 2) + found * (1 - found) / repeats)
+    power = TTestPower().power(found / spread, problems, 0.05 / comparisons)
+    assert power == pytest.approx(0.8, abs=1e-6)
+
+
+@pytest.mark.parametrize("problems", [30, 198])
+def test_a_detectable_difference_is_detected(problems):
+    """In simulated runs, of which 80 of 100 should find it."""
+    random = np.random.default_rng(3)
+    difficulty = random.beta(0.4, 0.27, size=(400, problems, 1))
+    answers = random.random((2, 400, problems, 3)) < difficulty
+    se, _, _ = difference_intervals(answers[1].mean(axis=-1) - answers[0].mean(axis=-1), 3)
+    true = detectable(float(se.mean()), problems, 3, 1)
+    lower = random.random(answers[1].shape) < difficulty * (1 - true / 0.597)
+    changes = lower.sum(axis=-1) - answers[0].sum(axis=-1)
+    power = np.mean([sign_flip_p(row) < 0.05 for row in changes])
+    assert 0.72 <= power <= 0.9
+
+
+@pytest.mark.parametrize(
+    ("problems", "comparisons", "finite"), [(5, 1, False), (6, 1, True), (6, 2, False)]
+)
+def test_with_too_few_problems_nothing_is_detectable(problems, comparisons, finite):
+    # six signs that agree are p = 2 / 64
+    assert math.isfinite(detectable(0.1, problems, 3, comparisons)) is finite
+
+
+@pytest.mark.parametrize(
+    ("difference", "p", "said"),
+    [
+        (Difference(0.05, 0.01, 0.03, 0.07, 0.001), 0.049, "better"),
+        (Difference(-0.05, 0.01, -0.07, -0.03, 0.001), 0.049, "worse"),
+        (Difference(-0.05, 0.01, -0.07, -0.03, 0.001), 0.05, "no difference larger than 0.070"),
+        (Difference(0.0, 0.01, -0.0121, 0.0119, 1.0), 1.0, "no difference larger than 0.013"),
+        (Difference(0.0, 0.05, -0.05, 0.1, 1.0), 1.0, "no difference larger than 0.100"),
+        (Difference(0.02, 0.05, -0.08, 0.101, 0.5), 1.0, "too few samples"),
+        (Difference(-0.02, 0.05, -0.12, 0.08, 0.5), 1.0, "too few samples"),
+    ],
+)
+def test_verdicts(difference, p, said):
+    assert verdict(difference, p) == said
+
+
+def test_families_in_which_nothing_differs_have_a_verdict_in_at_most_five_of_a_hundred():
+    random = np.random.default_rng(11)
+    false = 0
+    for _ in range(300):
+        difficulty = random.beta(0.5, 0.5, size=(40, 1))
+        answers = random.random((21, 40, 3)) < difficulty
+        found = [paired_difference(variant, answers[0]) for variant in answers[1:]]
+        # the smallest p, corrected: Holm's first step
+        smallest = min(found, key=lambda one: one.p)
+        false += verdict(smallest, smallest.p * len(found)) in ("better", "worse")
+    # 5 % of 300, and three standard deviations of such a count
+    assert false <= 15 + 3 * math.sqrt(300 * 0.05 * 0.95)

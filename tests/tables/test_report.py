@@ -1,0 +1,284 @@
+"""The report of a run, complete or not, read as text and opened in a browser."""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+from html import escape, unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from workflow_scripts.files import write_json
+from workflow_scripts.records import Answer, Grade
+from workflow_scripts.tables import everything, forms
+from workflow_scripts.tables.provenance import run_times
+from workflow_scripts.tables.references import REFERENCES, Citations
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")
+PUBLISHED = Path(__file__).parents[2] / "config" / "published"
+CONFIG = {
+    "run": {"models": ["m"], "variants": list(VARIANTS), "benchmarks": ["b", "c"]},
+    "variants": {
+        "dense": {"method": "dense"},
+        "wanda-20": {"method": "wanda", "allocation": {"kind": "owl"}},
+        "wanda-50": {"method": "wanda", "allocation": {"kind": "uniform"}},
+        "shortgpt-1": {"method": "shortgpt"},
+    },
+    "calibration_sets": {"chains": {"samples": 128, "length": 64, "seed": 5}},
+    "generation": {
+        "temperature": 0.6, "top_p": 1.0, "top_k": 0, "seed": 17, "dtype": "float32",
+        "engine": "transformers", "answer_tokens": 8, "device": "cpu",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """A run of one model, four variants and two benchmarks, of which one file is not graded."""
+    from workflow_scripts.records import write_records
+
+    folder = tmp_path_factory.mktemp("run") / "results"
+    random = np.random.default_rng(0)
+    for number, variant in enumerate(VARIANTS):
+        for benchmark in ("b", "c"):
+            grades, answers = [], []
+            for problem, repeat, budget in np.ndindex(12, 3, 2):
+                at = (f"p{problem:02}", repeat, (6, 12)[budget])
+                right = bool(random.random() < 0.4 + 0.4 * budget - 0.1 * number)
+                grades.append(Grade(*at, str(problem + right), right, "stated"))
+                answers.append(Answer(*at, 0, at[2], "length", 2, "eos", "1"))
+            write_records(folder / "m" / variant / "grades" / f"{benchmark}.jsonl", grades)
+            write_records(folder / "m" / variant / "answers" / f"{benchmark}.jsonl", answers)
+        removed = [1] if variant == "shortgpt-1" else []
+        share = {"wanda-20": 0.2, "wanda-50": 0.5, "shortgpt-1": 0.25}.get(variant, 0.0)
+        record = {
+            "method": variant.split("-")[0], "removed_fraction": share, "removed_blocks": removed,
+            "digest": f"digest-of-{variant}", "linears": {}, "blocks": 4,
+        }  # fmt: skip
+        write_json(folder / "m" / variant / "mask.json", record)
+        producer = {"engine": "transformers", "device": "a machine & its parts", "torch": "2.13.0"}
+        write_json(folder / "m" / variant / "generation.json", {"producers": [producer]})
+    (folder / "m" / "wanda-50" / "grades" / "c.jsonl").unlink()
+    (folder / "m" / "statistics").mkdir()
+    scores = np.array([0.4, 0.1, 0.2, 0.3], dtype=np.float32)
+    save_file({"block_influence": scores}, folder / "m" / "statistics" / "chains.safetensors")
+    return folder
+
+
+def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
+    home = results.parent
+    manifest = {"source": {"kind": "bundled", "name": "m"}, "digest": "digest-of-m"}
+    write_json(home / "resources/models/m/manifest.json", manifest)
+    log = home / "logs/generate/m/dense.tsv"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("s\th:m:s\tmax_rss\tcpu_time\n90.5\t0:01:30\t400.25\t1800\n")
+    everything.build(
+        argparse.Namespace(
+            results=results,
+            resources=home / "resources",
+            logs=home / "logs",
+            published=PUBLISHED,
+            config=json.dumps(config),
+            reference="dense",
+            models=["m"],
+            variants=list(variants),
+            benchmarks=["b", "c"],
+            output=output,
+        )  # fmt: skip
+    )
+    return (output / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def page(results, tmp_path_factory) -> str:
+    return build(results, tmp_path_factory.mktemp("report"))
+
+
+class Reader(HTMLParser):
+    """Tags that must be closed are, and addresses are those of the page itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in ("meta", "link", "img", "input", "br"):
+            self.open.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def text_of(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
+
+
+def test_the_page_is_whole_and_needs_nothing_else(page):
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    assert len(reader.addresses) > 10
+    for address in reader.addresses:
+        assert address.startswith(("data:", "#")), address
+    links = {address[1:] for address in reader.addresses if address.startswith("#")}
+    assert links == set(reader.ids)
+    assert not re.search(r"https?://", re.sub(r'src="data:[^"]*"', "", page))
+
+
+def test_it_says_what_is_missing_and_shows_the_rest(page):
+    assert "<li>grades of m/wanda-50: c</li>" in page
+    text = text_of(page)
+    assert "Missing: m/wanda-50: c." in text
+    assert "1 model, 4 variants, 2 benchmarks; 504 graded answers." in text
+    for caption in ("m on b", "m on c", "m, mean over benchmarks", "area under the budget curve"):
+        assert caption in text
+    kinds = set(re.findall(r'<img alt="([a-z ]+) m', page))
+    assert kinds >= {
+        "scaling curves", "token curves", "differences", "parallel", "sparsity", "allocation",
+        "block influence",
+    }  # fmt: skip
+
+
+def test_a_complete_run_misses_nothing(results, tmp_path):
+    page = build(results, tmp_path, variants=("dense", "wanda-20"))
+    assert "not complete" not in page and "Missing" not in page
+
+
+def test_the_methods_have_the_runs_own_numbers_and_references(page):
+    text = text_of(page)
+    assert "we prune m in 3 ways, by Wanda [2] and ShortGPT [3]" in text
+    assert "allocated by OWL [4]" in text
+    assert "chains (128 sequences of 64 tokens, seed 5)" in text
+    assert "answers b (12 problems) and c (12 problems), 3 times each" in text
+    assert "capped at 6 and 12 tokens" in text and "seed 17" in text and "temperature 0.6" in text
+    references = re.search("<ol>(.*)</ol>", page, re.S)[1]
+    methods = re.search('id="methods">(.*?)</div>', page, re.S)[1]
+    cited = {int(n) for found in re.findall(r"\[([\d, ]+)\]", methods) for n in found.split(", ")}
+    assert cited == set(range(1, references.count("<li>") + 1)) and len(cited) >= 9
+
+
+def test_where_it_comes_from(page):
+    text = text_of(page)
+    for said in (
+        "digest-of-m", "digest-of-shortgpt-1", "a machine &amp; its parts", "kind: bundled",
+        "numpy", "statsmodels", "400", "0.50",
+    ):  # fmt: skip
+        assert said in text, said
+    config = re.search("<pre>(.*)</pre>", page, re.S)[1].replace("&quot;", '"')
+    assert json.loads(config) == CONFIG
+
+
+def test_times_are_added_by_rule(tmp_path):
+    for name, seconds in (("a", "10"), ("b", "20.4")):
+        path = tmp_path / "generate" / "m" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t100\t36\n")
+    (tmp_path / "build_mask").mkdir()
+    (tmp_path / "build_mask" / "x.tsv").write_text("s\tmax_rss\tcpu_time\n1\t-\tNA\n")
+    (tmp_path / "build_mask" / "x.log").write_text("not a time")
+    lines = run_times(tmp_path, gpus=2).lines
+    assert lines == [
+        ["build_mask", "1", "1", "1", "0.00", "0.00", "0"],
+        ["generate", "2", "30", "20", "0.02", "0.02", "100"],
+    ]
+    assert run_times(tmp_path / "none", 0).caption == "no times were measured."
+
+
+def test_references_are_numbered_as_they_are_cited():
+    citations = Citations()
+    assert [citations.cite("holm"), citations.cite("wilson", "holm")] == ["[1]", "[2, 1]"]
+    assert list(citations.lines()) == [REFERENCES["holm"], REFERENCES["wilson"]]
+
+
+def test_text_is_escaped():
+    section = forms.Section("<b>", "a < b", ["<i>"], [["<u>"]])
+    page = forms.html_page("<t>", [section])
+    assert not re.search("<[biut]>", page)
+
+
+def test_a_report_is_the_same_bytes_when_made_again(results, page, tmp_path):
+    assert build(results, tmp_path) == page
+
+
+def look(page: str, width: int, height: int, folder: Path) -> tuple[dict, str]:
+    """Open a page in a browser; what the probe found, and what the console said.
+
+    The page stands in a frame, since a browser's own window has a least width.
+    """
+    frame = f'<iframe width="{width}" height="{height}" frameborder="0" srcdoc="{escape(page)}">'
+    path = folder / "frame.html"
+    path.write_text(f'<!doctype html><link rel="icon" href="data:,"><body>{frame}</iframe></body>')
+    command = [
+        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        "--disable-extensions", "--no-first-run", "--enable-logging=stderr", "--v=0",
+        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=4000",
+        f"--window-size={width + 40},{height + 40}", "--dump-dom", path.as_uri(),
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    probed = json.loads(unescape(re.search('<p id="probe">(.*?)</p>', shown.stdout, re.S)[1]))
+    return probed, "\n".join(line for line in shown.stderr.splitlines() if "CONSOLE" in line)
+
+
+# Clicks, types and measures as a reader would; the result is written into the page.
+PROBE = """
+<script type="module">
+const table = document.querySelector("#comparison table.data");
+const column = () => [...document.querySelectorAll("#accuracy table.data")][0].tBodies[0].rows;
+const names = () => [...column()].map(row => row.cells[0].textContent.trim());
+const head = document.querySelectorAll("#accuracy table.data thead th")[1];
+const found = {width: document.documentElement.scrollWidth, window: innerWidth};
+found.before = names();
+head.click(); found.ascending = names();
+head.click(); found.descending = names();
+const input = document.querySelector("#accuracy input[type=search]");
+input.value = "on b SHORT"; input.dispatchEvent(new Event("input"));
+found.shown = [...document.querySelectorAll("#accuracy tbody tr")]
+  .filter(row => row.getClientRects().length).map(row => row.cells[0].textContent.trim());
+input.value = ""; input.dispatchEvent(new Event("input"));
+for (const image of document.images) image.loading = "eager";
+await Promise.all([...document.images].map(image => image.decode()));
+found.images = document.images.length;
+found.loaded = [...document.images].filter(image => image.naturalWidth > 100).length;
+const result = document.createElement("p");
+result.id = "probe"; result.textContent = JSON.stringify(found);
+parent.document.body.append(result);
+</script>
+</body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: chromium)")
+@pytest.mark.parametrize(("width", "height"), [(1280, 2000), (390, 844)], ids=["desk", "phone"])
+def test_a_browser_shows_sorts_and_filters_it_without_an_error(page, tmp_path, width, height):
+    found, console = look(page.replace("</body>", PROBE), width, height, tmp_path)
+    assert console == ""
+    assert found["window"] == width
+    assert found["width"] <= width, "the page is wider than the window"
+    assert found["before"] == list(VARIANTS)
+    numbers = {line[0]: float(line[1][:4]) for line in _first_table(page)}
+    assert found["ascending"] == sorted(VARIANTS, key=numbers.__getitem__)
+    assert [numbers[name] for name in found["descending"]] == sorted(numbers.values())[::-1]
+    assert found["shown"] == ["shortgpt-1"]
+    assert found["images"] == found["loaded"] > 10
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: chromium)")
+def test_a_mistake_in_the_page_would_be_seen(page, tmp_path):
+    broken = page.replace("</body>", "<script>missing.thing();</script></body>")
+    _, console = look(broken.replace("</body>", PROBE), 1280, 800, tmp_path)
+    assert "missing is not defined" in console
+
+
+def _first_table(page: str) -> list[list[str]]:
+    body = page.split('id="accuracy"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    rows = re.findall("<tr>(.*?)</tr>", body, re.S)
+    return [[text.strip() for text in re.findall("<td[^>]*>(.*?)</td>", row)] for row in rows]

@@ -1,0 +1,64 @@
+"""A run costs what was said; and the paper's experiment can be planned before it is paid for."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.workflow.checkout import Checkout, copy_project, environment, small_checkout
+from workflow_scripts.cost import model_size, read_config
+from workflow_scripts.settings import load_settings
+
+RUN = {"variants": ["dense", "magnitude-50"], "benchmarks": ["small"]}
+
+
+def cost(checkout: Checkout, *arguments: str) -> dict[str, list[int]]:
+    """The numbers of each line, by the words before them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow_scripts.cost", *arguments],
+        cwd=checkout.folder, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^ *(\S.*?) +((?:[\d.,]+ *)+)$", done.stdout, re.MULTILINE)
+    return {what: [float(n.replace(",", "")) for n in numbers.split()] for what, numbers in rows}
+
+
+def rows(checkout: Checkout, kind: str) -> list[dict]:
+    files = sorted(checkout.folder.glob(f"results/*/*/{kind}/*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("sweep", ["shared", "independent"])
+def test_a_run_costs_what_was_said(tmp_path, sweep):
+    generation = {"budgets": [6, 24, 72], "repeats": 2, "sweep": sweep}
+    checkout = small_checkout(tmp_path, run=RUN, generation=generation)
+    said = cost(checkout, "small.yaml", "--mean-trace", "30", "--mean-answer", "1")
+    config = ("--configfile", "small.yaml")
+    assert said["jobs"] == [sum(checkout.planned(*config).values())]
+    made = [f"results/reasoner/{variant}/answers/small.jsonl" for variant in RUN["variants"]]
+    checkout.run("--cores", "2", *made, *config)
+    traces, answers = rows(checkout, "traces"), rows(checkout, "answers")
+    assert said["traces"][0] == len(traces) == (48 if sweep == "shared" else 144)
+    assert said["answers"][0] == len(answers) == 144
+    for kind, found in (("traces", traces), ("answers", answers)):
+        tokens = sum(row["tokens" if kind == "traces" else "answer_tokens"] for row in found)
+        assert tokens <= said[kind][2]
+        assert said[kind][1] / 2 < tokens < said[kind][1] * 2
+    again = cost(checkout, "small.yaml", "--mean-trace", "30", "--mean-answer", "1")
+    assert again == said  # also of what is there already
+    size = model_size(load_settings(read_config([])), "reasoner", checkout.folder)
+    mask = checkout.folder / "results/reasoner/magnitude-50/mask.safetensors"
+    header = int.from_bytes(mask.read_bytes()[:8], "little") + 8
+    assert mask.stat().st_size - header == size.linear_weights // 8
+
+
+@pytest.mark.parametrize("name", ["paper", "strict"])
+def test_the_whole_experiment_is_planned_without_a_network(tmp_path, name):
+    checkout = copy_project(tmp_path)
+    planned = checkout.planned("--configfile", f"config/{name}.yaml")
+    assert sum(planned.values()) <= 400
+    assert planned["generate"] == planned["build_mask"] == 2 * (1 + 12 + 8 + 2)
+    assert planned["grade_answers"] == 2 * 23 * 4
+    assert planned["fetch_benchmark"] == 4 and planned["fetch_model"] == 2

@@ -1,0 +1,115 @@
+"""The right answer of a problem: how a source holds it, and how a normalised file writes it."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from workflow_scripts.errors import InputError
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+ORDERS = ("given", "shuffled")
+
+_INTEGER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.0+)?")
+
+Choices = Sequence[str] | None
+
+
+def _integer(answer: Any, _: Choices = None) -> str | None:
+    """A whole number, as a text (also 1,080 and 27.0) or a JSON number, in its plain form."""
+    if isinstance(answer, float) and answer.is_integer():
+        answer = int(answer)
+    match = _INTEGER.fullmatch(str(answer).strip())
+    if isinstance(answer, bool) or not match:
+        return None
+    digits = match[2].replace(",", "").lstrip("0") or "0"
+    return f"-{digits}" if match[1] == "-" and digits != "0" else digits
+
+
+def _expression(answer: Any, _: Choices = None) -> str | None:
+    """A mathematical expression as it stands, or a JSON number."""
+    if isinstance(answer, str):
+        return answer.strip()
+    if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer):
+        return None
+    return _integer(answer) or repr(answer)
+
+
+def _letter(answer: Any, choices: Choices) -> str | None:
+    """The letter of the one choice that the answer is."""
+    places = [i for i, choice in enumerate(choices or ()) if choice == str(answer).strip()]
+    return LETTERS[places[0]] if len(places) == 1 else None
+
+
+# How the answer of each kind is written in a normalised file; None where it is not of that kind.
+KINDS: dict[str, Callable[[Any, Choices], str | None]] = {
+    "integer": _integer,
+    "math": _expression,
+    "choice": _letter,
+}
+
+
+def _after_hashes(cell: Any, _: Choices) -> str | None:
+    """What follows the last ####, as in GSM8K."""
+    before, hashes, after = str(cell).rpartition("####")
+    return after.strip() or None if hashes else None
+
+
+def _by_letter(cell: Any, choices: Choices) -> str | None:
+    letter = str(cell).strip().upper()
+    place = LETTERS.find(letter) if len(letter) == 1 else -1
+    return choices[place] if choices and 0 <= place < len(choices) else None
+
+
+def _by_index(cell: Any, choices: Choices) -> str | None:
+    text = _integer(cell)
+    place = int(text) if text else -1
+    return choices[place] if choices and 0 <= place < len(choices) else None
+
+
+# How the answer's column holds the answer; None where it does not. The last two name a choice.
+FORMS: dict[str, Callable[[Any, Choices], Any]] = {
+    "cell": lambda cell, _: cell,
+    "hashes": _after_hashes,
+    "letter": _by_letter,
+    "index": _by_index,
+}
+
+
+def read_choices(cells: Any, where: str) -> list[str]:
+    """Choices as texts without space around them; numbers are written out.
+
+    Raises `InputError` where they are not two or more.
+    """
+    plain = isinstance(cells, list) and all(
+        isinstance(cell, str | int | float) and not isinstance(cell, bool) for cell in cells
+    )
+    choices = [str(cell).strip() for cell in cells] if plain else []
+    if not plain or "" in choices:
+        shown = repr(cells) if len(repr(cells)) <= 60 else repr(cells)[:57] + "..."
+        raise InputError(f"{where}: choices is {shown}, not a list of texts")
+    if not 2 <= len(choices) <= len(LETTERS):
+        raise InputError(
+            f"{where}: has a list of {len(choices)} choices; must be 2 to {len(LETTERS)}"
+        )
+    return choices
+
+
+def place_choices(
+    question: str, choices: Sequence[str], letter: str, order: str
+) -> tuple[list[str], str]:
+    """The choices in the order they are given to the model, and the letter of the right one.
+
+    `shuffled` is one order for each question, whatever the order in the source: by the sha256 of
+    the question and the choice. So it is the same on every machine and in every run.
+    """
+    right = choices[LETTERS.index(letter)]
+    placed = list(choices)
+    if order == "shuffled":
+        placed.sort(key=lambda choice: _digest(f"{question}\0{choice}"))
+    return placed, LETTERS[placed.index(right)]
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

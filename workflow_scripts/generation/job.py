@@ -1,0 +1,158 @@
+"""What one generation job is to do, known before any engine starts.
+
+Who only wants to know which completions an experiment needs stops here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts import text_rows
+from workflow_scripts.digests import files_digest
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json
+from workflow_scripts.generation.engine import EngineSettings
+from workflow_scripts.generation.engines import resolved
+from workflow_scripts.generation.sampling import Sampling
+from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings
+from workflow_scripts.generation.thinking import (
+    end_of_turn_ids,
+    longest_marker,
+    prompt_ids,
+    tokenise_format,
+)
+from workflow_scripts.masks import Mask
+from workflow_scripts.records import Problem, read_records
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model under one mask: its sweep and the samples of each benchmark.
+
+    `identity` is what completions depend on beside their requests, `longest` the tokens of the
+    longest sequence that may come about.
+    """
+
+    sweep: Sweep
+    benchmarks: dict[str, list[Sample]]
+    engine: EngineSettings
+    identity: dict[str, Any]
+    tokenizer: Any
+    longest: int
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for group in self.benchmarks.values() for sample in group]
+
+
+def describe_job(
+    model: Path, mask: Mask, benchmarks: dict[str, Path], options: dict[str, Any]
+) -> Job:
+    """The job of a model's folder, its mask, benchmark files by name and generation options.
+
+    Raises `InputError` for what cannot be done: an engine that is not installed, delimiters that
+    the tokenizer does not know, a budget beyond the model's context.
+    """
+    engine = resolved(EngineSettings(**{k: options[k] for k in EngineSettings.__annotations__}))
+    tokenizer = load_chat_tokenizer(model)
+    end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
+    thinking = tokenise_format(tokenizer, options["thinking"], end_of_turn, str(model))
+    context = read_json(model / "config.json")["max_position_embeddings"]
+    sweep = Sweep(_sweep_settings(options, context), thinking)
+    samples = {
+        name: _samples(read_records(path, Problem), sweep, tokenizer)
+        for name, path in benchmarks.items()
+    }
+    return Job(
+        sweep=sweep,
+        benchmarks=samples,
+        engine=engine,
+        identity=_identity(model, mask, engine),
+        tokenizer=tokenizer,
+        longest=_longest_sequence(samples, sweep, context),
+    )
+
+
+def load_chat_tokenizer(model: Path) -> Any:
+    """The model's tokenizer. Raises `InputError` where it has no chat template."""
+    tokenizer = text_rows.load_tokenizer(model)
+    if not tokenizer.chat_template:
+        raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
+    return tokenizer
+
+
+def _sweep_settings(options: dict[str, Any], context: int) -> SweepSettings:
+    sampling = {key: options[key] for key in ("temperature", "top_p", "top_k")}
+    seed = options["seed"]
+    return SweepSettings(
+        budgets=tuple(sorted(options["budgets"])),
+        repeats=options["repeats"],
+        answer_tokens=options["answer_tokens"],
+        sampling=Sampling(**sampling),
+        answer_sampling=Sampling(**{**sampling, **options["answer_sampling"]}),
+        seed=tuple(seed) if options["seeding"] == "paper" else seed,
+        independent=options["sweep"] == "independent",
+        context=context if options["answer_beyond_context"] == "cut" else None,
+    )
+
+
+def _generation_config(model: Path) -> dict[str, Any]:
+    path = model / "generation_config.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _identity(model: Path, mask: Mask, settings: EngineSettings) -> dict[str, Any]:
+    """What completions depend on beside their request: the weights left, the engine, its dtype.
+
+    vLLM's batch-invariant mode computes in another way.
+    """
+    files = read_json(model / "manifest.json")["files"]
+    weights = {k: v for k, v in files.items() if k.endswith(".safetensors") or k == "config.json"}
+    identity = {
+        "weights": files_digest(weights),
+        "mask": mask.digest,
+        "engine": settings.engine,
+        "device": settings.device,
+        "dtype": settings.dtype,
+    }
+    if settings.engine == "vllm":
+        identity["batch_invariant"] = settings.batch_invariant
+    return identity
+
+
+def _samples(problems: list[Problem], sweep: Sweep, tokenizer: Any) -> list[Sample]:
+    prompts = {p.id: prompt_ids(tokenizer, p, sweep.thinking) for p in problems}
+    repeats = range(sweep.settings.repeats)
+    return [Sample(name, repeat, ids) for name, ids in prompts.items() for repeat in repeats]
+
+
+def _longest_sequence(benchmarks: dict[str, list[Sample]], sweep: Sweep, context: int) -> int:
+    """Tokens of the longest sequence that may come about.
+
+    Raises `InputError` where it exceeds the model's context, naming the budget or the problem.
+    Where answers end with the context, they need room for one token.
+    """
+    settings = sweep.settings
+    samples = (sample for group in benchmarks.values() for sample in group)
+    longest = max(samples, key=lambda sample: len(sample.prompt))
+    prompt, budget = len(longest.prompt), settings.budgets[-1]
+    answer = settings.answer_tokens if settings.context is None else 1
+    thought = prompt + budget + longest_marker(sweep.thinking)
+    needed = thought + answer
+    if budget >= context:
+        raise InputError(
+            f"generation.budgets: {budget} tokens leave no room for prompt and answer in the "
+            f"model's context of {context}; set lower ones"
+        )
+    if prompt >= context:
+        raise InputError(
+            f"problem {longest.problem}: its prompt of {prompt} tokens leaves no room in the "
+            f"model's context of {context}; leave the problem out or take another model"
+        )
+    if needed > context:
+        raise InputError(
+            f"problem {longest.problem}: its prompt of {prompt} tokens, the budget of {budget} and "
+            f"an answer of {answer}, with what stands between them, need {needed} tokens; the "
+            f"model's context is {context}: lower generation.budgets or generation.answer_tokens"
+        )
+    return min(thought + settings.answer_tokens, context)

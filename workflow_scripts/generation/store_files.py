@@ -1,0 +1,169 @@
+"""The files of a generation store: what stands in them, and who may touch them when.
+
+    store/FORMAT                      the version of all that follows
+    store/LOCK                        held shared by jobs, alone by whoever removes records
+    store/{generator}/identity.json   what the completions of this folder come from
+    store/{generator}/*.jsonl         completions, one file for each process that wrote some
+
+A line is a CRC-32 (eight hex digits), a space and JSON. The first line of a file is an object, its
+writer: `producer` says what computed the completions, `label` for which model and variant. Every
+other line is a record: `[key, tokens, stopped_by]`. Files are only ever appended to, so a writer
+that is killed leaves at worst a torn last line.
+"""
+
+import fcntl
+import json
+import os
+import uuid
+import zlib
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import InputError
+
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Record:
+    """A completion as stored; `tokens` (ids, int32) in four bytes each and not in Python's 36."""
+
+    key: str
+    tokens: array
+    stopped_by: int | None
+
+    def rank(self) -> tuple[bool, int, array, int]:
+        """The greatest of one key's records is used, whatever the order they were written in.
+
+        A completion that ended by itself serves every request of its key, one that was cut serves
+        those that ask for no more than it has; the rest only makes the order total.
+        """
+        stopped = self.stopped_by is not None
+        return stopped, len(self.tokens), self.tokens, self.stopped_by if stopped else -1
+
+
+@dataclass
+class WriterFile:
+    """What one file holds; `writer` is None where its line is missing or damaged."""
+
+    path: Path
+    writer: dict[str, Any] | None = None
+    records: list[Record] = field(default_factory=list)
+    damaged: int = 0  # lines
+    torn: bool = False
+
+
+def encode(value: Any) -> bytes:
+    """A line: the writer's object or a record's list, with its checksum."""
+    body = json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def decode(line: bytes) -> Any:
+    """The value of a line, None where it is torn or damaged."""
+    checksum, _, body = line.partition(b" ")
+    if not body.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body[:-1]):
+        return None
+    return json.loads(body)
+
+
+def encode_record(record: Record) -> bytes:
+    return encode([record.key, record.tokens.tolist(), record.stopped_by])
+
+
+def _record(key: str, tokens: list[int], stopped_by: int | None) -> Record:
+    return Record(key, array("i", tokens), stopped_by)
+
+
+def read_file(path: Path) -> WriterFile:
+    """Read a file as far as it is whole. Raises FileNotFoundError."""
+    found = WriterFile(path)
+    with path.open("rb") as file:
+        for number, line in enumerate(file):
+            value = decode(line)
+            if isinstance(value, list):
+                found.records.append(_record(*value))
+            elif isinstance(value, dict) and number == 0:
+                found.writer = value
+            elif line.endswith(b"\n"):
+                found.damaged += 1
+            else:
+                found.torn = True
+    return found
+
+
+def read_generator(folder: Path) -> list[WriterFile]:
+    """Every file of one generator's folder, by name; none where there is no such folder."""
+    while True:
+        try:
+            return [read_file(path) for path in sorted(folder.glob("*.jsonl"))]
+        except FileNotFoundError:
+            continue  # records were being removed: what is kept stands in another file now
+
+
+def check_format(store: Path) -> None:
+    """Raise `InputError` unless the store, where there is one, has this version's format."""
+    try:
+        found = (store / "FORMAT").read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return
+    if found != str(FORMAT):
+        raise InputError(
+            f"{store}: this store has format {found[:20]!r}, this version reads and writes format "
+            f"{FORMAT}: move or delete the folder and its completions are generated again, or use "
+            "the version that wrote it"
+        )
+
+
+def prepare_folder(store: Path, generator: Path, identity: dict[str, Any]) -> None:
+    """Make a store and a generator's folder in it, where they are not there."""
+    generator.mkdir(parents=True, exist_ok=True)
+    note = json.dumps(identity, indent=2, sort_keys=True)
+    for path, text in ((store / "FORMAT", f"{FORMAT}"), (generator / "identity.json", note)):
+        if path.exists():
+            continue
+        # processes on several nodes may come here at once: names of their own, equal contents
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            temporary.write_text(text + "\n")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def lock_shared(store: Path) -> int | None:
+    """Keep records from being removed while this process lives; a file descriptor to close.
+
+    Where the file system knows no locks, `locked_alone` cannot be had either.
+    """
+    try:
+        lock = os.open(store / "LOCK", os.O_RDONLY | os.O_CREAT, 0o666)
+    except OSError:
+        return None  # a store that this process may only read
+    with suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+@contextmanager
+def locked_alone(store: Path) -> Iterator[None]:
+    """No job reads or writes the store in this block. Raises `InputError` where one does."""
+    lock = None
+    try:
+        lock = os.open(store / "LOCK", os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if lock is not None:
+            os.close(lock)
+        reason = "a job is using it, wait until it has ended"
+        if not isinstance(error, BlockingIOError):
+            reason = f"it cannot be locked ({error.strerror})"
+        raise InputError(f"{store}: {reason}; nothing was removed") from None
+    try:
+        yield
+    finally:
+        os.close(lock)

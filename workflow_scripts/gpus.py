@@ -1,0 +1,186 @@
+"""GPUs for one job: claimed by locks that the system releases when the job dies.
+
+Every GPU has a lock file in one folder of the machine, by its UUID; the job that holds its flock
+has the GPU, until it ends however it ends. What a scheduler or a person put into
+CUDA_VISIBLE_DEVICES is all that is chosen from.
+"""
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.errors import InputError
+
+# the machine's, not TMPDIR: a scheduler may give every job a TMPDIR of its own
+LOCKS = Path("/tmp/prunethink-gpus")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+SECONDS_BETWEEN_TRIES = 2.0
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """`name` is what CUDA_VISIBLE_DEVICES takes, `lock` the name of its lock file."""
+
+    name: str
+    lock: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """GPUs of this job, by their names for CUDA_VISIBLE_DEVICES."""
+
+    names: tuple[str, ...]
+    files: tuple[int, ...]
+
+    def release(self) -> None:
+        """Give the GPUs back; the end of the process does it as well."""
+        for file in self.files:
+            os.close(file)
+
+
+def take_gpus(count: int, key: str) -> None:
+    """Claim GPUs for this process and see that torch can use them.
+
+    `key` is the config's key that asks for them. Raises `InputError` where it cannot be done.
+    """
+    claim_gpus(count, key)
+
+    import torch
+
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"{key}: cuda is asked for, but torch finds no GPU on this machine; set it to cpu or "
+            "run where there is one"
+        )
+
+
+def claim_gpus(
+    count: int,
+    key: str,
+    environment: MutableMapping[str, str] = os.environ,
+    locks: Path = LOCKS,
+    seconds_between_tries: float = SECONDS_BETWEEN_TRIES,
+) -> Claim:
+    """Take `count` GPUs that no other job has and make them all that CUDA sees here.
+
+    Has to come before this process uses CUDA. Waits, and says so once on stderr, while too few are
+    free. Raises `InputError` where there are not as many.
+    """
+    gpus = visible_gpus(environment)
+    if len(gpus) < count:
+        there = f"the GPUs that this job may use are {len(gpus)}" if gpus else "there is no GPU"
+        given = environment.get(VISIBLE)
+        if given is not None:
+            there += f" ({VISIBLE} is {given!r})"
+        raise InputError(
+            f"{key}: cuda is asked for with {count} GPU(s) for each job, but {there}; ask for "
+            "fewer, set it to cpu or run on another machine"
+        )
+    _make_folder(locks)
+    waited = False
+    while (claim := _try_to_claim(count, gpus, locks)) is None:
+        if not waited:
+            print(
+                f"waiting for {count} of {len(gpus)} GPU(s): other jobs have them",
+                file=sys.stderr,
+                flush=True,
+            )
+        waited = True
+        time.sleep(seconds_between_tries)
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order in which nvidia-smi counts
+    environment[VISIBLE] = ",".join(claim.names)
+    return claim
+
+
+def visible_gpus(environment: MutableMapping[str, str] = os.environ) -> list[Gpu]:
+    """The GPUs that this job may use, in the order of CUDA_VISIBLE_DEVICES or of nvidia-smi.
+
+    As for CUDA, an entry that names no GPU ends the list. Parts of a GPU (MIG-...) are taken as
+    they are named.
+    """
+    uuids = _installed(environment)
+    if VISIBLE not in environment:
+        return [Gpu(index, uuid) for index, uuid in uuids.items()]
+    found = []
+    for entry in environment[VISIBLE].split(","):
+        entry = entry.strip()
+        if entry.startswith("MIG-") and uuids:
+            found.append(Gpu(entry, re.sub(r"[^\w-]", "_", entry)))
+            continue
+        matches = [i for i, uuid in uuids.items() if entry and entry == i or _is_uuid(entry, uuid)]
+        if len(matches) != 1:
+            break
+        found.append(Gpu(matches[0], uuids[matches[0]]))
+    return found
+
+
+def _is_uuid(entry: str, uuid: str) -> bool:
+    """CUDA takes the beginning of a UUID for the whole where it is unique."""
+    return entry.startswith("GPU-") and uuid.startswith(entry)
+
+
+def _installed(environment: MutableMapping[str, str]) -> dict[str, str]:
+    """The UUIDs of this machine's GPUs by their index, as nvidia-smi lists them."""
+    command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(
+            command, env=dict(environment), capture_output=True, text=True, check=True
+        )
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return {}
+    rows = [line.split(",") for line in listed.stdout.splitlines() if "," in line]
+    return {index.strip(): uuid.strip() for index, uuid in rows}
+
+
+def _try_to_claim(count: int, gpus: list[Gpu], locks: Path) -> Claim | None:
+    """Claim `count` GPUs, or none: two jobs that each hold a part would wait for ever.
+
+    One job tries at a time, or two could take each other's part and both fail.
+    """
+    gate = _open(locks / "gate")
+    fcntl.flock(gate, fcntl.LOCK_EX)
+    names: list[str] = []
+    files: list[int] = []
+    try:
+        for gpu in gpus:
+            if len(names) == count:
+                break
+            file = _open(locks / f"{gpu.lock}.lock")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(file)
+                continue
+            names.append(gpu.name)
+            files.append(file)
+    finally:
+        os.close(gate)
+    if len(names) == count:
+        return Claim(tuple(names), tuple(files))
+    for file in files:
+        os.close(file)
+    return None
+
+
+def _make_folder(locks: Path) -> None:
+    """The folder is everybody's, as the GPUs are."""
+    with suppress(FileExistsError):
+        locks.mkdir()
+        locks.chmod(0o1777)
+
+
+def _open(path: Path) -> int:
+    """Open a lock file. Only reading is needed, so that another user's file will do."""
+    while True:
+        try:
+            return os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644))

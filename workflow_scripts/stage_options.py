@@ -1,0 +1,60 @@
+"""What the stages are told of a config: which files a variant needs, and options as plain JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from workflow_scripts.settings import Settings, Variant
+
+
+def needs_allocation(variant: Variant) -> bool:
+    """Whether a variant's mask is built from an allocation."""
+    return variant.allocation is not None
+
+
+def needs_statistics(variant: Variant) -> bool:
+    """Whether a variant's mask is built from the statistics of its calibration set."""
+    return variant.calibration is not None and not needs_calibration(variant)
+
+
+def needs_calibration(variant: Variant) -> bool:
+    """Whether building a variant's mask runs the model on the calibration set itself."""
+    return variant.options.get("propagate") == "pruned"
+
+
+def as_options(variant: Variant) -> dict[str, Any]:
+    """What building a mask must know of a variant beside its files: `method` and its own options.
+
+    Sparsity, allocation, scope and calibration set are not in it; they reach the mask as files.
+    """
+    return _thawed({"method": variant.method, **variant.options})
+
+
+def generation_options(settings: Settings, model: str) -> dict[str, Any]:
+    """What generation must know for one model: the generation settings and its `thinking` format.
+
+    The format's name is there for messages alone.
+    """
+    thinking = vars(settings.thinking_formats[settings.models[model].thinking])
+    return _thawed({**vars(settings.generation), "thinking": thinking})
+
+
+def trace_options(settings: Settings, model: str) -> dict[str, Any]:
+    """What generating calibration traces must know for one model: only the largest budget counts.
+
+    A trace is then the same as in the run itself, and is found in the generation store.
+    """
+    options = generation_options(settings, model)
+    return {**options, "budgets": options["budgets"][-1:]}
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """A source, an allocation or options as the text of one command-line flag, keys sorted."""
+    return json.dumps(_thawed(value))
+
+
+def _thawed(value: Any) -> Any:
+    """The plain JSON value again, keys sorted, so that a config's order of keys does not matter."""
+    if isinstance(value, Mapping):
+        return {key: _thawed(value[key]) for key in sorted(value)}
+    return list(map(_thawed, value)) if isinstance(value, tuple) else value

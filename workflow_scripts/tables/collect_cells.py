@@ -1,0 +1,32 @@
+"""Gather the grades of every model, variant and benchmark in one file, for all tables.
+
+    python -m workflow_scripts.tables.collect_cells --results results --models reasoner \
+        --variants dense wanda-20 --benchmarks chains --output results/tables/cells.jsonl
+
+What has not been graded is listed as missing; the tables then say so.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow_scripts.errors import run_stage
+from workflow_scripts.tables.cell_files import write_cells
+from workflow_scripts.tables.cells import read_cells
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", required=True, type=Path, help="folder of the results")
+    for name in ("models", "variants", "benchmarks"):
+        parser.add_argument(f"--{name}", required=True, nargs="+", help=f"{name}, in table order")
+    parser.add_argument("--output", required=True, type=Path, help="cells.jsonl to write")
+    options = parser.parse_args(arguments)
+    run = read_cells(options.results, options.models, options.variants, options.benchmarks)
+    for name in run.missing:
+        print(f"missing: {name}")
+    write_cells(options.output, run)
+
+
+if __name__ == "__main__":
+    run_stage(main)

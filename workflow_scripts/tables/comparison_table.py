@@ -1,0 +1,164 @@
+"""Every variant against the dense model, and unstructured against structured pruning.
+
+    python -m workflow_scripts.tables.comparison_table --cells results/tables/cells.jsonl \
+        --results results --reference dense --csv results/tables/comparison.csv \
+        --areas results/tables/areas.csv --markdown results/tables/comparison.md \
+        --latex results/tables/comparison.tex --html results/tables/comparison.html
+
+On the same problems, repeats and budget: the difference, its interval, an exact permutation test
+corrected over its family, the smallest difference that the design can detect, and a verdict. Two
+families for each model: all its variants against the dense one, and unstructured against structured
+variants that remove as much or less (see `removals.matched`).
+"""
+
+import argparse
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from workflow_scripts.errors import run_stage
+from workflow_scripts.files import write_text
+from workflow_scripts.tables.areas import problem_areas
+from workflow_scripts.tables.cell_files import load_cells
+from workflow_scripts.tables.cells import Cell, Cells
+from workflow_scripts.tables.comparison_text import full_sections, short_sections
+from workflow_scripts.tables.differences import (
+    detectable,
+    difference_intervals,
+    holm,
+    paired_difference,
+    verdict,
+)
+from workflow_scripts.tables.forms import html_page, latex, markdown
+from workflow_scripts.tables.intervals import estimate_mean
+from workflow_scripts.tables.removals import Removed, matched, read_removed
+from workflow_scripts.tables.rows import AreaRow, ComparisonRow, csv_text
+
+Removals = Mapping[tuple[str, str], Removed]
+
+
+def compare(run: Cells, reference: str, removals: Removals) -> list[ComparisonRow]:
+    """All comparisons, family by family; p values are corrected within each."""
+    rows = []
+    for model in run.models:
+        known = {v: removals[model, v] for v in run.variants if (model, v) in removals}
+        families = {
+            "dense": [(v, reference) for v in run.variants if v != reference],
+            "structured": matched(known),
+        }
+        for family, pairs in families.items():
+            found = list(_cell_pairs(run, model, pairs))
+            rows += _family(f"{family} of {model}", found, removals)
+    return rows
+
+
+def _cell_pairs(
+    run: Cells, model: str, pairs: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Cell, Cell]]:
+    cells = {(c.variant, c.benchmark, c.budget): c for c in run.cells if c.model == model}
+    for benchmark in run.benchmarks:
+        budgets = sorted({budget for _, name, budget in cells if name == benchmark})
+        for variant, other in pairs:
+            for budget in budgets:
+                one, two = (cells.get((v, benchmark, budget)) for v in (variant, other))
+                if one is not None and two is not None:
+                    yield one, two
+
+
+def _family(
+    family: str, pairs: Sequence[tuple[Cell, Cell]], removals: Removals
+) -> list[ComparisonRow]:
+    if not pairs:
+        return []
+    found = [paired_difference(one.matrix, two.matrix) for one, two in pairs]
+    corrected = holm([difference.p for difference in found])
+    rows = []
+    for (one, two), difference, p_holm in zip(pairs, found, corrected, strict=True):
+        shares = [
+            removals[c.model, c.variant].share if (c.model, c.variant) in removals else math.nan
+            for c in (one, two)
+        ]
+        problems, repeats = len(one.correct), len(one.repeats)
+        rows.append(
+            ComparisonRow(
+                family=family,
+                model=one.model,
+                benchmark=one.benchmark,
+                budget=one.budget,
+                variant=one.variant,
+                removed=shares[0],
+                reference=two.variant,
+                reference_removed=shares[1],
+                problems=problems,
+                repeats=repeats,
+                accuracy=float(one.matrix.mean()),
+                reference_accuracy=float(two.matrix.mean()),
+                difference=difference.difference,
+                se=difference.se,
+                ci_low=difference.low,
+                ci_high=difference.high,
+                p=difference.p,
+                p_holm=p_holm,
+                detectable=detectable(difference.se, problems, repeats, len(pairs)),
+                verdict=verdict(difference, p_holm),
+            )
+        )
+    return rows
+
+
+def areas(run: Cells, reference: str) -> list[AreaRow]:
+    """The area under each variant's budget curve, and its difference to the reference's.
+
+    Over the budgets that the variant has; the difference over those that both have.
+    """
+    curves: dict[tuple[str, str, str], dict[int, Cell]] = {}
+    for cell in run.cells:
+        curves.setdefault((cell.model, cell.benchmark, cell.variant), {})[cell.budget] = cell
+    rows = []
+    for (model, benchmark, variant), curve in curves.items():
+        budgets = sorted(curve)
+        of_problems = problem_areas([curve[b].matrix for b in budgets], budgets)
+        estimate = estimate_mean(of_problems)
+        difference = low = high = math.nan
+        other = curves.get((model, benchmark, reference), {})
+        common = [budget for budget in budgets if budget in other]
+        if variant != reference and common:
+            one, two = (
+                problem_areas([c[b].matrix for b in common], common) for c in (curve, other)
+            )
+            repeats = len(curve[common[0]].repeats)
+            _, low, high = map(float, difference_intervals(one - two, repeats))
+            difference = float((one - two).mean())
+        rows.append(
+            AreaRow(
+                model, benchmark, variant, len(budgets),
+                estimate.accuracy, estimate.se, estimate.low, estimate.high,
+                difference, low, high,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", required=True, type=Path, help="what collect_cells wrote")
+    parser.add_argument("--results", required=True, type=Path, help="folder of the masks")
+    parser.add_argument("--reference", default="dense", help="the variant without pruning")
+    for name in ("csv", "areas", "markdown", "latex", "html"):
+        parser.add_argument(f"--{name}", required=True, type=Path, help="table to write")
+    options = parser.parse_args(arguments)
+    run = load_cells(options.cells)
+    removals = read_removed(options.results, run.models, run.variants)
+    rows = compare(run, options.reference, removals)
+    curves = areas(run, options.reference)
+    short = short_sections(rows, curves, options.reference, run.missing)
+    write_text(options.csv, csv_text(rows, ComparisonRow))
+    write_text(options.areas, csv_text(curves, AreaRow))
+    write_text(options.markdown, markdown(short))
+    write_text(options.latex, latex(short))
+    full = full_sections(rows, curves, options.reference, run.missing)
+    write_text(options.html, html_page("Comparison", full))
+
+
+if __name__ == "__main__":
+    run_stage(main)

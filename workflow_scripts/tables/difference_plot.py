@@ -1,0 +1,128 @@
+"""Draw each variant's difference to the dense model, with intervals, a panel for every budget.
+
+    python -m workflow_scripts.tables.difference_plot --table results/tables/comparison.csv \
+        --model reasoner --benchmark chains \
+        --svg results/figures/difference/reasoner/chains.svg \
+        --png results/figures/difference/reasoner/chains.png
+
+A filled mark is a difference that the corrected test finds, an open one is not.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.tables import style
+from workflow_scripts.tables.differences import BETTER, WORSE
+from workflow_scripts.tables.rows import ComparisonRow, read_rows
+
+# inches
+ROW = 0.2
+BOTTOM, ABOVE, RIGHT = 0.56, 0.22, 0.12
+GAP = 0.1  # between panels
+MOST_PANELS = 6  # budgets side by side; of more, the largest
+TICK = 0.36  # between ticks, at least
+STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
+
+
+def draw_differences(rows: Sequence[ComparisonRow]) -> Figure:
+    """The figure for rows of one model, benchmark and family; they come with their budgets."""
+    budgets = sorted({row.budget for row in rows})[-MOST_PANELS:]
+    variants = list(dict.fromkeys(row.variant for row in rows))
+    rows = [row for row in rows if row.budget in budgets]
+    names = max(style.text_width(variant, style.SMALL) for variant in variants)
+    left = names + 0.2
+    height = len(variants) * ROW
+    figure = Figure(figsize=(style.WIDTH, style.HEAD + ABOVE + height + BOTTOM), dpi=style.DPI)
+    width = (style.WIDTH - left - RIGHT - GAP * (len(budgets) - 1)) / len(budgets)
+    low, high = _limits(rows)
+    looks = style.looks([rows[0].reference, *variants])
+    for panel, budget in enumerate(budgets):
+        axes = style.add_axes(figure, left + panel * (width + GAP), BOTTOM, width, height)
+        axes.set_xlim(low, high)
+        axes.set_ylim(len(variants) - 0.5, -0.5)
+        axes.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
+        for row in rows:
+            if row.budget != budget:
+                continue
+            y, look = variants.index(row.variant), looks[row.variant]
+            axes.hlines(y, row.ci_low, row.ci_high, color=look.colour, linewidth=1.4, zorder=2)
+            axes.plot(
+                row.difference,
+                y,
+                marker=look.marker,
+                markersize=3.4,
+                markeredgewidth=0.9,
+                color=look.colour,
+                markerfacecolor=look.colour if row.verdict in (BETTER, WORSE) else "white",
+                zorder=3,
+            )
+        ticks = _ticks(low, high, width)
+        axes.set_xticks(ticks, labels=[f"{tick:g}".replace("-", "−") for tick in ticks])
+        axes.set_yticks(range(len(variants)), labels=[] if panel else variants)
+        axes.tick_params(axis="y", length=0, pad=4, labelsize=style.SMALL)
+        axes.tick_params(axis="x", length=3, width=0.8, labelsize=style.SMALL - 0.5)
+        axes.grid(axis="y", color=style.GRID, linewidth=0.6)
+        axes.set_title(f"{budget}", fontsize=style.SMALL, color=style.INK, pad=4)
+    figure.text(
+        (left + (style.WIDTH - left - RIGHT) / 2) / style.WIDTH,
+        0.1 / figure.get_figheight(),
+        f"accuracy less that of {rows[0].reference}, by budget (thinking tokens)",
+        ha="center",
+        fontsize=style.SMALL,
+    )
+    compared = f"{rows[0].problems} problems × {rows[0].repeats} repeats, paired"
+    style.title(
+        figure,
+        title_of(rows[0].model, rows[0].benchmark, rows[0].reference),
+        f"95 % intervals; {compared}; filled: p < 0.05 after Holm's correction",
+    )
+    return figure
+
+
+def _limits(rows: Sequence[ComparisonRow]) -> tuple[float, float]:
+    """The ends of the axes: all intervals and 0, with a margin for the marks."""
+    low = min(0.0, *(row.ci_low for row in rows))
+    high = max(0.0, *(row.ci_high for row in rows))
+    margin = 0.06 * (high - low)
+    return low - margin, high + margin
+
+
+def _ticks(low: float, high: float, width: float) -> list[float]:
+    """Multiples of a round step, 0 among them, as many as have room in `width` inches."""
+    step = next(s for s in STEPS if s * width / (high - low) >= TICK or s == STEPS[-1])
+    return [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def title_of(model: str, benchmark: str, reference: str) -> str:
+    return f"{model} on {benchmark}: difference to {reference}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", required=True, type=Path, help="comparison.csv")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--benchmark", required=True)
+    parser.add_argument("--svg", required=True, type=Path, help="figure to write")
+    parser.add_argument("--png", required=True, type=Path, help="figure to write")
+    options = parser.parse_args(arguments)
+    rows = [
+        row
+        for row in read_rows(options.table, ComparisonRow)
+        if (row.model, row.benchmark) == (options.model, options.benchmark)
+        and row.family.startswith("dense")
+    ]
+    if not rows:
+        raise InputError(f"{options.table}: no row for {options.model} on {options.benchmark}")
+    with style.applied():
+        figure = draw_differences(rows)
+    title = title_of(options.model, options.benchmark, rows[0].reference)
+    style.save(figure, options.svg, options.png, title)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,49 @@
+"""What the methods of a run are cited by."""
+
+from collections.abc import Iterable
+
+# by the word that stands for it: the line of a list of references
+REFERENCES = {
+    "paper": "Doing More With Less: Revisiting the Effectiveness of LLM Pruning for Test-Time "
+    "Scaling. EMNLP 2026 Findings. arXiv:2604.25098",
+    "wanda": "M. Sun, Z. Liu, A. Bair, J. Z. Kolter. A Simple and Effective Pruning Approach for "
+    "Large Language Models. ICLR 2024. arXiv:2306.11695",
+    "magnitude": "S. Han, J. Pool, J. Tran, W. J. Dally. Learning both Weights and Connections for "
+    "Efficient Neural Networks. NeurIPS 2015. arXiv:1506.02626",
+    "shortgpt": "X. Men et al. ShortGPT: Layers in Large Language Models are More Redundant Than "
+    "You Expect. 2024. arXiv:2403.03853",
+    "owl": "L. Yin et al. Outlier Weighed Layerwise Sparsity (OWL). ICML 2024. arXiv:2310.05175",
+    "layerif": "H. Askari et al. LayerIF: Estimating Layer Quality for Large Language Models using "
+    "Influence Functions. NeurIPS 2025. arXiv:2505.23811",
+    "s1": "N. Muennighoff et al. s1: Simple test-time scaling. 2025. arXiv:2501.19393",
+    "wilson": "E. B. Wilson. Probable Inference, the Law of Succession, and Statistical Inference. "
+    "Journal of the American Statistical Association 22, 1927",
+    "kish": "L. Kish. Survey Sampling. Wiley, 1965",
+    "mover": "G. Y. Zou, A. Donner. Construction of confidence limits about effect measures: a "
+    "general approach. Statistics in Medicine 27, 2008",
+    "bonett": "D. G. Bonett, R. M. Price. Adjusted Wald Confidence Interval for a Difference of "
+    "Binomial Proportions Based on Paired Data. Journal of Educational and Behavioral Statistics "
+    "37, 2012",
+    "holm": "S. Holm. A Simple Sequentially Rejective Multiple Test Procedure. Scandinavian "
+    "Journal of Statistics 6, 1979",
+    "passk": "M. Chen et al. Evaluating Large Language Models Trained on Code. 2021. "
+    "arXiv:2107.03374",
+    "majority": "X. Wang et al. Self-Consistency Improves Chain of Thought Reasoning in Language "
+    "Models. ICLR 2023. arXiv:2203.11171",
+}
+
+
+class Citations:
+    """Numbers references in the order in which they are first cited."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def cite(self, *words: str) -> str:
+        """`[1, 2]` for the references of these words, which stand in `REFERENCES`."""
+        self.order += [word for word in dict.fromkeys(words) if word not in self.order]
+        return "[" + ", ".join(str(self.order.index(word) + 1) for word in words) + "]"
+
+    def lines(self) -> Iterable[str]:
+        """The references that were cited, in the order of their numbers."""
+        return (REFERENCES[word] for word in self.order)
