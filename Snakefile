@@ -18,6 +18,7 @@ include: "rules/allocation.smk"
 include: "rules/masking.smk"
 include: "rules/generation.smk"
 include: "rules/grading.smk"
+include: "rules/table_files.smk"
 include: "rules/tables.smk"
 include: "rules/demo.smk"
 

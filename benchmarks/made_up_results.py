@@ -23,8 +23,6 @@ from safetensors.numpy import save_file
 from workflow_scripts.files import write_json, write_text
 from workflow_scripts.tables import everything
 
-PUBLISHED = Path(__file__).parents[1] / "config" / "published"
-
 BUDGETS = (512, 1024, 2048, 4096, 8192)
 BENCHMARKS = {"aime24": 30, "gpqa_diamond": 198, "amc23": 40, "math500": 500}
 # blocks, and accuracy of the dense model by benchmark under the largest budget
@@ -156,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     everything.main(
         [
             *("--results", str(results), "--resources", str(options.output / "resources")),
-            *("--logs", str(options.output / "logs"), "--published", str(PUBLISHED)),
+            *("--logs", str(options.output / "logs")),
             *("--models", *MODELS, "--variants", *VARIANTS, "--benchmarks", *BENCHMARKS),
             *("--output", str(options.output)),
         ]

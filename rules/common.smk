@@ -124,6 +124,19 @@ def benchmark_pins(wildcards):
     return [f"--{name} {pin}" for name, pin in pins.items() if pin is not None]
 
 
+def generation_gpus():
+    """GPUs of a job that generates."""
+    generation = SETTINGS.generation
+    return generation.tensor_parallel if generation.device == "cuda" else 0
+
+
+def generation_environment():
+    """The conda environment with the engine of the config; vLLM's is for GPUs."""
+    engine, device = SETTINGS.generation.engine, SETTINGS.generation.device
+    is_for_vllm = device == "cuda" and may_be_vllm(engine, device)
+    return "../envs/vllm.yaml" if is_for_vllm else "../envs/torch.yaml"
+
+
 def allocation_inputs(wildcards):
     """The files that a variant's allocation is made from, under the names of the stage's flags."""
     allocation, files = variant_of(wildcards).allocation, {}

@@ -1,19 +1,6 @@
 # Let a variant think under every budget and answer: one engine start for all benchmarks.
 
 
-def generation_gpus():
-    """GPUs of a job that generates."""
-    generation = SETTINGS.generation
-    return generation.tensor_parallel if generation.device == "cuda" else 0
-
-
-def generation_environment():
-    """The conda environment with the engine of the config; vLLM's is for GPUs."""
-    engine, device = SETTINGS.generation.engine, SETTINGS.generation.device
-    is_for_vllm = device == "cuda" and may_be_vllm(engine, device)
-    return "../envs/vllm.yaml" if is_for_vllm else "../envs/torch.yaml"
-
-
 rule generate:
     input:
         manifest="resources/models/{model}/manifest.json",

@@ -1,108 +1,6 @@
 # What people read: tables, figures and the report.
 
 
-def dense_variant():
-    """The variant that the others are compared with: the first of those run that removes nothing."""
-    dense = [v for v in RUN.variants if SETTINGS.variants[v].method == "dense"]
-    return dense[0] if dense else "dense"
-
-
-def removed_by(variant):
-    """Roughly what a variant removes, to see whether a config sweeps it."""
-    return variant.sparsity or variant.options.get("remove_blocks")
-
-
-def sweeps_sparsity():
-    """Whether two variants that are run differ in how much they remove and in nothing else."""
-    ways = [
-        (as_json({**vars(v), "name": 0, "sparsity": 0, "options": {}}), removed_by(v))
-        for v in (SETTINGS.variants[name] for name in RUN.variants)
-        if v.method != "dense"
-    ]
-    return len({way for way, _ in ways}) < len(set(ways))
-
-
-def used_sets():
-    """The calibration and influence sets that the variants which are run are made with."""
-    variants = [SETTINGS.variants[name] for name in RUN.variants]
-    allocations = [variant.allocation or {} for variant in variants]
-    calibration = [v.calibration for v in variants if needs_statistics(v)]
-    calibration += [a.get("calibration") for a in allocations]
-    influence = [a.get("influence") for a in allocations]
-    return [
-        list(dict.fromkeys(filter(None, names))) for names in (calibration, influence)
-    ]
-
-
-def figures(form):
-    """Every figure of the run."""
-    calibration, influence = used_sets()
-    kinds = ["scaling_curves", "token_curves"]
-    kinds += (
-        ["differences"]
-        if dense_variant() in RUN.variants and len(RUN.variants) > 1
-        else []
-    )
-    kinds += ["parallel"] if SETTINGS.generation.repeats > 1 else []
-    kinds += ["sparsity"] if sweeps_sparsity() else []
-    return [
-        *expand(
-            "results/figures/{kind}/{model}/{benchmark}.{form}",
-            kind=kinds,
-            model=RUN.models,
-            benchmark=RUN.benchmarks,
-            form=form,
-        ),
-        *expand(
-            "results/figures/allocation/{model}.{form}", model=RUN.models, form=form
-        ),
-        *expand(
-            "results/figures/block_influence/{model}/{calibration}.{form}",
-            model=RUN.models,
-            calibration=calibration,
-            form=form,
-        ),
-        *expand(
-            "results/figures/influence/{model}/{influence}.{form}",
-            model=RUN.models,
-            influence=influence,
-            form=form,
-        ),
-    ]
-
-
-TABLES = expand(
-    "results/tables/{table}.{form}",
-    table=["accuracy", "comparison", "parallel", "published"],
-    form=["csv", "md", "tex", "html"],
-)
-
-
-def masks(wildcards):
-    return expand(
-        "results/{model}/{variant}/mask.json", model=RUN.models, variant=RUN.variants
-    )
-
-
-def run_config():
-    """What the report tells of the config: the catalogue entries that are used, and generation."""
-    calibration, influence = used_sets()
-    used = {
-        "models": RUN.models,
-        "benchmarks": RUN.benchmarks,
-        "variants": RUN.variants,
-        "calibration_sets": calibration,
-        "influence_sets": influence,
-    }
-    entries = {
-        catalogue: {name: vars(getattr(SETTINGS, catalogue)[name]) for name in names}
-        for catalogue, names in used.items()
-    }
-    return as_json(
-        {"run": vars(RUN), "generation": vars(SETTINGS.generation), **entries}
-    )
-
-
 rule collect_cells:
     input:
         grades=expand(
@@ -220,14 +118,6 @@ rule published_table:
         masks,
         cells="results/tables/cells.jsonl",
         comparison="results/tables/comparison.csv",
-        published=[
-            f"{workflow.basedir}/config/published/{name}.csv"
-            for name in (
-                "tables_1_to_10",
-                "figure_2_digitised",
-                "figures_4_5_digitised",
-            )
-        ],
     output:
         csv="results/tables/published.csv",
         claims="results/tables/claims.csv",
@@ -246,11 +136,11 @@ rule published_table:
     params:
         code=code("tables.published_table"),
         reference=dense_variant(),
-        published=lambda wildcards, input: os.path.dirname(input.published[0]),
+        published=published_digests(),
     shell:
         "python -m workflow_scripts.tables.published_table --cells {input.cells}"
         " --comparison {input.comparison} --results results"
-        " --published {params.published:q} --reference {params.reference}"
+        " --reference {params.reference}"
         " --csv {output.csv} --claims {output.claims} --markdown {output.markdown}"
         " --latex {output.latex} --html {output.html} > {log} 2>&1"
 
@@ -539,10 +429,10 @@ rule tables_so_far:
         models=RUN.models,
         variants=RUN.variants,
         benchmarks=RUN.benchmarks,
-        published=f"{workflow.basedir}/config/published",
+        published=published_digests(),
     shell:
         "python -m workflow_scripts.tables.everything --results results"
-        " --resources resources --logs logs --published {params.published:q}"
+        " --resources resources --logs logs"
         " --config {params.config:q} --reference {params.reference}"
         " --models {params.models} --variants {params.variants}"
         " --benchmarks {params.benchmarks} --output {output} > {log} 2>&1"

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,17 @@ def test_nothing_missing_starts_no_engine_and_writes_the_same_bytes(project, cap
     assert capsys.readouterr().err == (
         f"reasoner/dense: all {completions} completions are in the store; no engine starts\n"
     )
+
+
+def test_loading_the_model_is_not_counted_as_decoding(project, capsys, monkeypatch):
+    class Slow(CountingEngine):
+        def __init__(self, *arguments):
+            time.sleep(3)
+            super().__init__(*arguments)
+
+    monkeypatch.setitem(globals(), "CountingEngine", Slow)
+    project.run()
+    assert re.search(r": decoded \d+ completions in [01] s, ", capsys.readouterr().err)
 
 
 def test_another_repeat_is_all_that_is_decoded(project):

@@ -155,6 +155,14 @@ def test_claims_are_judged_by_the_verdicts(run, removals):
     }
 
 
+def test_a_mild_variant_that_loses_once_breaks_the_claim_that_none_does(run, removals):
+    """shortgpt-1 under another name: as bad, but of single weights."""
+    removals["m", "shortgpt-1"] = Removed(0.1667, (), "wanda", "0")
+    rows = compare(run, "dense", removals)
+    claims = {one.claim: one.result for one in check_claims(run, rows, removals, "dense")}
+    assert claims["unstructured pruning of up to 20% costs no accuracy"] == "does not hold"
+
+
 @pytest.mark.parametrize(("blocks", "result"), [((17, 16), "holds"), ((16, 18), "does not hold")])
 def test_the_blocks_that_the_paper_names(run, blocks, result):
     named = run.__class__(("S1.1-7b",), ("dense",), ("b",), (), ())

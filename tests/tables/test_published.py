@@ -3,7 +3,6 @@
 import csv
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +11,10 @@ from hypothesis import strategies as st
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.cells import Cell
-from workflow_scripts.tables.published import Published, key, read_published
+from workflow_scripts.tables.published import FOLDER, Published, key, read_published
 from workflow_scripts.tables.published_table import PublishedRow, row_of_cell, sections
 from workflow_scripts.tables.seeds import mean_and_sd, sampling_error
 
-FOLDER = Path(__file__).parents[2] / "config" / "published"
 PROBLEMS = {"aime": 30, "gpqa": 198, "amc": 40, "math": 500}
 
 

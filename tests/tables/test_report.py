@@ -21,7 +21,6 @@ from workflow_scripts.tables.references import REFERENCES, Citations
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")
-PUBLISHED = Path(__file__).parents[2] / "config" / "published"
 CONFIG = {
     "run": {"models": ["m"], "variants": list(VARIANTS), "benchmarks": ["b", "c"]},
     "variants": {
@@ -83,7 +82,6 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
             results=results,
             resources=home / "resources",
             logs=home / "logs",
-            published=PUBLISHED,
             config=json.dumps(config),
             reference="dense",
             models=["m"],

@@ -1,7 +1,7 @@
 """All tables, figures and the report at once, of a run that need not be complete.
 
     python -m workflow_scripts.tables.everything --results results --resources resources \
-        --logs logs --published config/published --config '{"run": ...}' --reference dense \
+        --logs logs --config '{"run": ...}' --reference dense \
         --models reasoner --variants dense wanda-20 --benchmarks chains --output so_far
 
 Made from the files that are there, into `so_far/tables`, `so_far/figures` and `so_far/report.html`;
@@ -71,7 +71,7 @@ def _build_tables(options: argparse.Namespace, tables: Path, cells: Path) -> Non
     parallel_table.main([*common, *written("parallel")])
     published_table.main(
         [
-            *(*common, *masks, "--published", str(options.published)),
+            *(*common, *masks),
             *("--comparison", str(tables / "comparison.csv")),
             *written("published", claims="claims.csv"),
         ]
@@ -129,7 +129,7 @@ def _build_figures(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("results", "resources", "logs", "published"):
+    for name in ("results", "resources", "logs"):
         parser.add_argument(f"--{name}", required=True, type=Path, help=f"folder of the {name}")
     parser.add_argument("--config", default="{}", help="the config of what was run, as JSON")
     parser.add_argument("--reference", default="dense", help="the variant without pruning")

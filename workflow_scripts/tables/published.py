@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workflow_scripts.errors import InputError
 
+FOLDER = Path(__file__).parents[2] / "config" / "published"
 SEEDS = 3  # runs behind every published mean
 READING = 0.01  # most that a point which a figure shows only approximately can be off
 BENCHMARKS = {"aime": "aime24", "gpqa": "gpqa_diamond", "amc": "amc23", "math": "math500"}

@@ -1,8 +1,7 @@
 """The paper's tables for this run, beside the published values, and which of its claims hold.
 
     python -m workflow_scripts.tables.published_table --cells results/tables/cells.jsonl \
-        --comparison results/tables/comparison.csv --results results \
-        --published config/published --reference dense \
+        --comparison results/tables/comparison.csv --results results --reference dense \
         --csv results/tables/published.csv --claims results/tables/claims.csv \
         --markdown results/tables/published.md --latex results/tables/published.tex \
         --html results/tables/published.html
@@ -25,7 +24,7 @@ from workflow_scripts.tables.cells import Cell
 from workflow_scripts.tables.claims import Claim, check_claims
 from workflow_scripts.tables.comparison_text import signed
 from workflow_scripts.tables.forms import Section, html_page, latex, markdown, missing_note
-from workflow_scripts.tables.published import Published, key, read_published
+from workflow_scripts.tables.published import FOLDER, Published, key, read_published
 from workflow_scripts.tables.removals import read_removed
 from workflow_scripts.tables.rows import ComparisonRow, csv_text, read_rows
 from workflow_scripts.tables.seeds import mean_and_sd, sampling_error
@@ -133,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", required=True, type=Path, help="what collect_cells wrote")
     parser.add_argument("--comparison", required=True, type=Path, help="comparison.csv")
     parser.add_argument("--results", required=True, type=Path, help="folder of the masks")
-    parser.add_argument("--published", required=True, type=Path, help="folder of published numbers")
+    parser.add_argument(
+        "--published", default=FOLDER, type=Path, help="folder of published numbers"
+    )
     parser.add_argument("--reference", default="dense", help="the variant without pruning")
     for name in ("csv", "claims", "markdown", "latex", "html"):
         parser.add_argument(f"--{name}", required=True, type=Path, help="table to write")
