@@ -68,10 +68,12 @@ def _thinking(run: Cells, config: Mapping[str, Any], citations: Citations) -> st
         )
         seed = generation.get("seed")
         seeds = f"seeds {_list(list(map(str, seed)))}" if isinstance(seed, list) else f"seed {seed}"
+        engine = generation.get("engine")
+        # what `auto` came to may differ between jobs; the section on engines says it
+        by_engine = "" if engine == "auto" else f" by the {engine} engine"
         text += (
-            f", sampled with {sampling}, {seeds}, in {generation.get('dtype')} by the "
-            f"{generation.get('engine')} engine; answers have at most "
-            f"{generation.get('answer_tokens')} tokens"
+            f", sampled with {sampling}, {seeds}, in {generation.get('dtype')}{by_engine}; answers "
+            f"have at most {generation.get('answer_tokens')} tokens"
         )
     return text + "."
 
