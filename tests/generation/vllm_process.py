@@ -1,21 +1,23 @@
 """vLLM in a process of its own, for tests: it changes settings of torch that do not come back.
 
-python -m tests.generation.vllm_process JOB.pickle DONE.pickle
+python -m tests.generation.vllm_process JOB.json DONE.json
 """
 
+import json
 import os
-import pickle
 import subprocess
 import sys
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from workflow_scripts.checkpoints import linears, load_tensor, open_checkpoint
 from workflow_scripts.generation.engine import Completion, EngineSettings, Request
 from workflow_scripts.generation.engines import start_vllm
+from workflow_scripts.generation.sampling import Sampling
 from workflow_scripts.masks import Mask, pack
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -65,19 +67,55 @@ def pruned(model: Path, removed: tuple[int, ...] | None) -> Mask:
 def decode(work: Work, scratch: Path) -> Done:
     """Run vLLM in another process, with its temporary files in `scratch`."""
     scratch.mkdir(parents=True, exist_ok=True)
-    job, done = scratch / "job.pickle", scratch / "done.pickle"
-    job.write_bytes(pickle.dumps(work))
+    job, done = scratch / "job.json", scratch / "done.json"
+    # an object's keys are texts, so requests that are keys go as pairs
+    followed_by = [[asdict(one), asdict(other)] for one, other in work.followed_by.items()]
+    job.write_text(
+        json.dumps(
+            {
+                **asdict(replace(work, followed_by={})),
+                "model": str(work.model),
+                "followed_by": followed_by,
+            }
+        )
+    )
     variables = {"PYTHONPATH": str(PROJECT), "TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.generation.vllm_process", str(job), str(done)]
     ended = subprocess.run(
         command, env=os.environ | variables, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    return replace(pickle.loads(done.read_bytes()), log=ended.stdout + ended.stderr)
+    said = json.loads(done.read_text())
+    rounds = [
+        [(_request(request), _completion(completion)) for request, completion in pairs]
+        for pairs in said["rounds"]
+    ]
+    return Done(rounds, said["producer"], said["folders_left"], ended.stdout + ended.stderr)
+
+
+def _request(values: dict[str, Any]) -> Request:
+    lists = {key: tuple(values[key]) for key in ("prompt", "stop")}
+    return Request(**{**values, **lists, "sampling": Sampling(**values["sampling"])})
+
+
+def _completion(values: dict[str, Any]) -> Completion:
+    return Completion(tuple(values["tokens"]), values["stopped_by"])
+
+
+def _work(values: dict[str, Any]) -> Work:
+    removed = values["removed"]
+    parsed = {
+        "model": Path(values["model"]),
+        "rounds": [[_request(request) for request in one] for one in values["rounds"]],
+        "removed": None if removed is None else tuple(removed),
+        "followed_by": {_request(one): _request(other) for one, other in values["followed_by"]},
+        "settings": EngineSettings(**values["settings"]),
+    }
+    return Work(**{**values, **parsed})
 
 
 def main() -> None:
-    work: Work = pickle.loads(Path(sys.argv[1]).read_bytes())
+    work = _work(json.loads(Path(sys.argv[1]).read_text()))
     engine = start_vllm(
         work.model, pruned(work.model, work.removed), work.settings, work.vocabulary, work.longest
     )
@@ -92,11 +130,8 @@ def main() -> None:
             if request in work.followed_by:
                 queue.appendleft(work.followed_by[request])
         rounds.append(ended)
-    Path(sys.argv[2]).write_bytes(pickle.dumps(Done(rounds, engine.producer, left)))
+    Path(sys.argv[2]).write_text(json.dumps(asdict(Done(rounds, engine.producer, left))))
 
 
 if __name__ == "__main__":
-    # what is pickled here is read by another process, where this module has its own name
-    from tests.generation import vllm_process
-
-    vllm_process.main()
+    main()

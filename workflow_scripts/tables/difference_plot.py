@@ -2,8 +2,8 @@
 
     python -m workflow_scripts.tables.difference_plot --table results/tables/comparison.csv \
         --model reasoner --benchmark chains \
-        --svg results/figures/difference/reasoner/chains.svg \
-        --png results/figures/difference/reasoner/chains.png
+        --svg results/figures/differences/reasoner/chains.svg \
+        --png results/figures/differences/reasoner/chains.png
 
 A filled mark is a difference that the corrected test finds, an open one is not.
 """
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.tables import style
 from workflow_scripts.tables.differences import BETTER, WORSE
-from workflow_scripts.tables.rows import ComparisonRow, read_rows
+from workflow_scripts.tables.rows import ComparisonRow, rows_of
 
 # inches
 ROW = 0.2
@@ -110,14 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--svg", required=True, type=Path, help="figure to write")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
     options = parser.parse_args(arguments)
-    rows = [
-        row
-        for row in read_rows(options.table, ComparisonRow)
-        if (row.model, row.benchmark) == (options.model, options.benchmark)
-        and row.family.startswith("dense")
-    ]
+    comparisons = rows_of(options.model, options.benchmark, options.table, ComparisonRow)
+    rows = [row for row in comparisons if row.family.startswith("dense")]
     if not rows:
-        raise InputError(f"{options.table}: no row for {options.model} on {options.benchmark}")
+        raise InputError(f"{options.table}: {options.model} is not compared with the dense model")
     with style.applied():
         figure = draw_differences(rows)
     title = title_of(options.model, options.benchmark, rows[0].reference)

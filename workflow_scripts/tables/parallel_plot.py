@@ -20,9 +20,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.errors import run_stage
 from workflow_scripts.tables import style
-from workflow_scripts.tables.rows import ParallelRow, read_rows
+from workflow_scripts.tables.rows import ParallelRow, rows_of
 
 COLUMNS = 4
 # inches
@@ -138,13 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--svg", required=True, type=Path, help="figure to write")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
     options = parser.parse_args(arguments)
-    rows = [
-        row
-        for row in read_rows(options.table, ParallelRow)
-        if (row.model, row.benchmark) == (options.model, options.benchmark)
-    ]
-    if not rows:
-        raise InputError(f"{options.table}: no row for {options.model} on {options.benchmark}")
+    rows = rows_of(options.model, options.benchmark, options.table, ParallelRow)
     with style.applied():
         figure = draw_parallel(rows)
     style.save(figure, options.svg, options.png, title_of(options.model, options.benchmark))

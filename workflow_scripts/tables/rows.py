@@ -158,3 +158,16 @@ def read_rows(path: Path, kind: type[Made] = Row) -> list[Made]:
         except ValueError as error:
             raise InputError(f"{path}:{number}: not a row of this table ({error})") from None
     return rows
+
+
+def rows_of(model: str, benchmark: str, path: Path, kind: type[Made] = Row) -> list[Made]:
+    """The rows of one model on one benchmark, of a table as `read_rows` reads it.
+
+    Raises `InputError` where there is none.
+    """
+    rows = [
+        row for row in read_rows(path, kind) if (row.model, row.benchmark) == (model, benchmark)
+    ]
+    if not rows:
+        raise InputError(f"{path}: no row for {model} on {benchmark}")
+    return rows

@@ -19,10 +19,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.errors import run_stage
 from workflow_scripts.tables import style
 from workflow_scripts.tables.labels import spread
-from workflow_scripts.tables.rows import Row, read_rows
+from workflow_scripts.tables.rows import Row, rows_of
 
 LOG_RATIO = 16  # budgets that span at least this ratio stand on a logarithmic axis
 MOST_BANDS = 8  # variants that have a band each
@@ -226,13 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--svg", required=True, type=Path, help="figure to write")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
     options = parser.parse_args(arguments)
-    rows = [
-        row
-        for row in read_rows(options.table)
-        if (row.model, row.benchmark) == (options.model, options.benchmark)
-    ]
-    if not rows:
-        raise InputError(f"{options.table}: no row for {options.model} on {options.benchmark}")
+    rows = rows_of(options.model, options.benchmark, options.table)
     with style.applied():
         figure = draw_scaling_curves(rows, options.problems, options.against)
     title = title_of(options.model, options.benchmark, options.against)

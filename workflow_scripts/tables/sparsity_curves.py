@@ -20,7 +20,7 @@ from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.tables import style
 from workflow_scripts.tables.labels import spread
 from workflow_scripts.tables.removals import Removed, read_removed
-from workflow_scripts.tables.rows import Row, read_rows
+from workflow_scripts.tables.rows import Row, rows_of
 
 # inches
 LEFT, BOTTOM, EDGE = 0.42, 0.56, 0.06
@@ -105,11 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--svg", required=True, type=Path, help="figure to write")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
     options = parser.parse_args(arguments)
-    rows = [
-        row
-        for row in read_rows(options.table)
-        if (row.model, row.benchmark) == (options.model, options.benchmark)
-    ]
+    rows = rows_of(options.model, options.benchmark, options.table)
     variants = list(dict.fromkeys(row.variant for row in rows))
     known = read_removed(options.results, [options.model], variants)
     removed = {variant: one for (_, variant), one in known.items()}
