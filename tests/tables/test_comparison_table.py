@@ -121,6 +121,26 @@ def test_areas_and_their_differences(run):
     assert rows["wanda-20"].difference_low < 0 < rows["wanda-20"].difference_high
 
 
+def test_several_benchmarks_give_one_area_for_each_variant(write_results):
+    pairs = {"dense": ((10, 20), (20, 28)), "wanda-50": ((10, 20), (14, 22))}
+    for variant, rights in pairs.items():
+        for benchmark, right in zip("bc", rights, strict=True):
+            grades, answers = graded(right)
+            folder = write_results("m", variant, benchmark, grades=grades, answers=answers)
+    grades, answers = graded((1, 1))
+    write_results("m", "partial", "b", grades=grades, answers=answers)
+    rows = areas(read_cells(folder, ["m"], ["dense", "wanda-50", "partial"], ["b", "c"]), "dense")
+    means = {row.variant: row for row in rows if row.benchmark == "(mean)"}
+    assert set(means) == {"dense", "wanda-50"}
+    assert means["dense"].area == pytest.approx((0.5 + 0.8) / 2)
+    assert math.isnan(means["dense"].difference)
+    assert means["wanda-50"].difference == pytest.approx(-0.1)
+    parts = {row.benchmark: row for row in rows if row.variant == "wanda-50"}
+    below = [parts[name].difference - parts[name].difference_low for name in "bc"]
+    assert means["wanda-50"].difference_low == pytest.approx(-0.1 - math.hypot(*below) / 2)
+    assert means["wanda-50"].ci_low < means["wanda-50"].area < means["wanda-50"].ci_high
+
+
 def test_the_short_form_marks_what_differs_and_what_cannot_be_told(run, removals):
     rows = compare(run, "dense", removals)
     against, blocks, area = short_sections(rows, areas(run, "dense"), "dense")

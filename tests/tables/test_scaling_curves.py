@@ -83,6 +83,44 @@ def test_among_many_variants_only_dense_has_a_band_and_the_subtitle_says_so():
     )
 
 
+MANY = {"dense": (0.1, 0.3, 0.5)} | {
+    f"{way}-{level}": (0.05, 0.2, 0.4 - level / 100)
+    for way in ("magnitude", "wanda-owl", "a-way-of-pruning-with-a-long-name", "wanda", "shortgpt")
+    for level in (20, 10)
+}
+
+
+def panels():
+    with style.applied():
+        figure = draw_scaling_curves(rows_of(MANY, budgets=(6, 12, 24)))
+        FigureCanvasAgg(figure).draw()
+    return figure
+
+
+def test_with_many_ways_of_pruning_each_has_a_panel_with_dense():
+    figure = panels()
+    names = [axes.texts[0].get_text() for axes in figure.axes]
+    assert names == list(dict.fromkeys(name.rpartition("-")[0] for name in MANY if "-" in name))
+    for name, axes in zip(names, figure.axes, strict=True):
+        lines = [tuple(line.get_ydata()) for line in axes.lines]
+        assert lines == [MANY["dense"], MANY[f"{name}-10"], MANY[f"{name}-20"]]
+        assert [text.get_text() for text in axes.texts[1:]] == ["10", "20"]
+        assert len(axes.collections) == 1  # dense alone has a band
+        assert axes.get_ylim() == pytest.approx((0, 0.6))
+    assert "black: dense, with its 95 % interval" in figure.texts[-1].get_text()
+
+
+def test_texts_of_panels_do_not_touch_and_are_inside():
+    figure = panels()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    found = boxes(figure, texts)
+    for box in found:
+        assert box.x0 >= 0 and box.y0 >= 0
+        assert box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+    for one, other in itertools.combinations(found, 2):
+        assert not one.overlaps(other)
+
+
 def test_labels_name_the_lines_in_their_order_without_touching():
     figure, axes, labels = drawn(rows_of(MEASURED))
     assert set(labels) == set(MEASURED)

@@ -30,9 +30,9 @@ from workflow_scripts.tables.differences import (
     verdict,
 )
 from workflow_scripts.tables.forms import html_page, latex, markdown
-from workflow_scripts.tables.intervals import estimate_mean
+from workflow_scripts.tables.intervals import Estimate, estimate_mean, mean_of_estimates
 from workflow_scripts.tables.removals import Removed, matched, read_removed
-from workflow_scripts.tables.rows import AreaRow, ComparisonRow, csv_text
+from workflow_scripts.tables.rows import MEAN, AreaRow, ComparisonRow, csv_text
 
 Removals = Mapping[tuple[str, str], Removed]
 
@@ -109,7 +109,8 @@ def _family(
 def areas(run: Cells, reference: str) -> list[AreaRow]:
     """The area under each variant's budget curve, and its difference to the reference's.
 
-    Over the budgets that the variant has; the difference over those that both have.
+    Over the budgets that the variant has; the difference over those that both have. Where there are
+    several benchmarks, the unweighted means of variants that have all of them follow.
     """
     curves: dict[tuple[str, str, str], dict[int, Cell]] = {}
     for cell in run.cells:
@@ -136,7 +137,33 @@ def areas(run: Cells, reference: str) -> list[AreaRow]:
                 difference, low, high,
             )
         )  # fmt: skip
-    return rows
+    return rows + _mean_areas(rows, run.benchmarks)
+
+
+def _mean_areas(rows: Sequence[AreaRow], benchmarks: Sequence[str]) -> list[AreaRow]:
+    groups: dict[tuple[str, str], list[AreaRow]] = {}
+    for row in rows:
+        groups.setdefault((row.model, row.variant), []).append(row)
+    means = []
+    for (model, variant), members in groups.items():
+        if len(benchmarks) == 1 or len(members) < len(benchmarks):
+            continue
+        area = mean_of_estimates([Estimate(r.area, r.se, r.ci_low, r.ci_high) for r in members])
+        # NaN where the variant is the reference, or has no benchmark in common with it
+        apart = mean_of_estimates(
+            [
+                Estimate(r.difference, math.nan, r.difference_low, r.difference_high)
+                for r in members
+            ]
+        )
+        means.append(
+            AreaRow(
+                model, MEAN, variant, min(row.budgets for row in members),
+                area.accuracy, area.se, area.low, area.high,
+                apart.accuracy, apart.low, apart.high,
+            )
+        )  # fmt: skip
+    return means
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, get_type_hints
 
 from workflow_scripts.errors import InputError
 
+MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: over all of them
+
 Made = TypeVar("Made")
 
 
@@ -87,7 +89,8 @@ class ComparisonRow:
 class AreaRow:
     """One row of areas.csv: the area under a variant's budget curve, a mean accuracy.
 
-    `difference` is to the reference on the same problems, NaN where there is no reference.
+    `benchmark` may be `MEAN`, over benchmarks that weigh the same. `difference` is to the reference
+    on the same problems, NaN where there is no reference.
     """
 
     model: str
@@ -148,6 +151,8 @@ def read_rows(path: Path, kind: type[Made] = Row) -> list[Made]:
         table = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
     if not table or table[0] != columns:
         raise InputError(f"{path}: its columns are not {', '.join(columns)}")
     rows = []

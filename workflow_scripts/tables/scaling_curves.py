@@ -7,41 +7,33 @@
 
 With `--against tokens` a point stands at the mean of the tokens really used, trace and answer.
 Every line is named at its right end, in the order of the ends. Bands are 95 % intervals; where
-there are so many variants that their bands would cover each other, one band shows the scale.
+there are so many variants that their bands would cover each other, one band shows the scale; where
+their lines would, every way of pruning has a panel of its own.
 """
 
 import argparse
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from workflow_scripts.errors import run_stage
 from workflow_scripts.tables import style
+from workflow_scripts.tables.curves import AGAINST, draw_band, draw_curve, set_across
 from workflow_scripts.tables.labels import spread
 from workflow_scripts.tables.rows import Row, rows_of
+from workflow_scripts.tables.scaling_panels import draw_panels, families_of
 
-LOG_RATIO = 16  # budgets that span at least this ratio stand on a logarithmic axis
 MOST_BANDS = 8  # variants that have a band each
+MOST_TOGETHER = 10  # variants in one panel, where they are pruned in different ways
+LEAST_PANELS = 3
 LINE_HEIGHT = 1.32  # of a label, in font sizes
 # inches
 LEFT, BOTTOM, EDGE = 0.42, 0.56, 0.06  # around the axes; right of the labels
 LEADER = 0.34  # between the end of a line and its label
 AXES_HEIGHT = 3.1
 LEAST_WIDTH = 2.6  # of the axes, however long the labels are
-
-Across = Callable[[Row], float]
-AGAINST: dict[str, Across] = {
-    "budget": lambda row: row.budget,
-    "tokens": lambda row: row.trace_tokens + row.answer_tokens,
-}
-LABELS = {
-    "budget": "budget (thinking tokens)",
-    "tokens": "tokens used for a problem (trace and answer, mean)",
-}
 
 
 def draw_scaling_curves(
@@ -55,6 +47,24 @@ def draw_scaling_curves(
     curves: dict[str, list[Row]] = {row.variant: [] for row in rows}
     for row in sorted(rows, key=lambda row: row.budget):
         curves[row.variant].append(row)
+    reference = "dense" if "dense" in curves else next(iter(curves))
+    title = title_of(rows[0].model, rows[0].benchmark, against)
+    if len(curves) > MOST_TOGETHER and len(families_of(list(curves), reference)) >= LEAST_PANELS:
+        figure = draw_panels(curves, reference, against)
+        bands = f"black: {reference}, with its 95 % interval"
+    elif len(curves) > MOST_BANDS:
+        figure = _draw_together(curves, [reference], against)
+        bands = f"band: 95 % interval of {reference}"
+    else:
+        figure = _draw_together(curves, list(curves), against)
+        bands = "bands: 95 % intervals"
+    style.title(figure, title, _subtitle(rows[0], problems, bands))
+    return figure
+
+
+def _draw_together(
+    curves: Mapping[str, Sequence[Row]], banded: Sequence[str], against: str
+) -> Figure:
     labels = max(style.text_width(variant) for variant in curves)
     width = max(style.WIDTH - LEFT - LEADER - labels - EDGE, LEAST_WIDTH)
     height = max(AXES_HEIGHT, len(curves) * _label_height())
@@ -62,23 +72,17 @@ def draw_scaling_curves(
     figure = Figure(figsize=total, dpi=style.DPI)
     axes = style.add_axes(figure, LEFT, BOTTOM, width, height)
     across = AGAINST[against]
-    _set_axes(axes, sorted({across(row) for row in rows}), width, against)
+    places = sorted({across(row) for curve in curves.values() for row in curve})
+    set_across(axes, places, width, against)
     looks = style.looks(list(curves))
-    banded = list(curves) if len(curves) <= MOST_BANDS else [_reference(curves)]
     for number, (variant, curve) in enumerate(curves.items()):
         if variant in banded:
-            _draw_band(axes, curve, across, looks[variant])
+            draw_band(axes, curve, across, looks[variant])
         thinning = style.thinning(number, len(curves))
-        _draw_curve(axes, curve, across, looks[variant], thinning, 3 + number)
+        draw_curve(axes, curve, across, looks[variant], thinning, 3 + number)
     ends = {variant: (across(curve[-1]), curve[-1].accuracy) for variant, curve in curves.items()}
     _label_curves(axes, ends, looks, height, width)
-    title = title_of(rows[0].model, rows[0].benchmark, against)
-    style.title(figure, title, _subtitle(rows[0], problems, banded))
     return figure
-
-
-def _reference(curves: Mapping[str, Sequence[Row]]) -> str:
-    return "dense" if "dense" in curves else next(iter(curves))
 
 
 def _label_height() -> float:
@@ -88,92 +92,6 @@ def _label_height() -> float:
 def title_of(model: str, benchmark: str, against: str = "budget") -> str:
     what = "thinking budget" if against == "budget" else "tokens used"
     return f"{model} on {benchmark}: accuracy against {what}"
-
-
-def _set_axes(axes: Axes, places: Sequence[float], width: float, against: str) -> None:
-    if places[0] > 0 and places[-1] >= LOG_RATIO * places[0]:
-        axes.set_xscale("log", base=2)
-        margin = (places[-1] / places[0]) ** 0.03
-        axes.set_xlim(places[0] / margin, places[-1])
-        ticks = _doublings(places[0] / margin, places[-1])
-    else:
-        margin = 0.03 * (places[-1] - places[0]) or 0.5 * places[0] or 0.5
-        axes.set_xlim(places[0] - margin, places[-1])
-        ticks = [t for t in MaxNLocator(7).tick_values(places[0], places[-1]) if t <= places[-1]]
-        ticks = [t for t in ticks if t >= places[0] - margin]
-    if against == "budget":
-        ticks = list(places)
-    at = [math.log2(tick) for tick in ticks] if axes.get_xscale() == "log" else list(ticks)
-    axes.set_xticks(ticks, labels=_tick_labels(ticks, at, width), minor=False)
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel(LABELS[against], labelpad=5)
-    axes.set_ylim(0, 1)
-    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], labels=["0", "0.2", "0.4", "0.6", "0.8", "1"])
-    axes.tick_params(axis="y", length=0, pad=5)
-    axes.tick_params(axis="x", length=3, width=0.8)
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8, clip_on=False)
-
-
-def _doublings(low: float, high: float) -> list[float]:
-    """The powers of two between two numbers."""
-    return [2.0**power for power in range(math.ceil(math.log2(low)), int(math.log2(high)) + 1)]
-
-
-def _tick_labels(ticks: Sequence[float], places: Sequence[float], width: float) -> list[str]:
-    """A tick's number, or nothing where it would touch that of the next larger one."""
-    span = (places[-1] - places[0]) or 1.0
-    labels: list[str] = []
-    left_end = math.inf  # inches
-    for tick, place in zip(reversed(ticks), reversed(places), strict=True):
-        text = f"{tick:g}" if tick < 1e5 else str(round(tick))
-        centre = (place - places[0]) / span * width
-        half = 0.32 * style.FONT / 72 * len(text)
-        fits = centre + half + 0.04 <= left_end
-        labels.append(text if fits else "")
-        left_end = centre - half if fits else left_end
-    return labels[::-1]
-
-
-def _draw_band(axes: Axes, curve: Sequence[Row], across: Across, look: style.Look) -> None:
-    if len(curve) == 1:  # a band of one budget would have no width
-        (row,) = curve
-        place = across(row)
-        axes.vlines(place, row.ci_low, row.ci_high, color=look.colour, zorder=2, clip_on=False)
-        return
-    axes.fill_between(
-        [across(row) for row in curve],
-        [row.ci_low for row in curve],
-        [row.ci_high for row in curve],
-        color=look.colour,
-        alpha=style.BAND_OPACITY,
-        linewidth=0,
-        zorder=2,
-        clip_on=False,
-    )
-
-
-def _draw_curve(
-    axes: Axes,
-    curve: Sequence[Row],
-    across: Across,
-    look: style.Look,
-    size: float,
-    order: int,
-) -> None:
-    axes.plot(
-        [across(row) for row in curve],
-        [row.accuracy for row in curve],
-        color=look.colour,
-        linewidth=look.width * size,
-        dashes=look.dashes or (None, None),
-        marker=look.marker,
-        markersize=style.MARKER * size,
-        markerfacecolor=look.colour if look.filled else "white",
-        markeredgecolor=look.colour,
-        markeredgewidth=1.2,
-        zorder=order,
-        clip_on=False,
-    )
 
 
 def _label_curves(
@@ -210,8 +128,7 @@ def _label_curves(
         )
 
 
-def _subtitle(row: Row, problems: str, banded: Sequence[str]) -> str:
-    bands = "bands: 95 % intervals" if len(banded) > 1 else f"band: 95 % interval of {banded[0]}"
+def _subtitle(row: Row, problems: str, bands: str) -> str:
     repeats = "1 repeat" if row.repeats == 1 else f"{row.repeats} repeats"
     return f"mean of {row.problems} {problems} × {repeats}; {bands}"
 
