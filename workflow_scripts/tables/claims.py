@@ -34,7 +34,7 @@ def check_claims(
     removals: Mapping[tuple[str, str], Removed],
     reference: str,
 ) -> list[Claim]:
-    """Every claim for every model of the run."""
+    """Every claim for every model of the run that it is made of."""
     return [
         claim
         for model in run.models
@@ -68,13 +68,14 @@ def _of_model(
         model, mild, BETTER, None,
     )  # fmt: skip
     name, benchmark, budgets = GAIN
-    gains = [
-        row for row in mild
-        if row.budget in budgets
-        and key(row.model, "", row.benchmark, 0) == key(name, "", benchmark, 0)
-    ]  # fmt: skip
-    claim = f"such a gain of {name} on {benchmark} with budgets of 1024 to 4096"
-    yield _judged(claim, model, gains, BETTER, None)
+    if _is_same(model, name):
+        gains = [
+            row for row in mild
+            if row.budget in budgets
+            and key("", "", row.benchmark, 0) == key("", "", benchmark, 0)
+        ]  # fmt: skip
+        claim = f"such a gain on {benchmark} with budgets of 1024 to 4096"
+        yield _judged(claim, model, gains, BETTER, None)
     yield from _removed_blocks(model, removals)
 
 
@@ -138,7 +139,7 @@ def _counts(rows: Sequence[ComparisonRow]) -> str:
 
 def _removed_blocks(model: str, removals: Mapping[tuple[str, str], Removed]) -> Iterator[Claim]:
     for name, blocks in SHORTGPT.items():
-        if key(model, "", "", 0) != key(name, "", "", 0):
+        if not _is_same(model, name):
             continue
         claim = f"ShortGPT removes blocks {blocks[0]} and {blocks[1]}"
         taken = [
@@ -152,3 +153,7 @@ def _removed_blocks(model: str, removals: Mapping[tuple[str, str], Removed]) -> 
         said = "; ".join("removed " + ", ".join(map(str, blocks_of)) for blocks_of in taken)
         same = all(tuple(sorted(blocks_of)) == blocks for blocks_of in taken)
         yield Claim(claim, model, HOLDS if same else FAILS, said)
+
+
+def _is_same(model: str, published: str) -> bool:
+    return key(model, "", "", 0) == key(published, "", "", 0)
