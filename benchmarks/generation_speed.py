@@ -188,7 +188,7 @@ def generate(model: Path, output: Path, folder: Path, options: dict[str, Any]) -
         *("--provenance", output / "generation.json"),
     )
     files = [file for path in output.glob("store/*/") for file in read_generator(path)]
-    return cost, sum(len(record.tokens) for file in files for record in file.records)
+    return cost, sum(record.count for file in files for record in file.records)
 
 
 PARTS = {"traces": print_traces, "sweep": print_sweep}

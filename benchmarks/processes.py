@@ -28,12 +28,14 @@ class Cost:
         return Cost(self.seconds + other.seconds, max(self.peak_mib, other.peak_mib))
 
 
-def run(command: Sequence[object], variables: Mapping[str, str] | None = None) -> Cost:
-    """Run a command in the project's folder, start-up included. Raises where it fails."""
+def run(
+    command: Sequence[object], variables: Mapping[str, str] | None = None, folder: Path = PROJECT
+) -> Cost:
+    """Run a command in a folder, start-up included. Raises where it fails."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT)} | dict(variables or {})
     with tempfile.NamedTemporaryFile("r") as report:
         weigher = [sys.executable, "-m", "benchmarks.processes", report.name]
-        subprocess.run([*weigher, *map(str, command)], cwd=PROJECT, env=environment, check=True)
+        subprocess.run([*weigher, *map(str, command)], cwd=folder, env=environment, check=True)
         return Cost(**json.load(report))
 
 

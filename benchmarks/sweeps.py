@@ -127,7 +127,7 @@ def estimates(folder: Path) -> dict[int, Estimate]:
 def decoded(folder: Path) -> tuple[int, int]:
     """Tokens of all completions in the store, and of the traces among them."""
     files = [file for path in folder.glob("store/*/") for file in read_generator(path)]
-    tokens = sum(len(record.tokens) for file in files for record in file.records)
+    tokens = sum(record.count for file in files for record in file.records)
     traces = read_records(folder / f"traces/{BENCHMARK}.jsonl", Trace)
     return tokens, sum(trace.tokens for trace in traces)
 

@@ -12,6 +12,9 @@ rule allocate_sparsity:
     conda:
         "../envs/torch.yaml"
     threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("allocation.allocate_sparsity"),
         model=model_folder,

@@ -12,6 +12,9 @@ rule build_calibration_set:
     conda:
         "../envs/torch.yaml"
     threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("calibration.build_calibration_set"),
         model=model_folder,
@@ -43,6 +46,8 @@ rule collect_statistics:
     threads: SETTINGS.generation.threads
     resources:
         gpu=int(SETTINGS.pruning.device == "cuda"),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("calibration.collect_statistics"),
         model=model_folder,
@@ -67,6 +72,9 @@ rule score_influence:
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("calibration.score_influence"),
         model=model_folder,

@@ -1,15 +1,19 @@
 # What the rules share: the config behind its door, digests of source code, and input functions.
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
+from workflow_scripts.clocks import check_clock
 from workflow_scripts.config_files import source_files
 from workflow_scripts.config_rules import may_be_vllm
 from workflow_scripts.digests import source_digest
 from workflow_scripts.errors import InputError
+from workflow_scripts.files import check_room
 from workflow_scripts.job_environment import prepare
+from workflow_scripts.job_needs import resources
 from workflow_scripts.orphans import mark_runner, remove_stale_lock
 from workflow_scripts.settings import load_settings
 from workflow_scripts.stage_options import (
@@ -19,6 +23,8 @@ from workflow_scripts.stage_options import (
     needs_allocation,
     needs_calibration,
     needs_statistics,
+    result_options,
+    speed_options,
     trace_options,
 )
 
@@ -27,6 +33,9 @@ mark_runner(os.environ)
 
 try:
     SETTINGS = load_settings(config)
+    if workflow.is_main_process:  # what Snakemake itself says late, or with a traceback
+        check_room(Path(".snakemake"))
+        check_clock()
 except InputError as error:
     # not an exception: Snakemake would print it with its own place in this file around it
     print(error, file=sys.stderr)
@@ -35,6 +44,15 @@ except InputError as error:
 remove_stale_lock(Path(".snakemake"), workflow.is_main_process)
 
 RUN = SETTINGS.run
+
+
+onstart:
+    # without it every submission would fail, after 40 seconds, with a message about something else
+    if workflow.executor_plugin.name == "slurm" and not shutil.which("sbatch"):
+        sys.exit(
+            "error: there is no sbatch on this machine: --executor slurm needs a machine that can "
+            "submit to SLURM; `snakemake` without that profile runs its jobs here"
+        )
 
 
 def one_of(names):
@@ -107,6 +125,16 @@ def influence_inputs(wildcards):
 def influence_flags(wildcards):
     fetched = influence_of(wildcards).source["kind"] == "hub"
     return as_flags(influence_inputs(wildcards) if fetched else {}, wildcards)
+
+
+def memory(wildcards, attempt, rulename):
+    """MB that a job asks a cluster for, by the size of its model; more when it is tried again."""
+    return resources(rulename, SETTINGS, wildcards, attempt)["mem_mb"]
+
+
+def minutes(wildcards, attempt, rulename):
+    """The time that a job asks a cluster for, likewise."""
+    return resources(rulename, SETTINGS, wildcards, attempt)["runtime"]
 
 
 def model_folder(wildcards, input):

@@ -1,6 +1,14 @@
 # Bring models and benchmarks into resources/, checked and with a digest of every file.
 
 
+# On a cluster these run where snakemake runs: its nodes often have no way to the hub.
+localrules:
+    fetch_model,
+    fetch_corpus,
+    fetch_influence_corpus,
+    fetch_benchmark,
+
+
 rule fetch_model:
     input:
         model_files,

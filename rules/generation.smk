@@ -28,19 +28,27 @@ rule generate:
     threads: SETTINGS.generation.threads
     resources:
         gpu=generation_gpus(),
+        # no parameter: nothing is to rerun for it
+        speed=lambda wildcards: as_json(speed_options(SETTINGS)),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("generation.generate"),
         model=model_folder,
         benchmarks=[
-            f"{name}=resources/benchmarks/{name}.jsonl" for name in RUN.benchmarks
+            f"{name}=resources/benchmarks/{name}.jsonl"
+            for name in sorted(RUN.benchmarks)
         ],
-        options=lambda wildcards: as_json(generation_options(SETTINGS, wildcards.model)),
+        options=lambda wildcards: as_json(
+            result_options(generation_options(SETTINGS, wildcards.model))
+        ),
         output=variant_folder,
     shell:
         # descriptor 3 is the terminal that waits for the job: progress goes there and into the log
         "python -m workflow_scripts.generation.generate --terminal-fd 3"
         " --model {params.model} --mask {input.mask} --record {input.record}"
-        " --benchmarks {params.benchmarks} --options {params.options:q}"
+        " --benchmarks {params.benchmarks}"
+        " --options {params.options:q} --speed {resources.speed:q}"
         " --store store --output {params.output} --provenance {output.provenance}"
         " 3>&2 > {log} 2>&1"
 
@@ -65,13 +73,20 @@ rule generate_calibration_traces:
     threads: SETTINGS.generation.threads
     resources:
         gpu=generation_gpus(),
+        # no parameter: nothing is to rerun for it
+        speed=lambda wildcards: as_json(speed_options(SETTINGS)),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("generation.generate"),
         model=model_folder,
-        options=lambda wildcards: as_json(trace_options(SETTINGS, wildcards.model)),
+        options=lambda wildcards: as_json(
+            result_options(trace_options(SETTINGS, wildcards.model))
+        ),
         output="results/{model}/calibration_traces",
     shell:
         "python -m workflow_scripts.generation.generate --terminal-fd 3 --model {params.model}"
-        " --benchmarks {wildcards.benchmark}={input.benchmark} --options {params.options:q}"
+        " --benchmarks {wildcards.benchmark}={input.benchmark}"
+        " --options {params.options:q} --speed {resources.speed:q}"
         " --store store --sequences --output {params.output} --provenance {output.provenance}"
         " 3>&2 > {log} 2>&1"

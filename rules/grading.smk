@@ -1,6 +1,11 @@
 # Compare every answer with the right one; where it is asked for, let a judge do so beside it.
 
 
+# On a cluster it runs where snakemake runs: it waits for a server that nodes often cannot reach.
+localrules:
+    judge_answers,
+
+
 rule grade_answers:
     input:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
@@ -13,6 +18,9 @@ rule grade_answers:
     conda:
         "../envs/data.yaml"
     threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("grading.grade_answers"),
     shell:

@@ -17,6 +17,8 @@ rule build_mask:
     threads: SETTINGS.generation.threads
     resources:
         gpu=lambda wildcards: int(mask_device(wildcards) == "cuda"),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("masking.build_mask"),
         model=model_folder,
@@ -43,6 +45,9 @@ rule export_checkpoint:
     conda:
         "../envs/torch.yaml"
     threads: 1
+    resources:
+        mem_mb=memory,
+        runtime=minutes,
     params:
         code=code("masking.export_checkpoint"),
         model=model_folder,

@@ -1,6 +1,26 @@
 # What people read: tables, figures and the report.
 
 
+# On a cluster these run where snakemake runs: each takes seconds and little memory.
+localrules:
+    collect_cells,
+    accuracy_table,
+    comparison_table,
+    parallel_table,
+    published_table,
+    scaling_curves,
+    token_curves,
+    difference_plot,
+    parallel_plot,
+    sparsity_curves,
+    allocation_plot,
+    judge_agreement,
+    block_influence_plot,
+    influence_plot,
+    write_report,
+    tables_so_far,
+
+
 rule collect_cells:
     input:
         grades=expand(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.by_hand import unsealed
 from workflow_scripts.allocations import (
     Allocation,
     check_sparsity,
@@ -71,7 +72,7 @@ def test_linears_outside_the_scope_get_0_and_count_for_nothing(tmp_path: Path) -
     assert in_scope(linears, "attention") == linears[:1]
     assert in_scope(linears, "mlp") == linears[1:]
     record["linears"]["q"] = 0.1
-    path.write_text(json.dumps(record))
+    unsealed(path).write_text(json.dumps(record))
     with pytest.raises(InputError) as error:
         read_allocation(path, linears, "digest")
     assert str(error.value) == f"{path}: q has sparsity 0.1, outside the scope mlp"
@@ -98,7 +99,7 @@ def test_linears_outside_the_scope_get_0_and_count_for_nothing(tmp_path: Path) -
 def test_allocations_that_are_refused(tmp_path: Path, change: dict, message: str) -> None:
     path = tmp_path / "allocation.json"
     write_allocation(path, {"a": 0.2, "b": 0.2}, LINEARS, "uniform", {}, 0.2, "digest")
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    unsealed(path).write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError) as error:
         read_allocation(path, LINEARS, "digest")
     assert str(error.value) == f"{path}: {message}"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tests.tiny_models import ARCHITECTURES, LINEARS_PER_BLOCK, load_model
+from tests.tiny_models import ARCHITECTURES, LINEARS_PER_BLOCK, load_model, write_manifest
 from workflow_scripts import checkpoints
 from workflow_scripts.errors import InputError
 from workflow_scripts.tensor_files import open_tensors
@@ -38,6 +38,7 @@ def rewrite(path: Path, change: Callable[[dict], None]) -> None:
     tensors = {name: read_tensor(file, name) for name in file.entries}
     change(tensors)
     save_tensors(path, tensors, file.metadata)
+    write_manifest(path.parent)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -91,6 +92,8 @@ def test_a_truncated_shard_is_one_clear_line(copied: Callable[..., Path]) -> Non
     path = folder / "model.safetensors"
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[: size - 1000])
+    assert refused(folder).startswith("model.safetensors: has changed since it was fetched: ")
+    write_manifest(folder)  # as if that had been fetched
     line = refused(folder)
     assert line == f"model.safetensors: truncated: {size - 1000} bytes, header says {size}"
 

@@ -85,9 +85,11 @@ FORMS = "cell, hashes, letter, index"
 CHOICES = {"question": "q", "answer": "right", "choices": ["right", "wrong"]}
 COLUMNS = "must be a list of one or more names of columns, none twice"
 PAIRS = "must be a .jsonl, .json (both also .gz) or .parquet file"
+HUB_PAIRS = PAIRS.replace("a .jsonl", "the path in the repository of a .jsonl")
 TEMPLATE = 'must be text with the name of a field or column in braces, such as "{question}"'
 NO_COUNT = f"is not allowed; {COUNT}"
 CORPUS = "must be a .jsonl, .json, .txt (each also .gz) or .parquet file"
+HUB_CORPUS = CORPUS.replace("a .jsonl", "the path in the repository of a .jsonl")
 GGUF = {"kind": "gguf", "package": "some-model", "file": "small.gguf"}
 GENERATED = {"kind": "generated", "benchmark": "chains"}
 HUB = {"kind": "hub", "id": "owner/name", "revision": HEX40}
@@ -119,6 +121,24 @@ SECTIONS_AND_KEYS = [
         "https://user@host/v1",
         "'https://user@host/v1' is not allowed; must be an http or https address without user, "
         "query and fragment",
+    ),
+    *(
+        (
+            "judge.url",
+            url,
+            f"{url!r} is not allowed; must be an http or https address without user, query and "
+            "fragment",
+        )
+        for url in [
+            "file:///etc/passwd",
+            "ftp://host/v1",
+            "https:///v1",
+            "https://host/v1?key=1",
+            "http://[::1/v1",
+            "http://host:port/v1",
+            "https://host/é",
+            "https://host /v1",
+        ]
     ),
     ("judge.prompt", "gpt", "'gpt' is not allowed; must be one of equivalence, paper"),
     ("judge.model", "", f"'' is not allowed; {TEXT}"),
@@ -591,7 +611,7 @@ THINKING_AND_TEXT = [
     (
         "thinking_formats.think.stop",
         datetime.date(2026, 1, 2),
-        "datetime.date(2026, 1, 2) (date) is not allowed; must be text, a number, true, false, a "
+        "the date 2026-01-02 is not allowed; must be text, a number, true, false, a "
         "list or a mapping (text in quotes stays text)",
     ),
 ]
@@ -730,11 +750,11 @@ NEW_ENTRIES = [
     *(
         ("calibration_sets", "hub", SET | {"source": HUB | keys}, f".hub.source.{said}")
         for keys, said in [
-            ({"text": "text"}, f"file: missing; kind hub needs it; {CORPUS}"),
+            ({"text": "text"}, f"file: missing; kind hub needs it; {HUB_CORPUS}"),
             ({"file": "a.json.gz"}, f"text: missing; kind hub needs it; {TEXT}"),
             (
                 {"file": "a.csv.gz", "text": "text"},
-                f"file: 'a.csv.gz' is not allowed; {CORPUS}",
+                f"file: 'a.csv.gz' is not allowed; {HUB_CORPUS}",
             ),
         ]
     ),
@@ -839,7 +859,10 @@ NEW_ENTRIES = [
                 PAIR_SOURCE | {"completion": "{}"},
                 f"completion: '{{}}' is not allowed; {TEMPLATE}",
             ),
-            (PAIR_SOURCE | {"file": "a.txt"}, f"file: 'a.txt' is not allowed; {PAIRS}"),
+            *(
+                (PAIR_SOURCE | {"file": file}, f"file: '{file}' is not allowed; {HUB_PAIRS}")
+                for file in ("a.txt", "/etc/a.jsonl", "../a.jsonl", "en/../../a.jsonl", "./a.json")
+            ),
             (PAIR_SOURCE | {"revision": "main"}, f"revision: 'main' is not allowed; {COMMIT}"),
             (
                 {"kind": "generated"},
@@ -996,6 +1019,65 @@ def test_several_mistakes_are_several_lines_in_the_order_of_the_config():
         "config: generation.dtype: missing; must be one of float32, bfloat16, float16",
         "config: generation.repeats: missing; must be a whole number of at least 1",
     ]
+
+
+RENAMED = [
+    ("variants.wanda-20", "sparsity", "sparsitty", "did you mean 'sparsity'? it takes method,"),
+    ("variants.wanda-20", "method", "Method", "unknown key; did you mean 'method'? it must be one"),
+    ("models.reasoner", "source", "SOURCE", "unknown key; did you mean 'source'? allowed: source,"),
+    ("models.reasoner.source", "kind", "kinds", "unknown key; did you mean 'kind'? it must be one"),
+    ("run", "models", "model", "unknown key; did you mean 'models'? allowed: models, variants"),
+]
+
+
+@pytest.mark.parametrize("path, key, slip, said", RENAMED, ids=[slip for *_, slip, _ in RENAMED])
+def test_a_slip_in_a_key_that_is_needed_is_one_line_and_not_two(path, key, slip, said):
+    place = DEFAULT
+    for step in path.split("."):
+        place = place[step]
+    value = place[key]
+    steps = tuple(path.split("."))
+    (line,) = lines_of(changed(((*steps, key), GONE), ((*steps, slip), value)))
+    assert line.startswith(f"config: {path}.{slip}: ") and said in line
+
+
+def test_a_slip_in_a_key_that_another_key_needs_is_one_line():
+    source = {"kind": "gguf", "package": "some-model", "FILE": "small.gguf"}
+    assert lines_of(changed((("models", "reasoner", "source"), source))) == [
+        "config: models.reasoner.source.FILE: kind gguf does not take this key; did you mean "
+        "'file'? it takes kind, path, package, file"
+    ]
+
+
+@pytest.mark.parametrize(
+    "users, more",
+    [(["wanda-20"], ""), (["wanda-20", "wanda-50"], " (another key names it)"),
+     (["wanda-20", "wanda-50", "shortgpt-1"], " (2 more keys name it)")],
+)  # fmt: skip
+def test_a_name_that_is_not_there_is_one_line_however_often_it_is_used(users, more):
+    changes = [(("variants", user, "calibration"), "c4") for user in users]
+    assert lines_of(changed(*changes)) == [
+        "config: variants.wanda-20.calibration: 'c4' is not in calibration_sets; there: chains"
+        + more
+    ]
+
+
+def test_a_slip_beside_the_right_key_hides_nothing():
+    at = ("variants", "wanda-20")
+    lines = lines_of(changed(((*at, "sparsitty"), 0.2), ((*at, "calibration"), GONE)))
+    assert [line.split(": ")[1] for line in lines] == [
+        "variants.wanda-20.sparsitty",
+        "variants.wanda-20.calibration",
+    ]
+
+
+def test_of_a_long_catalogue_an_error_names_the_first_dozen():
+    more = [(("variants", f"v{number}"), {"method": "dense"}) for number in range(9)]
+    (line,) = lines_of(changed(*more, (("run", "variants"), ["wnda-20"])))
+    assert line == (
+        "config: run.variants[0]: 'wnda-20' is not in variants; did you mean 'wanda-20'? there: "
+        f"{VARIANTS}, v0, v1, v2 and 6 more"
+    )
 
 
 def test_at_most_ten_mistakes_are_listed():

@@ -167,14 +167,16 @@ def test_hours_are_tokens_at_a_speed(device, gpus, unit, factor):
 
 def test_configs_that_are_none_are_one_line(tmp_path):
     for content, said in [
-        ("[1]", "not a config, which is a mapping"),
-        ("a: [", "not YAML (while parsing"),
+        (b"[1]", ": not a config, which is a mapping"),
+        (b"a: 1\nb: [1}", ":2: not YAML (expected ',' or ']', but got '}')"),
+        (b"a: 1\nb: 2001-02-30", ": not YAML (day is out of range for month)"),
+        (b"a: \xff", ": not YAML ('utf-8' codec can't decode byte 0xff"),
     ]:
         path = tmp_path / "a.yaml"
-        path.write_text(content)
+        path.write_bytes(content)
         with pytest.raises(InputError) as caught:
             read_config([path])
-        assert str(caught.value).startswith(f"{path}: {said}") and "\n" not in str(caught.value)
+        assert str(caught.value).startswith(f"{path}{said}") and "\n" not in str(caught.value)
     with pytest.raises(InputError, match="No such file"):
         read_config([tmp_path / "b.yaml"])
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.by_hand import unsealed
 from tests.tiny_models import ARCHITECTURES, load_model, token_ids
 from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
 from workflow_scripts.errors import InputError
@@ -141,7 +142,10 @@ def test_no_flipped_bit_of_a_mask_goes_unnoticed(
     header = 8 + int.from_bytes(content[:8], "little")
     content[data.draw(st.integers(header, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     mask.write_bytes(content)
-    assert refused(mask, record) == f"{mask}: damaged: its digest is not the one in {record}"
+    assert refused(mask, record) == (
+        f"{mask}: damaged: its digest is not the one in {record}; delete both and start again, "
+        "they are made anew"
+    )
 
 
 def test_damaged_masks_are_refused(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
@@ -182,7 +186,7 @@ def test_records_that_do_not_belong_to_the_mask(
 ) -> None:
     folder = tiny_model("llama")
     mask, record = saved(tmp_path, folder, random_keeps(folder))
-    record.write_text(json.dumps({**json.loads(record.read_text()), **change}))
+    unsealed(record).write_text(json.dumps({**json.loads(record.read_text()), **change}))
     assert message in refused(mask, record)
 
 
@@ -195,7 +199,7 @@ def test_records_with_another_shape(
     content = json.loads(record.read_text())
     name = "model.layers.0.self_attn.q_proj.weight"
     content["linears"][name]["shape"] = shape
-    record.write_text(json.dumps(content))
+    unsealed(record).write_text(json.dumps(content))
     assert name in refused(mask, record)
 
 

@@ -32,6 +32,8 @@ from workflow_scripts.stage_options import (
     needs_allocation,
     needs_calibration,
     needs_statistics,
+    result_options,
+    speed_options,
     trace_options,
 )
 
@@ -263,6 +265,14 @@ def test_generation_options_are_the_settings_and_the_thinking_texts():
     thinking = DEFAULT["thinking_formats"]["think"] | {"name": "think"}
     assert options == DEFAULT["generation"] | {"thinking": thinking}
     assert json.loads(as_json(options)) == options
+
+
+def test_options_that_change_speed_alone_stand_apart():
+    loaded = load_settings(DEFAULT)
+    options, speed = generation_options(loaded, "reasoner"), speed_options(loaded)
+    results = result_options(options)
+    assert set(speed) == {"batch_size", "engine_options", "tensor_parallel", "threads"}
+    assert results | speed == options and not results.keys() & speed.keys()
 
 
 def test_generation_options_hold_lists_and_mappings_as_they_are():

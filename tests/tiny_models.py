@@ -93,7 +93,8 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 def write_manifest(folder: Path) -> None:
     """The manifest that fetching writes, for the files as they are now."""
-    names = sorted(path.name for path in folder.iterdir() if path.name != "manifest.json")
+    hidden = ("manifest.json", ".")
+    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith(hidden))
     files = {name: file_digest(folder / name) for name in names}
     source = {"kind": "local", "path": folder.name}
     manifest = {"source": source, "revision": None, "files": files, "digest": files_digest(files)}

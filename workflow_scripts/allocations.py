@@ -69,7 +69,7 @@ def write_allocation(
         "linears": {linear.name: sparsities.get(linear.name, 0.0) for linear in linears},
         "model_digest": model_digest,
     }
-    write_json(path, record)
+    write_json(path, record, sealed=True)
 
 
 def read_allocation(path: Path, linears: Sequence[Linear], model_digest: str) -> Allocation:

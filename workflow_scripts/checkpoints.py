@@ -11,13 +11,14 @@ from torch import Tensor
 
 from workflow_scripts import tensors
 from workflow_scripts.errors import InputError
+from workflow_scripts.fetched_files import MANIFEST, check_fetched, fetched_files
 from workflow_scripts.files import read_json
 from workflow_scripts.tensor_files import TensorFile, open_tensors
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
-MANIFEST = "manifest.json"
 SINGLE = "model.safetensors"
+WEIGHTS = ".safetensors"
 EMBEDDING = "model.embed_tokens.weight"
 BLOCKS = "model.layers"
 # role -> (part, module inside a block)
@@ -88,12 +89,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if not isinstance(config, dict):
         raise InputError(f"{folder / CONFIG}: not a JSON object")
     if (folder / SINGLE).exists():
-        shard = open_tensors(folder / SINGLE)
+        shard = _open_shard(folder / SINGLE)
         files = {name: shard.path for name in shard.entries}
         shards = {shard.path: shard}
     elif (folder / INDEX).exists():
         files = _read_index(folder)
-        shards = {path: open_tensors(path) for path in sorted(set(files.values()))}
+        shards = {path: _open_shard(path) for path in sorted(set(files.values()))}
     else:
         raise InputError(f"{folder}: has no safetensors weights ({SINGLE} or {INDEX})")
     for name, path in files.items():
@@ -110,6 +111,14 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     )
 
 
+def _open_shard(path: Path) -> TensorFile:
+    try:
+        return open_tensors(path)
+    except InputError:
+        check_fetched(path)  # which says what to do about a fetched one
+        raise
+
+
 def _read_index(folder: Path) -> dict[str, Path]:
     index = read_json(folder / INDEX)
     names = index.get("weight_map") if isinstance(index, dict) else None
@@ -124,7 +133,11 @@ def _read_index(folder: Path) -> dict[str, Path]:
 
 
 def model_digest(folder: Path) -> str:
-    """The digest in a fetched model's manifest. Raises `InputError` where there is none."""
+    """The digest in a fetched model's manifest.
+
+    Raises `InputError` where there is none, and where a file of the model, weights left aside, is
+    not the one that was fetched.
+    """
     path = folder / MANIFEST
     if not path.exists():
         raise InputError(f"{path}: missing: the model was not fetched")
@@ -132,7 +145,20 @@ def model_digest(folder: Path) -> str:
     digest = manifest.get("digest") if isinstance(manifest, dict) else None
     if not isinstance(digest, str) or not digest:
         raise InputError(f"{path}: has no digest; fetch the model again")
+    for name in fetched_files(folder):
+        if not name.endswith(WEIGHTS):
+            check_fetched(folder / name)
     return digest
+
+
+def check_weights(folder: Path) -> None:
+    """Raise `InputError` where the weights of a fetched model are not those that were fetched.
+
+    Reading tensors by this module checks them by itself. That takes a second for every 2 GB.
+    """
+    for name in fetched_files(folder):
+        if name.endswith(WEIGHTS):
+            check_fetched(folder / name)
 
 
 def split_block(name: str) -> tuple[int, str] | None:
@@ -207,6 +233,7 @@ def load_block(
 def _shard(checkpoint: Checkpoint, name: str) -> TensorFile:
     if name not in checkpoint.files:
         raise InputError(f"{checkpoint.folder}: has no tensor {name}")
+    check_fetched(checkpoint.files[name])
     return checkpoint.shards[checkpoint.files[name]]
 
 

@@ -5,6 +5,7 @@ A line names the key by its path, the value found and what is allowed, as in
 than 1`. The words for what is allowed are made from the schema, so that they cannot differ from it.
 """
 
+import datetime
 import difflib
 import math
 import re
@@ -20,6 +21,7 @@ KeyPath = Sequence[str | int]
 MOST_LEVELS = 12  # a config has six; YAML anchors can make one that contains itself
 MOST_BITS = 64
 MOST_SHOWN = 60  # characters of a value that an error line quotes
+MOST_NAMES = 12  # of a catalogue
 
 BOUNDS = {
     "exclusiveMinimum": "greater than",
@@ -76,6 +78,8 @@ def shown(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, datetime.date):
+        return f"the date {value}"
     if isinstance(value, int) and value.bit_length() > MOST_BITS:
         return f"a number of {value.bit_length()} bits"
     text = repr(value)
@@ -89,9 +93,18 @@ def listed(names: Iterable[str]) -> str:
 
 def nearest(name: Any, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` where a known name is near, else nothing."""
+    near = _nearest(name, known)
+    return f"; did you mean {shown(near)}?" if near else ""
+
+
+def _nearest(name: Any, known: Iterable[str]) -> str | None:
+    """The known name that `name` is a slip for, its case aside; None where there is none."""
+    if not isinstance(name, str):
+        return None
+    by_lower = {other.lower(): other for other in known}
     # 0.7: `calibration` is no slip for `allocation` (0.67), `think` is one for `thinking` (0.77)
-    near = difflib.get_close_matches(name, list(known), 1, 0.7) if isinstance(name, str) else []
-    return f"; did you mean {shown(near[0])}?" if near else ""
+    near = difflib.get_close_matches(name.lower(), by_lower, 1, 0.7)
+    return by_lower[near[0]] if near else None
 
 
 def allowed(schema: Schema) -> str:
@@ -133,7 +146,9 @@ def unknown_name(path: KeyPath, name: str, known: Iterable[str], what: str) -> P
     """The problem of a name that is not among those that exist; `what` says among what."""
     known = list(known)
     near = nearest(name, known)
-    return Problem(path, f"{shown(name)} is not in {what}{near or ';'} there: {listed(known)}")
+    more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+    there = listed(known[:MOST_NAMES]) + more
+    return Problem(path, f"{shown(name)} is not in {what}{near or ';'} there: {there}")
 
 
 def not_plain(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
@@ -163,8 +178,8 @@ def not_plain(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
     elif value is not None and not isinstance(value, float):
         yield Problem(
             path,
-            f"{shown(value)} ({type(value).__name__}) is not allowed; must be text, a "
-            "number, true, false, a list or a mapping (text in quotes stays text)",
+            f"{shown(value)} is not allowed; must be text, a number, true, false, a list or a "
+            "mapping (text in quotes stays text)",
         )
 
 
@@ -190,13 +205,15 @@ def _problems_of(error: ValidationError) -> Iterator[Problem]:
             if key not in schema["properties"]:
                 yield _unknown_key((*path, key), schema)
     elif error.validator == "required":
+        slips = _slips(value, schema)
         for key in schema["required"]:
-            if key not in value:
+            if key not in value and key not in slips:
                 yield _missing_key((*path, key), schema)
     elif error.validator == "dependentRequired":
+        slips = _slips(value, schema)
         for key, needed in schema["dependentRequired"].items():
             for other in needed:
-                if key in value and other not in value:
+                if key in value and other not in value and other not in slips:
                     wanted = allowed(schema["properties"][other])
                     yield Problem((*path, other), f"missing; {key} needs it; must be {wanted}")
     elif error.validator == "uniqueItems":
@@ -208,6 +225,12 @@ def _problems_of(error: ValidationError) -> Iterator[Problem]:
         yield _unknown_kind(path, value, schema["oneOf"])
     else:
         yield refused(path, value, schema)
+
+
+def _slips(value: dict[str, Any], schema: Schema) -> set[str | None]:
+    """Known keys that unknown ones are slips for: their lines say so, and no other need to."""
+    known = schema["properties"]
+    return {_nearest(key, known) for key in value.keys() - known.keys()}
 
 
 def _unknown_key(path: KeyPath, schema: Schema) -> Problem:
@@ -229,6 +252,10 @@ def _unknown_kind(path: KeyPath, value: dict[str, Any], kinds: list[Schema]) -> 
     tag = tag_of(kinds)
     choices = {"enum": [kind["properties"][tag]["const"] for kind in kinds]}
     if tag not in value:
+        for key in value:
+            if _nearest(key, [tag]):
+                said = f"unknown key; did you mean {shown(tag)}? it must be {allowed(choices)}"
+                return Problem((*path, key), said)
         return Problem((*path, tag), f"missing; must be {allowed(choices)}")
     return refused((*path, tag), value[tag], choices)
 

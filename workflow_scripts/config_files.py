@@ -33,6 +33,16 @@ def source_files(catalogue: str, source: Mapping[str, Any], root: Path = Path(".
     return [path]
 
 
+def checkpoint_shards(model: str, source: Mapping[str, Any], root: Path = Path(".")) -> list[Path]:
+    """The files of a model's weights, where it is fetched or on this machine; else none."""
+    fetched = root / "resources" / "models" / model
+    local = source["kind"] in ("local", "bundled")
+    files = source_files("models", source, root) if local else []
+    if (fetched / "manifest.json").exists():
+        files = sorted(fetched.iterdir())
+    return [file for file in files if file.suffix == ".safetensors" and file.is_file()]
+
+
 def missing_source(
     path: KeyPath, catalogue: str, source: Mapping[str, Any], root: Path
 ) -> Iterator[Problem]:

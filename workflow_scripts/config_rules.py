@@ -20,26 +20,34 @@ REFERENCES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 
 def unknown_references(config: dict[str, Any]) -> Iterator[Problem]:
-    """Names that are not in the catalogue they are taken from, used or not.
+    """Names that are not in the catalogue they are taken from, used or not, each name once.
 
     The config may be unsound; what has the wrong type is the schema's to report.
     """
+    places: dict[tuple[str, str], list[KeyPath]] = {}
+    for path, name, catalogue in _references(config):
+        known = config.get(catalogue)
+        if isinstance(name, str) and isinstance(known, dict) and name not in known:
+            places.setdefault((name, catalogue), []).append(path)
+    for (name, catalogue), (path, *others) in places.items():
+        problem = unknown_name(path, name, config[catalogue], catalogue)
+        keys = "another key names" if len(others) == 1 else f"{len(others)} more keys name"
+        yield Problem(path, f"{problem.said} ({keys} it)") if others else problem
+
+
+def _references(config: dict[str, Any]) -> Iterator[tuple[KeyPath, Any, str]]:
+    """Where a config takes a name from a catalogue: the key, the name, the catalogue."""
 
     def section(name: str) -> dict[str, Any]:
         return config[name] if isinstance(config.get(name), dict) else {}
 
-    def check(path: KeyPath, name: Any, catalogue: str) -> Iterator[Problem]:
-        known = config.get(catalogue)
-        if isinstance(name, str) and isinstance(known, dict) and name not in known:
-            yield unknown_name(path, name, known, catalogue)
-
     for catalogue in ("models", "variants", "benchmarks"):
         names = section("run").get(catalogue)
         for position, name in enumerate(names if isinstance(names, list) else []):
-            yield from check(("run", catalogue, position), name, catalogue)
+            yield ("run", catalogue, position), name, catalogue
     for user, keys, catalogue in REFERENCES:
         for name, entry in section(user).items():
-            yield from check((user, name, *keys), _value_at(entry, keys), catalogue)
+            yield (user, name, *keys), _value_at(entry, keys), catalogue
 
 
 def _value_at(entry: Any, keys: Sequence[str]) -> Any:

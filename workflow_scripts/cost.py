@@ -14,6 +14,7 @@ smaller model or a harder benchmark needs more, so look at a first run's results
 """
 
 import argparse
+import functools
 import re
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import yaml
 
-from workflow_scripts.config_files import source_files
+from workflow_scripts.config_files import checkpoint_shards, source_files
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.settings import Generation, Settings, in_use, load_settings
 from workflow_scripts.tensor_files import open_tensors
@@ -71,7 +72,11 @@ def read_config(paths: Sequence[Path]) -> dict:
             overlay = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from None
-        except (UnicodeDecodeError, yaml.YAMLError) as error:
+        except yaml.MarkedYAMLError as error:
+            line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+            raise InputError(f"{path}{line}: not YAML ({error.problem})") from None
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
+            # ValueError: no UTF-8, or a date that no calendar has
             raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
         if not isinstance(overlay, dict):
             raise InputError(f"{path}: not a config, which is a mapping")
@@ -109,21 +114,21 @@ def problem_count(settings: Settings, benchmark: str, root: Path = Path(".")) ->
     fetched = root / "resources" / "benchmarks" / f"{benchmark}.jsonl"
     files = [fetched] if fetched.exists() else source_files("benchmarks", entry.source, root)
     for file in files:
-        if file.suffix == ".jsonl":
-            return sum(bool(line.strip()) for line in file.read_bytes().split(b"\n"))
+        if file.suffix == ".jsonl" and file.is_file():
+            return _rows(file, file.stat().st_size, file.stat().st_mtime_ns)
     return entry.problems
+
+
+@functools.cache
+def _rows(file: Path, size: int, changed: int) -> int:
+    """Rows of a JSONL file, counted again when its size or time of change is another one."""
+    return sum(bool(line.strip()) for line in file.read_bytes().split(b"\n"))
 
 
 def model_size(settings: Settings, model: str, root: Path = Path(".")) -> Size | None:
     """How large a model is; None where neither files nor the config tell."""
     entry = settings.models[model]
-    fetched = root / "resources" / "models" / model
-    local = entry.source["kind"] in ("local", "bundled")
-    files = source_files("models", entry.source, root) if local else []
-    if (fetched / "manifest.json").exists():
-        files = sorted(fetched.iterdir())
-    shards = [file for file in files if file.suffix == ".safetensors"]
-    if shards:
+    if shards := checkpoint_shards(model, entry.source, root):
         entries = [item for shard in shards for item in open_tensors(shard).entries.items()]
         linear = sum(
             entry.shape[0] * entry.shape[1] for name, entry in entries if LINEAR.search(name)

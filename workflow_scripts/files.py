@@ -1,27 +1,34 @@
 """Files written whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.seals import check_seal, seal_of, write_seal
 
 
 @contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
+def written_atomically(path: Path, *, sealed: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` when the block ends well.
 
     The block may create a file or a folder under the temporary name. When it raises, the temporary
     is removed and `path` is left as it was; a system's error that names no file then names `path`.
+    `sealed` is for files that another stage reads, see `seals`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        if sealed:
+            write_seal(path, temporary)
+        else:
+            seal_of(path).unlink(missing_ok=True)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)  # rename(2) does not replace a folder that has something in it
         os.replace(temporary, path)
@@ -35,22 +42,41 @@ def written_atomically(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
+def check_room(folder: Path) -> None:
+    """Raise `InputError` where the disk of a folder, made if need be, has no room for a page."""
+    probe = folder / f".room.{os.getpid()}"
+    try:
+        folder.mkdir(exist_ok=True)
+        probe.write_bytes(bytes(4096))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"{folder}: {error.strerror}; make room and start again") from None
+    finally:
+        with suppress(OSError):  # a folder that may only be read is none of this check's business
+            probe.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, sealed: bool = False) -> None:
     """Write `text` as UTF-8, atomically."""
-    with written_atomically(path) as temporary:
+    with written_atomically(path, sealed=sealed) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, sealed: bool = False) -> None:
     """Write `value` as indented JSON with sorted keys, so that equal values are equal bytes."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    write_text(path, text + "\n", sealed=sealed)
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file. Raises `InputError` where it is missing or is not JSON."""
+    """Read a JSON file.
+
+    Raises `InputError` where it is missing, is not JSON or is not what its seal says.
+    """
+    check_seal(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None

@@ -139,7 +139,7 @@ def write_mask(
         "removed_fraction": removed / sum(linear.weights for linear in linears),
         "digest": _digest(sorted(plan.removed_blocks), shapes, bits),
     }
-    write_json(record_path, record)
+    write_json(record_path, record, sealed=True)
 
 
 def read_mask(mask_path: Path, record_path: Path, model_digest: str | None = None) -> Mask:
@@ -177,7 +177,10 @@ def read_mask(mask_path: Path, record_path: Path, model_digest: str | None = Non
     keep = _PackedBits(file)
     bits = {name: hashlib.sha256(keep[name]).hexdigest() for name in shapes}
     if _digest(removed, shapes, bits) != record.get("digest"):
-        raise InputError(f"{mask_path}: damaged: its digest is not the one in {record_path}")
+        raise InputError(
+            f"{mask_path}: damaged: its digest is not the one in {record_path}; delete both and "
+            "start again, they are made anew"
+        )
     return Mask(
         keep=keep,
         shapes=shapes,

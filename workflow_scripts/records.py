@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import written_atomically
+from workflow_scripts.seals import check_seal
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,14 @@ Record = TypeVar("Record", Problem, Trace, Answer, Grade, Judgement, TokenSequen
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write records as JSONL, atomically; a field that is None by default is then left out."""
-    with written_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    """Write records as JSONL, atomically, sealed; a field that is None by default is left out."""
+    with written_atomically(path, sealed=True) as temporary:
+        write_rows(temporary, records)
+
+
+def write_rows(path: Path, records: Iterable[Record]) -> None:
+    """Write records as JSONL to a file that nobody reads before it is whole."""
+    with path.open("w", encoding="utf-8") as file:
         for record in records:
             file.write(json.dumps(_row(record), ensure_ascii=False) + "\n")
 
@@ -123,8 +130,10 @@ def _row(record: Record) -> dict[str, Any]:
 def read_records(path: Path, kind: type[Record]) -> list[Record]:
     """Read a JSONL file of one record type, every field checked.
 
-    Raises `InputError` naming the file and line for anything that is not such a record.
+    Raises `InputError` naming the file and line for anything that is not such a record, and for a
+    file that is not what its seal says.
     """
+    check_seal(path)
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:

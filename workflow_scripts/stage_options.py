@@ -30,6 +30,10 @@ def as_options(variant: Variant) -> dict[str, Any]:
     return _thawed({"method": variant.method, **variant.options})
 
 
+# what the store does not keep completions apart by: another value decodes nothing anew
+SPEED = ("batch_size", "engine_options", "tensor_parallel", "threads")
+
+
 def generation_options(settings: Settings, model: str) -> dict[str, Any]:
     """What generation must know for one model: the generation settings and its `thinking` format.
 
@@ -46,6 +50,16 @@ def trace_options(settings: Settings, model: str) -> dict[str, Any]:
     """
     options = generation_options(settings, model)
     return {**options, "budgets": options["budgets"][-1:]}
+
+
+def result_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Generation's options without those that change speed alone."""
+    return {key: value for key, value in options.items() if key not in SPEED}
+
+
+def speed_options(settings: Settings) -> dict[str, Any]:
+    """The options that change speed alone; nothing is to rerun for them."""
+    return _thawed({key: getattr(settings.generation, key) for key in SPEED})
 
 
 def as_json(value: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.seals import check_seal
 
 ITEM_BITS = {
     "C64": 64, "F64": 64, "I64": 64, "U64": 64,
@@ -46,8 +47,10 @@ class TensorFile:
 def open_tensors(path: Path) -> TensorFile:
     """Read a safetensors header and hold it against the file's size.
 
-    Raises `InputError` where the file is missing, truncated or no safetensors file.
+    Raises `InputError` where the file is missing, truncated, no safetensors file or not what its
+    seal says.
     """
+    check_seal(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -61,7 +64,7 @@ def open_tensors(path: Path) -> TensorFile:
         entries = {name: _entry(entry, 8 + length) for name, entry in header.items()}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise InputError(f"{path}: damaged: its safetensors header cannot be read") from None
     end = 8 + length
     for entry in sorted(entries.values(), key=lambda entry: (entry.begin, entry.end)):

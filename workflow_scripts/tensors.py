@@ -88,6 +88,8 @@ def write_tensors(
     layout: Mapping[str, tuple[torch.dtype, Sequence[int]]],
     tensors: Iterable[tuple[str, Tensor]],
     metadata: Mapping[str, str],
+    *,
+    sealed: bool = False,
 ) -> None:
     """Write a safetensors file from tensors that come one by one, in any order, atomically.
 
@@ -108,7 +110,7 @@ def write_tensors(
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with written_atomically(path) as temporary, temporary.open("wb") as file:
+    with written_atomically(path, sealed=sealed) as temporary, temporary.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for name, tensor in tensors:
             if (tensor.dtype, tuple(tensor.shape)) != (layout[name][0], tuple(layout[name][1])):
@@ -120,6 +122,6 @@ def write_tensors(
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors that are all in memory as a safetensors file, atomically."""
+    """Write tensors that are all in memory as a safetensors file, atomically and sealed."""
     layout = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
-    write_tensors(path, layout, tensors.items(), metadata)
+    write_tensors(path, layout, tensors.items(), metadata, sealed=True)

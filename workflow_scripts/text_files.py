@@ -11,6 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ LINES = (".jsonl", ".json", ".txt")
 SUFFIXES = (*LINES, *(f"{suffix}.gz" for suffix in LINES), ".parquet")
 ROW_FIELDS = ({"prompt", "completion"}, {"text"})
 ROWS_AT_ONCE = 1024
+
+# What no file of texts comes near, and one made to fill memory or disk does. Text shrinks to a
+# third or a tenth; gzip can shrink zeros a thousandfold.
+LONGEST_LINE = 1 << 28  # bytes
+MOST_UNPACKED = 100  # times the file's own size, once it comes to more than a line may
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
 
@@ -51,12 +57,34 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, split at line feeds alone: others may stand inside a JSON string."""
     opened = gzip.open if path.suffix == ".gz" else open
     try:
+        most = _most_unpacked(path)
+        read = 0
         with opened(path, "rb") as file:
-            yield from ((number, line.rstrip(b"\r\n")) for number, line in enumerate(file, 1))
+            for number in count(1):
+                line = file.readline(LONGEST_LINE + 1)
+                if not line:
+                    return
+                read += len(line)
+                if len(line) > LONGEST_LINE:
+                    raise InputError(f"{path}:{number}: a line of more than {LONGEST_LINE} bytes")
+                if read > most:
+                    raise _too_much(path)
+                yield number, line.rstrip(b"\r\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: truncated or damaged ({error})") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def _most_unpacked(path: Path) -> int:
+    """Bytes that a file may unpack to."""
+    return max(LONGEST_LINE, MOST_UNPACKED * path.stat().st_size)
+
+
+def _too_much(path: Path) -> InputError:
+    return InputError(
+        f"{path}: unpacks to more than {MOST_UNPACKED} times its size, which no file of texts does"
+    )
 
 
 def _decoded(line: bytes, where: str) -> str:
@@ -69,7 +97,7 @@ def _decoded(line: bytes, where: str) -> str:
 def _row(line: str, column: str | None, pair: Pair | None, where: str) -> dict[str, str]:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
     if pair is not None:
         return _filled(pair, row, where)
@@ -109,6 +137,9 @@ def _parquet_rows(
                 if name not in file.schema_arrow.names:
                     there = ", ".join(file.schema_arrow.names)
                     raise InputError(f"{path}: has no column {name!r}; there: {there}")
+            groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+            if sum(group.total_byte_size for group in groups) > _most_unpacked(path):
+                raise _too_much(path)
             number = 0
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
                 for row in batch.to_pylist():

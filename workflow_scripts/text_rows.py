@@ -6,15 +6,19 @@ model's chat template up to where the model would answer, the completion follows
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from workflow_scripts import bundled
+from workflow_scripts.bundled import check_bundled
 from workflow_scripts.errors import InputError
 
-BUNDLED = Path(__file__).parents[1] / "bundled" / "calibration"
+BUNDLED = bundled.BUNDLED / "calibration"
 
 Anything = TypeVar("Anything")
 
@@ -22,7 +26,7 @@ Anything = TypeVar("Anything")
 def source_path(source: dict[str, Any]) -> Path:
     """The file that a source names: of this project (`bundled`) or of the user (`local`)."""
     if source.get("kind") == "bundled":
-        return BUNDLED / f"{source['name']}.jsonl"
+        return check_bundled(BUNDLED / f"{source['name']}.jsonl")
     if source.get("kind") == "local":
         return Path(source["path"])
     raise InputError(f"calibration source {source!r}: its kind is neither bundled nor local")
@@ -44,6 +48,18 @@ def load_tokenizer(model: Path) -> PreTrainedTokenizerBase:
         raise InputError(f"{model}: its tokenizer cannot be opened: {reason}") from None
 
 
+@contextmanager
+def template_errors(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Raise `InputError` where a chat template fails, also at leaving its sandbox."""
+    try:
+        yield
+    except (TemplateError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{tokenizer.name_or_path}: its chat template fails ({type(error).__name__}: {reason})"
+        ) from None
+
+
 def encode_pair(
     tokenizer: PreTrainedTokenizerBase, row: dict[str, str], where: str
 ) -> tuple[list[int], list[int]]:
@@ -54,7 +70,8 @@ def encode_pair(
     if not tokenizer.chat_template:
         raise InputError(f"{where}: has prompts, the tokenizer has no chat template")
     turn = [{"role": "user", "content": row["prompt"]}]
-    prompt = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+    with template_errors(tokenizer):
+        prompt = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
     # apart, as at generation: no token may reach over from the prompt into the completion
     return encode(tokenizer, prompt), encode(tokenizer, row["completion"])
 

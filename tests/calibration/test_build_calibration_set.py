@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiny_models import tiny_tokenizer
+from tests.tiny_models import tiny_tokenizer, write_manifest
 from workflow_scripts import text_rows
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.build_calibration_set import pack_windows
@@ -181,15 +181,18 @@ def test_files_that_cannot_be_read(tmp_path: Path, tiny_model: Callable[..., Pat
 def test_what_the_tokenizer_lacks_is_named(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
     (folder / "chat_template.jinja").unlink()
+    write_manifest(folder)
     path = source_file(tmp_path, PAIRS)
     assert refused(folder, path, 1, 8) == f"{path}: has prompts, the tokenizer has no chat template"
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     del settings["eos_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    write_manifest(folder)
     path = source_file(tmp_path, TEXTS)
     line = refused(folder, path, 1, 8)
     assert line == f"{path}: has texts, the tokenizer has no eos token to end them"
     (folder / "tokenizer.json").write_text("{")
+    write_manifest(folder)
     assert refused(folder, path, 1, 8).startswith(f"{folder}: its tokenizer cannot be opened: ")
 
 

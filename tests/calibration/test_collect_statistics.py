@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tests.tiny_models import (
     save_calibration_set,
     save_statistics,
     token_ids,
+    write_manifest,
 )
 from workflow_scripts import blocks
 from workflow_scripts.activation_statistics import Statistics, read_statistics
@@ -175,6 +177,7 @@ def damaged(source: Path, folder: Path, name: str, change: Callable) -> Path:
     tensors = {key: read_tensor(file, key) for key in file.entries}
     change(tensors[name])
     save_tensors(path, tensors, file.metadata)
+    write_manifest(folder)
     return folder
 
 
@@ -225,8 +228,8 @@ def test_a_truncated_model_ends_the_stage_with_one_line(
     folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
     calibration = save_calibration_set(tmp_path / "c.safetensors", folder, token_ids(2, 4))
     weights = folder / "model.safetensors"
-    size = weights.stat().st_size
     weights.write_bytes(weights.read_bytes()[:-5])
+    files = json.loads((folder / "manifest.json").read_text())["files"]
     command = [sys.executable, "-m", "workflow_scripts.calibration.collect_statistics"]
     ended = subprocess.run(
         command + run(folder, calibration, tmp_path / "s.safetensors"),
@@ -234,7 +237,12 @@ def test_a_truncated_model_ends_the_stage_with_one_line(
         text=True,
     )
     assert ended.returncode == 1
-    expected = f"error: {weights}: truncated: {size - 5} bytes, header says {size}\n"
+    expected = (
+        f"error: {weights}: has changed since it was fetched: its sha256 is "
+        f"{file_digest(weights)}, manifest.json says {files[weights.name]}; "
+        f"delete it and {folder / 'manifest.json'} and "
+        "start again, it is fetched anew\n"
+    )
     assert (ended.stdout, ended.stderr) == ("", expected)
     assert not (tmp_path / "s.safetensors").exists()
 

@@ -13,6 +13,7 @@ from workflow_scripts import text_rows
 from workflow_scripts.calibration import score_influence
 from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
 from workflow_scripts.checkpoints import model_digest
+from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.text_rows import shuffled
 
@@ -145,7 +146,7 @@ def test_rows_of_another_shape_on_the_hub_or_here_are_the_same_rows(
     local = json.dumps({"kind": "local", "path": str(path)} | parts)
     assert run(folder, path, tmp_path / "b.json", source=local) == expected
     manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps({"files": {path.name: "0" * 64}}))
+    manifest.write_text(json.dumps({"files": {path.name: file_digest(path)}}))
     hub = json.dumps({"kind": "hub", "id": "owner/name", "file": f"data/{path.name}"} | parts)
     assert run(folder, path, tmp_path / "c.json", source=hub, corpus=manifest) == expected
 

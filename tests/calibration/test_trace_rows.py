@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.by_hand import unsealed
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.corpora import open_rows
 from workflow_scripts.errors import InputError
@@ -104,7 +105,7 @@ def test_too_few_traces_are_one_line_with_the_counts(traces, tiny_model: Callabl
 
 
 def test_files_of_different_runs(traces):
-    (traces / "grades" / "b.jsonl").write_bytes(
+    unsealed(traces / "grades" / "b.jsonl").write_bytes(
         b"".join((traces / "grades" / "b.jsonl").read_bytes().splitlines(keepends=True)[:-1])
     )
     with pytest.raises(InputError, match=r"traces, grades and sequences of b\.jsonl are of diff"):
@@ -119,6 +120,6 @@ def test_a_source_without_its_flag(tmp_path):
 @pytest.mark.parametrize("ids", [["1"], [1.0], [True], 1, None])
 def test_a_sequence_is_a_list_of_whole_numbers(traces, ids):
     row = {"id": "easy", "repeat": 0, "budget": 99, "ids": ids}
-    (traces / "sequences" / "b.jsonl").write_text(json.dumps(row) + "\n")
+    unsealed(traces / "sequences" / "b.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(InputError, match=r"b\.jsonl:1: field 'ids' is .*, not list\[int\]"):
         passing(traces)

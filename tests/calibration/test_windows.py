@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from tests.tiny_models import tiny_tokenizer
+from tests.tiny_models import tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.build_calibration_set import draw_windows
+from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.tensor_files import open_tensors
 from workflow_scripts.tensors import read_tensor
@@ -43,9 +44,10 @@ def corpus(place: Path, texts: list[str]) -> Path:
     """A corpus as the hub serves it, fetched: a manifest and the file beside it."""
     place.mkdir()
     content = "".join(json.dumps({"url": "", "text": text}) + "\n" for text in texts)
-    (place / "train.json.gz").write_bytes(gzip.compress(content.encode()))
+    file = place / "train.json.gz"
+    file.write_bytes(gzip.compress(content.encode()))
     manifest = place / "manifest.json"
-    manifest.write_text(json.dumps({"source": {}, "files": {"train.json.gz": "0" * 64}}))
+    manifest.write_text(json.dumps({"source": {}, "files": {file.name: file_digest(file)}}))
     return manifest
 
 
@@ -74,6 +76,7 @@ def test_a_corpus_gives_the_sequences_of_the_wanda_code(
             single="<user> $A", special_tokens=[("<user>", 2)]
         )
         tokenizer.save_pretrained(folder)
+        write_manifest(folder)
     lengths = {len(text) for text in TEXTS}
     assert {LENGTH, LENGTH + 1} < lengths  # both sides of what is long enough
     found = build(folder, corpus(tmp_path / "c", TEXTS), 20, seed)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.by_hand import unsealed
 from workflow_scripts.download import sources
 from workflow_scripts.download.benchmark_rows import rows_of_dataset
 from workflow_scripts.download.fetch_benchmark import fetch_benchmark, main
@@ -58,7 +59,7 @@ def test_the_expected_digest_lets_the_same_content_through(mine, output):
 def test_another_digest_is_an_error_that_says_how_to_accept_it(mine, output):
     fetch_benchmark(local(mine), output)
     found = hashlib.sha256(output.read_bytes()).hexdigest()
-    output.unlink()
+    unsealed(output).unlink()
     with pytest.raises(InputError) as caught:
         fetch_benchmark(local(mine), output, "0" * 64)
     assert str(caught.value) == (

@@ -49,6 +49,7 @@ def test_another_file_takes_its_place(fetch, tmp_path):
     fetch()
     assert fetch(file="en/train-00001.json.gz").returncode == 0
     assert sorted(p.name for p in (tmp_path / "c").iterdir()) == [
+        ".manifest.json.sha256",
         "manifest.json",
         "train-00001.json.gz",
     ]

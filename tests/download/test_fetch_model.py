@@ -31,7 +31,7 @@ def test_a_local_folder_becomes_links_and_a_manifest_with_every_digest(model_fol
         "tokenizer_config.json",
     }  # fmt: skip
     made = {path.name for path in manifest.parent.iterdir()}
-    assert made == expected | {"manifest.json"}
+    assert made == expected | {"manifest.json", ".manifest.json.sha256"}
     record = json.loads(manifest.read_text())
     digests = {n: hashlib.sha256((model_folder / n).read_bytes()).hexdigest() for n in expected}
     assert record == {
@@ -113,8 +113,8 @@ def test_another_source_leaves_no_link_of_the_one_before(model_folder, sharded_f
     (sharded_folder / "chat_template.jinja").unlink()
     fetch_model(local(sharded_folder), manifest)
     assert sorted(path.name for path in manifest.parent.iterdir()) == [
-        "config.json", "manifest.json", "model.safetensors", "tokenizer.json",
-        "tokenizer_config.json",
+        ".manifest.json.sha256", "config.json", "manifest.json", "model.safetensors",
+        "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
 
 

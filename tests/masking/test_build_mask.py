@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.mask_references import reference, refused, run, weights_of
-from tests.tiny_models import ARCHITECTURES, save_allocation
+from tests.tiny_models import ARCHITECTURES, save_allocation, write_manifest
 from workflow_scripts.checkpoints import model_digest
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.masks import read_mask, unpack
@@ -219,8 +219,8 @@ def test_weights_that_are_not_finite_leave_no_mask(
     tensors = {key: read_tensor(file, key) for key in file.entries}
     tensors[name][0, 0] = float("nan")
     save_tensors(folder / "model.safetensors", tensors, file.metadata)
-    for copied in ("config.json", "manifest.json"):
-        (folder / copied).write_bytes((source / copied).read_bytes())
+    (folder / "config.json").write_bytes((source / "config.json").read_bytes())
+    write_manifest(folder)
     allocation = save_allocation(tmp_path / "allocation.json", folder, 0.5)
     line = refused(tmp_path, folder, {"method": "magnitude"}, allocation=allocation)
     assert line == f"{folder / 'model.safetensors'}: {name} holds NaN or infinite values"

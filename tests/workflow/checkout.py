@@ -60,7 +60,7 @@ class Checkout:
             path
             for folder in ("results/tables", "results/figures")
             for path in (self.folder / folder).rglob("*")
-            if path.is_file()
+            if path.is_file() and not path.name.startswith(".")
         ]
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
 

@@ -90,9 +90,9 @@ def test_plain_snakemake_works_through_the_default_profile(finished):
 
 
 def edit(checkout: Checkout, source: str) -> None:
-    """Add a comment to a source file."""
+    """Add a statement to a source file."""
     path = checkout.folder / "workflow_scripts" / source
-    path.write_text(path.read_text() + "\n# edited\n")
+    path.write_text(path.read_text() + "\nEDITED = True\n")
 
 
 def test_editing_the_grading_code_reruns_grading_and_tables_alone(changeable):
@@ -115,25 +115,6 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
         "allocation_plot": 1, "block_influence_plot": 1, **dict.fromkeys(FROM_GRADES, 1),
     }  # fmt: skip
-    changeable.run("--cores", "2", *CONFIG)
-    table = pd.read_csv(changeable.folder / "results/tables/accuracy.csv")
-    assert list(dict.fromkeys(table.variant)) == [*variants, "magnitude-20"]
-
-
-def test_a_new_budget_and_repeat_decode_only_what_is_new(changeable):
-    before = changeable.decoded()
-    generation = SMALL["generation"] | {"budgets": [6, 12, 24, 72]}
-    write_config(changeable, SMALL | {"generation": generation})
-    changeable.run("--cores", "2", *CONFIG)
-    # one trace per problem and repeat serves every budget: new answers at most, one each
-    assert 0 < changeable.decoded() - before <= 3 * 12 * 2
-
-
-def test_a_rebuilt_mask_with_the_same_bytes_decodes_nothing(changeable):
-    before, tables = changeable.decoded(), changeable.tables()
-    printed = changeable.run("--cores", "2", "--forcerun", "build_mask", *CONFIG)
-    assert "rule generate:" in printed
-    assert changeable.decoded() == before and changeable.tables() == tables
 
 
 def manage_store(checkout: Checkout, *arguments: str) -> subprocess.CompletedProcess[str]:

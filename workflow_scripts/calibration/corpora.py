@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
+from workflow_scripts.fetched_files import check_fetched, fetched_files
 from workflow_scripts.records import Grade, TokenSequence, Trace, read_records
 from workflow_scripts.text_files import numbered_rows
 from workflow_scripts.text_rows import source_path
@@ -30,9 +30,14 @@ class Rows:
         folder.mkdir(parents=True, exist_ok=True)
         # open as long as the rows are; its name is gone at once
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        for row in rows:
-            self._starts.append(self._file.tell())
-            self._file.write(json.dumps(row).encode() + b"\n")
+        try:
+            for row in rows:
+                self._starts.append(self._file.tell())
+                self._file.write(json.dumps(row).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:  # of a file without a name
+            error.filename = error.filename or str(folder)
+            raise
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -71,7 +76,8 @@ def _needed(path: Path | None, flag: str) -> Path:
 
 
 def _fetched(manifest: Path) -> Path:
-    (name,) = read_json(manifest)["files"]
+    (name,) = fetched_files(manifest.parent)
+    check_fetched(manifest.parent / name)
     return manifest.parent / name
 
 

@@ -36,13 +36,15 @@ def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
     """The whole model in fp32 on the CPU, in evaluation mode.
 
     Raises `InputError` for a config that transformers does not open and for weights that do not
-    suit it.
+    suit it or are not those that were fetched.
     """
+    checkpoints.check_weights(checkpoint.folder)
     blocks.load_config(checkpoint)  # its mistakes have lines of their own
     model, report = AutoModelForCausalLM.from_pretrained(
         checkpoint.folder,
         dtype=torch.float32,
         local_files_only=True,
+        trust_remote_code=False,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are refused here, in a line of ours
     )

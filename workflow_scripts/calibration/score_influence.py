@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "validation_samples": len(validation),
         "blocks": part_scores(influence, linears),
     }
-    write_json(options.output, record)
+    write_json(options.output, record, sealed=True)
 
 
 def check_sizes(checkpoint: Checkpoint, counts: Sequence[int], length: int) -> None:

@@ -8,13 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from workflow_scripts.digests import file_digest
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.errors import InputError
 
 # What a data set on the hub may be made of. The snapshot is opened as a folder, by its exact
 # revision: handed an id, `load_dataset` falls back to whichever revision its own cache holds.
-DATA_FILES = ("README.md", "*.parquet", "*.json", "*.jsonl", "*.csv", "*.tsv", "*.arrow", "*.gz")
+CARD = "README.md"
+LINES = ("*.json", "*.jsonl", "*.csv", "*.tsv")
+DATA_FILES = (CARD, "*.parquet", "*.arrow", *LINES, *(f"{name}.gz" for name in LINES))
+
+
+ROWS_AT_ONCE = 1024
 
 
 class Row(NamedTuple):
@@ -38,7 +45,7 @@ def rows_of_jsonl(path: Path) -> list[Row]:
 def _json_row(line: bytes, where: str) -> Row:
     try:
         values = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
     except RecursionError:
         raise InputError(f"{where}: not valid JSON (nested too deeply)") from None
@@ -133,7 +140,8 @@ def _only(names: Sequence[str], folder: Path, made: Path) -> Path:
 def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> list[Row]:
     """Rows of one split of a folder in the layout of a hub data set; `name` stands in messages.
 
-    Rows are counted from 0, as the hub's own viewer counts them.
+    Rows are counted from 0, as the hub's own viewer counts them. Values are those that the files
+    hold: what a column's type would open beside them (images, sounds, addresses) stays closed.
     """
     from datasets import disable_progress_bars, load_dataset
     from datasets.exceptions import DatasetsError
@@ -142,6 +150,7 @@ def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> 
 
     chosen = f"config {config!r}, split {split!r}" if config else f"split {split!r}"
     what = f"data set {name!r}, {chosen}"
+    _refuse_far_files(folder, f"data set {name!r}")
     # a cache of its own: the common one may hold what an earlier file of the same name was
     with tempfile.TemporaryDirectory() as cache:
         try:
@@ -149,4 +158,37 @@ def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> 
         except (DatasetsError, ValueError, FileNotFoundError) as error:
             reason = " ".join(str(error).replace(str(folder), name).split())
             raise InputError(f"{what}: cannot be opened ({reason})") from None
-        return [Row(f"{what}, row {number}", dict(row)) for number, row in enumerate(table)]
+        batches = table.with_format("arrow").iter(ROWS_AT_ONCE)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        return [Row(f"{what}, row {number}", row) for number, row in enumerate(rows)]
+
+
+def _refuse_far_files(folder: Path, what: str) -> None:
+    """Raise `InputError` where a data set's card names files that are not in its repository.
+
+    A card says which files a split is made of, and the library would open any path or address.
+    """
+    from huggingface_hub import DatasetCard
+
+    if not (folder / CARD).is_file():
+        return
+    try:
+        card = DatasetCard.load(folder / CARD, ignore_metadata_errors=True).data.to_dict()
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{what}: {CARD}: its metadata cannot be read ({reason})") from None
+    for text in _texts(card.get("configs")):
+        if text.startswith(("/", "~")) or ".." in Path(text).parts or "::" in text or "://" in text:
+            raise InputError(
+                f"{what}: {CARD} names {text!r}, which is no file of the repository; such a data "
+                "set is not opened"
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text inside a JSON value, keys apart."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)

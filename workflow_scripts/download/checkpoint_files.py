@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.download.links import refuse_link_to_other_kind
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
 from workflow_scripts.tensor_files import open_tensors
@@ -21,8 +22,9 @@ TOKENIZER_TEXT = (
     "vocab.txt",
 )
 ALLOWED = ("*.safetensors", "*.json", "*.jinja", *TOKENIZER_TEXT)
-# an index of weights that are never read, and the manifest that every model folder of ours has
-IGNORED = ("*.bin.index.json", "manifest.json")
+# an index of weights that are never read, the manifest that every model folder of ours has, and
+# what would have a library look for another model elsewhere
+IGNORED = ("*.bin.index.json", "manifest.json", "adapter_config.json")
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -40,10 +42,10 @@ _POINTER = b"version https://git-lfs"
 def checkpoint_files(folder: Path) -> list[str]:
     """Sorted names of the files that make up the model in `folder`, each one checked.
 
-    Only files directly in the folder count. They may be links to regular files, as in the hub's
-    cache. Of the weights, those count that transformers would open: model.safetensors, else the
-    shards that model.safetensors.index.json names. Raises `InputError` for a missing, truncated or
-    otherwise damaged file.
+    Only files directly in the folder count. They may be links to files of their own kind, as in
+    the hub's cache. Of the weights, those count that transformers would open: model.safetensors,
+    else the shards that model.safetensors.index.json names. Raises `InputError` for a missing,
+    truncated or otherwise damaged file.
     """
     names = _allowed_names(folder)
     config = _read_config(folder, names)
@@ -76,6 +78,7 @@ def _allowed_names(folder: Path) -> list[str]:
             if not path.is_file():
                 state = "a broken link" if path.is_symlink() else "not a regular file"
                 raise InputError(f"{path}: {state}")
+            refuse_link_to_other_kind(path)
             names.append(name)
     return names
 
@@ -88,6 +91,11 @@ def _read_config(folder: Path, names: list[str]) -> dict[str, Any]:
     config = read_json(path)
     if not isinstance(config, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(config).__name__}")
+    for key, value in config.items():
+        if key.endswith("_implementation") and "/" in str(value):
+            raise InputError(
+                f"{path}: {key!r} is {value!r}, code on the hub, which is never run; take it out"
+            )
     for key, kind in (("model_type", str), ("architectures", list)):
         if not config.get(key) or not isinstance(config[key], kind):
             wanted = "a text" if kind is str else "a list of class names"

@@ -27,7 +27,7 @@ from workflow_scripts.download.problems import Layout, problems_from_rows
 from workflow_scripts.download.sources import Fields, bundled_path, parse_source
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.files import written_atomically
-from workflow_scripts.records import write_records
+from workflow_scripts.records import write_rows
 
 LAYOUT = {"columns": dict, "answer_kind": str, "answer_form": str, "choice_order": str}
 KINDS = {
@@ -69,8 +69,8 @@ def fetch_benchmark(
             f"benchmark {output.stem!r}: has {len(problems)} problems, the config says {expected} "
             f"(benchmarks.{output.stem}.problems)"
         )
-    with written_atomically(output) as temporary:
-        write_records(temporary, problems)
+    with written_atomically(output, sealed=True) as temporary:
+        write_rows(temporary, problems)
         found = file_digest(temporary)
         if sha256 is not None and found != sha256:
             raise InputError(

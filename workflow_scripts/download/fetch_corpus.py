@@ -50,7 +50,7 @@ def fetch_corpus(source: Mapping[str, Any], manifest: Path, lock: Path | None = 
     with written_atomically(manifest.parent / name) as temporary:
         temporary.symlink_to(file.resolve())
     record = {"source": dict(source), "revision": fetched.commit, "files": {name: digest}}
-    write_json(manifest, record)
+    write_json(manifest, record, sealed=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -91,7 +91,7 @@ def fetch_model(source: Mapping[str, Any], manifest: Path, lock: Path | None = N
         "files": digests,
         "digest": files_digest(digests),
     }
-    write_json(manifest, record)
+    write_json(manifest, record, sealed=True)
 
 
 def _link_to(

@@ -27,6 +27,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import filter_repo_objects, httpx, logging
 
 from workflow_scripts.download.hub_lock import entry_name, how_to_accept, locked_commit
+from workflow_scripts.download.links import refuse_links_out
 from workflow_scripts.errors import InputError
 
 FOLDER = "PRUNETHINK_HUB"
@@ -84,10 +85,12 @@ def fetch_snapshot(
     folder, commit = _at_revision(source, entry, lock, fetch)
     # others may have put more of the repository into the same folder
     present = [str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if p.is_file()]
-    names = filter_repo_objects(
-        present, allow_patterns=list(allowed), ignore_patterns=list(ignored)
+    names = list(
+        filter_repo_objects(present, allow_patterns=list(allowed), ignore_patterns=list(ignored))
     )
-    return Snapshot(folder, list(names), commit, entry)
+    for name in names:
+        refuse_links_out(folder, name, _spoken(repository_type, source["id"]))
+    return Snapshot(folder, names, commit, entry)
 
 
 def fetch_file(
@@ -99,7 +102,8 @@ def fetch_file(
     """
 
     def fetch(revision: str) -> tuple[Path, str | None]:
-        lack = f"hub {repository_type} {source['id']!r}: revision {revision!r} has no file {name!r}"
+        what = _spoken(repository_type, source["id"])
+        lack = f"{what}: revision {revision!r} has no file {name!r}"
         place = _local(source["id"], repository_type, revision)
         if place is not None:
             if not (place / name).is_file():
@@ -123,6 +127,7 @@ def fetch_file(
 
     entry = entry_name(repository_type, source["id"], source.get("revision"), name)
     folder, commit = _at_revision(source, entry, lock, fetch)
+    refuse_links_out(folder, name, _spoken(repository_type, source["id"]))
     return Snapshot(folder, [name], commit, entry)
 
 
@@ -153,9 +158,14 @@ def _local(repository: str, repository_type: str, revision: str) -> Path | None:
     place = Path(root, f"{repository_type}s", repository, revision)
     if not place.is_dir():
         raise InputError(
-            f"hub {repository_type} {repository!r}: {FOLDER} is set, and there is no folder {place}"
+            f"{_spoken(repository_type, repository)}: {FOLDER} is set, and there is no folder "
+            f"{place}"
         )
     return place
+
+
+def _spoken(repository_type: str, repository: str) -> str:
+    return f"hub {repository_type} {repository!r}"
 
 
 def _commit(revision: str) -> str | None:
@@ -165,7 +175,7 @@ def _commit(revision: str) -> str | None:
 
 @contextmanager
 def _one_line_errors(repository: str, repository_type: str, revision: str) -> Iterator[None]:
-    what = f"hub {repository_type} {repository!r}"
+    what = _spoken(repository_type, repository)
     room = "datasets/" if repository_type == "dataset" else ""
     page = f"{constants.ENDPOINT}/{room}{repository}"
     given = bool(os.environ.get("HF_TOKEN"))
@@ -198,6 +208,9 @@ def _one_line_errors(repository: str, repository_type: str, revision: str) -> It
         raise InputError(f"{what}: {cache}, and the hub cannot be reached ({why})") from None
     except HFValidationError:
         raise InputError(f"{what}: not a repository id such as 'owner/name'") from None
+    except ValueError as error:
+        # a name that leads out of the repository, or an answer that is no JSON
+        raise InputError(f"{what}: {' '.join(str(error).split())}") from None
     except HfHubHTTPError as error:
         status = error.response.status_code
         raise InputError(f"{what}: the hub answered with HTTP status {status}") from None

@@ -12,6 +12,7 @@ a data set). To accept other content an entry is deleted, by this command or by 
 import argparse
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,7 +120,7 @@ def _is_entry(entry: Any) -> bool:
         return False
     commit, files = entry["commit"], entry["files"]
     return (
-        (commit is None or isinstance(commit, str))
+        (commit is None or isinstance(commit, str) and re.fullmatch("[0-9a-f]{40}", commit))
         and isinstance(files, dict)
         and all(isinstance(text, str) for pair in files.items() for text in pair)
     )

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.bundled import BUNDLED, check_bundled
 from workflow_scripts.errors import InputError
-
-BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def parse_source(text: str, kinds: Mapping[str, Fields]) -> dict[str, Any]:
 
 
 def bundled_path(room: str, name: str, suffix: str = "") -> Path:
-    """The path of something that ships with the project, below `bundled/{room}`."""
+    """The path of something that comes with the project, below `bundled/{room}`, if it is whole."""
     folder = BUNDLED / room
     there = sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
     if name not in there:
@@ -61,4 +60,4 @@ def bundled_path(room: str, name: str, suffix: str = "") -> Path:
             f"source of kind bundled: no {room[:-1]} {name!r}; there are: "
             f"{', '.join(there) or 'none'}"
         )
-    return folder / (name + suffix)
+    return check_bundled(folder / (name + suffix))

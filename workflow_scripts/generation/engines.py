@@ -4,6 +4,7 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
+from workflow_scripts.checkpoints import check_weights
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engine import Engine, EngineSettings
 from workflow_scripts.generation.producers import producer_of
@@ -56,8 +57,12 @@ def start_transformers(
     from workflow_scripts.generation.transformers_engine import TransformersEngine
 
     torch.set_num_threads(settings.threads)
+    check_weights(model)
     loaded = AutoModelForCausalLM.from_pretrained(
-        model, dtype=getattr(torch, settings.dtype), local_files_only=True
+        model,
+        dtype=getattr(torch, settings.dtype),
+        local_files_only=True,
+        trust_remote_code=False,
     )
     apply_mask(loaded, mask)
     loaded.to(settings.device)

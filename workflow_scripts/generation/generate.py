@@ -36,7 +36,7 @@ from workflow_scripts.masks import Mask, dense_mask, read_mask
 
 def main() -> None:
     arguments = _parse_arguments()
-    options = json.loads(arguments.options)
+    options = json.loads(arguments.options) | json.loads(arguments.speed)
     model, output = Path(arguments.model), Path(arguments.output)
     label = f"{model.name}/{output.name}"
     tell = Teller(label, arguments.terminal_fd)
@@ -51,7 +51,7 @@ def main() -> None:
             write_traces_and_answers(output, name, group, job.sweep, store, job.tokenizer.decode)
             if arguments.sequences:
                 write_sequences(output, name, group, job.sweep, store)
-        write_json(Path(arguments.provenance), _provenance(options, job, store))
+        write_json(Path(arguments.provenance), _provenance(options, job, store), sealed=True)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -61,6 +61,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--record", help="the mask's record, mask.json")
     parser.add_argument("--benchmarks", required=True, nargs="+", metavar="NAME=FILE")
     parser.add_argument("--options", required=True, help="generation settings as JSON")
+    parser.add_argument("--speed", default="{}", help="those that change speed alone, as JSON")
     parser.add_argument("--store", required=True, help="folder of the generation store")
     parser.add_argument("--sequences", action="store_true", help="write sequences/ as well")
     parser.add_argument("--output", required=True, help="folder for traces/ and answers/")
@@ -83,7 +84,7 @@ def _is_something_missing(job: Job, store: Store, tell: Teller) -> bool:
     """Whether the store lacks something; what it has and what is decoded again is told."""
     there = missing = again = 0
     for request in needed(job.sweep, job.samples, store.get):
-        is_there = store.get(request) is not None
+        is_there = store.has(request)
         there, missing = there + is_there, missing + (not is_there)
         again += store.was_cut_earlier(request)
     if again:

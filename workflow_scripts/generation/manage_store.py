@@ -23,9 +23,9 @@ from workflow_scripts.generation.store_files import (
     WriterFile,
     check_format,
     encode,
-    encode_record,
     locked_alone,
     read_generator,
+    read_line,
 )
 
 COLUMNS = ("generator", "for", "engine", "completions", "tokens", "bytes", "damaged lines")
@@ -101,7 +101,7 @@ def _row(folder: Path) -> tuple:
         ", ".join(sorted(labels)) or "?",
         engine,
         len(used),
-        sum(len(record.tokens) for record in used),
+        sum(record.count for record in used),
         sum(file.path.stat().st_size for file in files),
         sum(file.damaged + file.torn for file in files),
     )
@@ -112,7 +112,7 @@ def _best(files: list[WriterFile]) -> dict[str, Record]:
     best: dict[str, Record] = {}
     for file in files:
         for record in file.records:
-            if record.key not in best or record.rank() > best[record.key].rank():
+            if record.key not in best or record.outranks(best[record.key]):
                 best[record.key] = record
     return best
 
@@ -139,7 +139,7 @@ def _clean(folder: Path, keys: Set[str], removal: Removal, really: bool) -> None
         if staying and not gone and not damaged:
             continue
         lines = [encode(file.writer)] if file.writer else []
-        lines += map(encode_record, staying)
+        lines += map(read_line, staying)
         removal.records += gone
         removal.damaged += damaged
         removal.size += file.path.stat().st_size - (sum(map(len, lines)) if staying else 0)

@@ -34,7 +34,7 @@ def needed_records(store: Path, configs: Iterable[Path]) -> dict[Path, set[str]]
             generator = Store(store, job.identity, shared=False)
             used = keys.setdefault(generator.folder, set())
             for request in needed(job.sweep, job.samples, generator.get):
-                if generator.get(request) is not None:
+                if generator.has(request):
                     used.add(generator.key(request))
     return keys
 
@@ -49,7 +49,7 @@ def _settings(config: Path) -> Settings:
     for path in (DEFAULT, config):
         try:
             update_config(merged, load_configfile(path))
-        except (OSError, WorkflowError) as error:
+        except (OSError, ValueError, RecursionError, WorkflowError) as error:
             raise InputError(f"{path}: {' '.join(str(error).split())}") from None
     return load_settings(merged)
 

@@ -2,9 +2,10 @@
 
 One folder holds the completions of one generator: an engine with one set of weights. A completion's
 key is the digest of its request without `max_tokens`, since what a smaller cap leaves is the
-beginning of what a larger one does. Every process appends to a file of its own, so that any number
-of jobs on any number of nodes may write at once; what is torn or damaged is dropped on reading,
-said in a line on stderr, and generated again. `store_files` has the layout.
+beginning of what a larger one does. In memory is only where completions stand; their tokens are
+read when they are asked for. Every process appends to a file of its own, so that any number of jobs
+on any number of nodes may write at once; what is torn or damaged is dropped on reading, said in a
+line on stderr, and generated again. `store_files` has the layout.
 """
 
 import os
@@ -15,6 +16,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,11 @@ from workflow_scripts.generation.store_files import (
     lock_shared,
     prepare_folder,
     read_generator,
+    read_tokens,
 )
 
 KEY_DIGITS = 32
+LATEST_READ = 64  # completions; a sweep asks for the same ones several times in a row
 
 
 class Store:
@@ -53,13 +57,16 @@ class Store:
         self.folder = store / digest[:KEY_DIGITS]
         self._file: int | None = None
         self._writer: dict[str, Any] = {}
-        self._records: dict[str, tuple[Record, dict[str, str] | None]] = {}
+        self._own: WriterFile | None = None
+        self._size = 0  # bytes of the file that this process writes
+        self._records: dict[str, Record] = {}
+        self._tokens = lru_cache(LATEST_READ)(read_tokens)
         check_format(store)
         self._lock = lock_shared(store) if shared and store.exists() else None
         for file in read_generator(self.folder):
             _say_damage(file)
             for record in file.records:
-                self._remember(record, (file.writer or {}).get("producer"))
+                self._remember(record)
 
     def key(self, request: Request) -> str:
         """The digest under which a request's completion is kept, whatever its cap."""
@@ -73,16 +80,27 @@ class Store:
 
         None also where the stored completion was cut earlier than the request would cut it.
         """
-        record, _ = self._records.get(self.key(request), (None, None))
-        return _served(record, request.max_tokens) if record else None
+        record = self._records.get(self.key(request))
+        if record is None or not _can_serve(record, request.max_tokens):
+            return None
+        tokens = tuple(self._tokens(record))
+        # a stop token needs one token more than there are, so an equal cap comes before it
+        if record.stopped_by is not None and len(tokens) < request.max_tokens:
+            return Completion(tokens, record.stopped_by)
+        return Completion(tokens[: request.max_tokens], None)
+
+    def has(self, request: Request) -> bool:
+        """Whether `get` has something for a request, without reading it."""
+        record = self._records.get(self.key(request))
+        return record is not None and _can_serve(record, request.max_tokens)
 
     def producer_of(self, request: Request) -> dict[str, str] | None:
         """What computed the stored completion of a request; None where its note is damaged."""
-        return self._records[self.key(request)][1]
+        return (self._records[self.key(request)].file.writer or {}).get("producer")
 
     def was_cut_earlier(self, request: Request) -> bool:
         """Whether the store has the beginning of a completion that it cannot serve."""
-        return self.get(request) is None and self.key(request) in self._records
+        return not self.has(request) and self.key(request) in self._records
 
     def write_as(self, producer: dict[str, str]) -> None:
         """Say what computes the completions that will be added."""
@@ -94,13 +112,14 @@ class Store:
         Raises `InputError` where it cannot be written, for instance on a full disk; whatever was
         added before is kept.
         """
-        tokens = array("i", completion.tokens)
-        record = Record(self.key(request), tokens, completion.stopped_by)
+        key, stopped_by = self.key(request), completion.stopped_by
+        line = encode_record(key, completion.tokens, stopped_by)
         with self._clear_errors():
             if self._file is None:
                 self._open()
-            _write_whole(self._file, encode_record(record))
-        self._remember(record, self._writer.get("producer"))
+            _write_whole(self._file, line)
+        self._remember(Record(key, self._own, self._size, len(completion.tokens), stopped_by))
+        self._size += len(line)
 
     def close(self) -> None:
         """Hand everything to the disk. Raises `InputError` where that fails."""
@@ -118,13 +137,16 @@ class Store:
         prepare_folder(self._store, self.folder, self._identity)
         self._lock = self._lock or lock_shared(self._store)
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
-        self._file = os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        _write_whole(self._file, encode(self._writer))
+        self._own = WriterFile(self.folder / name, self._writer)
+        self._file = os.open(self._own.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        line = encode(self._writer)
+        _write_whole(self._file, line)
+        self._size = len(line)
 
-    def _remember(self, record: Record, producer: dict[str, str] | None) -> None:
+    def _remember(self, record: Record) -> None:
         known = self._records.get(record.key)
-        if known is None or record.rank() > known[0].rank():
-            self._records[record.key] = (record, producer)
+        if known is None or record.outranks(known):
+            self._records[record.key] = record
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -140,13 +162,8 @@ class Store:
             ) from None
 
 
-def _served(record: Record, max_tokens: int) -> Completion | None:
-    """A stop token needs one token more than there are, so an equal cap comes before it."""
-    if record.stopped_by is not None and len(record.tokens) < max_tokens:
-        return Completion(tuple(record.tokens), record.stopped_by)
-    if len(record.tokens) >= max_tokens:
-        return Completion(tuple(record.tokens[:max_tokens]), None)
-    return None
+def _can_serve(record: Record, max_tokens: int) -> bool:
+    return record.stopped_by is not None or record.count >= max_tokens
 
 
 def _write_whole(file: int, line: bytes) -> None:

@@ -17,44 +17,50 @@ import os
 import uuid
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_scripts.errors import InputError
 
 FORMAT = 2
 
 
-@dataclass(frozen=True)
-class Record:
-    """A completion as stored; `tokens` (ids, int32) in four bytes each and not in Python's 36."""
-
-    key: str
-    tokens: array
-    stopped_by: int | None
-
-    def rank(self) -> tuple[bool, int, array, int]:
-        """The greatest of one key's records is used, whatever the order they were written in.
-
-        A completion that ended by itself serves every request of its key, one that was cut serves
-        those that ask for no more than it has; the rest only makes the order total.
-        """
-        stopped = self.stopped_by is not None
-        return stopped, len(self.tokens), self.tokens, self.stopped_by if stopped else -1
-
-
-@dataclass
+@dataclass(eq=False)
 class WriterFile:
     """What one file holds; `writer` is None where its line is missing or damaged."""
 
     path: Path
     writer: dict[str, Any] | None = None
-    records: list[Record] = field(default_factory=list)
+    records: list["Record"] = field(default_factory=list)
     damaged: int = 0  # lines
     torn: bool = False
+
+
+class Record(NamedTuple):
+    """Where a completion stands, and all of it but its tokens, which `read_tokens` reads.
+
+    So that a store may hold more tokens than memory does. `offset` is in bytes, `count` in tokens.
+    """
+
+    key: str
+    file: WriterFile
+    offset: int
+    count: int
+    stopped_by: int | None
+
+    def outranks(self, other: "Record") -> bool:
+        """Whether this is the one to use, of two of one key, whatever order they were written in.
+
+        A completion that ended by itself serves every request of its key, one that was cut serves
+        those that ask for no more than it has; the rest only makes the order total.
+        """
+        mine, its = ((r.stopped_by is not None, r.count) for r in (self, other))
+        if mine == its:
+            mine, its = ((read_tokens(r), r.stopped_by) for r in (self, other))
+        return mine > its
 
 
 def encode(value: Any) -> bytes:
@@ -63,37 +69,64 @@ def encode(value: Any) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def decode(line: bytes) -> Any:
-    """The value of a line, None where it is torn or damaged."""
+def encode_record(key: str, tokens: Sequence[int], stopped_by: int | None) -> bytes:
+    return encode([key, list(tokens), stopped_by])
+
+
+def _body(line: bytes) -> bytes | None:
+    """The JSON of a line, None where it is torn or damaged."""
     checksum, _, body = line.partition(b" ")
-    if not body.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(body[:-1]):
-        return None
-    return json.loads(body)
-
-
-def encode_record(record: Record) -> bytes:
-    return encode([record.key, record.tokens.tolist(), record.stopped_by])
-
-
-def _record(key: str, tokens: list[int], stopped_by: int | None) -> Record:
-    return Record(key, array("i", tokens), stopped_by)
+    whole = body.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(body[:-1])
+    return body[:-1] if whole else None
 
 
 def read_file(path: Path) -> WriterFile:
     """Read a file as far as it is whole. Raises FileNotFoundError."""
-    found = WriterFile(path)
+    found, offset = WriterFile(path), 0
     with path.open("rb") as file:
-        for number, line in enumerate(file):
-            value = decode(line)
-            if isinstance(value, list):
-                found.records.append(_record(*value))
-            elif isinstance(value, dict) and number == 0:
-                found.writer = value
+        for line in file:
+            body = _body(line)
+            if body is not None and body.startswith(b"["):
+                found.records.append(_record(found, offset, body))
+            elif body is not None and offset == 0:
+                found.writer = json.loads(body)
             elif line.endswith(b"\n"):
                 found.damaged += 1
             else:
                 found.torn = True
+            offset += len(line)
     return found
+
+
+def _record(file: WriterFile, offset: int, body: bytes) -> Record:
+    """The record of `["key",[tokens],stopped_by]`, several times faster than by parsing it all."""
+    key_end, tokens_end = body.index(b'"', 2), body.rindex(b"]", 0, -1)
+    tokens_start = key_end + len('",[')
+    count = body.count(b",", tokens_start, tokens_end) + (tokens_end > tokens_start)
+    stopped_by = json.loads(body[tokens_end + len("],") : -1])
+    return Record(body[2:key_end].decode(), file, offset, count, stopped_by)
+
+
+def read_line(record: Record) -> bytes:
+    """A record's line. Raises `InputError` where it is not what it was when it was found."""
+    path = record.file.path
+    try:
+        with path.open("rb") as file:
+            file.seek(record.offset)
+            line = file.readline()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the store: {error.strerror or error}") from None
+    if not (_body(line) or b"").startswith(b'["%s"' % record.key.encode()):
+        raise InputError(
+            f"{path}: a completion in it was damaged or removed while the store was in use; start "
+            "again: it is generated anew"
+        )
+    return line
+
+
+def read_tokens(record: Record) -> array:
+    """The tokens (ids, int32) of a record, read from its file; raises as `read_line` does."""
+    return array("i", json.loads(_body(read_line(record)))[1])
 
 
 def read_generator(folder: Path) -> list[WriterFile]:

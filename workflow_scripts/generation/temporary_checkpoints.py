@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from workflow_scripts.checkpoints import open_checkpoint
+from workflow_scripts.checkpoints import check_weights, open_checkpoint
 from workflow_scripts.errors import InputError
 from workflow_scripts.masks import Mask
 from workflow_scripts.pruned_checkpoints import export
@@ -32,6 +32,7 @@ def checkpoint_of(model: Path, mask: Mask) -> Iterator[Path]:
     That is `model` itself where nothing is removed: a dense model is never copied.
     """
     if not mask.shapes and not mask.removed_blocks:
+        check_weights(model)
         yield model
         return
     with _terminable(), _held_folder() as folder:

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engine import Completion
 from workflow_scripts.records import Problem
-from workflow_scripts.text_rows import encode
+from workflow_scripts.text_rows import encode, template_errors
 
 # tokens that are decoded to see how a text ends: more than any one character is made of
 LAST_TOKENS = 8
@@ -110,8 +110,9 @@ def prompt_ids(
     """
     lines = [f"{chr(65 + i)}) {choice}" for i, choice in enumerate(problem.choices or [])]
     content = "\n".join([problem.question, "", *lines] if lines else [problem.question])
-    message = {"role": "user", "content": content}
-    ids = tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=False)
+    turn = [{"role": "user", "content": content}]
+    with template_errors(tokenizer):
+        ids = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=False)
     return tuple(ids) + thinking.open
 
 

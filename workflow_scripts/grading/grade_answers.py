@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     answers = read_records(options.answers, Answer)
     grades = grade(problems, answers, str(options.answers), options.workers)
     if options.grader:
-        write_json(options.grader, grader())
+        write_json(options.grader, grader(), sealed=True)
     write_records(options.output, grades)
 
 

@@ -20,11 +20,12 @@ from urllib.parse import urlsplit
 
 from workflow_scripts.digests import value_digest
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import write_json
+from workflow_scripts.files import read_json, write_json
+from workflow_scripts.grading.http_only import is_local, opener
 
 LONGEST_WAIT = 120.0  # seconds between two attempts, whatever the endpoint asks for
 LARGEST_REPLY = 1 << 20  # bytes
-LOCAL = ("localhost", "127.0.0.1", "::1")
+_MOST_SAID = 200  # characters of what an endpoint says that an error line quotes
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,6 @@ class _NotYet(Exception):
         self.wait = wait
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry answers, and the key, to an address that nobody chose."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def key_from(variable: str, environment: Mapping[str, str], url: str) -> str:
     """The key in an environment variable; empty where it is not set.
 
@@ -67,7 +61,7 @@ def key_from(variable: str, environment: Mapping[str, str], url: str) -> str:
     if not re.fullmatch(r"[\x21-\x7e]*", key):
         raise InputError(f"{variable}: holds signs that a key cannot have")
     parts = urlsplit(url)
-    if key and parts.scheme != "https" and parts.hostname not in LOCAL:
+    if key and parts.scheme != "https" and not is_local(parts.hostname):
         raise InputError(
             f"judge.url: {url} would carry the key in {variable} unencrypted; "
             "use https, or unset the variable"
@@ -96,7 +90,7 @@ def ask(judge: Judge, prompt: str, cache: Path, sleep: Callable[[float], None] =
             reply = _without_key(_request(judge, body), judge.key)
             break
         except _NotYet as failure:
-            said = _without_key(str(failure), judge.key)
+            said = _quoted(str(failure), judge.key)
             if attempt + 1 == judge.attempts:
                 raise InputError(
                     f"judge: {judge.url}: no reply in {judge.attempts} attempts (last: {said}); "
@@ -104,15 +98,15 @@ def ask(judge: Judge, prompt: str, cache: Path, sleep: Callable[[float], None] =
                 ) from None
             wait = 2.0**attempt if failure.wait is None else failure.wait
             sleep(min(max(wait, 0.0), LONGEST_WAIT))
-    write_json(path, {"model": judge.model, "reply": reply})
+    write_json(path, {"model": judge.model, "reply": reply}, sealed=True)
     return reply
 
 
 def _kept(path: Path) -> str | None:
     """A reply that was kept; None where there is none, or only a damaged one."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError):
+        kept = read_json(path)
+    except InputError:
         return None
     reply = kept.get("reply") if isinstance(kept, dict) else None
     return reply if isinstance(reply, str) else None
@@ -125,30 +119,20 @@ def _request(judge: Judge, body: dict[str, Any]) -> str:
     request = urllib.request.Request(
         f"{judge.url.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers
     )
-    opener = urllib.request.build_opener(_NoRedirects)
+    opened = opener(judge.url, time.monotonic() + judge.timeout)
     try:
-        with opener.open(request, timeout=judge.timeout) as response:
-            content = _read(response, time.monotonic() + judge.timeout)
-    except urllib.error.HTTPError as error:
-        with error:
-            _refuse(judge, error)
+        try:
+            with opened.open(request, timeout=judge.timeout) as response:
+                content = response.read(LARGEST_REPLY + 1)
+        except urllib.error.HTTPError as error:
+            with error:
+                _refuse(judge, error)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise _NotYet(f"{type(error).__name__}: {reason}") from None
+    if len(content) > LARGEST_REPLY:
+        raise _NotYet(f"a reply of more than {LARGEST_REPLY} bytes")
     return _content_of(content)
-
-
-def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    """The body, which must come whole before the deadline and be of a sensible size."""
-    parts, size = [], 0
-    while part := response.read1(1 << 16):
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST_REPLY:
-            raise _NotYet(f"a reply of more than {LARGEST_REPLY} bytes")
-        if time.monotonic() > deadline:
-            raise _NotYet("the reply did not end in time")
-    return b"".join(parts)
 
 
 def _refuse(judge: Judge, error: urllib.error.HTTPError) -> None:
@@ -156,16 +140,23 @@ def _refuse(judge: Judge, error: urllib.error.HTTPError) -> None:
     if error.code in (408, 409, 425, 429) or error.code >= 500:
         raise _NotYet(f"HTTP {error.code}", _seconds(error.headers.get("Retry-After")))
     if 300 <= error.code < 400:
-        target = urlsplit(error.headers.get("Location") or "").netloc or "another address"
+        target = _quoted(_host(error.headers.get("Location") or ""), judge.key)
         raise InputError(
             f"judge: {judge.url}: redirects to {target}, which is not followed; "
             "judge.url must be the address itself"
         )
-    said = " ".join(error.read(2000).decode("utf-8", "replace").split())[:200]
+    said = _quoted(error.read(2000).decode("utf-8", "replace"), judge.key)
     raise InputError(
-        f"judge: {judge.url}: HTTP {error.code} ({_without_key(said, judge.key)}); "
-        "check judge.url, judge.model and the key"
+        f"judge: {judge.url}: HTTP {error.code} ({said}); check judge.url, judge.model and the key"
     )
+
+
+def _host(address: str) -> str:
+    """The host of an address that somebody else wrote."""
+    try:
+        return urlsplit(address).netloc or "another address"
+    except ValueError:
+        return "another address"
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -187,6 +178,8 @@ def _content_of(content: bytes) -> str:
         raise _NotYet("a reply that is no chat completion") from None
     if not isinstance(said, str):
         raise _NotYet("a chat completion without text")
+    if any("\ud800" <= character <= "\udfff" for character in said):
+        raise _NotYet("a chat completion that holds half a character")
     return said
 
 
@@ -194,8 +187,24 @@ def _without_key(text: str, key: str) -> str:
     return text.replace(key, "***") if key else text
 
 
+def _quoted(text: str, key: str = "") -> str:
+    """What an endpoint says, for one line on a terminal: no key, no control characters, cut."""
+    line = " ".join(_without_key(text, key).split())
+    return "".join(sign if sign.isprintable() else "?" for sign in line)[:_MOST_SAID]
+
+
 def judge_from(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Judge:
-    """A judge from the config's options and the key from the environment."""
+    """A judge from the config's options and the key from the environment.
+
+    Raises `InputError` for an address that is none of a server.
+    """
+    try:
+        parts = urlsplit(options["url"])
+        is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        is_address = False
+    if not is_address:
+        raise InputError(f"judge.url: {options['url']!r} is not an http or https address")
     return Judge(
         url=options["url"],
         model=options["model"],

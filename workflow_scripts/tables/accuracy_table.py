@@ -130,8 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [row_of_cell(cell) for cell in run.cells]
     means = mean_rows(rows)
     tables = sections(rows, means, run.missing)
-    write_text(options.csv, csv_text(rows))
-    write_text(options.mean, csv_text(means, MeanRow))
+    write_text(options.csv, csv_text(rows), sealed=True)
+    write_text(options.mean, csv_text(means, MeanRow), sealed=True)
     write_text(options.markdown, markdown(tables))
     write_text(options.latex, latex(tables))
     write_text(options.html, html_page("Accuracy", tables))

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.files import read_json
+from workflow_scripts.seals import check_seal
 from workflow_scripts.tables import style
 
 # inches
@@ -32,6 +33,7 @@ NAMES = {"mlp": "MLP"}
 def read_block_influence(path: Path) -> list[float]:
     """Block Influence of every block, from a model's statistics."""
     try:
+        check_seal(path)
         with safe_open(path, "numpy") as file:
             return [float(score) for score in file.get_tensor("block_influence")]
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import write_text
+from workflow_scripts.seals import check_seal
 from workflow_scripts.tables.cells import Cell, Cells
 
 
@@ -23,7 +24,7 @@ def write_cells(path: Path, run: Cells) -> None:
         "missing": run.missing,
     }
     lines = [head, *(_line(cell) for cell in run.cells)]
-    write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+    write_text(path, "".join(json.dumps(line) + "\n" for line in lines), sealed=True)
 
 
 def _line(cell: Cell) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def _line(cell: Cell) -> dict[str, Any]:
 
 def load_cells(path: Path) -> Cells:
     """Read the cells. Raises `InputError` where the file is not one of cells."""
+    check_seal(path)
     try:
         head, *lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         if head["format"] != 1:

@@ -151,10 +151,7 @@ def _mean_areas(rows: Sequence[AreaRow], benchmarks: Sequence[str]) -> list[Area
         area = mean_of_estimates([Estimate(r.area, r.se, r.ci_low, r.ci_high) for r in members])
         # NaN where the variant is the reference, or has no benchmark in common with it
         apart = mean_of_estimates(
-            [
-                Estimate(r.difference, math.nan, r.difference_low, r.difference_high)
-                for r in members
-            ]
+            [Estimate(r.difference, math.nan, r.difference_low, r.difference_high) for r in members]
         )
         means.append(
             AreaRow(
@@ -179,8 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = compare(run, options.reference, removals)
     curves = areas(run, options.reference)
     short = short_sections(rows, curves, options.reference, run.missing)
-    write_text(options.csv, csv_text(rows, ComparisonRow))
-    write_text(options.areas, csv_text(curves, AreaRow))
+    write_text(options.csv, csv_text(rows, ComparisonRow), sealed=True)
+    write_text(options.areas, csv_text(curves, AreaRow), sealed=True)
     write_text(options.markdown, markdown(short))
     write_text(options.latex, latex(short))
     full = full_sections(rows, curves, options.reference, run.missing)

@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = load_cells(options.cells)
     rows = [row for cell in run.cells for row in rows_of_cell(cell)]
     tables = sections(rows, run.missing)
-    write_text(options.csv, csv_text(rows, ParallelRow))
+    write_text(options.csv, csv_text(rows, ParallelRow), sealed=True)
     write_text(options.markdown, markdown(tables))
     write_text(options.latex, latex(tables))
     write_text(options.html, html_page("Parallel thinking", tables))

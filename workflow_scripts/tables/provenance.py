@@ -182,7 +182,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _tsv(path: Path) -> Sequence[Mapping[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t"))
 
 

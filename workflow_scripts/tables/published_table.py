@@ -146,8 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     comparisons = read_rows(options.comparison, ComparisonRow)
     claims = check_claims(run, comparisons, removals, options.reference)
     tables = [claim_section(claims), *sections(rows, run.missing)]
-    write_text(options.csv, csv_text(rows, PublishedRow))
-    write_text(options.claims, csv_text(claims, Claim))
+    write_text(options.csv, csv_text(rows, PublishedRow), sealed=True)
+    write_text(options.claims, csv_text(claims, Claim), sealed=True)
     write_text(options.markdown, markdown(tables))
     write_text(options.latex, latex(tables))
     write_text(options.html, html_page("Beside the published values", tables))

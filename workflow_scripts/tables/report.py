@@ -19,6 +19,7 @@ from typing import Any
 
 from workflow_scripts.errors import run_stage
 from workflow_scripts.files import write_text
+from workflow_scripts.seals import check_seal
 from workflow_scripts.tables import accuracy_table, forms, parallel_table, published_table
 from workflow_scripts.tables.cell_files import load_cells
 from workflow_scripts.tables.cells import Cells
@@ -178,6 +179,7 @@ def _place(figure: Path) -> tuple[str, ...]:
 
 
 def _figure(path: Path) -> str:
+    check_seal(path)
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     name = " ".join([*_place(path)[:-1], path.stem]).replace("_", " ")
     return (

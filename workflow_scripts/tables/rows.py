@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.seals import check_seal
 
 MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: over all of them
 
@@ -144,8 +145,10 @@ def csv_text(rows: Sequence[Any], kind: type = Row) -> str:
 def read_rows(path: Path, kind: type[Made] = Row) -> list[Made]:
     """Read a table of one kind of rows.
 
-    Raises `InputError` for other columns or a value of another type.
+    Raises `InputError` for other columns, a value of another type, and a file that is not what its
+    seal says.
     """
+    check_seal(path)
     columns, types = [field.name for field in dataclasses.fields(kind)], get_type_hints(kind)
     try:
         table = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))

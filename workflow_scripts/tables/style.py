@@ -175,7 +175,7 @@ def save(figure: Figure, svg: Path, png: Path, title: str) -> None:
     """Write a figure as SVG and as PNG, without dates and versions that would change its bytes."""
     metadata: Mapping[str, str | None] = {"Title": title, "Date": None, "Creator": None}
     with applied():
-        with written_atomically(svg) as temporary, temporary.open("wb") as file:
+        with written_atomically(svg, sealed=True) as temporary, temporary.open("wb") as file:
             FigureCanvasSVG(figure).print_svg(file, metadata=dict(metadata))
         with written_atomically(png) as temporary, temporary.open("wb") as file:
             figure.set_dpi(DPI)  # the SVG has left it at 72

@@ -1,0 +1,146 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_scripts import files
+from workflow_scripts.digests import file_digest
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import read_json, write_json, write_text
+from workflow_scripts.records import Grade, read_records, write_records
+from workflow_scripts.seals import check_seal, seal_of
+
+TEXT = "one line\nand another\n"
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/m/dense/answers/b.jsonl")
+    write_text(path, TEXT, sealed=True)
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as error:
+        check_seal(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_seal_is_what_sha256sum_checks(written):
+    check = ["sha256sum", "--check", str(seal_of(written))]
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 0
+    written.write_text(TEXT + " ")
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 1
+
+
+@given(st.data())
+def test_no_flipped_byte_and_no_cut_goes_unnoticed(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "flipped"
+    write_text(path, TEXT, sealed=True)
+    content = bytearray(TEXT.encode())
+    place = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        content[place] ^= data.draw(st.integers(1, 255))
+    else:
+        del content[place:]
+    path.write_bytes(content)
+    found = file_digest(path)
+    assert refusal(path).startswith(
+        f"{path}: has changed since it was written: its sha256 is {found}"
+    )
+
+
+def test_the_line_says_what_to_do(written):
+    before, after = (
+        file_digest(written),
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    )
+    written.write_bytes(b"")
+    assert refusal(written) == (
+        f"{written}: has changed since it was written: its sha256 is {after}, .b.jsonl.sha256 says "
+        f"'{before}'; delete b.jsonl and start again, it is made anew"
+    )
+
+
+def test_another_variants_file_with_its_seal(written):
+    """As `cp -r wanda-50/answers dense/` leaves it."""
+    other = Path("results/m/wanda-50/answers/b.jsonl")
+    write_text(other, TEXT + "of another variant\n", sealed=True)
+    other.replace(written)
+    seal_of(other).replace(seal_of(written))
+    assert refusal(written) == (
+        f"{written}: was written as {other}; put it back or delete it and start again, it is made "
+        "anew"
+    )
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xfe", b"no digest  results/m/dense/answers/b.jsonl\n"]
+)
+def test_a_damaged_seal_vouches_for_nothing(written, damage):
+    seal_of(written).write_bytes(damage)
+    assert "has changed since it was written" in refusal(written)
+
+
+def test_a_file_without_a_seal_is_a_persons(written):
+    seal_of(written).unlink()
+    written.write_text("by hand")
+    check_seal(written)
+    written.unlink()
+    check_seal(written)
+
+
+def test_a_checkout_that_moves_keeps_its_seals(written, tmp_path, monkeypatch):
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (tmp_path / "results").rename(moved / "results")
+    for place in (moved, moved / "results/m", tmp_path):
+        monkeypatch.chdir(place)
+        check_seal((moved / written).relative_to(place))
+        check_seal(moved / written)
+
+
+def test_no_seal_holds_the_place_of_a_checkout(written, tmp_path, monkeypatch):
+    write_text(tmp_path / written, TEXT, sealed=True)
+    assert seal_of(written).read_text() == f"{file_digest(written)}  {written}\n"
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    write_text(tmp_path / written, TEXT, sealed=True)
+    assert seal_of(tmp_path / written).read_text().endswith("  b.jsonl\n")
+
+
+def test_what_is_written_by_hand_or_unsealed_takes_the_seal_away(written):
+    write_text(written, "another text")
+    assert not seal_of(written).exists()
+    check_seal(written)
+
+
+def test_a_seal_that_cannot_be_written_leaves_the_file_as_it_was(written, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "write_seal", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_text(written, "more", sealed=True)
+    assert error.value.filename == str(written)
+    check_seal(written)
+    assert written.read_text() == TEXT
+    assert sorted(p.name for p in written.parent.iterdir()) == [".b.jsonl.sha256", "b.jsonl"]
+
+
+def test_records_and_json_are_read_through_their_seals(tmp_path):
+    """A digit that flips leaves a whole record: only the seal tells."""
+    path = tmp_path / "grades.jsonl"
+    write_records(path, [Grade("a", 0, 6, "1", True, "last number")])
+    path.write_text(path.read_text().replace('"repeat": 0', '"repeat": 1'))
+    with pytest.raises(InputError, match="has changed since it was written"):
+        read_records(path, Grade)
+    record = tmp_path / "record.json"
+    write_json(record, {"a": 1}, sealed=True)
+    record.write_text('{"a": 2}')
+    with pytest.raises(InputError, match="has changed since it was written"):
+        read_json(record)

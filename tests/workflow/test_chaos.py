@@ -1,0 +1,119 @@
+"""A short cut of `make chaos`: a run that is killed, damaged, out of room, or of another time."""
+
+import random
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from benchmarks.chaos import clashes, damage, full_disk, kills
+from benchmarks.chaos.experiment import (
+    BENCHMARK,
+    MODEL,
+    OTHER,
+    copied,
+    prepared,
+    run_undisturbed,
+)
+
+DENSE, PRUNED = f"results/{MODEL}/dense", f"results/{MODEL}/magnitude-50"
+TABLE, CELLS = "results/tables/accuracy.csv", "results/tables/cells.jsonl"
+ANSWERS, WEIGHTS = f"{DENSE}/answers/{BENCHMARK}.jsonl", "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("chaos")
+
+
+@pytest.fixture(scope="module")
+def base(folder):
+    return prepared(folder / "base", ["dense", "magnitude-50"], every=60)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(base, folder):
+    return run_undisturbed(copied(base, folder / "undisturbed"), TABLE)
+
+
+@pytest.fixture
+def finished(undisturbed, tmp_path):
+    return copied(undisturbed.checkout, tmp_path / "finished")
+
+
+def test_killed_and_interrupted_and_left_to_end(base, undisturbed, tmp_path):
+    """A job's SIGKILL, then Ctrl-C: nothing to unlock, nobody left, the same bytes."""
+    checkout, third = copied(base, tmp_path / "copy"), undisturbed.seconds / 3
+    call, draw = undisturbed.call, random.Random(0)
+    kill = kills.kill_one(checkout, call, draw, third, tmp_path / "log", "job")
+    assert kill is not None and kill.kind == "job" and kill.left == []
+    log = tmp_path / "second"
+    clash = clashes.interrupted(checkout, undisturbed, signal.SIGINT, True, third, log)
+    assert clash.faults == []
+
+
+def test_a_damaged_input_is_named_and_made_anew(finished, undisturbed):
+    one = damage.Input(ANSWERS, CELLS, f"{PRUNED}/answers/{BENCHMARK}.jsonl")
+    for kind in ("swapped", "flipped"):
+        outcome = damage.damage_input(finished, one, kind, undisturbed, random.Random(0))
+        assert outcome.faults == []
+        assert outcome.line.startswith(f"error: {ANSWERS}: has changed since it was written: ")
+    assert damage.mend(finished, one, undisturbed) == damage.Mending([], "")
+
+
+def test_weights_that_changed_decode_nothing(finished, undisturbed):
+    """Their completions would be in the store under the name of the right ones."""
+    path = f"resources/models/{MODEL}/{WEIGHTS}"
+    one = damage.Input(path, ANSWERS, f"{OTHER}/{WEIGHTS}", without_store=True)
+    outcome = damage.damage_input(finished, one, "swapped", undisturbed, random.Random(0))
+    assert outcome.faults == []
+    assert outcome.line.startswith(f"error: {path}: has changed since it was fetched: ")
+    assert finished.decoded() == 0
+
+
+def test_a_full_disk(base, tmp_path):
+    checkout = copied(base, tmp_path / "copy")
+    target = f"{PRUNED}/mask.json"
+    try:
+        with full_disk.on_tmpfs(checkout) as mount:
+            (refusal,) = full_disk.fill_each(checkout, mount, [target])
+    except subprocess.CalledProcessError as error:
+        if "tmpfs" not in error.cmd:
+            raise
+        pytest.skip("needs to mount a tmpfs, which only root may")
+    assert refusal.faults == []
+    assert refusal.line == (
+        f"error: {PRUNED}/mask.safetensors: No space left on device; make room and start again"
+    )
+
+
+def test_a_full_disk_is_said_before_snakemake_starts(finished, undisturbed):
+    """Snakemake would end in a traceback; its log, which has no room either, complains anyway."""
+    notes = finished.folder / ".snakemake"
+    notes.rename(finished.folder / "notes")
+    notes.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(notes)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs to mount a tmpfs, which only root may")
+    try:
+        (notes / "filler").write_bytes(bytes(4096))
+        printed = finished.snakemake(*undisturbed.call)
+    finally:
+        subprocess.run(["umount", "--lazy", str(notes)], check=True)
+    assert printed.returncode == 1
+    line = ".snakemake: No space left on device; make room and start again"
+    assert printed.stdout.splitlines()[-1] == line
+
+
+def test_a_clock_that_was_ahead_while_half_was_made(finished, undisturbed):
+    jump = clashes.Jump(clashes.DAY, ("results", "resources"), ("results/tables",))
+    clash = clashes.jumped(finished, undisturbed, jump)
+    assert clash.faults == []
+    assert "ahead of this machine's clock" in clash.said and clashes.ADVICE in clash.said
+
+
+def test_a_second_snakemake_says_why_it_ends_or_ends_well(finished, undisturbed, tmp_path):
+    shutil.rmtree(finished.folder / "results/tables")
+    targets = ([TABLE], [CELLS])
+    assert clashes.two_at_once(finished, undisturbed, targets, tmp_path / "log").faults == []
