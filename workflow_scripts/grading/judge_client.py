@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from workflow_scripts.digests import value_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.grading.http_only import is_local, opener
+from workflow_scripts.grading.judge_http import is_local, opener
 
 LONGEST_WAIT = 120.0  # seconds between two attempts, whatever the endpoint asks for
 LARGEST_REPLY = 1 << 20  # bytes
