@@ -67,6 +67,10 @@ PartitionName=gpu Nodes={node} MaxTime=UNLIMITED State=UP
 """.lstrip()
 
 
+class NotReady(Exception):
+    """The daemons of a cluster do not start, or do not find each other."""
+
+
 @dataclass(frozen=True)
 class Slurm:
     """A running cluster; `variables` are what its commands need in their environment."""
@@ -127,7 +131,10 @@ def _missing_commands() -> list[str]:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Slurm]:
-    """A cluster that has started; it ends with the block, and its jobs with it."""
+    """A cluster that has started; it ends with the block, and its jobs with it.
+
+    Raises NotReady where it does not start, with the daemons' logs.
+    """
     for name in ("state", "spool"):
         (folder / name).mkdir()
     key = folder / "munge.key"
@@ -212,7 +219,7 @@ def _wait(condition: Callable[[], bool], folder: Path) -> None:
     while not condition():
         if time.monotonic() > end:
             logs = [file.read_text(errors="replace")[-2000:] for file in folder.glob("*.log")]
-            raise TimeoutError("\n".join(["SLURM did not get ready", *logs]))
+            raise NotReady("\n".join(["SLURM does not start on this machine", *logs]))
         time.sleep(0.1)
 
 
