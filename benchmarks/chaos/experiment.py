@@ -98,13 +98,16 @@ def copied(checkout: Checkout, folder: Path) -> Checkout:
 
 def made(checkout: Checkout) -> dict[str, bytes]:
     """The results that must not tell a disturbed run from another, by path: tables and figures,
-    and what they come from. The report holds times.
+    and what they come from. The report holds times, and a checkpoint is made only on request.
     """
     return {
         str(path.relative_to(checkout.folder)): path.read_bytes()
         for folder in (f"results/{MODEL}", "results/tables", "results/figures", "resources")
         for path in (checkout.folder / folder).rglob("*")
-        if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+        if path.is_file()
+        and not path.is_symlink()
+        and not path.name.startswith(".")
+        and "checkpoint" not in path.parts
     }
 
 
