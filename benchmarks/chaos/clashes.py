@@ -68,7 +68,9 @@ def interrupted(
     name = f"{number.name} to {whom} at {moment:.1f} s"
     said = f"ended after {seconds:.1f} s, status {process.returncode}"
     clash = after(checkout, undisturbed, name, said)
-    return Clash(clash.name, clash.said, [*clash.faults, *(f"{who}: still runs" for who in left)])
+    faults = [*clash.faults, *(f"{who}: still runs" for who in left)]
+    faults += [] if process.returncode else ["went on as if nothing had happened"]
+    return Clash(clash.name, clash.said, faults)
 
 
 def two_at_once(

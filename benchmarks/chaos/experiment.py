@@ -148,6 +148,8 @@ def started(checkout: Checkout, *arguments: str, log: Path) -> Iterator[subproce
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # a shell starts what is in its background deaf to Ctrl-C, and all below it with it
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             yield process
