@@ -58,6 +58,7 @@ def interrupted(
     """A signal to snakemake, or to all of its process group as the terminal sends Ctrl-C."""
     with started(checkout, *undisturbed.call, log=log) as process:
         time.sleep(moment)
+        was_over = process.poll() is not None
         with suppress(ProcessLookupError):
             (os.killpg if whole_group else os.kill)(process.pid, number)
         start = time.monotonic()
@@ -67,9 +68,10 @@ def interrupted(
     whom = "the process group" if whole_group else "snakemake"
     name = f"{number.name} to {whom} at {moment:.1f} s"
     said = f"ended after {seconds:.1f} s, status {process.returncode}"
+    said = "had ended before" if was_over else said
     clash = after(checkout, undisturbed, name, said)
     faults = [*clash.faults, *(f"{who}: still runs" for who in left)]
-    faults += [] if process.returncode else ["went on as if nothing had happened"]
+    faults += [] if process.returncode or was_over else ["went on as if nothing had happened"]
     return Clash(clash.name, clash.said, faults)
 
 
