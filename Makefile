@@ -2,7 +2,7 @@
 # make smollm2 the workflow on a real small LLM, SmolLM2-135M-Instruct (config/smollm2.yaml)
 # make vllm    adds vLLM to the environment: the build for GPUs where nvidia-smi is there
 # make test    every test
-# make chaos   kills, damage, full disks, clocks: a run disturbed in every way, about 40 minutes
+# make chaos   kills, damage, full disks, clocks: a run disturbed in every way, 1.5 hours
 # make lint    format and lint checks of the workflow
 # make lock    resolve pyproject.toml into the locks of envs/ again (needs uv)
 #
