@@ -1,6 +1,6 @@
 """Disturb a run in every way that a disk, a clock, a person or a scheduler may, and compare.
 
-    python -m benchmarks.chaos --seed 0          # `make chaos`, about an hour and a half on two cores
+    python -m benchmarks.chaos --seed 0          # `make chaos`, about 1.5 hours on two cores
     python -m benchmarks.chaos --quick           # the same with few of everything
     python -m benchmarks.chaos damage clashes    # some parts only
 
