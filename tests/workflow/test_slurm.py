@@ -229,7 +229,8 @@ def story(tmp_path_factory, slurm) -> Iterator[Story]:
             slurm.ask("scontrol", "update", f"nodename={NODE}", "state=down", "reason=test")
             site.held.remove(DENSE)
             for process in site.processes(beside=run):
-                process.kill()  # what is not there any more does nothing any more
+                with suppress(psutil.NoSuchProcess):  # the node may have ended it by now
+                    process.kill()  # what is not there any more does nothing any more
             slurm.ask("scontrol", "update", f"nodename={NODE}", "state=resume")
             site.wait_for(lambda: site.stages(*PRUNED), "the last job")
             run.kill()
