@@ -25,6 +25,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.chaos.experiment import copied
+from benchmarks.chaos.kills import stage_of
 from tests.workflow.checkout import Checkout, environment, small_checkout
 
 TARGETS = ("job", "shell", "snakemake")
@@ -76,11 +78,6 @@ def prepared(folder: Path, every: int, variants: Sequence[str] = VARIANTS) -> Ch
     return checkout
 
 
-def copied(checkout: Checkout, folder: Path) -> Checkout:
-    shutil.copytree(checkout.folder, folder, symlinks=True)
-    return Checkout(folder)
-
-
 def made(checkout: Checkout) -> dict[str, bytes]:
     """The files that must not tell a killed run from another."""
     results = checkout.folder / "results/reasoner"
@@ -122,7 +119,7 @@ def kill_once(
     moment = time.monotonic() - start
     jobs = jobs_of(process.pid) if process.poll() is None else []
     target = target if jobs else "snakemake"
-    running = " ".join(sorted({rule_of(job) for job in jobs}))
+    running = " ".join(sorted({stage_of(job) for job in jobs}))
     stored = checkout.decoded()
     with suppress(ProcessLookupError, psutil.NoSuchProcess):  # it has just ended by itself
         victim = random.Random(moment).choice(jobs) if target != "snakemake" else process
@@ -145,22 +142,8 @@ def kill_once(
 
 def jobs_of(snakemake: int) -> list[psutil.Process]:
     """The stages that run below a snakemake."""
-    found = []
-    for process in psutil.Process(snakemake).children(recursive=True):
-        try:
-            arguments = process.cmdline()
-        except psutil.Error:
-            continue  # it has just ended
-        if arguments[1:2] == ["-m"] and arguments[2].startswith("workflow_scripts."):
-            found.append(process)
-    return found
-
-
-def rule_of(job: psutil.Process) -> str:
-    try:
-        return job.cmdline()[2].rpartition(".")[2]
-    except (psutil.Error, IndexError):
-        return "?"
+    below = psutil.Process(snakemake).children(recursive=True)
+    return [process for process in below if stage_of(process) != "-"]
 
 
 def main() -> None:

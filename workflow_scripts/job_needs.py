@@ -33,7 +33,8 @@ TORCH, VLLM, CUDA = 1500.0, 4000.0, 8000.0
 SPARE = 1.25  # of what is counted, for copies that come and go
 FP32 = 4  # bytes
 
-# per second; measured on 2 cores: 0.067e12 and 0.026e12 a core, 40e6 and more
+# per second. Of a core and of weights measured on 2 cores, rounded down: 0.067e12, 0.026e12, 40e6.
+# Of a GPU assumed: a small part of what one of them computes.
 PASS_FLOP = {"cpu": 0.05e12, "cuda": 20e12}  # of a core or a GPU, for many tokens at once
 DECODE_FLOP = {"cpu": 0.02e12, "cuda": 10e12}  # of a core or a GPU, in batches
 MASKED = 5e6  # weights that are scored and selected, or copied into a checkpoint

@@ -198,9 +198,10 @@ def test_a_repository_of_the_hub_s_cache_may_be_the_mirror_s(mirror, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../../escaped.json", "/tmp/escaped.json", "a/../../escaped.json"]
+    "name", ["../../escaped.json", "{outside}/escaped.json", "a/../../escaped.json"]
 )
 def test_a_hub_that_names_files_outside_a_repository_writes_none(hub, run_stage, tmp_path, name):
+    name = name.format(outside=tmp_path)  # an absolute one
     hub.files["datasets/owner/name"] = {name: b"{}", "test.json": b'{"q": "1+1", "a": 2}\n'}
     source = DATASET | {
         "kind": "hub",
@@ -213,7 +214,6 @@ def test_a_hub_that_names_files_outside_a_repository_writes_none(hub, run_stage,
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: hub dataset 'owner/name': Invalid filename ")
     assert not list(tmp_path.parent.glob("escaped.json")) and not list(tmp_path.rglob("escaped*"))
-    assert not Path("/tmp/escaped.json").exists()
 
 
 def test_archives_of_a_data_set_are_not_fetched(hub, run_stage, tmp_path):

@@ -19,8 +19,6 @@ from workflow_scripts.errors import InputError
 CARD = "README.md"
 LINES = ("*.json", "*.jsonl", "*.csv", "*.tsv")
 DATA_FILES = (CARD, "*.parquet", "*.arrow", *LINES, *(f"{name}.gz" for name in LINES))
-
-
 ROWS_AT_ONCE = 1024
 
 

@@ -23,6 +23,10 @@ LABELS = {
 
 
 def set_across(axes: Axes, places: Sequence[float], width: float, against: str) -> None:
+    """Lay the budgets or tokens of all points, ascending, along axes of `width` inches.
+
+    `against` is a key of `AGAINST`. Every budget has a tick, tokens have round ones.
+    """
     if places[0] > 0 and places[-1] >= LOG_RATIO * places[0]:
         axes.set_xscale("log", base=2)
         margin = (places[-1] / places[0]) ** 0.03
@@ -38,11 +42,16 @@ def set_across(axes: Axes, places: Sequence[float], width: float, against: str) 
     at = [math.log2(tick) for tick in ticks] if axes.get_xscale() == "log" else list(ticks)
     axes.set_xticks(ticks, labels=_tick_labels(ticks, at, width), minor=False)
     axes.set_xticks([], minor=True)
-    axes.set_xlabel(LABELS[against], labelpad=5)
-    axes.set_ylim(0, 1)
-    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], labels=["0", "0.2", "0.4", "0.6", "0.8", "1"])
-    axes.tick_params(axis="y", length=0, pad=5)
     axes.tick_params(axis="x", length=3, width=0.8)
+
+
+def set_accuracy(axes: Axes, top: float = 1.0, is_labelled: bool = True) -> None:
+    """Let accuracy go up from 0 to `top`, a multiple of 0.2, with a line at each fifth or tenth."""
+    parts = 5 if top > 0.4 else 10
+    ticks = [part / parts for part in range(round(top * parts) + 1)]
+    axes.set_ylim(0, top)
+    axes.set_yticks(ticks, labels=[f"{tick:.1g}" if is_labelled else "" for tick in ticks])
+    axes.tick_params(axis="y", length=0, pad=5)
     axes.grid(axis="y", color=style.GRID, linewidth=0.8, clip_on=False)
 
 
@@ -67,6 +76,7 @@ def _tick_labels(ticks: Sequence[float], places: Sequence[float], width: float) 
 
 
 def draw_band(axes: Axes, curve: Sequence[Row], across: Across, look: style.Look) -> None:
+    """Draw the 95 % intervals of a curve, whose rows are in the order of their budgets."""
     if len(curve) == 1:  # a band of one budget would have no width
         (row,) = curve
         place = across(row)
@@ -92,6 +102,10 @@ def draw_curve(
     size: float,
     order: int,
 ) -> None:
+    """Draw a curve, its rows in the order of their budgets, above those of a smaller `order`.
+
+    `size` is in lines and markers of the look.
+    """
     axes.plot(
         [across(row) for row in curve],
         [row.accuracy for row in curve],

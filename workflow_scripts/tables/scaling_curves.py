@@ -20,10 +20,17 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import run_stage
 from workflow_scripts.tables import style
-from workflow_scripts.tables.curves import AGAINST, draw_band, draw_curve, set_across
+from workflow_scripts.tables.curves import (
+    AGAINST,
+    LABELS,
+    draw_band,
+    draw_curve,
+    set_accuracy,
+    set_across,
+)
 from workflow_scripts.tables.labels import spread
 from workflow_scripts.tables.rows import Row, rows_of
-from workflow_scripts.tables.scaling_panels import draw_panels, families_of
+from workflow_scripts.tables.scaling_panels import draw_panels
 
 MOST_BANDS = 8  # variants that have a band each
 MOST_TOGETHER = 10  # variants in one panel, where they are pruned in different ways
@@ -49,8 +56,9 @@ def draw_scaling_curves(
         curves[row.variant].append(row)
     reference = "dense" if "dense" in curves else next(iter(curves))
     title = title_of(rows[0].model, rows[0].benchmark, against)
-    if len(curves) > MOST_TOGETHER and len(families_of(list(curves), reference)) >= LEAST_PANELS:
-        figure = draw_panels(curves, reference, against)
+    families = style.families(variant for variant in curves if variant != reference)
+    if len(curves) > MOST_TOGETHER and len(families) >= LEAST_PANELS:
+        figure = draw_panels(curves, reference, families, against)
         bands = f"black: {reference}, with its 95 % interval"
     elif len(curves) > MOST_BANDS:
         figure = _draw_together(curves, [reference], against)
@@ -74,6 +82,8 @@ def _draw_together(
     across = AGAINST[against]
     places = sorted({across(row) for curve in curves.values() for row in curve})
     set_across(axes, places, width, against)
+    set_accuracy(axes)
+    axes.set_xlabel(LABELS[against], labelpad=5)
     looks = style.looks(list(curves))
     for number, (variant, curve) in enumerate(curves.items()):
         if variant in banded:

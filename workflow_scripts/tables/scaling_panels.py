@@ -11,7 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.tables import style
-from workflow_scripts.tables.curves import AGAINST, LABELS, draw_band, draw_curve, set_across
+from workflow_scripts.tables.curves import (
+    AGAINST,
+    LABELS,
+    draw_band,
+    draw_curve,
+    set_accuracy,
+    set_across,
+)
 from workflow_scripts.tables.labels import spread
 from workflow_scripts.tables.rows import Row
 
@@ -26,21 +33,13 @@ SIZE = 0.8  # of lines and markers, for panels this small
 Curves = Mapping[str, Sequence[Row]]
 
 
-def families_of(variants: Sequence[str], reference: str) -> dict[str, list[str]]:
-    """The panels: variants by the family of their name, in the order of their levels."""
-    families: dict[str, list[str]] = {}
-    for variant in variants:
-        if variant != reference:
-            families.setdefault(style.family(variant)[0], []).append(variant)
-    return {
-        name: sorted(members, key=lambda variant: style.family(variant)[1])
-        for name, members in families.items()
-    }
+def draw_panels(
+    curves: Curves, reference: str, families: Mapping[str, Sequence[str]], against: str
+) -> Figure:
+    """The figure, without its title: a panel for each of the families, `reference` in all.
 
-
-def draw_panels(curves: Curves, reference: str, against: str) -> Figure:
-    """The figure, without its title; each curve is in the order of its budgets."""
-    families = families_of(list(curves), reference)
+    Each curve is in the order of its budgets.
+    """
     looks = style.looks(list(curves))
     across = AGAINST[against]
     rows = math.ceil(len(families) / COLUMNS)
@@ -55,7 +54,10 @@ def draw_panels(curves: Curves, reference: str, against: str) -> Figure:
         bottom = BOTTOM + (rows - 1 - row) * (HEIGHT + NAME)
         axes = style.add_axes(figure, left, bottom, width, HEIGHT)
         set_across(axes, places, width, against)
-        _set_up(axes, top, is_first=column == 0, is_last=number + COLUMNS >= len(families))
+        set_accuracy(axes, top, is_labelled=column == 0)
+        axes.tick_params(labelsize=style.SMALL)
+        if number + COLUMNS < len(families):  # another panel stands below
+            axes.set_xticklabels([])
         for order, variant in enumerate([reference, *members]):
             if variant == reference:
                 draw_band(axes, curves[variant], across, looks[variant])
@@ -76,17 +78,6 @@ def _top(curves: Curves, reference: str) -> float:
         for row in curve
     )
     return max(math.ceil(5 * highest - 1e-9), 1) / 5
-
-
-def _set_up(axes: Axes, top: float, is_first: bool, is_last: bool) -> None:
-    step = 0.2 if top > 0.4 else 0.1
-    ticks = [number * step for number in range(round(top / step) + 1)]
-    axes.set_ylim(0, top)
-    axes.set_yticks(ticks, labels=[f"{tick:.1g}" if is_first else "" for tick in ticks])
-    axes.set_xlabel("")
-    axes.tick_params(labelsize=style.SMALL)
-    if not is_last:
-        axes.set_xticklabels([])
 
 
 def _name_panel(axes: Axes, name: str, colour: str, width: float) -> None:

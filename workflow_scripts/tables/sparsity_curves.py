@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.tables import style
+from workflow_scripts.tables.curves import set_accuracy
 from workflow_scripts.tables.labels import spread
 from workflow_scripts.tables.removals import Removed, read_removed
 from workflow_scripts.tables.rows import Row, rows_of
@@ -50,7 +51,6 @@ def draw_sparsity_curves(
     axes = style.add_axes(figure, LEFT, BOTTOM, width, height)
     right = 100 * max(share for line in lines.values() for share, _ in line)
     axes.set_xlim(-0.03 * right, right)
-    axes.set_ylim(0, 1)
     looks = style.looks([reference, *lines])
     ends = [line[-1] for line in lines.values()]
     heights = spread([row.accuracy for _, row in ends], gap / height, 0.0, 1.0)
@@ -75,12 +75,10 @@ def draw_sparsity_curves(
             arrowprops={"arrowstyle": "-", "color": look.colour, "linewidth": 0.7,
                         "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)},
         )  # fmt: skip
-    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], labels=["0", "0.2", "0.4", "0.6", "0.8", "1"])
-    axes.tick_params(axis="y", length=0, pad=5)
+    set_accuracy(axes)
     axes.tick_params(axis="x", length=3, width=0.8)
     ticks = [tick for tick in MaxNLocator(8).tick_values(0, right) if tick <= right]
     axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
     axes.set_xlabel("weights removed, % of all linear weights", labelpad=5)
     row = rows[0]
     style.title(

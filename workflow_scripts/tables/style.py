@@ -6,7 +6,7 @@ and filling how far it goes: `wanda-20` and `wanda-50` share a hue, `dense` is b
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -89,18 +89,14 @@ DENSE = Look("#000000", "#000000", "o", filled=True, dashes=(), width=2.5)
 def looks(variants: Sequence[str]) -> dict[str, Look]:
     """A look for every variant, from the names alone; no two are equal while there are enough.
 
-    Variants whose names differ only in a last number are one family, in the order of the numbers.
+    Those of one family (see `families`) share a hue.
     """
-    families: dict[str, list[tuple[float, str]]] = {}
-    for variant in variants:
-        if variant != "dense":
-            name, level = family(variant)
-            families.setdefault(name, []).append((level, variant))
     found = {"dense": DENSE} if "dense" in variants else {}
-    for place, members in enumerate(families.values()):
+    pruned = families(variant for variant in variants if variant != "dense")
+    for place, members in enumerate(pruned.values()):
         turn, hue = divmod(place, len(HUES))
         dashes = cycle(DASHES[turn % len(DASHES) :] + DASHES[: turn % len(DASHES)])
-        for rank, (_, variant) in enumerate(sorted(members)):
+        for rank, variant in enumerate(members):
             found[variant] = Look(
                 *HUES[hue],
                 marker=MARKERS[(hue + turn) % len(MARKERS)],
@@ -160,6 +156,15 @@ def family(variant: str) -> tuple[str, float]:
     """A variant's name without its last number, and that number; 0 where it has none."""
     match = re.fullmatch(r"(.+?)[-_]?([0-9]+(?:\.[0-9]+)?)", variant)
     return (match[1], float(match[2])) if match else (variant, 0.0)
+
+
+def families(variants: Iterable[str]) -> dict[str, list[str]]:
+    """Variants whose names differ only in a last number, in its order, by the rest of the name."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for variant in variants:
+        name, level = family(variant)
+        found.setdefault(name, []).append((level, variant))
+    return {name: [variant for _, variant in sorted(members)] for name, members in found.items()}
 
 
 @contextmanager
