@@ -62,6 +62,14 @@ def test_a_stage_leaves_in_order_when_what_started_it_is_killed(tmp_path, victim
     assert process.communicate(timeout=10)[1].strip() == ENDED
 
 
+def test_a_stage_leaves_when_nobody_reads_what_it_says_of_it(tmp_path):
+    process = started(tmp_path)
+    process.stderr.close()
+    process.kill()
+    process.wait()
+    assert wait_for(tmp_path / "left", 10)
+
+
 def test_a_stage_whose_snakemake_is_gone_already_does_not_begin(tmp_path):
     (tmp_path / "stage.py").write_text(STAGE)
     environment = os.environ | {"PYTHONPATH": os.getcwd()}

@@ -47,7 +47,8 @@ def end_with_runner() -> None:
 def _leave_after(runner: int) -> None:
     while _is_below(runner):
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    print(ENDED, file=sys.stderr, flush=True)
+    with suppress(OSError):  # whoever read this may have ended too, or the log's disk may be full
+        print(ENDED, file=sys.stderr, flush=True)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
     time.sleep(SECONDS_TO_LEAVE)
     os._exit(128 + signal.SIGTERM)

@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -76,6 +76,7 @@ class Slurm:
     """A running cluster; `variables` are what its commands need in their environment."""
 
     variables: dict[str, str]
+    daemons: ExitStack = field(repr=False)
 
     def ask(self, *command: str) -> str:
         """Run one of SLURM's commands, which must succeed; what it printed."""
@@ -93,6 +94,45 @@ class Slurm:
         wanted = ",".join(states) or "all"
         listed = self.ask("squeue", "--noheader", f"--states={wanted}", "--format=%i %k")
         return dict(line.split(maxsplit=1) for line in listed.splitlines())
+
+    def start_node(self) -> None:
+        self.daemons.enter_context(_daemon(["slurmd", "-D", "-N", NODE], self))
+
+    def stop_node(self) -> None:
+        """Kill the node's daemons, before they can tell of anything, and all that jobs started."""
+        while running := self._daemons_of_node() + self._jobs():  # one may start another meanwhile
+            for process in running:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            time.sleep(0.1)
+
+    def lose_node(self) -> None:
+        """The node is gone, with all that ran on it; then it is back, with nothing."""
+        self.stop_node()
+        self.ask("scontrol", "update", f"nodename={NODE}", "state=down", "reason=lost")
+        self.start_node()
+        self.ask("scontrol", "update", f"nodename={NODE}", "state=resume")
+
+    def _daemons_of_node(self) -> list[psutil.Process]:
+        log = str(Path(self.variables["SLURM_CONF"]).with_name("slurmd.log"))
+        return _processes(lambda process: log in [file.path for file in process.open_files()])
+
+    def _jobs(self) -> list[psutil.Process]:
+        def is_in_job(process: psutil.Process) -> bool:
+            variables = process.environ()
+            is_ours = variables.get("SLURM_CONF") == self.variables["SLURM_CONF"]
+            return is_ours and "SLURM_JOB_ID" in variables
+
+        return _processes(is_in_job)
+
+
+def _processes(are_looked_for: Callable[[psutil.Process], bool]) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if are_looked_for(process):
+                found.append(process)
+    return found
 
 
 def what_is_missing() -> str:
@@ -163,28 +203,18 @@ def cluster(folder: Path) -> Iterator[Slurm]:
     step.write_text(f'#!/bin/sh\nSLURM_CONF={config} exec {shutil.which("srun")} "$@"\n')
     step.chmod(0o755)
     path = os.pathsep.join([str(step.parent), os.environ["PATH"]])
-    slurm = Slurm({"SLURM_CONF": str(config), "PATH": path})
     with ExitStack() as stack:
+        daemons = stack.enter_context(ExitStack())
+        slurm = Slurm({"SLURM_CONF": str(config), "PATH": path}, daemons)
         munge = ["munged", "--foreground", "--force", f"--key-file={key}"]
         munge += [f"--{kind}-file={folder}/munge.{kind}" for kind in ("pid", "log", "seed")]
-        stack.enter_context(_daemon([*munge, f"--socket={folder}/munge.socket"], slurm))
+        daemons.enter_context(_daemon([*munge, f"--socket={folder}/munge.socket"], slurm))
         _wait(lambda: (folder / "munge.socket").exists(), folder)
-        stack.enter_context(_daemon(["slurmctld", "-D"], slurm))
-        stack.enter_context(_daemon(["slurmd", "-D", "-N", NODE], slurm))
+        daemons.enter_context(_daemon(["slurmctld", "-D"], slurm))
+        slurm.start_node()
         _wait(lambda: _state(slurm) == "idle", folder)
-        stack.callback(_end_jobs, slurm)
+        stack.callback(slurm.stop_node)
         yield slurm
-
-
-def _end_jobs(slurm: Slurm) -> None:
-    """End every job, and what is left of those whose end SLURM has not seen."""
-    slurm.ask("scancel", "--user=root")
-    config = slurm.variables["SLURM_CONF"]
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            inside = "SLURM_JOB_ID" in process.environ()
-            if inside and process.environ().get("SLURM_CONF") == config:
-                process.kill()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.workflow.checkout import Checkout, environment, small_checkout
-from tests.workflow.slurm_cluster import NODE, NotReady, Slurm, cluster, what_is_missing
+from tests.workflow.slurm_cluster import NotReady, Slurm, cluster, what_is_missing
 
 RUN = {"variants": ["dense", "wanda-50"], "benchmarks": ["small"]}
 TABLE = "results/tables/accuracy.csv"
@@ -61,8 +61,8 @@ class Asked:
 class Site:
     """A checkout on a machine with SLURM.
 
-    Stages of the kinds in `held`, each a module and a part of its command, are stopped as soon as
-    they run while `holding` lasts; `caught` are the ids of their SLURM jobs.
+    While `holding` lasts, stages of the kinds in `held`, each a module and a part of its command,
+    are stopped as soon as they run; `caught` are the ids of their SLURM jobs.
     """
 
     checkout: Checkout
@@ -85,7 +85,7 @@ class Site:
             watcher.join()
 
     def _hold(self, over: threading.Event) -> None:
-        seen = set()
+        seen: set[psutil.Process] = set()
         while not over.wait(0.05):
             for kind in list(self.held):
                 for process in self.stages(*kind):
@@ -95,6 +95,9 @@ class Site:
                             job = process.environ()["SLURM_JOB_ID"]
                             self.caught.setdefault(kind, []).append(job)
                     seen.add(process)
+        for process in seen:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
 
     def job(self, kind: tuple[str, str], nth: int = 1) -> str:
         """The SLURM job of the stage that is caught for the so-manieth time."""
@@ -119,33 +122,30 @@ class Site:
     def run(self, *arguments: str) -> Ended:
         return self.end(self.start(*arguments))
 
-    def processes(self, beside: subprocess.Popen | None = None) -> list[psutil.Process]:
-        """All that run in this checkout, beside a snakemake and what it has started itself."""
-        spared = {beside.pid} if beside else set()
+    def processes(self) -> list[psutil.Process]:
+        """All that run in this checkout."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                is_here = process.cwd() == str(self.checkout.folder)
-                if is_here and spared.isdisjoint({process.pid, process.ppid()}):
+                if process.cwd() == str(self.checkout.folder):
                     found.append(process)
         return found
 
-    def stages(self, module: str, named: str) -> list[psutil.Process]:
+    def stages(self, module: str = "", named: str = "") -> list[psutil.Process]:
         """The stages of a kind that run in this checkout now."""
         found = []
         for process in self.processes():
             with suppress(psutil.Error):
-                command = process.cmdline()
-                if command[1:3] == ["-m", f"workflow_scripts.{module}"] and named in " ".join(
-                    command
-                ):
+                command = " ".join(process.cmdline()[1:])
+                if command.startswith(f"-m workflow_scripts.{module}") and named in command:
                     found.append(process)
         return found
 
     def wait_for(self, look: Callable[[], Found], what: str) -> Found:
         """What a look finds at last."""
         while not (found := look()):
-            assert time.monotonic() < self.deadline, f"waited in vain for {what}"
+            in_time = time.monotonic() < self.deadline
+            assert in_time, f"waited in vain for {what}; there are {self.processes()}"
             time.sleep(0.1)
         return found
 
@@ -226,19 +226,16 @@ def story(tmp_path_factory, slurm) -> Iterator[Story]:
             asked[DENSE] = [site.asked(failed["generate"])]
             slurm.ask("scontrol", "update", f"jobid={failed['generate']}", "EndTime=now")
             asked[DENSE].append(site.asked(site.job(DENSE, nth=2)))
-            slurm.ask("scontrol", "update", f"nodename={NODE}", "state=down", "reason=test")
             site.held.remove(DENSE)
-            for process in site.processes(beside=run):
-                with suppress(psutil.NoSuchProcess):  # the node may have ended it by now
-                    process.kill()  # what is not there any more does nothing any more
-            slurm.ask("scontrol", "update", f"nodename={NODE}", "state=resume")
+            slurm.lose_node()
             site.wait_for(lambda: site.stages(*PRUNED), "the last job")
             run.kill()
             disturbed = site.end(run)
             left = slurm.jobs("running")
-        locked = site.run(TABLE)
-        slurm.ask("scancel", "--user=root")
-        site.wait_for(lambda: not site.processes(), "the end of cancelled jobs")
+            locked = site.run(TABLE)
+            slurm.ask("scancel", "--user=root")
+        site.wait_for(lambda: not site.stages(), "the end of cancelled jobs")
+        slurm.lose_node()  # and all that SLURM, which only looks below its daemons, has overlooked
         last = site.run(TABLE)
         local.result()
         yield Story(site, disturbed, failed, asked, left, locked, last, made(copy))
