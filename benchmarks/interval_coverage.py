@@ -8,12 +8,15 @@ one problem is given: 0 where all problems are equally hard, near 1 where each i
 solved. Prints, as Markdown:
 
 - the coverage of the 95 % interval of an accuracy;
+- the coverage of the 95 % interval of a mean of each problem's pass@k or area;
 - the coverage of the 95 % interval of a difference, where some answers are copies of the other's;
+- the same where pruning loses whole problems for good, at several numbers of repeats;
 - how often a family of comparisons in which nothing differs has a false verdict;
 - the power to find a difference, alone and in the paper's whole family.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,13 +24,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from workflow_scripts.tables.areas import budget_weights
 from workflow_scripts.tables.differences import (
     ALPHA,
     detectable,
     difference_intervals,
+    independent_repeats,
     sign_flip_p,
 )
-from workflow_scripts.tables.intervals import accuracy_intervals
+from workflow_scripts.tables.intervals import accuracy_intervals, mean_intervals
+from workflow_scripts.tables.parallel import pass_at_k
 
 REPEATS = 3
 PROBLEMS = (30, 40, 100, 198, 500)
@@ -36,6 +42,8 @@ CORRELATIONS = (0.0, 0.3, 0.6, 0.9)
 BENCHMARKS = {"AIME24": 30, "AMC23": 40, "GPQA-Diamond": 198, "MATH500": 500}
 VARIANTS, BUDGETS = 22, 5
 FAMILY = VARIANTS * BUDGETS * len(BENCHMARKS)
+ATTEMPTS = ((4, 2), (8, 4), (16, 8), (16, 16))  # repeats, and k of pass@k
+LOST = (0.01, 0.02, 0.05, 0.1)  # shares of problems
 DIFFERENCES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 
 
@@ -52,9 +60,9 @@ def difficulties(random: Generator, accuracy: float, correlation: float, *shape:
     return random.beta(accuracy * alike, (1 - accuracy) * alike, size=shape)
 
 
-def answers(random: Generator, of_problems: NDArray) -> NDArray:
+def answers(random: Generator, of_problems: NDArray, repeats: int = REPEATS) -> NDArray:
     """Repeats of each problem, in a last axis."""
-    return random.random((*of_problems.shape, REPEATS), dtype=np.float32) < of_problems[..., None]
+    return random.random((*of_problems.shape, repeats), dtype=np.float32) < of_problems[..., None]
 
 
 def coverage(experiments: int) -> list[list[str]]:
@@ -74,6 +82,42 @@ def coverage(experiments: int) -> list[list[str]]:
     return lines
 
 
+def mean_coverage(experiments: int) -> list[list[str]]:
+    """Rows of the coverage of the interval of a mean over problems: pass@k, and the area."""
+    weights = budget_weights([512 * 2**step for step in range(BUDGETS)])
+    growth = np.linspace(0.4, 1, BUDGETS)  # of a problem's accuracy with the budget
+    lines = []
+    for repeats, k in (*ATTEMPTS, (REPEATS, 0)):
+        for problems in (30, 198):
+            for correlation in CORRELATIONS:
+                name = f"pass@{k} of {repeats}" if k else f"area, {repeats} repeats"
+                line = [name, str(problems), f"{correlation:g}"]
+                for accuracy in ACCURACIES:
+                    random = generator(problems, repeats, k, correlation, accuracy)
+                    of_problems = difficulties(random, accuracy, correlation, experiments, problems)
+                    if k:
+                        values = pass_at_k(answers(random, of_problems, repeats), k)
+                        truth = true_pass_at_k(accuracy, correlation, k)
+                    else:
+                        # the same random numbers under every budget: a longer trace goes on
+                        draws = random.random((*of_problems.shape, repeats), dtype=np.float32)
+                        by_budget = [(draws < g * of_problems[..., None]).mean(-1) for g in growth]
+                        values = np.tensordot(weights, by_budget, 1)
+                        truth = accuracy * float(weights @ growth)
+                    _, _, low, high = mean_intervals(values)
+                    line.append(_percent(np.mean((low <= truth) & (truth <= high))))
+                lines.append(line)
+    return lines
+
+
+def true_pass_at_k(accuracy: float, correlation: float, k: int) -> float:
+    """1 less the mean of (1 - a problem's accuracy)^k, a moment of the Beta distribution."""
+    if correlation == 0:
+        return 1 - (1 - accuracy) ** k
+    alike = 1 / correlation - 1
+    return 1 - math.prod(((1 - accuracy) * alike + i) / (alike + i) for i in range(k))
+
+
 def difference_coverage(experiments: int) -> list[list[str]]:
     """Rows of the coverage of a difference's interval: copied share, problems, true differences."""
     lines = []
@@ -89,11 +133,42 @@ def difference_coverage(experiments: int) -> list[list[str]]:
                     again = np.where(
                         random.random(one.shape) < copied, one, answers(random, of_problems)
                     )
-                    means = (again & kept).mean(axis=-1) - one.mean(axis=-1)
-                    _, low, high = difference_intervals(means, REPEATS)
+                    changes = (again & kept).astype(np.int8) - one
+                    _, low, high = difference_intervals(
+                        changes.mean(axis=-1), independent_repeats(changes)
+                    )
                     truth = -lost * accuracy
                     line.append(_percent(np.mean((low <= truth) & (truth <= high))))
             lines.append(line)
+    return lines
+
+
+def loss_coverage(experiments: int) -> list[list[str]]:
+    """Rows of the coverage of a difference's interval where some problems are never solved again.
+
+    Both draw the same random numbers, as the runs do, so that no other answer differs, or a tenth
+    of the answers anew. Without sampling there is one random number for all repeats.
+    """
+    lines = []
+    for kind, anew in (("greedy", 0.0), ("sampled", 0.0), ("tenth anew", 0.1)):
+        for repeats in (1, 3, 10):
+            for problems in PROBLEMS:
+                line = [kind, str(repeats), str(problems)]
+                for lost in LOST:
+                    random = generator(problems, repeats, lost, anew)
+                    of_problems = difficulties(random, 0.9, 0.6, experiments, problems)
+                    one = answers(random, of_problems, 1 if kind == "greedy" else repeats)
+                    one = np.broadcast_to(one, (*of_problems.shape, repeats))
+                    fresh = answers(random, of_problems, repeats)
+                    again = np.where(random.random(one.shape) < anew, fresh, one)
+                    kept = random.random(of_problems.shape) >= lost
+                    changes = (again & kept[..., None]).astype(np.int8) - one
+                    _, low, high = difference_intervals(
+                        changes.mean(axis=-1), independent_repeats(changes)
+                    )
+                    truth = -lost * 0.9
+                    line.append(_percent(np.mean((low <= truth) & (truth <= high))))
+                lines.append(line)
     return lines
 
 
@@ -137,15 +212,20 @@ def power(experiments: int) -> list[list[str]]:
         for lost in DIFFERENCES:
             random = generator(problems, lost)
             of_problems = difficulties(random, 0.6, 0.6, experiments, problems)
-            one = answers(random, of_problems).sum(axis=-1)
-            other = answers(random, of_problems * (1 - lost / 0.6)).sum(axis=-1)
-            changes = other - one
-            p_values = np.array([sign_flip_p(row) for row in changes])
+            one = answers(random, of_problems).astype(np.int8)
+            changes = answers(random, of_problems * (1 - lost / 0.6)) - one
+            p_values = np.array([sign_flip_p(row) for row in changes.sum(axis=-1)])
             found[lost] = [np.mean(p_values < ALPHA / size) for size in (1, FAMILY)]
             if lost == DIFFERENCES[0]:
-                se, _, _ = difference_intervals(changes / REPEATS, REPEATS)
+                repeats = independent_repeats(changes)
+                se, _, _ = difference_intervals(changes.mean(axis=-1), repeats)
                 stated = [
-                    np.mean([detectable(one_se, problems, REPEATS, size) for one_se in se])
+                    np.mean(
+                        [
+                            detectable(of_one, problems, its_repeats, size)
+                            for of_one, its_repeats in zip(se, repeats, strict=True)
+                        ]
+                    )
                     for size in (1, FAMILY)
                 ]
         for place, size in enumerate((1, FAMILY)):
@@ -169,10 +249,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             coverage,
         ),
         (
+            "Coverage of the interval of a mean over problems, %, by accuracy",
+            ["mean of", "problems", "correlation", *map(str, ACCURACIES)],
+            mean_coverage,
+        ),
+        (
             "Coverage of the interval of a difference, %; accuracy → that of the other",
             ["problems", "copied", "0.1 → same", "→ 0.08", "0.5 → same", "→ 0.4", "0.9 → same",
              "→ 0.72"],
             difference_coverage,
+        ),
+        (
+            "Coverage of the interval of a difference, %, where pruning loses a share of the "
+            "problems; accuracy 0.9",
+            ["answers", "repeats", "problems", *map(str, LOST)],
+            loss_coverage,
         ),
         (
             f"Families with a false verdict, %; {VARIANTS} variants × {BUDGETS} budgets each",

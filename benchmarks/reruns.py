@@ -159,6 +159,15 @@ def touched(checkout: Checkout) -> Checkout:
     return checkout
 
 
+def replaced(checkout: Checkout) -> Checkout:
+    """One problem of the benchmark is another one, in a file that is older than all results."""
+    path, other = checkout.folder / "small.jsonl", checkout.folder / "more.jsonl"
+    problems = path.read_text().splitlines(keepends=True)[:-1]
+    path.write_text("".join([*problems, other.read_text().splitlines(keepends=True)[0]]))
+    os.utime(path, (0, 0))
+    return checkout
+
+
 def moved(checkout: Checkout) -> Checkout:
     place = checkout.folder.with_name(f"{checkout.folder.name} moved")
     return Checkout(checkout.folder.rename(place))
@@ -225,6 +234,7 @@ CHANGES = (
         configured(variants={"wanda-50": ALMOST_HALF}),
     ),
     Change("a variant more (`dense`): its jobs alone, and the table", configured(run=DENSE)),
+    Change("a problem of a benchmark, in a file with an old time (`cp -p`)", replaced),
     Change(
         "a benchmark more, of 4 problems",
         configured(run=MORE, benchmarks=SMALL["benchmarks"] | MORE_FILE),

@@ -7,19 +7,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
 from workflow_scripts.clocks import check_clock
-from workflow_scripts.config_files import source_files
+from workflow_scripts.config_files import source_files, sources_digest
 from workflow_scripts.config_rules import may_be_vllm
 from workflow_scripts.digests import source_digest
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import check_room
 from workflow_scripts.job_environment import prepare
 from workflow_scripts.job_needs import resources
-from workflow_scripts.orphans import mark_runner, remove_stale_lock
+from workflow_scripts.orphans import (
+    forget_runs,
+    mark_runner,
+    note_run,
+    remove_stale_lock,
+)
 from workflow_scripts.settings import load_settings
 from workflow_scripts.stage_options import (
     as_json,
     as_options,
     generation_options,
+    leads,
     needs_allocation,
     needs_calibration,
     needs_statistics,
@@ -28,20 +34,39 @@ from workflow_scripts.stage_options import (
     trace_options,
 )
 
+SNAKEMAKE_FOLDER = Path(".snakemake")
+
 prepare(os.environ, Path(workflow.basedir))
 mark_runner(os.environ)
+
+
+def sources_of_run(settings):
+    """The files on this machine that a run may read: of what it names, and of all sets."""
+    named = {
+        "models": settings.run.models,
+        "benchmarks": settings.run.benchmarks,
+        "calibration_sets": settings.calibration_sets,
+        "influence_sets": settings.influence_sets,
+    }
+    entries = [
+        (kind, getattr(settings, kind)[name]) for kind in named for name in named[kind]
+    ]
+    return [
+        file for kind, entry in entries for file in source_files(kind, entry.source)
+    ]
+
 
 try:
     SETTINGS = load_settings(config)
     if workflow.is_main_process:  # what Snakemake itself says late, or with a traceback
-        check_room(Path(".snakemake"))
-        check_clock()
+        check_room(SNAKEMAKE_FOLDER)
+        check_clock(sources_of_run(SETTINGS))
 except InputError as error:
     # not an exception: Snakemake would print it with its own place in this file around it
     print(error, file=sys.stderr)
     sys.exit(1)
 
-remove_stale_lock(Path(".snakemake"), workflow.is_main_process)
+remove_stale_lock(SNAKEMAKE_FOLDER, workflow.is_main_process)
 
 RUN = SETTINGS.run
 
@@ -53,6 +78,15 @@ onstart:
             "error: there is no sbatch on this machine: --executor slurm needs a machine that can "
             "submit to SLURM; `snakemake` without that profile runs its jobs here"
         )
+    note_run(SNAKEMAKE_FOLDER, is_local=workflow.executor_plugin.name == "local")
+
+
+onsuccess:
+    forget_runs(SNAKEMAKE_FOLDER)
+
+
+onerror:
+    forget_runs(SNAKEMAKE_FOLDER)
 
 
 def one_of(names):
@@ -91,6 +125,25 @@ def model_files(wildcards):
 
 def benchmark_files(wildcards):
     return source_files("benchmarks", SETTINGS.benchmarks[wildcards.benchmark].source)
+
+
+# Of wildcards alone: Snakemake reruns nothing for a parameter that is made from inputs.
+
+
+def model_sources(wildcards):
+    return sources_digest(model_files(wildcards))
+
+
+def benchmark_sources(wildcards):
+    return sources_digest(benchmark_files(wildcards))
+
+
+def calibration_sources(wildcards):
+    return sources_digest(calibration_inputs(wildcards).get("files", []))
+
+
+def influence_sources(wildcards):
+    return sources_digest(influence_inputs(wildcards).get("files", []))
 
 
 def calibration_inputs(wildcards):
@@ -150,6 +203,24 @@ def benchmark_pins(wildcards):
     benchmark = SETTINGS.benchmarks[wildcards.benchmark]
     pins = {"problems": benchmark.problems, "sha256": benchmark.sha256}
     return [f"--{name} {pin}" for name, pin in pins.items() if pin is not None]
+
+
+def traces_of_calibration_sets(wildcards):
+    """The dense model's traces that are drawn for calibration sets, on benchmarks that are run too.
+
+    A job finds in the store what was there when it began, so that the dense variant's would decode
+    them a second time beside those that draw them.
+    """
+    if variant_of(wildcards).method != "dense":
+        return []
+    calibration, _ = used_sets()
+    sources = [SETTINGS.calibration_sets[name].source for name in calibration]
+    drawn = {source["benchmark"] for source in sources if source["kind"] == "generated"}
+    place = "results/{model}/calibration_traces/traces/{benchmark}.jsonl"
+    return [
+        place.format(model=wildcards.model, benchmark=benchmark)
+        for benchmark in sorted(drawn.intersection(RUN.benchmarks))
+    ]
 
 
 def generation_gpus():

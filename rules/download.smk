@@ -11,7 +11,7 @@ localrules:
 
 rule fetch_model:
     input:
-        model_files,
+        files=model_files,
     output:
         "resources/models/{model}/manifest.json",
     log:
@@ -22,6 +22,7 @@ rule fetch_model:
     params:
         code=code("download.fetch_model"),
         source=lambda wildcards: as_json(SETTINGS.models[wildcards.model].source),
+        sources=model_sources,
     shell:
         "python -m workflow_scripts.download.fetch_model"
         " --source {params.source:q} --lock config/hub.lock --output {output} > {log} 2>&1"
@@ -55,7 +56,7 @@ use rule fetch_corpus as fetch_influence_corpus with:
 
 rule fetch_benchmark:
     input:
-        benchmark_files,
+        files=benchmark_files,
     output:
         "resources/benchmarks/{benchmark}.jsonl",
     log:
@@ -68,6 +69,7 @@ rule fetch_benchmark:
         source=lambda wildcards: as_json(
             SETTINGS.benchmarks[wildcards.benchmark].source
         ),
+        sources=benchmark_sources,
         pins=benchmark_pins,
     shell:
         "python -m workflow_scripts.download.fetch_benchmark"

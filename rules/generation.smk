@@ -9,6 +9,8 @@ rule generate:
         benchmarks=expand(
             "resources/benchmarks/{benchmark}.jsonl", benchmark=RUN.benchmarks
         ),
+        # not ancient: Snakemake then passes over what else has changed for this job
+        before=traces_of_calibration_sets,
     output:
         traces=expand(
             "results/{{model}}/{{variant}}/traces/{benchmark}.jsonl",
@@ -54,7 +56,7 @@ rule generate:
 
 
 # The dense model's own traces on a benchmark, for calibration sets of kind generated. The benchmark
-# need not be among those that are run; where it is, both jobs use what the other has in the store.
+# need not be among those that are run; where it is, the dense variant takes them from the store.
 rule generate_calibration_traces:
     input:
         manifest="resources/models/{model}/manifest.json",

@@ -17,6 +17,7 @@ localrules:
     judge_agreement,
     block_influence_plot,
     influence_plot,
+    write_config,
     write_report,
     tables_so_far,
 
@@ -47,10 +48,13 @@ rule collect_cells:
         models=RUN.models,
         variants=RUN.variants,
         benchmarks=RUN.benchmarks,
+        budgets=SETTINGS.generation.budgets,
+        repeats=SETTINGS.generation.repeats,
     shell:
         "python -m workflow_scripts.tables.collect_cells --results results"
         " --models {params.models} --variants {params.variants}"
-        " --benchmarks {params.benchmarks} --output {output} > {log} 2>&1"
+        " --benchmarks {params.benchmarks} --budgets {params.budgets}"
+        " --repeats {params.repeats} --output {output} > {log} 2>&1"
 
 
 rule accuracy_table:
@@ -183,9 +187,11 @@ rule scaling_curves:
     threads: 1
     params:
         code=code("tables.scaling_curves"),
+        reference=dense_variant(),
     shell:
         "python -m workflow_scripts.tables.scaling_curves --table {input}"
         " --model {wildcards.model} --benchmark {wildcards.benchmark}"
+        " --reference {params.reference}"
         " --svg {output.svg} --png {output.png} > {log} 2>&1"
 
 
@@ -207,9 +213,11 @@ rule token_curves:
     threads: 1
     params:
         code=code("tables.scaling_curves"),
+        reference=dense_variant(),
     shell:
         "python -m workflow_scripts.tables.scaling_curves --table {input}"
         " --model {wildcards.model} --benchmark {wildcards.benchmark} --against tokens"
+        " --reference {params.reference}"
         " --svg {output.svg} --png {output.png} > {log} 2>&1"
 
 
@@ -399,10 +407,26 @@ rule influence_plot:
         " --svg {output.svg} --png {output.png} > {log} 2>&1"
 
 
+# A file, because an argument of a command has at most 128 KiB and a config can have more.
+rule write_config:
+    output:
+        "results/config.json",
+    log:
+        "logs/write_config.log",
+    params:
+        config=lambda wildcards: run_config(),
+    run:
+        write_json(Path(output[0]), json.loads(params.config), sealed=True)
+        write_text(
+            Path(log[0]), ""
+        )  # like the log of every job that had nothing to say
+
+
 # Not in Snakemake's own report: it is one itself.
 rule write_report:
     input:
         TABLES,
+        config="results/config.json",
         figures=figures("svg"),
         more=[
             f"results/tables/{name}.csv"
@@ -423,18 +447,19 @@ rule write_report:
     threads: 1
     params:
         code=code("tables.report"),
-        config=lambda wildcards: run_config(),  # a text with braces is no pattern
         reference=dense_variant(),
     shell:
         "python -m workflow_scripts.tables.report --tables results/tables --results results"
-        " --resources resources --logs logs --config {params.config:q}"
+        " --resources resources --logs logs --config {input.config}"
         " --reference {params.reference} --figures {input.figures} --output {output}"
         " > {log} 2>&1"
 
 
-# What can be told of a run that is not complete. It has no inputs, so ask for it with
-# `--forcerun tables_so_far`.
+# What can be told of a run that is not complete. What it is made from is no input of it, so ask for
+# it with `--forcerun tables_so_far`.
 rule tables_so_far:
+    input:
+        "results/config.json",
     output:
         directory("results/tables/so_far"),
     log:
@@ -444,7 +469,6 @@ rule tables_so_far:
     threads: 1
     params:
         code=code("tables.everything"),
-        config=lambda wildcards: run_config(),  # a text with braces is no pattern
         reference=dense_variant(),
         models=RUN.models,
         variants=RUN.variants,
@@ -453,6 +477,6 @@ rule tables_so_far:
     shell:
         "python -m workflow_scripts.tables.everything --results results"
         " --resources resources --logs logs"
-        " --config {params.config:q} --reference {params.reference}"
+        " --config {input} --reference {params.reference}"
         " --models {params.models} --variants {params.variants}"
         " --benchmarks {params.benchmarks} --output {output} > {log} 2>&1"

@@ -1,4 +1,5 @@
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -46,7 +47,26 @@ def test_the_newest_file_is_named(files):
     )
 
 
-def test_the_command_brings_them_back_in_their_order(files, capsys):
+def test_sources_are_looked_at_too_and_named_for_the_command(files, monkeypatch, capsys):
+    source = Path("my data/problems.jsonl")
+    source.parent.mkdir()
+    source.touch()
+    at(source, HOUR)
+    check_clock()
+    check_clock([Path("gone.jsonl")])
+    with pytest.raises(InputError) as error:
+        check_clock([source])
+    line = str(error.value)
+    assert line.startswith(f"{source}: its time is ")
+    assert line.endswith("python -m workflow_scripts.clocks 'my data'")
+    monkeypatch.setattr(sys, "argv", ["clocks", "my data"])
+    main()
+    assert capsys.readouterr().out == "1 files were from the future\n"
+    check_clock([source])
+
+
+def test_the_command_brings_them_back_in_their_order(files, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["clocks"])
     for path, hours in zip(files, (3, 1, 2), strict=True):
         at(path, hours * HOUR)
     at(files[0].parent, HOUR)  # a folder that is a result has a time as well

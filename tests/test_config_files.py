@@ -1,5 +1,6 @@
 """Files that a config names: found where they are, and missed in one line where they are not."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.config_door import HUB_MODEL, changed, lines_of, make_bundled
 from workflow_scripts import config_files
-from workflow_scripts.config_files import source_files
+from workflow_scripts.config_files import BYTES_READ_WHOLE, source_files, sources_digest
 from workflow_scripts.settings import load_settings
 
 
@@ -102,7 +103,7 @@ def test_only_the_calibration_sets_of_variants_that_run_must_be_there(bundled):
 
 def test_source_files_are_what_a_source_is_made_from(tmp_path, bundled, monkeypatch):
     (tmp_path / "mine").mkdir()
-    for name in ("model.safetensors", "config.json", ".hidden"):
+    for name in ("model.safetensors", "config.json", ".hidden", "NOTES.txt", "optimizer.pt"):
         (tmp_path / "mine" / name).touch()
     assert source_files("models", HUB_MODEL["source"]) == []
     assert source_files("models", {"kind": "local", "path": "mine"}, tmp_path) == [
@@ -119,6 +120,49 @@ def test_source_files_are_what_a_source_is_made_from(tmp_path, bundled, monkeypa
     assert source_files("benchmarks", {"kind": "local", "path": "data/x.jsonl"}) == [
         Path("data/x.jsonl")
     ]
+
+
+def test_a_digest_of_sources_is_of_what_they_hold_and_not_of_their_place_or_time(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.jsonl").write_text("1")
+    os.utime(tmp_path / "b/x.jsonl", (0, 0))
+    one, two = ([tmp_path / folder / "x.jsonl"] for folder in ("a", "b"))
+    assert sources_digest(one) == sources_digest(two) != sources_digest([])
+    two[0].write_text("2")
+    os.utime(two[0], (0, 0))
+    assert sources_digest(one) != sources_digest(two)
+    assert sources_digest([tmp_path / "gone"]) == sources_digest([tmp_path / "gone"])
+
+
+@pytest.mark.parametrize("place", [0, 1, -4096, -1])
+def test_a_digest_of_large_files_is_of_their_size_and_of_pages_in_them(tmp_path, place):
+    file, size = tmp_path / "model.safetensors", BYTES_READ_WHOLE + 1
+    with file.open("wb") as opened:
+        opened.truncate(size)
+    before = sources_digest([file])
+    with file.open("r+b") as opened:
+        opened.seek(place % size)
+        opened.write(b"x")
+    after = sources_digest([file])
+    assert before != after
+    with file.open("r+b") as opened:
+        opened.truncate(size + 1)
+    assert sources_digest([file]) != after
+
+
+def test_weights_that_differ_everywhere_have_another_digest_of_sources(tmp_path):
+    """As two fine-tuned checkpoints of one model do."""
+    file = tmp_path / "model.safetensors"
+    digests = []
+    for byte in (b"a", b"b"):
+        with file.open("wb") as opened:
+            opened.truncate(BYTES_READ_WHOLE + 1)
+            for start in range(1 << 20, BYTES_READ_WHOLE, 1 << 20):
+                opened.seek(start)
+                opened.write(byte * (1 << 16))
+        digests.append(sources_digest([file]))
+    assert digests[0] != digests[1]
 
 
 def test_a_gguf_file_that_is_not_there(tmp_path):

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.orphans import ENDED, mark_runner, remove_stale_lock
+from workflow_scripts.orphans import (
+    ENDED,
+    forget_runs,
+    mark_runner,
+    note_run,
+    remove_stale_lock,
+)
 
 # a stage: says that it has begun, and leaves a note where it was let go through `finally`
 STAGE = """
@@ -166,6 +172,48 @@ def test_a_lock_of_unknown_origin_is_for_people_to_remove(tmp_path, noted):
     for _ in range(2):
         end(snakemake_in(tmp_path))
     assert left.exists()
+
+
+def test_a_lock_is_not_removed_where_jobs_may_wait_in_the_queue_of_a_cluster(tmp_path):
+    first = snakemake_in(tmp_path)
+    left = lock(tmp_path)
+    note_run(tmp_path, is_local=False)
+    end(first)
+    for _ in range(2):
+        end(snakemake_in(tmp_path))
+    assert left.exists()
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_run_that_comes_to_its_end_leaves_no_notes_for_the_next(tmp_path, is_local):
+    first = snakemake_in(tmp_path)
+    note_run(tmp_path, is_local)
+    forget_runs(tmp_path)
+    end(first)
+    second = snakemake_in(tmp_path)
+    left = lock(tmp_path)
+    note_run(tmp_path, is_local=True)
+    end(second)
+    end(snakemake_in(tmp_path))
+    assert not left.exists()
+
+
+def test_who_only_looks_does_not_forget_another_machine_that_may_be_about_to_lock(tmp_path):
+    (tmp_path / "runs.lock").write_text("another machine\n")
+    end(snakemake_in(tmp_path))
+    left = lock(tmp_path)
+    end(snakemake_in(tmp_path))
+    assert left.exists()
+
+
+def test_a_run_notes_itself_again_when_another_has_emptied_the_notes(tmp_path):
+    end(snakemake_in(tmp_path))
+    noted = (tmp_path / "runs.lock").read_text()
+    forget_runs(tmp_path)
+    assert (tmp_path / "runs.lock").read_text() == ""
+    for _ in range(2):
+        note_run(tmp_path, is_local=True)
+    assert (tmp_path / "runs.lock").read_text() == noted
 
 
 def test_the_notes_do_not_grow(tmp_path):

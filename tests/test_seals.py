@@ -1,3 +1,4 @@
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from workflow_scripts.files import read_json, write_json, write_text
 from workflow_scripts.records import Grade, read_records, write_records
 from workflow_scripts.seals import check_seal, seal_of
 
+README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = "one line\nand another\n"
 
 
@@ -35,6 +37,25 @@ def test_a_seal_is_what_sha256sum_checks(written):
     assert subprocess.run(check, capture_output=True, check=False).returncode == 0
     written.write_text(TEXT + " ")
     assert subprocess.run(check, capture_output=True, check=False).returncode == 1
+
+
+def test_the_readme_says_how_to_have_all_seals_checked_links_to_other_disks_included(
+    written, tmp_path
+):
+    (tmp_path / "disk").mkdir()
+    for folder in ("results", "resources"):
+        write_text(Path(folder, "sealed.txt"), TEXT, sealed=True)
+        Path(folder).rename(tmp_path / "disk" / folder)
+        Path(folder).symlink_to(tmp_path / "disk" / folder)
+    (command,) = re.findall(r"`(find results[^`]*)`", README.read_text())
+    check = ["sh", "-c", command]
+    checked = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    for wrong in (written, Path("resources/sealed.txt")):
+        wrong.write_text(TEXT + " ")
+        checked = subprocess.run(check, capture_output=True, text=True, check=False)
+        assert checked.returncode != 0
+        assert f"{wrong}: FAILED" in checked.stdout
 
 
 @given(st.data())

@@ -29,6 +29,7 @@ from workflow_scripts.stage_options import (
     as_json,
     as_options,
     generation_options,
+    leads,
     needs_allocation,
     needs_calibration,
     needs_statistics,
@@ -293,6 +294,19 @@ def test_generation_options_hold_lists_and_mappings_as_they_are():
     assert {key: options[key] for key in changes} == changes
     assert {key: options["thinking"][key] for key in waiting} == waiting
     assert trace_options(loaded, "reasoner") == options | {"budgets": [72]}
+
+
+def test_what_a_format_writes_in_front_of_an_answer():
+    def written(**texts):
+        keys = [(("thinking_formats", "think", key), text) for key, text in texts.items()]
+        return leads(load_settings(changed(*keys)), "reasoner")
+
+    assert written() == {"after_cap": "</think>", "after_stop": "</think>"}
+    assert written(after_cap="<|im_start|>answer\nFinal Answer:", after_stop="\n") == {
+        "after_cap": "Final Answer:",
+        "after_stop": "",
+    }
+    assert written(after_cap="\nIn short.\nThe answer is \n\n")["after_cap"] == "The answer is"
 
 
 def test_the_bounds_of_a_calibration_set_of_traces_may_meet():

@@ -1,11 +1,14 @@
 """The files that a config's sources name: where they are, and which of them are not there."""
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.checkpoint_names import may_be_of_checkpoint
 from workflow_scripts.config_errors import KeyPath, Problem, shown, unknown_name
+from workflow_scripts.digests import file_digest, files_digest
 
 BUNDLED = Path(__file__).resolve().parent.parent / "bundled"
 
@@ -16,6 +19,8 @@ BUNDLED_FOLDERS = {
     "calibration_sets": ("calibration", ".jsonl"),
     "influence_sets": ("calibration", ".jsonl"),
 }
+BYTES_READ_WHOLE = 64 << 20
+PAGE_BYTES, SAMPLED_PAGES = 4096, 1024
 MODEL_FILES = "must be a folder with config.json and weights as *.safetensors"
 
 
@@ -29,8 +34,33 @@ def source_files(catalogue: str, source: Mapping[str, Any], root: Path = Path(".
     if path is None:
         return []
     if os.path.isdir(path):
-        return sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        return sorted(p for p in path.iterdir() if p.is_file() and may_be_of_checkpoint(p.name))
     return [path]
+
+
+def sources_digest(files: Iterable[str | Path]) -> str:
+    """A digest of what sources hold: large files by their sizes and by pages spread over them.
+
+    A parameter of the rules that read sources. As an input, a file counts as changed only where it
+    is newer than what was made from it, and one that is moved or copied into its place may not be.
+    Files that cannot be read count as empty: saying so is the business of others.
+    """
+    return files_digest({Path(file).name: _digest_or_sample(Path(file)) for file in files})
+
+
+def _digest_or_sample(file: Path) -> str:
+    try:
+        size = file.stat().st_size
+        if size <= BYTES_READ_WHOLE:
+            return file_digest(file)
+        digest = hashlib.sha256(str(size).encode())
+        with file.open("rb") as opened:
+            for page in range(SAMPLED_PAGES):
+                opened.seek((size - PAGE_BYTES) * page // (SAMPLED_PAGES - 1))
+                digest.update(opened.read(PAGE_BYTES))
+        return digest.hexdigest()
+    except OSError:
+        return ""
 
 
 def checkpoint_shards(model: str, source: Mapping[str, Any], root: Path = Path(".")) -> list[Path]:

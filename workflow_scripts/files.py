@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.seals import check_seal, seal_of, write_seal
+from workflow_scripts.temporaries import remove, remove_left_over, temporary_of
 
 
 @contextmanager
@@ -19,10 +19,12 @@ def written_atomically(path: Path, *, sealed: bool = False) -> Iterator[Path]:
 
     The block may create a file or a folder under the temporary name. When it raises, the temporary
     is removed and `path` is left as it was; a system's error that names no file then names `path`.
-    `sealed` is for files that another stage reads, see `seals`.
+    What a process left that was killed in such a block goes too, see `temporaries`. `sealed` is for
+    files that another stage reads, see `seals`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_left_over(path)  # first, for it may be as large as what is written now
+    temporary = temporary_of(path)
     try:
         yield temporary
         if sealed:
@@ -30,16 +32,14 @@ def written_atomically(path: Path, *, sealed: bool = False) -> Iterator[Path]:
         else:
             seal_of(path).unlink(missing_ok=True)
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)  # rename(2) does not replace a folder that has something in it
+            remove(path)  # rename(2) does not replace a folder that has something in it
         os.replace(temporary, path)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)
-        if temporary.is_dir() and not temporary.is_symlink():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        remove(temporary)
         raise
+    remove_left_over(path)  # of a job that was to end when this one began, and has ended since
 
 
 def check_room(folder: Path) -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 RUNNER = "PRUNETHINK_RUNNER"
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_LEAVE = 30.0
+NOTES = "runs.lock"
+ELSEWHERE = "jobs on other machines"
 ENDED = "the snakemake that started this job has ended, and so does the job"
 
 
@@ -80,13 +82,14 @@ def remove_stale_lock(folder: Path, is_main: bool) -> None:
 
     Every snakemake holds a lock of the system's, which ends with it, from here on to its end, and
     notes its machine. One that `is_main` and has the system's lock alone knows that Snakemake's is
-    left over, if all who were here noted this machine: across machines not every file system
-    shares the system's locks. Otherwise `snakemake --unlock` is for a person to decide.
+    left over, if all who were here noted this machine and none sent jobs elsewhere: across machines
+    not every file system shares the system's locks, and a job in a cluster's queue holds none.
+    Otherwise `snakemake --unlock` is for a person to decide.
     """
     locks, machine = folder / "locks", _machine()
     try:
         folder.mkdir(exist_ok=True)
-        runs = os.open(folder / "runs.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        runs = _open_notes(folder)
     except OSError:
         return  # a folder that this process may only read: nothing can run in it
     try:
@@ -94,16 +97,37 @@ def remove_stale_lock(folder: Path, is_main: bool) -> None:
         is_alone = is_main and bool(machine)
     except OSError:
         is_alone = False
-    noted = set(os.pread(runs, 1 << 20, 0).decode().splitlines())
+    noted = _noted(runs)
     left_over = locks.is_dir() and any(locks.iterdir())
     if is_alone and left_over and noted == {machine}:
         shutil.rmtree(locks, ignore_errors=True)
         print("the lock of a snakemake that was killed here is removed", file=sys.stderr)
-    elif is_alone and not left_over:
-        os.ftruncate(runs, 0)
-        noted = set()
     if machine not in noted and (noted or not left_over):
         os.write(runs, f"{machine}\n".encode())
     with suppress(OSError):
         fcntl.flock(runs, fcntl.LOCK_SH)
     # the descriptor stays open: the lock is held until this process ends
+
+
+def note_run(folder: Path, is_local: bool) -> None:
+    """Note the machine of a run that has Snakemake's lock now, and whether its jobs go elsewhere.
+
+    Again, for another run may have ended since this one noted it, and emptied the notes.
+    """
+    with suppress(OSError), os.fdopen(_open_notes(folder), "r+") as file:
+        missing = {_machine(), *([] if is_local else [ELSEWHERE])} - _noted(file.fileno())
+        os.write(file.fileno(), "".join(f"{line}\n" for line in sorted(missing)).encode())
+
+
+def forget_runs(folder: Path) -> None:
+    """Empty the notes, at the end of a run that still has Snakemake's lock and no job any more."""
+    with suppress(OSError):
+        os.truncate(folder / NOTES, 0)
+
+
+def _open_notes(folder: Path) -> int:
+    return os.open(folder / NOTES, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+
+
+def _noted(notes: int) -> set[str]:
+    return set(os.pread(notes, 1 << 20, 0).decode().splitlines())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError
+from workflow_scripts.temporaries import remove_left_over, temporary_of
 
 
 def seal_of(path: Path) -> Path:
@@ -23,7 +24,8 @@ def seal_of(path: Path) -> Path:
 def write_seal(path: Path, written: Path) -> None:
     """Seal `path`, whose content still is in the file `written`."""
     seal = seal_of(path)
-    temporary = seal.with_name(f"{seal.name}.{os.getpid()}.tmp")
+    remove_left_over(seal)
+    temporary = temporary_of(seal)
     try:
         temporary.write_text(f"{file_digest(written)}  {_place(path)}\n", encoding="utf-8")
         os.replace(temporary, seal)

@@ -43,6 +43,16 @@ def generation_options(settings: Settings, model: str) -> dict[str, Any]:
     return _thawed({**vars(settings.generation), "thinking": thinking})
 
 
+def leads(settings: Settings, model: str) -> dict[str, str]:
+    """The last lines of what a model's format writes in front of an answer: "Final Answer:".
+
+    `after_cap` stands there where the budget cut the trace, `after_stop` elsewhere.
+    """
+    thinking = settings.thinking_formats[settings.models[model].thinking]
+    texts = {key: getattr(thinking, key) for key in ("after_cap", "after_stop")}
+    return {key: text.rstrip().rpartition("\n")[2] for key, text in texts.items()}
+
+
 def trace_options(settings: Settings, model: str) -> dict[str, Any]:
     """What generating calibration traces must know for one model: only the largest budget counts.
 

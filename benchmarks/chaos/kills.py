@@ -27,7 +27,8 @@ from benchmarks.chaos.experiment import (
     wait_until_gone,
 )
 
-KINDS = ("snakemake", "shell", "job", "child of a job")
+WRITER = "job that writes"
+KINDS = ("snakemake", "shell", "job", WRITER, "child of a job")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def kill_one(
         wanted = kind or draw.choice(KINDS)
         while process.poll() is None and time.monotonic() - start < moment:
             time.sleep(0.02)
-        # what is drawn may be rare, as the processes of a grader are
+        # what is drawn may be rare, as the processes of a grader are, or last for parts of a second
         found = by_kind(process.pid, checkout)
         while process.poll() is None and wanted not in found and not _is_late(start, moment):
             time.sleep(0.01)
@@ -128,12 +129,23 @@ def _is_late(start: float, moment: float) -> bool:
 
 
 def by_kind(snakemake: int, checkout: Checkout) -> dict[str, list[psutil.Process]]:
-    """The processes of a run by what they are."""
+    """The processes of a run by what they are; a job is also one that writes, for as long as it
+    has a file that it has not finished.
+    """
     found: dict[str, list[psutil.Process]] = {}
     for process in processes_in(checkout):
         with suppress(psutil.Error):
             found.setdefault(_kind(process, snakemake), []).append(process)
+    with suppress(FileNotFoundError):  # a folder that goes while it is looked through
+        writers = {_writer(name) for name in torn_files(checkout)}
+        if writing := [job for job in found.get("job", []) if job.pid in writers]:
+            found[WRITER] = writing
     return found
+
+
+def _writer(temporary: str) -> int:
+    """The process that a temporary name says to write it."""
+    return int(temporary.split(".")[-2].partition("-")[0])
 
 
 def _kind(process: psutil.Process, snakemake: int) -> str:

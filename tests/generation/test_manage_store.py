@@ -1,5 +1,7 @@
 """What the store's command shows and removes; configs are met in tests/workflow."""
 
+import shutil
+
 import pytest
 
 from tests.generation.test_store import IDENTITY, PRODUCER, completion, opened, request
@@ -154,3 +156,80 @@ def test_the_identity_of_a_generator_may_be_missing(store):
     for note in store.glob("*/identity.json"):
         note.unlink()
     assert "? ? ?" in contents(store)
+
+
+def strange(store):
+    """Files that people put into a store, in folders of their own and in a generator's."""
+    inside = generator(store).folder
+    paths = [
+        store / "backup-of-last-week/x/a.jsonl",
+        store / "backup-of-last-week/a.jsonl",
+        store / "notes.jsonl",
+        store / "0123456789abcdef0123456789abcdef/a.jsonl",
+        store / inside.name[:8] / "identity.json",
+        store / inside.name.upper() / "identity.json",
+        inside / "notes.txt",
+        inside / "notes.jsonl",
+        inside / "more/a.jsonl",
+    ]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("a line of a person\n")
+    return {path: path.read_bytes() for path in paths}
+
+
+def test_what_is_not_the_stores_stays_where_it_is(store, monkeypatch, capsys):
+    here, none = generator(store).folder, store / "0123456789abcdef0123456789abcdef"
+    strangers = strange(store)
+    command(monkeypatch, "--store", store, "--remove-unneeded", "a")
+    said = capsys.readouterr()
+    assert said.out.startswith("13 completions and 0 damaged lines, ")
+    assert said.err.splitlines() == [
+        f"{none}: stays, it has no identity.json and so may not be the store's",
+        f"{here}: stays, for it holds what is not the store's: more (and 2 more)",
+    ]
+    command(monkeypatch, "--store", store, "--remove-unneeded", "a", "--yes")
+    assert capsys.readouterr().err == said.err
+    left = content(store)
+    assert {path: left.pop(path) for path in strangers} == strangers
+    assert {path.name for path in left} == {"FORMAT", "LOCK"}
+    assert not generator(store, OTHER).folder.exists()
+
+
+def test_folders_that_are_not_the_stores_are_in_no_row(store):
+    table = contents(store)
+    strange(store)
+    # these two could be its own, and are read as such
+    (generator(store).folder / "notes.jsonl").unlink()
+    shutil.rmtree(store / "0123456789abcdef0123456789abcdef")
+    assert contents(store) == table
+
+
+def test_a_generator_is_known_by_its_identity(store):
+    """A folder that could be somebody else's is left alone, and no record is said to go."""
+    for note in store.glob("*/identity.json"):
+        note.unlink()
+    before = content(store)
+    removal = remove_all_but(store, {}, really=True)
+    assert (removal.records, removal.damaged, removal.size) == (0, 0, 0)
+    assert len(removal.staying) == 2 and content(store) == before
+
+
+def test_copies_of_records_and_what_killed_writers_left_are_the_stores(store):
+    folder = generator(store).folder
+    file = sorted(folder.glob("*.jsonl"))[0]
+    (folder / "by-hand.jsonl").write_bytes(file.read_bytes())
+    (folder / f".identity.json.{'0' * 32}").write_text("{")
+    (folder / f".{file.name}.4711-93580.tmp").write_text("half")
+    file.write_bytes(b"\0" * 100)
+    assert remove_all_but(store, {}, really=True).staying == []
+    assert {path.name for path in store.iterdir()} <= {"FORMAT", "LOCK"}
+
+
+def test_a_folder_that_cannot_be_removed_is_said(store, tmp_path):
+    folder = generator(store).folder
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    (line,) = remove_all_but(store, {}, really=True).staying
+    assert line == f"{folder}: cannot be removed (Not a directory)"
+    assert not list((tmp_path / "elsewhere").iterdir())

@@ -11,7 +11,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.tables.accuracy_table import main, mean_rows, sections
 from workflow_scripts.tables.cell_files import write_cells
 from workflow_scripts.tables.cells import read_cells
-from workflow_scripts.tables.forms import html_page, latex, markdown
+from workflow_scripts.tables.forms import html_page, latex, latex_text, markdown
 from workflow_scripts.tables.rows import Row, csv_text, read_rows
 
 PUBLISHED = (
@@ -130,6 +130,10 @@ def test_the_latex_is_a_booktabs_table_with_its_text_escaped():
     assert r"dense & 0.25 $\pm$ 0.12 & 1.00 $\pm$ 0.16 \\" in lines
     assert r"magnitude-50 &  & 0.60 $\pm$ 0.19 \\" in lines
     assert text.count("rule") == 3
+
+
+def test_signs_that_latex_has_other_letters_for_are_mathematics():
+    assert latex_text("p < 0.05 | 2 > 1_a") == r"p $<$ 0.05 $|$ 2 $>$ 1\_a"
 
 
 def test_means_weigh_benchmarks_alike_and_leave_out_what_is_not_on_all():

@@ -4,7 +4,7 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.cell_files import load_cells, write_cells
-from workflow_scripts.tables.cells import read_cells
+from workflow_scripts.tables.cells import benchmark_of, read_cells
 
 ACCURACY = {6: 0.3, 12: 0.6}
 KEY = "problem 'p-03', repeat 1, budget 12"
@@ -103,15 +103,35 @@ def test_what_is_not_graded_yet_is_listed(write_results, tmp_path):
     assert run.missing == ("m/dense: c", "m/v: b")
 
 
+def test_what_was_graded_under_other_budgets_or_with_other_repeats_is_listed(write_results):
+    whole, half = dict.fromkeys((6, 12, 24), 0.5), dict.fromkeys((3, 6), 0.5)
+    write_results("m", "dense", "b", accuracy=whole, repeats=3)
+    write_results("m", "fewer", "b", accuracy=half, repeats=3)
+    results = write_results("m", "v", "b", accuracy=whole, repeats=2)
+    write_results("m", "v", "c", accuracy={3: 0.5}, repeats=3)
+    run = read_cells(results, ["m"], ["dense", "fewer", "v"], ["b"], [6, 12, 24], 3)
+    assert [(c.variant, c.budget) for c in run.cells] == [
+        ("dense", 6), ("dense", 12), ("dense", 24), ("fewer", 6),
+    ]  # fmt: skip
+    assert run.missing == ("m/fewer: b (budgets 12, 24)", "m/v: b (has repeats 0, 1)")
+    assert run.budgets == (6, 12, 24)
+    assert {benchmark_of(name) for name in run.missing} == {("m", "b")}
+    with pytest.raises(InputError) as caught:
+        read_cells(results, ["m"], ["v"], ["b", "c"], [6], 3)
+    assert str(caught.value) == (
+        f"{results}: holds no grades of m/v: b (has repeats 0, 1), m/v: c (budgets 6)"
+    )
+
+
 def test_the_file_of_cells_gives_back_what_was_written(write_results, tmp_path):
     write_results("m", "dense", "b", problems=3, repeats=2)
     results = write_results("m", "v", "b", problems=3, repeats=2, seed=1)
-    run = read_cells(results, ["m"], ["dense", "v", "w"], ["b"])
+    run = read_cells(results, ["m"], ["dense", "v", "w"], ["b"], [6, 12], 2)
     write_cells(tmp_path / "cells.jsonl", run)
     assert load_cells(tmp_path / "cells.jsonl") == run
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": 2}\n', "[1]", "not JSON"])
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1}\n', "[1]", "not JSON"])
 def test_a_file_that_holds_no_cells(tmp_path, text):
     path = tmp_path / "cells.jsonl"
     path.write_text(text)

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +14,7 @@ from workflow_scripts.tables.comparison_table import areas, compare, main
 from workflow_scripts.tables.comparison_text import full_sections, short_sections, signed
 from workflow_scripts.tables.differences import holm
 from workflow_scripts.tables.removals import Removed, matched, read_removed
+from workflow_scripts.tables.rows import ComparisonRow, csv_text, read_rows
 
 BUDGETS = (6, 12)
 # problems of 30 that each repeat gets right, by variant and budget
@@ -113,6 +115,21 @@ def test_without_the_reference_or_masks_what_can_be_compared_is(run):
     assert all(math.isnan(row.removed) for row in rows)
 
 
+def test_repeats_that_say_the_same_add_nothing(write_results):
+    found = []
+    for repeats in (1, 4):
+        for variant in ("dense", "wanda-50"):
+            grades, answers = graded(RIGHT[variant], repeats)
+            folder = write_results("m", variant, "b", grades=grades, answers=answers)
+        run = read_cells(folder, ["m"], ["dense", "wanda-50"], ["b"])
+        rows, (_, area) = compare(run, "dense", {}), areas(run, "dense")
+        found.append(
+            [[row.ci_low, row.ci_high, row.detectable] for row in rows]
+            + [[area.difference_low, area.difference, area.difference_high]]
+        )
+    assert np.allclose(*found)
+
+
 def test_areas_and_their_differences(run):
     rows = {row.variant: row for row in areas(run, "dense")}
     assert rows["dense"].area == pytest.approx(0.5) and math.isnan(rows["dense"].difference)
@@ -140,6 +157,21 @@ def test_several_benchmarks_give_one_area_for_each_variant(write_results):
     below = [parts[name].difference - parts[name].difference_low for name in "bc"]
     assert means["wanda-50"].difference_low == pytest.approx(-0.1 - math.hypot(*below) / 2)
     assert means["wanda-50"].ci_low < means["wanda-50"].area < means["wanda-50"].ci_high
+
+
+def test_areas_over_other_budgets_are_left_out(write_results):
+    for variant, budgets in {"dense": 3, "wanda-20": 2, "wanda-50": 3}.items():
+        accuracy = dict.fromkeys((6, 12, 24)[:budgets], 0.5)
+        folder = write_results("m", variant, "b", accuracy=accuracy)
+    variants = ["dense", "wanda-20", "wanda-50"]
+    known = [
+        (row.variant, row.budgets)
+        for row in areas(read_cells(folder, ["m"], variants, ["b"]), "dense")
+    ]
+    assert known == [("dense", 3), ("wanda-50", 3)]
+    asked = read_cells(folder, ["m"], variants, ["b"], [6, 12])
+    assert [row.budgets for row in areas(asked, "dense")] == [2, 2, 2]
+    assert areas(read_cells(folder, ["m"], variants, ["b"], [6, 12, 24, 48]), "dense") == []
 
 
 def test_the_short_form_marks_what_differs_and_what_cannot_be_told(run, removals):
@@ -202,6 +234,19 @@ def test_the_blocks_that_the_paper_names(run, blocks, result):
     assert (found.claim, found.result) == ("ShortGPT removes blocks 16 and 17", result)
 
 
+def test_a_small_p_is_read_back_from_the_csv_as_what_it_is(run, removals, tmp_path):
+    """The report is made from the CSV, comparison.html from the rows themselves: they agree."""
+    rows = [
+        replace(row, p=row.p / 1e6, p_holm=row.p_holm / 1e6)
+        for row in compare(run, "dense", removals)
+    ]
+    (tmp_path / "comparison.csv").write_text(csv_text(rows, ComparisonRow))
+    found = read_rows(tmp_path / "comparison.csv", ComparisonRow)
+    assert full_sections(found, [], "dense") == full_sections(rows, [], "dense")
+    assert [row.p for row in found] == pytest.approx([row.p for row in rows], rel=1e-5)
+    assert min(row.p for row in found) < 1e-11
+
+
 def test_all_files_are_the_same_bytes_when_made_again(run, results, tmp_path):
     write_cells(tmp_path / "cells.jsonl", run)
     made = []
@@ -215,3 +260,21 @@ def test_all_files_are_the_same_bytes_when_made_again(run, results, tmp_path):
     table = pd.read_csv(paths["csv"])
     assert list(table.columns[:5]) == ["family", "model", "benchmark", "budget", "variant"]
     assert len(table) == 12 and set(table.verdict) >= {"better", "worse"}
+
+
+def test_a_repeat_that_says_the_same_makes_no_difference_surer(run, removals):
+    alone = [
+        replace(
+            cell,
+            repeats=cell.repeats[:1],
+            correct={problem: right[:1] for problem, right in cell.correct.items()},
+        )
+        for cell in run.cells
+    ]
+    once = replace(run, cells=alone)
+    for row, other in zip(
+        compare(run, "dense", removals), compare(once, "dense", removals), strict=True
+    ):
+        assert row == replace(other, repeats=2)
+    # NaN is the difference of the reference to itself
+    assert str(areas(run, "dense")) == str(areas(once, "dense"))

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from workflow_scripts.tables.differences import (
     detectable,
     difference_intervals,
     holm,
+    independent_repeats,
     paired_difference,
     sign_flip_p,
     verdict,
@@ -84,6 +86,63 @@ def test_with_one_repeat_the_interval_is_bonett_and_prices_with_students_quantil
     assert (low, high) == (pytest.approx(up - down - reach), pytest.approx(up - down + reach))
 
 
+@given(st.integers(1, 30).flatmap(lambda n: st.tuples(*[arrays(bool, n)] * 2)), st.integers(2, 20))
+def test_repeats_that_say_the_same_add_nothing(once, repeats):
+    single = paired_difference(*(answers[:, None] for answers in once))
+    repeated = paired_difference(*(np.repeat(answers[:, None], repeats, 1) for answers in once))
+    assert vars(repeated) == pytest.approx(vars(single), nan_ok=True)
+    assert repeated.repeats == 1
+
+
+def test_what_is_told_of_nothing_that_differs_is_no_smaller_than_can_be_seen():
+    """One problem of 30 is 0.033, and the permutation test needs six of them."""
+    same = np.ones((30, 64), dtype=bool)
+    found = paired_difference(same, same)
+    assert verdict(found, 1.0) == "no difference larger than 0.092"
+    assert detectable(found.se, 30, found.repeats, 1) > 6 / 30
+
+
+@given(PAIRS)
+def test_repeats_count_by_the_correlation_of_their_changes_and_its_prior(pair):
+    """Computed from pairs of changes, one by one."""
+    changes = pair[0].astype(int) - pair[1]
+    problems, repeats = changes.shape
+    found = float(independent_repeats(changes))
+    assert 1 <= found <= repeats
+    if repeats == 1:
+        return
+    chosen = itertools.combinations(range(repeats), 2)
+    product = np.mean([changes[:, one] * changes[:, other] for one, other in chosen])
+    prior = (repeats - 1) / 2
+    correlation = (changes.size * product + prior) / (np.abs(changes).sum() + prior)
+    expected = repeats / (1 + (repeats - 1) * min(max(correlation, 0), 1))
+    assert found == pytest.approx(expected)
+
+
+def test_repeats_that_change_by_chance_count_as_their_own():
+    answers = np.random.default_rng(0).random((2, 2000, 4)) < 0.3
+    assert 0.9 * 4 < independent_repeats(answers[1].astype(int) - answers[0]) <= 4
+
+
+@pytest.mark.parametrize("kind", ["greedy", "sampled", "some drawn anew"])
+@pytest.mark.parametrize(
+    ("problems", "repeats", "lost"), [(40, 1, 0.05), (40, 3, 0.05), (30, 10, 0.05), (100, 10, 0.02)]
+)
+def test_intervals_hold_the_difference_where_whole_problems_are_lost(problems, repeats, lost, kind):
+    """Both draw the same random numbers, or nearly, and some problems are never solved again."""
+    random = np.random.default_rng(5)
+    difficulty = random.beta(0.9 * 0.67, 0.1 * 0.67, size=(1000, problems, 1))
+    shape = (1000, problems, repeats)
+    draws = random.random((1000, problems, 1) if kind == "greedy" else shape)
+    before = np.broadcast_to(draws < difficulty, shape)
+    anew = (random.random(shape) < 0.1) & (kind == "some drawn anew")
+    after = np.where(anew, random.random(shape) < difficulty, before)
+    after &= random.random((1000, problems, 1)) >= lost
+    changes = after.astype(int) - before
+    _, low, high = difference_intervals(changes.mean(axis=-1), independent_repeats(changes))
+    assert np.mean((low <= -lost * 0.9) & (-lost * 0.9 <= high)) >= 0.93
+
+
 def test_of_nothing_that_differs_more_problems_know_more():
     widths = []
     for problems in (30, 500):
@@ -120,12 +179,26 @@ def test_a_detectable_difference_is_detected(problems):
     random = np.random.default_rng(3)
     difficulty = random.beta(0.4, 0.27, size=(400, problems, 1))
     answers = random.random((2, 400, problems, 3)) < difficulty
-    se, _, _ = difference_intervals(answers[1].mean(axis=-1) - answers[0].mean(axis=-1), 3)
-    true = detectable(float(se.mean()), problems, 3, 1)
+    changes = answers[1].astype(int) - answers[0]
+    repeats = independent_repeats(changes)
+    se, _, _ = difference_intervals(changes.mean(axis=-1), repeats)
+    true = detectable(float(se.mean()), problems, float(repeats.mean()), 1)
     lower = random.random(answers[1].shape) < difficulty * (1 - true / 0.597)
     changes = lower.sum(axis=-1) - answers[0].sum(axis=-1)
     power = np.mean([sign_flip_p(row) < 0.05 for row in changes])
     assert 0.72 <= power <= 0.9
+
+
+@pytest.mark.parametrize(("problems", "repeats"), [(30, 3), (198, 3), (198, 10)])
+def test_a_detectable_loss_of_whole_problems_is_detected(problems, repeats):
+    """In simulated runs without sampling, where nothing had told how large a change would be."""
+    random = np.random.default_rng(3)
+    right = random.random((400, problems)) < random.beta(0.4, 0.27, size=(400, problems))
+    same = paired_difference(np.ones((problems, repeats)), np.ones((problems, repeats)))
+    true = detectable(same.se, problems, same.repeats, 1)
+    lost = right & (random.random(right.shape) < true / 0.597)
+    power = np.mean([sign_flip_p(repeats * row) < 0.05 for row in lost.astype(int)])
+    assert 0.75 <= power <= 0.95
 
 
 @pytest.mark.parametrize(
@@ -139,17 +212,18 @@ def test_with_too_few_problems_nothing_is_detectable(problems, comparisons, fini
 @pytest.mark.parametrize(
     ("difference", "p", "said"),
     [
-        (Difference(0.05, 0.01, 0.03, 0.07, 0.001), 0.049, "better"),
-        (Difference(-0.05, 0.01, -0.07, -0.03, 0.001), 0.049, "worse"),
-        (Difference(-0.05, 0.01, -0.07, -0.03, 0.001), 0.05, "no difference larger than 0.070"),
-        (Difference(0.0, 0.01, -0.0121, 0.0119, 1.0), 1.0, "no difference larger than 0.013"),
-        (Difference(0.0, 0.05, -0.05, 0.1, 1.0), 1.0, "no difference larger than 0.100"),
-        (Difference(0.02, 0.05, -0.08, 0.101, 0.5), 1.0, "too few samples"),
-        (Difference(-0.02, 0.05, -0.12, 0.08, 0.5), 1.0, "too few samples"),
+        ((0.05, 0.03, 0.07), 0.049, "better"),
+        ((-0.05, -0.07, -0.03), 0.049, "worse"),
+        ((-0.05, -0.07, -0.03), 0.05, "no difference larger than 0.070"),
+        ((0.0, -0.0121, 0.0119), 1.0, "no difference larger than 0.013"),
+        ((0.0, -0.05, 0.1), 1.0, "no difference larger than 0.100"),
+        ((0.02, -0.08, 0.101), 1.0, "too few samples"),
+        ((-0.02, -0.12, 0.08), 1.0, "too few samples"),
     ],
 )
 def test_verdicts(difference, p, said):
-    assert verdict(difference, p) == said
+    of_means, low, high = difference
+    assert verdict(Difference(of_means, 0.02, low, high, p, repeats=3), p) == said
 
 
 def test_families_in_which_nothing_differs_have_a_verdict_in_at_most_five_of_a_hundred():

@@ -16,9 +16,11 @@ from workflow_scripts.tables import (
     block_scores_plot,
     difference_plot,
     parallel_plot,
+    scaling_curves,
     sparsity_curves,
     style,
 )
+from workflow_scripts.tables.allocation_plot import Removal, draw_allocation
 from workflow_scripts.tables.removals import Removed
 from workflow_scripts.tables.rows import ComparisonRow, ParallelRow, Row, csv_text
 
@@ -77,17 +79,23 @@ FIGURES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_every_text_is_inside_the_figure_and_large_enough_for_print(name):
-    figure = FIGURES[name]()
+def assert_texts_are_inside(figure) -> list[Text]:
     renderer = FigureCanvasAgg(figure).get_renderer()
     texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-    assert len(texts) > 5 and figure.get_figwidth() == pytest.approx(6.5)
     for text in texts:
         box = Text.get_window_extent(text, renderer)
         assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 + 1, text
         assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 + 1, text
-        assert text.get_fontsize() >= 7.9, text
+    return texts
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_text_is_inside_the_figure_and_large_enough_for_print(name):
+    figure = FIGURES[name]()
+    assert figure.get_figwidth() == pytest.approx(6.5)
+    texts = assert_texts_are_inside(figure)
+    assert len(texts) > 5
+    assert all(text.get_fontsize() >= 7.9 for text in texts)
 
 
 def test_differences_have_a_panel_for_each_budget_and_filled_marks_for_what_is_found():
@@ -107,10 +115,66 @@ def test_differences_have_a_panel_for_each_budget_and_filled_marks_for_what_is_f
     ]  # fmt: skip
 
 
-def test_of_many_budgets_the_largest_have_panels():
-    rows = [replace(COMPARISONS[0], budget=budget) for budget in range(1, 9)]
+@pytest.mark.parametrize(("count", "beside"), [(6, [6]), (7, [4, 3]), (13, [5, 5, 3])])
+def test_of_many_budgets_each_has_a_panel_in_one_of_several_lines(count, beside):
+    rows = [
+        replace(row, budget=budget) for row in COMPARISONS[::2] for budget in range(1, count + 1)
+    ]
     figure = drawn(difference_plot.draw_differences, rows)
-    assert [axes.get_title() for axes in figure.axes] == ["3", "4", "5", "6", "7", "8"]
+    assert [axes.get_title() for axes in figure.axes] == [str(n + 1) for n in range(count)]
+    heights = [round(axes.get_position().y0, 3) for axes in figure.axes]
+    assert [heights.count(height) for height in dict.fromkeys(heights)] == beside
+    assert heights == sorted(heights, reverse=True)
+    named = [bool(axes.get_yticklabels()[0].get_text()) for axes in figure.axes]
+    assert sum(named) == len(beside) and named[0]
+    assert_texts_are_inside(figure)
+
+
+def test_marks_of_differences_are_such_that_filling_shows():
+    """A plus or a cross of this size looks the same whether it is filled or not."""
+    rows = [replace(COMPARISONS[1], variant=f"{letter}-20") for letter in "abcdefgh"]
+    (axes,) = drawn(difference_plot.draw_differences, rows).axes
+    marks = [line.get_marker() for line in axes.lines[1:]]
+    assert not {"P", "X"} & {*marks} and len({*marks[:7]}) == 7
+
+
+@pytest.mark.parametrize("length", [80, 100])
+def test_names_may_be_as_long_as_a_config_lets_them(length):
+    long = "v" * (length - 3) + "-20"
+    compared = [replace(COMPARISONS[0], variant=long, budget=budget) for budget in range(1, 8)]
+    accuracies = [replace(ROWS[2], variant=long), ROWS[0]]
+    shares = [Removal(long, [(0.2, 0.3)] * 36, frozenset())]
+    for make, *given in (
+        (difference_plot.draw_differences, compared),
+        (sparsity_curves.draw_sparsity_curves, accuracies, {long: REMOVED["wanda-20"]}, "dense"),
+        (draw_allocation, "m", shares),
+    ):
+        figure = drawn(make, *given)
+        assert_texts_are_inside(figure)
+        for axes in figure.axes:
+            assert axes.get_position().width * figure.get_figwidth() > 0.5
+
+
+def test_the_reference_is_black_whatever_it_is_called():
+    rows = [replace(row, variant=row.variant.replace("dense", "base")) for row in ROWS]
+    figure = drawn(scaling_curves.draw_scaling_curves, rows, "problems", "budget", "base")
+    lines = {
+        text.get_text(): line.get_color()
+        for text, line in zip(figure.axes[0].texts, figure.axes[0].lines, strict=True)
+    }
+    assert [name for name, colour in lines.items() if colour == "#000000"] == ["base"]
+
+
+def test_what_took_no_tokens_is_left_out_and_said_to_be():
+    rows = [replace(row, tokens=0.0) if row.budget == 6 else row for row in PARALLEL]
+    figure = drawn(parallel_plot.draw_parallel, rows)
+    sequential, *_ = figure.axes[0].lines
+    assert list(sequential.get_xdata()) == [14, 26]
+    assert any(
+        text.get_text().endswith("; not drawn: what took no tokens") for text in figure.texts
+    )
+    nothing = drawn(parallel_plot.draw_parallel, [replace(row, tokens=0.0) for row in PARALLEL])
+    assert list(nothing.axes[0].lines[0].get_xdata()) == []
 
 
 def test_parallel_lines_begin_at_the_sequential_ones():

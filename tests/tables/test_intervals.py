@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from workflow_scripts.tables.areas import budget_weights
 from workflow_scripts.tables.intervals import (
     Estimate,
     accuracy_intervals,
     effective_answers,
     estimate_accuracy,
     estimate_mean,
+    mean_intervals,
     mean_of_estimates,
 )
+from workflow_scripts.tables.parallel import pass_at_k
 
 TABLES = arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 5)))
 
@@ -151,12 +154,83 @@ def test_the_mean_of_numbers_and_its_interval(values):
         assert estimate.se == pytest.approx(stats.sem(values), abs=1e-12)
 
 
-@given(arrays(bool, st.integers(2, 40)))
+@given(arrays(float, st.integers(2, 30), elements=st.floats(0, 1)))
+def test_the_interval_of_a_mean_is_wilsons_with_answers_by_the_share_of_variance(values):
+    problems, p = len(values), values.mean()
+    spread = p * (1 - p)
+    share = min(sum((values - p) ** 2) / (problems - 1) / spread, 1) if spread > 1e-9 else 1
+    weight = problems * spread
+    answers = problems / ((weight * share + 0.5) / (weight + 0.5))
+    estimate = estimate_mean(values)
+    assert (estimate.low, estimate.high) == pytest.approx(wilson(p, answers), abs=1e-6)
+
+
+@given(arrays(bool, st.integers(1, 40)))
 def test_of_right_and_wrong_it_is_the_accuracys(once):
-    n, p = len(once), once.mean()
-    estimate = estimate_mean(once)
-    answers = n - 1 if 0 < p < 1 else n  # p (1 - p) over a variance with n - 1
-    assert (estimate.low, estimate.high) == pytest.approx(wilson(p, answers), abs=1e-7)
+    of_values, of_answers = estimate_mean(once), estimate_accuracy(once[:, None])
+    assert vars(of_values) == pytest.approx(vars(of_answers), nan_ok=True)
+
+
+def test_the_interval_of_a_mean_is_the_accuracys_of_many_repeats():
+    solved = np.array([1000] * 20 + [900, 700, 300, 0])
+    correct = np.arange(1000) < solved[:, None]
+    of_values, of_answers = estimate_mean(solved / 1000), estimate_accuracy(correct)
+    assert vars(of_values) == pytest.approx(vars(of_answers), abs=1e-3)
+
+
+def test_one_value_that_differs_is_no_proof_that_others_do_not():
+    alike = estimate_mean(np.ones(30))
+    solved = np.full((30, 16), True)
+    solved[0, :8] = False
+    one_apart = estimate_mean(pass_at_k(solved, 8))  # 0.99999741
+    assert one_apart.low == pytest.approx(alike.low, abs=1e-3)
+    # the area where every problem is right under the larger budgets only, and one under all
+    areas = np.full(30, 0.625)
+    few = estimate_mean(areas)
+    areas[0] = 1.0
+    assert few.high - few.low < 1.2 * (estimate_mean(areas).high - estimate_mean(areas).low)
+
+
+def test_many_means_at_once_are_each_as_by_itself():
+    values = np.random.default_rng(3).random((2, 5, 12))
+    together = mean_intervals(values)
+    assert [numbers.shape for numbers in together] == [(2, 5)] * 4
+    alone = estimate_mean(values[1, 2])
+    found = tuple(float(numbers[1, 2]) for numbers in together)
+    assert found == (alone.accuracy, alone.se, alone.low, alone.high)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "k", "problems", "accuracy"),
+    [(16, 8, 198, 0.95), (16, 8, 30, 0.9), (8, 4, 30, 0.9), (4, 2, 198, 0.95)],
+)
+def test_the_interval_covers_the_true_pass_at_k(repeats, k, problems, accuracy):
+    """Made-up benchmarks on which nearly all is solved in k attempts."""
+    random = np.random.default_rng(7)
+    alike = 7 / 3  # two answers to a problem have a correlation of 0.3
+    wrong = (1 - accuracy) * alike
+    difficulty = random.beta(accuracy * alike, wrong, size=(500, problems, 1))
+    values = pass_at_k(random.random((500, problems, repeats)) < difficulty, k)
+    # of a Beta distribution: the mean of the k-th power of its complement
+    truth = 1 - math.prod((wrong + i) / (alike + i) for i in range(k))
+    _, _, low, high = mean_intervals(values)
+    assert np.mean((low <= truth) & (truth <= high)) >= 0.93
+
+
+@pytest.mark.parametrize(("accuracy", "problems"), [(0.98, 30), (0.7, 198)])
+def test_the_interval_covers_the_true_area(accuracy, problems):
+    """Three repeats under five budgets, of which most answers are those under the one before."""
+    random = np.random.default_rng(7)
+    difficulty = random.beta(accuracy * 3, (1 - accuracy) * 3, size=(1000, problems, 1))
+    shape = (1000, problems, 3)
+    first = random.random(shape) < difficulty
+    answers = [
+        np.where(random.random(shape) < 0.7, first, random.random(shape) < difficulty)
+        for _ in range(5)
+    ]
+    weights = budget_weights([512, 1024, 2048, 4096, 8192])
+    _, _, low, high = mean_intervals(np.tensordot(weights, np.mean(answers, axis=-1), 1))
+    assert 0.93 <= np.mean((low <= accuracy) & (accuracy <= high)) <= 0.99
 
 
 def test_errors_of_benchmarks_add_as_independent_ones():

@@ -3,13 +3,16 @@
 import csv
 import math
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_scripts.cost import read_config
 from workflow_scripts.errors import InputError
+from workflow_scripts.settings import load_settings
 from workflow_scripts.tables.cells import Cell
 from workflow_scripts.tables.published import FOLDER, Published, key, read_published
 from workflow_scripts.tables.published_table import PublishedRow, row_of_cell, sections
@@ -98,6 +101,14 @@ def test_every_published_row_is_found_by_the_name_that_a_run_has_for_it():
     part = published[key("s1.1-7B", "magnitude-mlp-10", "aime24", 512)]
     assert (part.mean, part.origin) == (0.1, "digitised")
     assert key("s1.1-7B", "shortgpt-2", "math500", 4096) in published
+
+
+@pytest.mark.parametrize("name", ["paper.yaml", "strict.yaml"])
+def test_a_run_of_the_papers_configs_has_every_published_cell(name):
+    settings = load_settings(read_config([FOLDER.parent / name]))
+    run, budgets = settings.run, settings.generation.budgets
+    cells = {key(*at) for at in product(run.models, run.variants, run.benchmarks, budgets)}
+    assert cells == set(read_published(FOLDER))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from safetensors.numpy import save_file
 from workflow_scripts.files import write_json
 from workflow_scripts.records import Answer, Grade
 from workflow_scripts.tables import everything, forms
-from workflow_scripts.tables.provenance import run_times
 from workflow_scripts.tables.references import REFERENCES, Citations
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -74,6 +73,7 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
     home = results.parent
     manifest = {"source": {"kind": "bundled", "name": "m"}, "digest": "digest-of-m"}
     write_json(home / "resources/models/m/manifest.json", manifest)
+    write_json(output / "config.json", config)
     log = home / "logs/generate/m/dense.tsv"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("s\th:m:s\tmax_rss\tcpu_time\n90.5\t0:01:30\t400.25\t1800\n")
@@ -82,7 +82,7 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
             results=results,
             resources=home / "resources",
             logs=home / "logs",
-            config=json.dumps(config),
+            config=output / "config.json",
             reference="dense",
             models=["m"],
             variants=list(variants),
@@ -147,6 +147,15 @@ def test_it_says_what_is_missing_and_shows_the_rest(page):
     }  # fmt: skip
 
 
+def test_its_comparisons_are_those_of_the_page_of_comparisons(results, tmp_path):
+    page = build(results, tmp_path)
+    alone = (tmp_path / "tables/comparison.html").read_text()
+    sections = re.findall("<section .*?</section>", alone, re.S)
+    assert len(sections) == 4
+    for section in sections:
+        assert section in page
+
+
 def test_a_complete_run_misses_nothing(results, tmp_path):
     page = build(results, tmp_path, variants=("dense", "wanda-20"))
     assert "not complete" not in page and "Missing" not in page
@@ -174,22 +183,6 @@ def test_where_it_comes_from(page):
         assert said in text, said
     config = re.search("<pre>(.*)</pre>", page, re.S)[1].replace("&quot;", '"')
     assert json.loads(config) == CONFIG
-
-
-def test_times_are_added_by_rule(tmp_path):
-    for name, seconds in (("a", "10"), ("b", "20.4")):
-        path = tmp_path / "generate" / "m" / f"{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t100\t36\n")
-    (tmp_path / "build_mask").mkdir()
-    (tmp_path / "build_mask" / "x.tsv").write_text("s\tmax_rss\tcpu_time\n1\t-\tNA\n")
-    (tmp_path / "build_mask" / "x.log").write_text("not a time")
-    lines = run_times(tmp_path, gpus=2).lines
-    assert lines == [
-        ["build_mask", "1", "1", "1", "0.00", "0.00", "0"],
-        ["generate", "2", "30", "20", "0.02", "0.02", "100"],
-    ]
-    assert run_times(tmp_path / "none", 0).caption == "no times were measured."
 
 
 def test_references_are_numbered_as_they_are_cited():

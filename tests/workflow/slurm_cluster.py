@@ -98,18 +98,17 @@ class Slurm:
     def start_node(self) -> None:
         self.daemons.enter_context(_daemon(["slurmd", "-D", "-N", NODE], self))
 
-    def stop_node(self) -> None:
-        """Kill the node's daemons, before they can tell of anything, and all that jobs started."""
+    def lose_node(self) -> None:
+        """The node is gone, with all that ran on it; its jobs wait."""
         while running := self._daemons_of_node() + self._jobs():  # one may start another meanwhile
             for process in running:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
             time.sleep(0.1)
-
-    def lose_node(self) -> None:
-        """The node is gone, with all that ran on it; then it is back, with nothing."""
-        self.stop_node()
         self.ask("scontrol", "update", f"nodename={NODE}", "state=down", "reason=lost")
+
+    def return_node(self) -> None:
+        """The node that was lost is back, with nothing."""
         self.start_node()
         self.ask("scontrol", "update", f"nodename={NODE}", "state=resume")
 
@@ -213,7 +212,7 @@ def cluster(folder: Path) -> Iterator[Slurm]:
         daemons.enter_context(_daemon(["slurmctld", "-D"], slurm))
         slurm.start_node()
         _wait(lambda: _state(slurm) == "idle", folder)
-        stack.callback(slurm.stop_node)
+        stack.callback(slurm.lose_node)
         yield slurm
 
 

@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from tests.workflow.checkout import Checkout, copy_project, write_config
+from workflow_scripts.generation.store_files import read_generator
 from workflow_scripts.records import Answer, Problem, TokenSequence, Trace, read_records
 from workflow_scripts.tensor_files import open_tensors
 from workflow_scripts.tensors import read_tensor
@@ -143,7 +144,11 @@ def test_any_sweep_and_seeding_gives_the_run_s_traces_at_the_largest_budget(fini
         "resources/calibration/reasoner/own.safetensors",
         "results/reasoner/dense/answers/answered.jsonl",
     ]
-    finished.run("--cores", "1", *targets, "--configfile", "other.yaml")
+    finished.run("--cores", "2", *targets, "--configfile", "other.yaml")
+    folders = [folder for folder in (finished.folder / "store").iterdir() if folder.is_dir()]
+    files = [file for folder in folders for file in read_generator(folder)]
+    keys = [(file.path.parent, record.key) for file in files for record in file.records]
+    assert len(keys) == len(set(keys)), "nothing is decoded twice by jobs side by side"
     traces = traces_of(finished, "traces", Trace)
     drawn = finished.folder / "results/reasoner/dense/traces/answered.jsonl"
     assert traces == [t for t in read_records(drawn, Trace) if t.budget in (None, 72)]

@@ -4,6 +4,9 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +17,11 @@ from benchmarks.chaos.experiment import (
     OTHER,
     copied,
     prepared,
+    processes_in,
     run_undisturbed,
+    torn_files,
 )
+from tests.workflow.checkout import PROJECT, Checkout
 
 DENSE, PRUNED = f"results/{MODEL}/dense", f"results/{MODEL}/magnitude-50"
 TABLE, CELLS = "results/tables/accuracy.csv", "results/tables/cells.jsonl"
@@ -51,6 +57,42 @@ def test_killed_and_interrupted_and_left_to_end(base, undisturbed, tmp_path):
     log = tmp_path / "second"
     clash = clashes.interrupted(checkout, undisturbed, signal.SIGINT, True, third, log)
     assert clash.faults == []
+
+
+def test_a_job_is_known_to_write_by_what_it_has_not_finished(tmp_path):
+    stages = tmp_path / "workflow_scripts"
+    stages.mkdir()
+    write = (
+        "import sys, time; from pathlib import Path\n"
+        f"sys.path.insert(0, {str(PROJECT)!r}); del sys.modules['workflow_scripts']\n"
+        "from workflow_scripts.files import written_atomically\n"
+        "with written_atomically(Path('results/mask')) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    time.sleep(60)\n"
+    )
+    (stages / "reads.py").write_text("import time; time.sleep(60)\n")
+    (stages / "writes.py").write_text(write)
+    shells = [
+        subprocess.Popen(
+            ["bash", "-c", f"{sys.executable} -m workflow_scripts.{stage}; true"], cwd=tmp_path
+        )
+        for stage in ("reads", "writes")
+    ]
+    checkout, found = Checkout(tmp_path), {}
+    try:
+        start = time.monotonic()
+        while len(found.get("job", [])) < 2 or kills.WRITER not in found:
+            assert time.monotonic() - start < 60
+            found = kills.by_kind(0, checkout)
+        assert [kills.stage_of(job) for job in found[kills.WRITER]] == ["writes"]
+        assert sorted(kills.stage_of(job) for job in found["job"]) == ["reads", "writes"]
+    finally:
+        for process in processes_in(checkout):
+            process.kill()
+        for shell in shells:
+            shell.wait()
+    # it was killed in the middle of it
+    assert [Path(name).parent for name in torn_files(checkout)] == [Path("results")]
 
 
 def test_a_damaged_input_is_named_and_made_anew(finished, undisturbed):

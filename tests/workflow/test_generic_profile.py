@@ -14,9 +14,7 @@ import yaml
 
 from tests.workflow.checkout import PROJECT, environment, small_checkout
 
-STATUS = PROJECT / "profiles/generic/job_status.py"
-
-# a PBS that keeps a job's exit status in a file; the first job it kills, as over its time
+# a PBS that keeps a job's exit status in a file; it kills the job KILLED, as over its time
 QSUB = """#!/bin/sh
 cd "$JOBS"
 echo "$@" >> asked
@@ -25,8 +23,8 @@ for script; do :; done
 cp "$script" $job.sh
 (sh $job.sh > $job.log 2>&1; echo $? > $job.exit) &
 echo $! > $job.pid
-if [ $job = 0 ]; then
-  (sleep 1; echo 271 > 0.exit; pkill -P $(cat 0.pid)) > /dev/null 2>&1 &
+if [ $job = $KILLED ]; then
+  (sleep 1; echo 271 > $job.exit; pkill -P $(cat $job.pid)) > /dev/null 2>&1 &
 fi
 echo $job.server
 """
@@ -93,39 +91,53 @@ def test_a_scheduler_that_is_not_there_leaves_jobs_as_they_are(tmp_path, schedul
 
 
 def asked(scheduler: str, tools: Path, **variables: str) -> str:
-    command = [sys.executable, str(STATUS), scheduler, "7"]
     done = subprocess.run(
-        command, env=with_tools(tools) | variables, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-m", "workflow_scripts.job_status", scheduler, "7"],
+        cwd=PROJECT, env=with_tools(tools) | variables,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
     return done.stdout.strip()
 
 
-def test_a_job_goes_through_pbs_and_is_tried_again_with_more(tmp_path):
-    checkout = small_checkout(tmp_path / "checkout")
-    jobs = tmp_path / "jobs"
+def through_pbs(folder: Path, *arguments: str, killed: str) -> str:
+    """Make a mask in a checkout there, through a PBS that kills that job; what is printed."""
+    checkout, jobs = small_checkout(folder / "checkout"), folder / "jobs"
     jobs.mkdir()
     for name, text in (("qsub", QSUB), ("qstat", QSTAT)):
-        tool(tmp_path / "bin", name, text)
+        tool(folder / "bin", name, text)
     finished = subprocess.run(
         checkout.command(
             "results/reasoner/dense/mask.json", "--workflow-profile", "profiles/generic",
-            "--configfile", "small.yaml", "--seconds-between-status-checks", "1",
+            "--seconds-between-status-checks", "1", *arguments,
         ),
-        cwd=checkout.folder, env=with_tools(tmp_path / "bin") | {"JOBS": str(jobs)},
+        cwd=checkout.folder,
+        env=with_tools(folder / "bin") | {"JOBS": str(jobs), "KILLED": killed},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stdout
-    assert "Trying to restart job" in finished.stdout
-    asked = [
+    return finished.stdout
+
+
+def test_a_job_goes_through_pbs_and_is_tried_again_with_more(tmp_path):
+    printed = through_pbs(tmp_path, "--configfile", "small.yaml", killed="0")
+    assert "Trying to restart job" in printed
+    first, second = [
         {key: int(number) for key, number in re.findall(r"(\w+)=(\d+)", line)}
-        for line in (jobs / "asked").read_text().splitlines()
+        for line in (tmp_path / "jobs/asked").read_text().splitlines()
     ]
-    first, second = asked
     assert list(first) == ["walltime", "select", "ncpus", "mem", "ngpus"]
     assert (first["select"], first["ncpus"], first["ngpus"]) == (1, 1, 0)
     assert first["mem"] > 1000 and first["walltime"] >= 600  # MB and seconds
     for key in ("mem", "walltime"):
         assert second[key] == pytest.approx(2 * first[key], rel=0.1)
+
+
+def test_a_run_with_a_directory_of_its_own_goes_through_pbs(tmp_path):
+    """Snakemake calls the profile's commands in that directory, the checkout is elsewhere."""
+    arguments = ("--directory", "runs/own", "--configfile", "config/config.yaml")
+    through_pbs(tmp_path, *arguments, killed="none")
+    assert (tmp_path / "checkout/runs/own/results/reasoner/dense/mask.json").is_file()
+    assert (tmp_path / "jobs/0.exit").read_text() == "0\n"
 
 
 def test_the_lines_for_sge_are_the_other_of_each_pair():

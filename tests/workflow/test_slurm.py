@@ -201,9 +201,10 @@ def story(tmp_path_factory, slurm) -> Iterator[Story]:
     """A run that meets everything, until it is complete.
 
     A job is cancelled, a step is killed, a job exceeds its time, and the node is lost with jobs on
-    it; all are tried again. At last snakemake itself is killed. Its jobs go on, so that the next
-    one has to wait; they are cancelled, and the one after it makes the table. Meanwhile a copy of
-    the checkout makes the same without SLURM.
+    it; all are tried again. At last the node is lost once more, and snakemake itself is killed
+    while its jobs wait in the queue, so that the next one must not begin; they are cancelled, a
+    person unlocks, and the one after it makes the table. Meanwhile a copy of the checkout makes the
+    same without SLURM.
     """
     checkout = small_checkout(tmp_path_factory.mktemp("site"), run=RUN)
     copy = Checkout(tmp_path_factory.mktemp("local") / "checkout")
@@ -228,14 +229,16 @@ def story(tmp_path_factory, slurm) -> Iterator[Story]:
             asked[DENSE].append(site.asked(site.job(DENSE, nth=2)))
             site.held.remove(DENSE)
             slurm.lose_node()
+            slurm.return_node()
             site.wait_for(lambda: site.stages(*PRUNED), "the last job")
+            slurm.lose_node()
             run.kill()
             disturbed = site.end(run)
-            left = slurm.jobs("running")
-            locked = site.run(TABLE)
-            slurm.ask("scancel", "--user=root")
-        site.wait_for(lambda: not site.stages(), "the end of cancelled jobs")
-        slurm.lose_node()  # and all that SLURM, which only looks below its daemons, has overlooked
+        left = slurm.jobs("pending")
+        locked = site.run(TABLE)
+        slurm.ask("scancel", "--user=root")
+        slurm.return_node()
+        checkout.run("--unlock", *LOCALLY)
         last = site.run(TABLE)
         local.result()
         yield Story(site, disturbed, failed, asked, left, locked, last, made(copy))
@@ -315,12 +318,13 @@ def test_the_jobs_of_a_lost_node_run_again_without_a_new_attempt(story):
 
 
 def test_the_jobs_of_a_killed_snakemake_keep_the_next_one_out(story):
+    """Those that only wait in the queue too."""
     assert "rule_generate_wildcards_reasoner_wanda-50" in story.left.values()
     assert story.locked.status == 1
     assert "Error: Directory cannot be locked." in story.locked.printed
 
 
-def test_once_they_have_ended_nobody_has_to_unlock_and_nothing_is_left(story):
-    assert "the lock of a snakemake that was killed here is removed" in story.last.printed
+def test_once_a_person_has_unlocked_the_run_is_completed_and_nothing_is_left(story):
     assert not story.site.processes()
+    assert (story.site.checkout.folder / ".snakemake/runs.lock").read_text() == ""
     assert story.site.checkout.planned("--configfile", "small.yaml", "--", TABLE) == {}

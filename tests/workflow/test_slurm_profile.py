@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workflow.checkout import PROJECT, copy_project, environment, small_checkout
+from tests.workflow.test_generic_profile import tool, with_tools
 from workflow_scripts.job_needs import NEEDS
 
 PROFILE = ("--workflow-profile", "profiles/slurm")
@@ -84,3 +85,26 @@ def test_where_there_is_no_slurm_one_line_says_so_before_a_job_runs(tmp_path):
     assert not (checkout.folder / "resources").exists()
     locks = checkout.folder / ".snakemake/locks"
     assert not locks.exists() or not any(locks.iterdir())
+
+
+def test_the_partitions_are_found_by_a_run_with_a_directory_of_its_own(tmp_path):
+    """Here sbatch refuses every job: what it is asked for is enough."""
+    checkout = small_checkout(tmp_path / "checkout")
+    profile = checkout.folder / "profiles/slurm/config.yaml"
+    profile.write_text(
+        profile.read_text().replace("# slurm-partition-config", "slurm-partition-config")
+    )
+    tool(tmp_path / "bin", "sacct", "#!/bin/sh\n")  # knows of no account
+    tool(tmp_path / "bin", "sbatch", '#!/bin/sh\necho "$@" > "$ASKED"\nexit 1\n')
+    asked = tmp_path / "asked"
+    finished = subprocess.run(
+        checkout.command(
+            "results/reasoner/dense/mask.json", *PROFILE, "--retries", "0",
+            "--slurm-init-seconds-before-status-checks", "1",
+            "--directory", "runs/own", "--configfile", "config/config.yaml",
+        ),
+        cwd=checkout.folder, env=with_tools(tmp_path / "bin") | {"ASKED": str(asked)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert asked.exists(), finished.stdout
+    assert "-p cpu" in asked.read_text()

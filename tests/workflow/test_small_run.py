@@ -111,7 +111,8 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
     write_config(changeable, SMALL | {"run": run})
     assert changeable.planned(*CONFIG) == {
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
-        "allocation_plot": 1, "block_influence_plot": 1, **dict.fromkeys(FROM_GRADES, 1),
+        "allocation_plot": 1, "block_influence_plot": 1, "write_config": 1,
+        **dict.fromkeys(FROM_GRADES, 1),
     }  # fmt: skip
 
 

@@ -5,26 +5,14 @@ other formats and Python files are never touched: opening them could run code.
 """
 
 import sys
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.checkpoint_names import may_be_of_checkpoint
 from workflow_scripts.download.links import refuse_link_to_other_kind
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import read_json
 from workflow_scripts.tensor_files import open_tensors
-
-TOKENIZER_TEXT = (
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "merges.txt",
-    "vocab.txt",
-)
-ALLOWED = ("*.safetensors", "*.json", "*.jinja", *TOKENIZER_TEXT)
-# an index of weights that are never read, the manifest that every model folder of ours has, and
-# what would have a library look for another model elsewhere
-IGNORED = ("*.bin.index.json", "manifest.json", "adapter_config.json")
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -71,15 +59,12 @@ def _allowed_names(folder: Path) -> list[str]:
         raise InputError(f"{folder}: {state}; a model is a folder with config.json and weights")
     names = []
     for path in sorted(folder.iterdir()):
-        name = path.name
-        if any(fnmatchcase(name, p) for p in IGNORED) or name.startswith("."):
-            continue
-        if any(fnmatchcase(name, pattern) for pattern in ALLOWED):
+        if may_be_of_checkpoint(path.name):
             if not path.is_file():
                 state = "a broken link" if path.is_symlink() else "not a regular file"
                 raise InputError(f"{path}: {state}")
             refuse_link_to_other_kind(path)
-            names.append(name)
+            names.append(path.name)
     return names
 
 

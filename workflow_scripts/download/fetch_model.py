@@ -20,8 +20,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workflow_scripts.checkpoint_names import ALLOWED, IGNORED
 from workflow_scripts.digests import file_digest, files_digest
-from workflow_scripts.download.checkpoint_files import ALLOWED, IGNORED, checkpoint_files
+from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.download.sources import Fields, bundled_path, parse_source

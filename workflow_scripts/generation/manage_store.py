@@ -7,17 +7,20 @@
         --remove-unneeded config/config.yaml config/mine.yaml --yes  # and it goes
 
 Each config is taken over config/config.yaml, as by `snakemake --configfile`. A record that none of
-them uses goes, and so does what is damaged. Nothing is removed while a job uses the store.
+them uses goes, and so does what is damaged. Nothing is removed while a job uses the store, and
+nothing that is not the store's: it may stand in a folder that holds more.
 """
 
 import argparse
-import shutil
+import re
+import sys
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.errors import InputError, run_stage
 from workflow_scripts.files import read_json, written_atomically
+from workflow_scripts.generation.store import KEY_DIGITS
 from workflow_scripts.generation.store_files import (
     Record,
     WriterFile,
@@ -28,16 +31,23 @@ from workflow_scripts.generation.store_files import (
     read_line,
 )
 
+IDENTITY = "identity.json"
+# the names that the store gives: to a generator's folder; to the file of one of its writers; and
+# to what a process leaves of either that was killed while it wrote it
+GENERATOR = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")
+WRITERS_FILE = re.compile(r".+-\d+-[0-9a-f]{8}\.jsonl")
+LEFT_OVER = re.compile(rf"\.{re.escape(IDENTITY)}\.[0-9a-f]+|\..+\.jsonl\.[0-9-]+\.tmp")
 COLUMNS = ("generator", "for", "engine", "completions", "tokens", "bytes", "damaged lines")
 
 
 @dataclass
 class Removal:
-    """What goes: lines (records and damaged ones), and bytes."""
+    """What goes: lines (records and damaged ones), and bytes; and why a folder does not."""
 
     records: int = 0
     damaged: int = 0
     size: int = 0
+    staying: list[str] = field(default_factory=list)
 
 
 def main() -> None:
@@ -62,6 +72,8 @@ def main() -> None:
     with locked_alone(arguments.store):
         keys = needed_records(arguments.store, arguments.remove_unneeded)
         removal = remove_all_but(arguments.store, keys, arguments.yes)
+    for line in removal.staying:
+        print(line, file=sys.stderr)
     done = "removed" if arguments.yes else "would be removed; --yes removes them"
     print(
         f"{removal.records:,} completions and {removal.damaged:,} damaged lines, "
@@ -87,13 +99,15 @@ def contents(store: Path) -> str:
 
 
 def _generators(store: Path) -> list[Path]:
-    return sorted(path for path in store.iterdir() if path.is_dir())
+    """The folders that are named as the store names a generator's."""
+    found = (path for path in store.iterdir() if GENERATOR.fullmatch(path.name))
+    return sorted(path for path in found if path.is_dir())
 
 
 def _row(folder: Path) -> tuple:
     files = read_generator(folder)
     labels = {(file.writer or {}).get("label") for file in files} - {None, ""}
-    identity = read_json(folder / "identity.json") if (folder / "identity.json").exists() else {}
+    identity = read_json(folder / IDENTITY) if (folder / IDENTITY).exists() else {}
     engine = " ".join(str(identity.get(key, "?")) for key in ("engine", "device", "dtype"))
     used = _best(files).values()
     return (
@@ -124,13 +138,18 @@ def remove_all_but(store: Path, keys: Mapping[Path, Set[str]], really: bool) -> 
     """
     removal = Removal()
     for folder in _generators(store):
-        _clean(folder, keys.get(folder, set()), removal, really)
+        if (folder / IDENTITY).is_file():
+            _clean(folder, keys.get(folder, set()), removal, really)
+        else:
+            removal.staying.append(
+                f"{folder}: stays, it has no {IDENTITY} and so may not be the store's"
+            )
     return removal
 
 
 def _clean(folder: Path, keys: Set[str], removal: Removal, really: bool) -> None:
     """Rewrite a generator's files with the records of `keys` alone, each once."""
-    files = read_generator(folder)
+    files = [file for file in read_generator(folder) if _is_of_store(file)]
     # by identity: of equal records in several files one stays
     kept = {id(record) for key, record in _best(files).items() if key in keys}
     for file in files:
@@ -148,8 +167,35 @@ def _clean(folder: Path, keys: Set[str], removal: Removal, really: bool) -> None
                 temporary.write_bytes(b"".join(lines))
         elif really:
             file.path.unlink()
-    if really and not kept:
-        shutil.rmtree(folder)
+    if not kept:
+        _remove_folder(folder, {file.path.name for file in files}, removal, really)
+
+
+def _is_of_store(file: WriterFile) -> bool:
+    """Whether a file was written by the store: damaged all over it is known by its name."""
+    has_its_lines = file.writer is not None or bool(file.records)
+    return has_its_lines or WRITERS_FILE.fullmatch(file.path.name) is not None
+
+
+def _remove_folder(folder: Path, gone: Set[str], removal: Removal, really: bool) -> None:
+    """Remove the folder of a generator of which nothing is kept, unless somebody uses it too."""
+    names = {path.name for path in folder.iterdir()} - gone
+    left_over = {name for name in names if LEFT_OVER.fullmatch(name)}
+    strangers = sorted(names - left_over - {IDENTITY})
+    if strangers:
+        more = f" (and {len(strangers) - 1} more)" if strangers[1:] else ""
+        removal.staying.append(
+            f"{folder}: stays, for it holds what is not the store's: {strangers[0]}{more}"
+        )
+    if not really:
+        return
+    for name in (*left_over, IDENTITY):  # the last is what the folder is known by
+        (folder / name).unlink()
+    if not strangers:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            removal.staying.append(f"{folder}: cannot be removed ({error.strerror})")
 
 
 if __name__ == "__main__":

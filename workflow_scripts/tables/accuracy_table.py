@@ -17,7 +17,7 @@ from pathlib import Path
 from workflow_scripts.errors import run_stage
 from workflow_scripts.files import write_text
 from workflow_scripts.tables.cell_files import load_cells
-from workflow_scripts.tables.cells import Cell
+from workflow_scripts.tables.cells import Cell, benchmark_of
 from workflow_scripts.tables.forms import (
     Section,
     count,
@@ -81,7 +81,7 @@ def sections(
     made = []
     for (model, benchmark), members in groups.items():
         size = f"{count(members[0].problems, 'problem')} × {count(members[0].repeats, 'repeat')}"
-        lacks = [name for name in missing if _is_of(name, model, benchmark)]
+        lacks = [name for name in missing if benchmark_of(name) == (model, benchmark)]
         made.append(_section(f"{model} on {benchmark}", size, members, lacks))
     for model in dict.fromkeys(mean.model for mean in means):
         members = [mean for mean in means if mean.model == model]
@@ -89,11 +89,6 @@ def sections(
             size = f"unweighted mean of {members[0].benchmarks} benchmarks"
             made.append(_section(f"{model}, mean over benchmarks", size, members, ()))
     return made
-
-
-def _is_of(missing: str, model: str, benchmark: str) -> bool:
-    place, name = missing.split(": ")
-    return (place.split("/")[0], name) == (model, benchmark)
 
 
 def _section(

@@ -34,6 +34,7 @@ _LINEAR = re.compile(r"model\.layers\.(\d+)\.(self_attn|mlp)\.\w+\.weight")
 ROW_HEIGHT = 0.36
 GAP = 0.06  # between rows
 LEFT, RIGHT, BOTTOM = 0.14, 0.1, 0.62
+LEAST_GRID = 2.6  # width of all cells, however long the names are
 LEAST_NUMBERED = 0.34  # width of a cell that has room for a number
 KEY_WIDTH, KEY_HEIGHT = 1.5, 0.1
 DARK = 0.65  # share of the way to the darkest shade from which numbers are white
@@ -83,10 +84,12 @@ def draw_allocation(model: str, removals: Sequence[Removal]) -> Figure:
     blocks = len(removals[0].shares)
     names = max(style.text_width(removal.variant) for removal in removals)
     grid = style.WIDTH - LEFT - names - 0.12 - RIGHT
+    wider = max(LEAST_GRID - grid, 0.0)
+    grid += wider
     height = len(removals) * (ROW_HEIGHT + GAP) - GAP
-    total = (style.WIDTH, style.HEAD + height + BOTTOM)
+    total = (style.WIDTH + wider, style.HEAD + height + BOTTOM)
     figure = Figure(figsize=total, dpi=style.DPI)
-    left = style.WIDTH - RIGHT - grid
+    left = total[0] - RIGHT - grid
     axes = style.add_axes(figure, left, BOTTOM, grid, height)
     axes.set_xlim(0, blocks)
     axes.set_ylim(len(removals) * (ROW_HEIGHT + GAP) - GAP, 0)
@@ -147,7 +150,7 @@ def _set_axes(axes: Axes, removals: Sequence[Removal], blocks: int, width: float
 
 def _draw_key(figure: Figure, top: float, shades: Colormap) -> None:
     """Which shade is which share, below the grid at its right end."""
-    x, y = style.WIDTH - RIGHT - KEY_WIDTH, 0.2
+    x, y = figure.get_figwidth() - RIGHT - KEY_WIDTH, 0.2
     key = style.add_axes(figure, x, y, KEY_WIDTH, KEY_HEIGHT)
     key.imshow([[0.85 * i / 99 for i in range(100)]], cmap=shades, vmin=0, vmax=1, aspect="auto")
     key.set_xticks([0, 99], labels=["0 %", f"{100 * top:.0f} %"])

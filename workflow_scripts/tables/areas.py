@@ -20,9 +20,9 @@ def budget_weights(budgets: Sequence[int]) -> NDArray:
     return trapezoid(np.eye(len(budgets)), places, axis=1) / (places[-1] - places[0])
 
 
-def problem_areas(correct: Sequence[NDArray], budgets: Sequence[int]) -> NDArray:
-    """Each problem's area, shape (problems,), from its answers under every budget.
+def answer_areas(correct: Sequence[NDArray], budgets: Sequence[int]) -> NDArray:
+    """The area of each repeat of each problem, shape (problems, repeats).
 
-    `correct` holds an array of shape (problems, repeats) for each budget.
+    `correct` holds an array of that shape for each budget.
     """
-    return budget_weights(budgets) @ np.stack([answers.mean(axis=-1) for answers in correct])
+    return np.tensordot(budget_weights(budgets), np.stack(correct), axes=1)

@@ -17,11 +17,12 @@ from workflow_scripts.tables.cells import Cell, Cells
 def write_cells(path: Path, run: Cells) -> None:
     """Write the cells, atomically."""
     head = {
-        "format": 1,
+        "format": 2,
         "models": run.models,
         "variants": run.variants,
         "benchmarks": run.benchmarks,
         "missing": run.missing,
+        "budgets": run.budgets,
     }
     lines = [head, *(_line(cell) for cell in run.cells)]
     write_text(path, "".join(json.dumps(line) + "\n" for line in lines), sealed=True)
@@ -46,9 +47,9 @@ def load_cells(path: Path) -> Cells:
     check_seal(path)
     try:
         head, *lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        if head["format"] != 1:
-            raise ValueError(head["format"])
-        names = {key: tuple(head[key]) for key in ("models", "variants", "benchmarks", "missing")}
+        if head.pop("format") != 2:
+            raise ValueError("format")
+        names = {key: tuple(value) for key, value in head.items()}
         return Cells(cells=tuple(_cell(line) for line in lines), **names)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None

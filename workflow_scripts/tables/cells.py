@@ -42,7 +42,9 @@ class Cell:
 class Cells:
     """Every cell of a run that is there, and the names of those graded files that are not.
 
-    `missing` holds `model/variant: benchmark`; the three lists are what the run is to hold.
+    `missing` holds `model/variant: benchmark`, with what is wrong of a file that is of another
+    design in brackets behind it; the lists are what the run is to hold. `budgets` is empty where
+    that is whatever is there.
     """
 
     models: tuple[str, ...]
@@ -50,17 +52,25 @@ class Cells:
     benchmarks: tuple[str, ...]
     cells: tuple[Cell, ...]
     missing: tuple[str, ...]
+    budgets: tuple[int, ...] = ()
 
 
 def read_cells(
-    results: Path, models: Sequence[str], variants: Sequence[str], benchmarks: Sequence[str]
+    results: Path,
+    models: Sequence[str],
+    variants: Sequence[str],
+    benchmarks: Sequence[str],
+    budgets: Sequence[int] = (),
+    repeats: int | None = None,
 ) -> Cells:
     """Every cell, in the order of the lists (benchmarks fastest) and then by budget.
 
-    A benchmark that a variant has no grades of is missing. Raises `InputError` naming file,
-    problem, repeat and budget where a grade or an answer in a file is missing or stands twice,
-    where two files of one benchmark are not about the same problems and repeats, and where there
-    are no grades at all.
+    A benchmark that a variant has no grades of is missing. Where a run's `budgets` and number of
+    `repeats` are given, so are a file's budgets that are not there, and a file with other repeats:
+    it is from before the config was changed. Its other budgets are left out. Raises `InputError`
+    naming file, problem, repeat and budget where a grade or an answer in a file is missing or
+    stands twice, where two files of one benchmark are not about the same problems and repeats, and
+    where there are no grades at all.
     """
     cells: list[Cell] = []
     missing: list[str] = []
@@ -68,15 +78,29 @@ def read_cells(
     for model in models:
         for variant in variants:
             for benchmark in benchmarks:
+                name = f"{model}/{variant}: {benchmark}"
                 if not (results / model / variant / "grades" / f"{benchmark}.jsonl").exists():
-                    missing.append(f"{model}/{variant}: {benchmark}")
+                    missing.append(name)
                     continue
                 found = _read_file(results, model, variant, benchmark)
+                if repeats is not None and found[0].repeats != tuple(range(repeats)):
+                    missing.append(f"{name} (has repeats {_list(found[0].repeats)})")
+                    continue
                 _check_same(first.setdefault(benchmark, found[0]), found[0])
-                cells += found
+                lacking = [b for b in budgets if b not in {cell.budget for cell in found}]
+                if lacking:
+                    missing.append(f"{name} (budgets {_list(lacking)})")
+                cells += [cell for cell in found if not budgets or cell.budget in budgets]
     if not cells:
         raise InputError(f"{results}: holds no grades of {', '.join(missing)}")
-    return Cells(tuple(models), tuple(variants), tuple(benchmarks), tuple(cells), tuple(missing))
+    lists = map(tuple, (models, variants, benchmarks, cells, missing, sorted(budgets)))
+    return Cells(*lists)
+
+
+def benchmark_of(missing: str) -> tuple[str, str]:
+    """The model and the benchmark that one of `Cells.missing` is of."""
+    place, benchmark, *_ = missing.split()
+    return place.split("/")[0], benchmark
 
 
 def _read_file(results: Path, model: str, variant: str, benchmark: str) -> list[Cell]:

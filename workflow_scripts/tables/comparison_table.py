@@ -18,7 +18,7 @@ from pathlib import Path
 
 from workflow_scripts.errors import run_stage
 from workflow_scripts.files import write_text
-from workflow_scripts.tables.areas import problem_areas
+from workflow_scripts.tables.areas import answer_areas
 from workflow_scripts.tables.cell_files import load_cells
 from workflow_scripts.tables.cells import Cell, Cells
 from workflow_scripts.tables.comparison_text import full_sections, short_sections
@@ -26,6 +26,7 @@ from workflow_scripts.tables.differences import (
     detectable,
     difference_intervals,
     holm,
+    independent_repeats,
     paired_difference,
     verdict,
 )
@@ -99,7 +100,7 @@ def _family(
                 ci_high=difference.high,
                 p=difference.p,
                 p_holm=p_holm,
-                detectable=detectable(difference.se, problems, repeats, len(pairs)),
+                detectable=detectable(difference.se, problems, difference.repeats, len(pairs)),
                 verdict=verdict(difference, p_holm),
             )
         )
@@ -109,30 +110,35 @@ def _family(
 def areas(run: Cells, reference: str) -> list[AreaRow]:
     """The area under each variant's budget curve, and its difference to the reference's.
 
-    Over the budgets that the variant has; the difference over those that both have. Where there are
-    several benchmarks, the unweighted means of variants that have all of them follow.
+    Of variants that have all the run's budgets, since areas over different budgets cannot be
+    compared. Where there are several benchmarks, the unweighted means of variants that have all of
+    them follow.
     """
     curves: dict[tuple[str, str, str], dict[int, Cell]] = {}
     for cell in run.cells:
         curves.setdefault((cell.model, cell.benchmark, cell.variant), {})[cell.budget] = cell
+    asked = {
+        benchmark: run.budgets or sorted({c.budget for c in run.cells if c.benchmark == benchmark})
+        for benchmark in run.benchmarks
+    }
+    areas_of = {
+        place: answer_areas([curve[b].matrix for b in asked[place[1]]], asked[place[1]])
+        for place, curve in curves.items()
+        if set(asked[place[1]]) <= set(curve)
+    }
     rows = []
-    for (model, benchmark, variant), curve in curves.items():
-        budgets = sorted(curve)
-        of_problems = problem_areas([curve[b].matrix for b in budgets], budgets)
-        estimate = estimate_mean(of_problems)
+    for (model, benchmark, variant), of_answers in areas_of.items():
+        estimate = estimate_mean(of_answers.mean(axis=-1))
         difference = low = high = math.nan
-        other = curves.get((model, benchmark, reference), {})
-        common = [budget for budget in budgets if budget in other]
-        if variant != reference and common:
-            one, two = (
-                problem_areas([c[b].matrix for b in common], common) for c in (curve, other)
-            )
-            repeats = len(curve[common[0]].repeats)
-            _, low, high = map(float, difference_intervals(one - two, repeats))
-            difference = float((one - two).mean())
+        other = areas_of.get((model, benchmark, reference))
+        if variant != reference and other is not None:
+            changes = of_answers - other
+            means, repeats = changes.mean(axis=-1), independent_repeats(changes)
+            _, low, high = map(float, difference_intervals(means, repeats))
+            difference = float(means.mean())
         rows.append(
             AreaRow(
-                model, benchmark, variant, len(budgets),
+                model, benchmark, variant, len(asked[benchmark]),
                 estimate.accuracy, estimate.se, estimate.low, estimate.high,
                 difference, low, high,
             )

@@ -5,7 +5,8 @@
         --svg results/figures/differences/reasoner/chains.svg \
         --png results/figures/differences/reasoner/chains.png
 
-A filled mark is a difference that the corrected test finds, an open one is not.
+A filled mark is a difference that the corrected test finds, an open one is not. More panels than
+fit beside each other stand in several lines.
 """
 
 import argparse
@@ -23,26 +24,35 @@ from workflow_scripts.tables.rows import ComparisonRow, rows_of
 # inches
 ROW = 0.2
 BOTTOM, ABOVE, RIGHT = 0.56, 0.22, 0.12
-GAP = 0.1  # between panels
-MOST_PANELS = 6  # budgets side by side; of more, the largest
+GAP, BELOW = 0.1, 0.26  # between panels, and below a line of them that is not the last
+MOST_BESIDE = 6  # panels in a line
+LEAST_WIDTH = 3.4  # of a line of panels, however long the names are: its label needs as much
 TICK = 0.36  # between ticks, at least
+# Only filling tells what is found, and in marks this small a plus or cross shows none.
+MARKERS = {"P": "<", "X": ">"}
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
 
 
 def draw_differences(rows: Sequence[ComparisonRow]) -> Figure:
     """The figure for rows of one model, benchmark and family; they come with their budgets."""
-    budgets = sorted({row.budget for row in rows})[-MOST_PANELS:]
+    budgets = sorted({row.budget for row in rows})
     variants = list(dict.fromkeys(row.variant for row in rows))
-    rows = [row for row in rows if row.budget in budgets]
     names = max(style.text_width(variant, style.SMALL) for variant in variants)
     left = names + 0.2
+    lines = math.ceil(len(budgets) / MOST_BESIDE)
+    columns = math.ceil(len(budgets) / lines)
     height = len(variants) * ROW
-    figure = Figure(figsize=(style.WIDTH, style.HEAD + ABOVE + height + BOTTOM), dpi=style.DPI)
-    width = (style.WIDTH - left - RIGHT - GAP * (len(budgets) - 1)) / len(budgets)
+    right = max(style.WIDTH - RIGHT, left + LEAST_WIDTH)
+    width = (right - left - GAP * (columns - 1)) / columns
+    up = ABOVE + height + BELOW  # from one line of panels to the next
+    total = style.HEAD + lines * up - BELOW + BOTTOM
+    figure = Figure(figsize=(right + RIGHT, total), dpi=style.DPI)
     low, high = _limits(rows)
-    looks = style.looks([rows[0].reference, *variants])
+    looks = style.looks([rows[0].reference, *variants], rows[0].reference)
     for panel, budget in enumerate(budgets):
-        axes = style.add_axes(figure, left + panel * (width + GAP), BOTTOM, width, height)
+        line, column = divmod(panel, columns)
+        bottom = BOTTOM + (lines - 1 - line) * up
+        axes = style.add_axes(figure, left + column * (width + GAP), bottom, width, height)
         axes.set_xlim(low, high)
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
@@ -54,7 +64,7 @@ def draw_differences(rows: Sequence[ComparisonRow]) -> Figure:
             axes.plot(
                 row.difference,
                 y,
-                marker=look.marker,
+                marker=MARKERS.get(look.marker, look.marker),
                 markersize=3.4,
                 markeredgewidth=0.9,
                 color=look.colour,
@@ -63,14 +73,14 @@ def draw_differences(rows: Sequence[ComparisonRow]) -> Figure:
             )
         ticks = _ticks(low, high, width)
         axes.set_xticks(ticks, labels=[f"{tick:g}".replace("-", "−") for tick in ticks])
-        axes.set_yticks(range(len(variants)), labels=[] if panel else variants)
+        axes.set_yticks(range(len(variants)), labels=[] if column else variants)
         axes.tick_params(axis="y", length=0, pad=4, labelsize=style.SMALL)
         axes.tick_params(axis="x", length=3, width=0.8, labelsize=style.SMALL - 0.5)
         axes.grid(axis="y", color=style.GRID, linewidth=0.6)
         axes.set_title(f"{budget}", fontsize=style.SMALL, color=style.INK, pad=4)
     figure.text(
-        (left + (style.WIDTH - left - RIGHT) / 2) / style.WIDTH,
-        0.1 / figure.get_figheight(),
+        (left + right) / 2 / figure.get_figwidth(),
+        0.1 / total,
         f"accuracy less that of {rows[0].reference}, by budget (thinking tokens)",
         ha="center",
         fontsize=style.SMALL,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
@@ -26,7 +26,8 @@ BETTER, WORSE, TOO_FEW = "better", "worse", "too few samples"
 class Difference:
     """Accuracy of a variant less that of its reference, on the same problems and repeats.
 
-    `se` is that of the interval, which is at 95 %; `p` is two-sided and not corrected.
+    `se` is that of the interval, which is at 95 %; `p` is two-sided and not corrected. `repeats` is
+    how many independent ones the repeats of a problem are worth, see `independent_repeats`.
     """
 
     difference: float
@@ -34,31 +35,59 @@ class Difference:
     low: float
     high: float
     p: float
+    repeats: float
 
 
 def paired_difference(variant: NDArray, reference: NDArray) -> Difference:
     """Compare correct answers, both of shape (problems, repeats) with problems in one order."""
     changes = np.asarray(variant, dtype=int) - np.asarray(reference, dtype=int)
     means = changes.mean(axis=-1)
-    se, low, high = difference_intervals(means, changes.shape[-1])
+    repeats = independent_repeats(changes)
+    se, low, high = difference_intervals(means, repeats)
     p = sign_flip_p(changes.sum(axis=-1))
-    return Difference(float(means.mean()), float(se), float(low), float(high), p)
+    return Difference(
+        float(means.mean()), float(se), float(low), float(high), p, repeats=float(repeats)
+    )
 
 
-def difference_intervals(means: NDArray, repeats: int) -> tuple[NDArray, NDArray, NDArray]:
+def independent_repeats(changes: NDArray) -> NDArray:
+    """How many independent repeats of a problem would tell as much as these: from 1 to all.
+
+    `changes`, of shape (..., problems, repeats), holds by how much each answer differs; the result
+    has shape (...). It is r / (1 + (r - 1) ρ) for r repeats (Kish), with ρ the correlation of two
+    changes of one problem about 0: the mean product of two over the mean square of one. ρ is 1
+    where repeats are copies of each other, as without sampling, and where pruning loses a problem
+    for good; it is 0 where each answer goes its own way. A few changes say little about what others
+    would look like, and none at all says nothing, so that ρ is averaged with 1. The weights are
+    the squares' sum, which of right and wrong is the number of changed answers, and (r - 1) / 2,
+    as in `intervals.effective_answers`.
+    """
+    changes = np.asarray(changes, dtype=float)
+    repeats = changes.shape[-1]
+    if repeats == 1:
+        return np.ones(changes.shape[:-2])
+    squares = (changes**2).sum(axis=(-2, -1))
+    # the square of a problem's sum is its squares and the products of each two of its changes
+    products = (changes.sum(axis=-1) ** 2).sum(axis=-1) - squares
+    prior = (repeats - 1) / 2
+    correlation = np.clip((products / (repeats - 1) + prior) / (squares + prior), 0.0, 1.0)
+    return repeats / (1 + (repeats - 1) * correlation)
+
+
+def difference_intervals(means: NDArray, repeats: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
     """Standard error and 95 % bounds of the mean difference of each of many experiments.
 
-    `means`, of shape (..., problems), holds each problem's difference as a mean over `repeats`. The
-    interval is Student's over problems, after two made-up ones have joined them, one better and one
-    worse by 1 / √repeats, as far as a problem moves whose repeats each change by chance. With one
-    repeat that is Bonett and Price's interval for paired proportions (J. Educ. Behav. Stat. 37,
-    2012). Without the two, a handful of changes gives intervals that are far too short, and none
-    at all an interval of no width.
+    `means`, of shape (..., problems), holds each problem's difference as a mean over its repeats,
+    which are worth `repeats` independent ones, of shape (...). The interval is Student's over
+    problems, after two made-up ones have joined them, one better and one worse by 1 / √repeats, as
+    far as a problem moves whose independent repeats each change by chance. With one repeat that is
+    Bonett and Price's interval for paired proportions (J. Educ. Behav. Stat. 37, 2012). Without the
+    two, a handful of changes gives intervals that are far too short, and none at all an interval of
+    no width.
     """
     problems = means.shape[-1]
-    size = 1 / math.sqrt(repeats)
-    made_up = np.broadcast_to([size, -size], (*means.shape[:-1], 2))
-    joined = np.concatenate([means, made_up], axis=-1)
+    size = np.broadcast_to(1 / np.sqrt(repeats), means.shape[:-1])
+    joined = np.concatenate([means, np.stack([size, -size], axis=-1)], axis=-1)
     centre = joined.mean(axis=-1)
     se = joined.std(axis=-1, ddof=1) / math.sqrt(problems + 2)
     if problems == 1:
@@ -108,13 +137,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(list(p_values), ALPHA, method="holm")[1]]
 
 
-def detectable(se: float, problems: int, repeats: int, comparisons: int) -> float:
+def detectable(se: float, problems: int, repeats: float, comparisons: int) -> float:
     """The smallest true difference that this design would call one in 80 of 100 runs.
 
     From the power of the paired t test at 0.05 over the number of `comparisons` in the family,
     which is Holm's first step. The spread between problems is the one that `se` tells, and what a
-    difference δ adds where each answer changes with that chance: a variance of δ (1 - δ) / repeats.
-    At most 1. Infinite where the permutation test cannot reach that level with so few problems.
+    difference δ adds where each answer changes with that chance: a variance of δ (1 - δ) / repeats,
+    of which only as many count as there are independent ones (see `independent_repeats`). At most
+    1. Infinite where the permutation test cannot reach that level with so few problems.
     """
     if problems < 2 or 2.0 ** (1 - problems) > ALPHA / comparisons:
         return math.inf

@@ -1,12 +1,12 @@
 """All tables, figures and the report at once, of a run that need not be complete.
 
     python -m workflow_scripts.tables.everything --results results --resources resources \
-        --logs logs --config '{"run": ...}' --reference dense \
+        --logs logs --config results/config.json --reference dense \
         --models reasoner --variants dense wanda-20 --benchmarks chains --output so_far
 
 Made from the files that are there, into `so_far/tables`, `so_far/figures` and `so_far/report.html`;
-what is missing stands at the top of the report and in the tables' captions. A figure of which
-nothing is there is left out.
+what is missing, or under other budgets or with other repeats than the config's, stands at the top
+of the report and in the tables' captions. A figure of which nothing is there is left out.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from workflow_scripts.errors import run_stage
+from workflow_scripts.files import read_json
 from workflow_scripts.tables import (
     accuracy_table,
     allocation_plot,
@@ -43,6 +44,11 @@ def build(options: argparse.Namespace) -> None:
         *("--variants", *options.variants),
         *("--benchmarks", *options.benchmarks),
     ]
+    generation = (read_json(options.config) if options.config else {}).get("generation", {})
+    if "budgets" in generation:
+        names += ["--budgets", *map(str, generation["budgets"])]
+    if "repeats" in generation:
+        names += ["--repeats", str(generation["repeats"])]
     collect_cells.main(["--results", str(options.results), *names, "--output", str(cells)])
     run = load_cells(cells)
     _build_tables(options, tables, cells)
@@ -51,7 +57,8 @@ def build(options: argparse.Namespace) -> None:
         [
             *("--tables", str(tables), "--results", str(options.results)),
             *("--resources", str(options.resources), "--logs", str(options.logs)),
-            *("--config", options.config, "--reference", options.reference),
+            *(("--config", str(options.config)) if options.config else ()),
+            *("--reference", options.reference),
             *("--figures", *map(str, drawn)),
             *("--output", str(options.output / "report.html")),
         ]
@@ -99,21 +106,22 @@ def _build_figures(
         for benchmark in run.benchmarks:
             cells = [c for c in run.cells if (c.model, c.benchmark) == (model, benchmark)]
             variants = {cell.variant for cell in cells}
+            under = {c.budget for c in cells if c.variant == options.reference}
+            compared = any(c.budget in under for c in cells if c.variant != options.reference)
             at, name = ["--model", model, "--benchmark", benchmark], f"{model}/{benchmark}"
             if not cells:
                 continue
-            table = ["--table", accuracy, *at]
+            table = ["--table", accuracy, *at, "--reference", options.reference]
             yield draw(scaling_curves, f"scaling_curves/{name}", *table)
             yield draw(scaling_curves, f"token_curves/{name}", *table, "--against", "tokens")
-            if options.reference in variants and len(variants) > 1:
-                compared = ["--table", str(tables / "comparison.csv"), *at]
-                yield draw(difference_plot, f"differences/{name}", *compared)
+            if compared:
+                differences = ["--table", str(tables / "comparison.csv"), *at]
+                yield draw(difference_plot, f"differences/{name}", *differences)
             if len(cells[0].repeats) > 1:
                 together = ["--table", str(tables / "parallel.csv"), *at]
                 yield draw(parallel_plot, f"parallel/{name}", *together)
             if pruned & variants:
-                more = ["--results", masks, "--reference", options.reference]
-                yield draw(sparsity_curves, f"sparsity/{name}", *table, *more)
+                yield draw(sparsity_curves, f"sparsity/{name}", *table, "--results", masks)
         flags = ["--variants", *records, "--records", *map(str, records.values())]
         if records:
             yield draw(allocation_plot, f"allocation/{model}", "--model", model, *flags)
@@ -131,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("results", "resources", "logs"):
         parser.add_argument(f"--{name}", required=True, type=Path, help=f"folder of the {name}")
-    parser.add_argument("--config", default="{}", help="the config of what was run, as JSON")
+    parser.add_argument("--config", type=Path, help="the config of what was run, a JSON file")
     parser.add_argument("--reference", default="dense", help="the variant without pruning")
     for name in ("models", "variants", "benchmarks"):
         parser.add_argument(f"--{name}", required=True, nargs="+", help=f"{name}, in table order")

@@ -80,6 +80,8 @@ _LATEX = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "†": r"$^\dagger$", "σ": r"$\sigma$",
     "≥": r"$\geq$", "≤": r"$\leq$", "–": "--", "√": r"$\surd$", "∞": r"$\infty$",
+    # LaTeX's usual font has other signs in their places
+    "<": "$<$", ">": "$>$", "|": "$|$",
 }  # fmt: skip
 
 

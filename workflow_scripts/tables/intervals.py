@@ -84,15 +84,35 @@ def effective_answers(correct: NDArray) -> NDArray:
 def estimate_mean(values: ArrayLike) -> Estimate:
     """The mean over problems of a number in [0, 1] that each problem has, with its interval.
 
-    Wilson's interval with p (1 - p) / se² answers; with as many as there are problems where they
-    do not differ.
+    For the interval see `mean_intervals`.
     """
-    numbers = np.asarray(values, dtype=float)
-    mean = float(np.clip(numbers.mean(), 0.0, 1.0))
-    se = float(numbers.std(ddof=1) / math.sqrt(len(numbers))) if len(numbers) > 1 else math.nan
-    answers = mean * (1 - mean) / se**2 if se > 1e-12 else len(numbers)
-    low, high = wilson(np.asarray(mean), np.asarray(max(answers, 1.0)))
-    return Estimate(mean, se, float(low), float(high))
+    mean, se, low, high = mean_intervals(np.asarray(values, dtype=float))
+    return Estimate(float(mean), float(se), float(low), float(high))
+
+
+def mean_intervals(values: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Mean, standard error and 95 % bounds of each of many experiments.
+
+    `values`, in [0, 1], has shape (..., problems), the results (...). The interval is Wilson's with
+    n / λ answers for n problems, where λ is the values' variance as a share of p (1 - p), the
+    largest that they can have: 1 where each is 0 or 1, less where each is a mean or a chance. Where
+    few values differ from the rest they say little about λ: one problem solved in half of its
+    repeats, among many that are always solved, would seem to prove that none is ever lost. So λ is
+    averaged with 1, with weights n p (1 - p) and 1/2: the limit of `effective_answers` for many
+    repeats, where λ is the correlation of two of them.
+    """
+    problems = values.shape[-1]
+    # the mean of ones can be above 1 by a rounding error
+    mean = np.clip(values.mean(axis=-1), 0.0, 1.0)
+    if problems == 1:
+        low, high = wilson(mean, np.ones_like(mean))
+        return mean, np.full_like(mean, math.nan), low, high
+    variance = values.var(axis=-1, ddof=1)
+    weight, prior = problems * mean * (1 - mean), 0.5
+    # p (1 - p) is 0 only where all values are 0 or all are 1; its weight is 0 then
+    own = np.clip(problems * variance / np.where(weight > 0, weight, 1.0), 0.0, 1.0)
+    low, high = wilson(mean, problems * (weight + prior) / (weight * own + prior))
+    return mean, np.sqrt(variance / problems), low, high
 
 
 def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:

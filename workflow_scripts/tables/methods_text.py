@@ -61,21 +61,27 @@ def _thinking(run: Cells, config: Mapping[str, Any], citations: Citations) -> st
     )
     generation = config.get("generation", {})
     if generation:
-        sampling = ", ".join(
-            f"{name.replace('_', '-')} {generation[name]}"
-            for name in ("temperature", "top_p", "top_k")
-            if name in generation
-        )
+        answers = {
+            name: value
+            for name, value in (generation.get("answer_sampling") or {}).items()
+            if value != generation.get(name)
+        }
+        apart = f", sampled with {_sampling(answers)}," if answers else ""
         seed = generation.get("seed")
         seeds = f"seeds {_list(list(map(str, seed)))}" if isinstance(seed, list) else f"seed {seed}"
         engine = generation.get("engine")
         # what `auto` came to may differ between jobs; the section on engines says it
         by_engine = "" if engine == "auto" else f" by the {engine} engine"
         text += (
-            f", sampled with {sampling}, {seeds}, in {generation.get('dtype')}{by_engine}; answers "
-            f"have at most {generation.get('answer_tokens')} tokens"
+            f", sampled with {_sampling(generation)}, {seeds}, in {generation.get('dtype')}"
+            f"{by_engine}; answers{apart} have at most {generation.get('answer_tokens')} tokens"
         )
     return text + "."
+
+
+def _sampling(options: Mapping[str, Any]) -> str:
+    names = [name for name in ("temperature", "top_p", "top_k") if name in options]
+    return ", ".join(f"{name.replace('_', '-')} {options[name]}" for name in names)
 
 
 def _statistics(run: Cells, comparisons: Sequence[int], citations: Citations) -> str:
@@ -87,8 +93,9 @@ def _statistics(run: Cells, comparisons: Sequence[int], citations: Citations) ->
         "towards 1 by the weight of half a problem; means over benchmarks combine them "
         f"{citations.cite('mover')}. Variants are "
         "compared on the same problems and repeats: intervals of differences are those of "
-        f"{citations.cite('bonett')} with the problem as the unit, p values come from the exact "
-        "permutation test that flips the signs of problems, corrected within each family "
+        f"{citations.cite('bonett')} with the problem as the unit and the effective number of its "
+        f"repeats {citations.cite('kish')}, p values come from the exact permutation test that "
+        "flips the signs of problems, corrected within each of two families for every model "
         f"{citations.cite('holm')}"
     )
     if comparisons:
@@ -101,7 +108,8 @@ def _statistics(run: Cells, comparisons: Sequence[int], citations: Citations) ->
         text += (
             f" pass@k is the unbiased estimator {citations.cite('passk')}, majority@k "
             f"{citations.cite('majority')} its counterpart over all choices of k repeats, ties "
-            "decided by lot."
+            "decided by lot; wrong answers are told apart as they are written, so that majority@k "
+            "is an upper bound where answers are expressions."
         )
     return text
 

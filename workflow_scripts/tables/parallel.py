@@ -20,42 +20,49 @@ def pass_at_k(correct: NDArray, k: int) -> NDArray:
     return 1 - comb(repeats - answers.sum(axis=-1), k) / comb(repeats, k)
 
 
-def majority_at_k(correct: Sequence[bool], extracted: Sequence[str | None], k: int) -> float:
-    """The chance that the commonest answer among k repeats of one problem is right.
+def majority_at_k(correct: Sequence[bool], extracted: Sequence[str | None]) -> NDArray:
+    """The chance that the commonest answer among k repeats of one problem is right, for every k.
 
-    Over all choices of k repeats, counted and not drawn. Correct answers are one answer however
-    they are written; where nothing was extracted there is no vote; a tie is decided by lot.
+    Shape (repeats,), of k = 1, 2, ... Over all choices of k repeats, counted and not drawn. Correct
+    answers are one answer however they are written; where nothing was extracted there is no vote; a
+    tie is decided by lot. Wrong answers are told apart as they are written: one that is written in
+    two ways has its votes split, so that the chance is an upper bound where answers are
+    expressions.
     """
     right = sum(correct)
     votes = Counter(
         text for text, good in zip(extracted, correct, strict=True) if not good and text is not None
     )
-    return _majority(right, tuple(sorted(votes.values())), len(correct), k)
+    return np.array(_majorities(right, tuple(sorted(votes.values())), len(correct)))
 
 
 @cache  # few problems differ in how their repeats agree
-def _majority(right: int, votes: tuple[int, ...], repeats: int, k: int) -> float:
+def _majorities(right: int, votes: tuple[int, ...], repeats: int) -> tuple[float, ...]:
     silent = repeats - right - sum(votes)
-    won = sum(
-        comb(right, most) * _others(votes, silent, k - most, most)
-        for most in range(1, min(right, k) + 1)
-    )
-    return float(won / comb(repeats, k))
+    won = np.zeros(repeats + 1)  # by k, over how many votes the right answer has
+    for most in range(1, right + 1):
+        others = _others(votes, silent, most)
+        won[most : most + len(others)] += comb(right, most) * others
+    return tuple(float(ways / comb(repeats, k)) for k, ways in enumerate(won[1:], 1))
 
 
-def _others(votes: tuple[int, ...], silent: int, picked: int, most: int) -> float:
-    """Ways to pick `picked` of the other repeats so that no answer has more than `most` votes.
+def _others(votes: tuple[int, ...], silent: int, most: int) -> NDArray:
+    """Ways to pick 0, 1, ... of the other repeats so that no answer has more than `most` votes.
 
     A way in which m answers tie with the right one counts 1 / (m + 1). `ways[m, n]` holds the ways
-    to pick n repeats of the answers so far with m of them at `most`.
+    to pick n repeats of the answers so far with m of them at `most`. Answers with fewer votes can
+    be picked freely, as those repeats can that have none.
     """
-    ways = np.zeros((len(votes) + 1, picked + 1))
-    ways[0] = comb(silent, np.arange(picked + 1))
-    for count in votes:
+    free = silent + sum(count for count in votes if count < most)
+    contenders = [count for count in votes if count >= most]
+    repeats = free + sum(contenders)
+    ways = np.zeros((len(contenders) + 1, repeats + 1))
+    ways[0] = comb(free, np.arange(repeats + 1))
+    for count in contenders:
         after = np.zeros_like(ways)
-        for votes_for in range(min(count, most, picked) + 1):
+        for votes_for in range(most + 1):
             tie = int(votes_for == most)
-            kept = ways[: len(ways) - tie, : picked + 1 - votes_for]
+            kept = ways[: len(ways) - tie, : repeats + 1 - votes_for]
             after[tie:, votes_for:] += comb(count, votes_for) * kept
         ways = after
-    return float((ways[:, picked] / np.arange(1, len(ways) + 1)).sum())
+    return (ways / np.arange(1, len(ways) + 1)[:, np.newaxis]).sum(axis=0)

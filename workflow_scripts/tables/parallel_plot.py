@@ -33,8 +33,12 @@ KEY = 0.26  # below the title
 
 
 def draw_parallel(rows: Sequence[ParallelRow]) -> Figure:
-    """The figure for rows of one model and benchmark, every k among them."""
+    """The figure for rows of one model and benchmark, every k among them.
+
+    What took no tokens has no place on the logarithmic axis, and is left out.
+    """
     variants = list(dict.fromkeys(row.variant for row in rows))
+    placed = [row for row in rows if row.tokens > 0]
     columns = min(COLUMNS, len(variants))
     lines = math.ceil(len(variants) / columns)
     high = HEIGHT if lines > 1 else 2.6
@@ -47,12 +51,13 @@ def draw_parallel(rows: Sequence[ParallelRow]) -> Figure:
         budget: shades(0.82 * place / max(len(budgets) - 1, 1))
         for place, budget in enumerate(budgets)
     }
-    least, most = min(row.tokens for row in rows), max(row.tokens for row in rows)
+    tokens = [row.tokens for row in placed] or [1.0]
+    least, most = min(tokens), max(tokens)
     for number, variant in enumerate(variants):
         line, column = divmod(number, columns)
         up = BOTTOM + (lines - 1 - line) * (high + DOWN)
         axes = style.add_axes(figure, LEFT + column * (width + ACROSS), up, width, high)
-        _draw_panel(axes, [row for row in rows if row.variant == variant], colours)
+        _draw_panel(axes, [row for row in placed if row.variant == variant], colours)
         axes.set_xlim(least / 1.15, most * 1.15)
         below = number + columns >= len(variants)
         _set_axes(axes, least, most, width, first=column == 0, below=below)
@@ -66,10 +71,12 @@ def draw_parallel(rows: Sequence[ParallelRow]) -> Figure:
         ha="center", fontsize=style.SMALL,
     )  # fmt: skip
     row = rows[0]
+    rest = "; not drawn: what took no tokens" if len(placed) < len(rows) else ""
     style.title(
         figure,
         title_of(row.model, row.benchmark),
-        f"accuracy; black: one repeat, longer and longer; coloured: majority of 1 to {k} repeats",
+        f"accuracy; black: one repeat, longer and longer; coloured: majority of 1 to {k} repeats"
+        + rest,
     )
     return figure
 

@@ -22,17 +22,22 @@ from workflow_scripts.tables.intervals import estimate_accuracy, estimate_mean
 from workflow_scripts.tables.parallel import majority_at_k, pass_at_k
 from workflow_scripts.tables.rows import ParallelRow, csv_text
 
+APART = (
+    "Wrong answers are told apart as they are written, so that majority@k is an upper bound where "
+    "answers are expressions."
+)
+
 
 def rows_of_cell(cell: Cell) -> list[ParallelRow]:
     """A row for every k. At k = 1 both rates are the accuracy, with its own interval."""
     rows = []
+    majorities = np.array([majority_at_k(cell.correct[i], cell.extracted[i]) for i in cell.correct])
     for k in range(1, len(cell.repeats) + 1):
         if k == 1:
             passed = majority = estimate_accuracy(cell.matrix)
         else:
             passed = estimate_mean(pass_at_k(cell.matrix, k))
-            votes = [majority_at_k(cell.correct[i], cell.extracted[i], k) for i in cell.correct]
-            majority = estimate_mean(np.array(votes))
+            majority = estimate_mean(majorities[:, k - 1])
         rows.append(
             ParallelRow(
                 cell.model, cell.variant, cell.benchmark, cell.budget, k,
@@ -64,7 +69,7 @@ def sections(rows: Sequence[ParallelRow], missing: Sequence[str] = ()) -> list[S
                 caption=(
                     f"pass@{largest} / majority@{largest} by budget (thinking tokens of one "
                     "repeat): the chance that one of them is right, and that their commonest "
-                    f"answer is.{missing_note(missing)}"
+                    f"answer is. {APART}{missing_note(missing)}"
                 ),
                 header=["variant", *map(str, budgets)],
                 lines=[

@@ -155,22 +155,32 @@ def run_times(logs: Path, gpus: int) -> Section:
     )
 
 
-def tokens_section(run: Cells) -> Section:
-    """How many tokens a run's answers hold, by model: what another engine would have to decode."""
+def tokens_section(run: Cells, generation: Mapping[str, Any]) -> Section:
+    """How many tokens a run's answers hold, by model: what another engine would have to decode.
+
+    `generation` are its settings. The trace under the largest budget begins with those under the
+    smaller ones, unless each budget has traces of its own; in an independent sweep with the paper's
+    seeding they are the same all the same, as their seeds are.
+    """
+    own = generation.get("sweep") == "independent" and generation.get("seeding") != "paper"
     lines = []
     for model in run.models:
         cells = [cell for cell in run.cells if cell.model == model]
         answers = [len(cell.correct) * len(cell.repeats) for cell in cells]
-        traces: dict[tuple[str, str], float] = {}
+        traces: dict[tuple[Any, ...], float] = {}
         for cell, number in zip(cells, answers, strict=True):
-            place = (cell.variant, cell.benchmark)
+            place = (cell.variant, cell.benchmark, cell.budget if own else None)
             traces[place] = max(traces.get(place, 0.0), cell.trace_tokens * number)
         spoken = sum(c.answer_tokens * n for c, n in zip(cells, answers, strict=True))
         lines.append([model, f"{sum(answers):,}", f"{sum(traces.values()):,.0f}", f"{spoken:,.0f}"])
+    under = (
+        "under all budgets, each of which has traces of its own"
+        if own
+        else "under the largest budget, which holds the smaller ones"
+    )
     return Section(
         "tokens",
-        "trace tokens under the largest budget, which holds the smaller ones; answer tokens under "
-        "all budgets.",
+        f"trace tokens {under}; answer tokens under all budgets.",
         ["model", "answers", "trace tokens", "answer tokens"],
         lines,
     )

@@ -40,9 +40,12 @@ class Published:
 
 
 def key(model: str, variant: str, benchmark: str, budget: int) -> tuple[str, str, str, int]:
-    """What names are compared by: letters and digits alone, in lower case."""
-    names = (re.sub("[^a-z0-9]", "", name.lower()) for name in (model, variant, benchmark))
-    return (*names, budget)
+    """What names are compared by: letters and digits alone, in lower case.
+
+    A variant's `uniform` is left out: a uniform allocation is what there is where none is named.
+    """
+    names = [re.sub("[^a-z0-9]", "", name.lower()) for name in (model, variant, benchmark)]
+    return names[0], names[1].replace("uniform", ""), names[2], budget
 
 
 def read_published(folder: Path) -> dict[tuple[str, str, str, int], Published]:

@@ -8,7 +8,7 @@
 
 Mean ± population standard deviation over repeats, which stand in for the paper's seeds. Published
 rows are found by name: model `s1.1-7B`, variant `wanda-owl-20`, benchmark `aime24` and so on; case,
-`-`, `_` and `.` do not matter.
+`-`, `_` and `.` do not matter, and `wanda-uniform-20` is `wanda-20`.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The report of a run: one HTML file with everything, that needs no network.
 
     python -m workflow_scripts.tables.report --tables results/tables --results results \
-        --resources resources --logs logs --config '{"run": ...}' --reference dense \
+        --resources resources --logs logs --config results/config.json --reference dense \
         --figures results/figures/scaling_curves/reasoner/chains.svg ... \
         --output results/report.html
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_text
+from workflow_scripts.files import read_json, write_text
 from workflow_scripts.seals import check_seal
 from workflow_scripts.tables import accuracy_table, forms, parallel_table, published_table
 from workflow_scripts.tables.cell_files import load_cells
@@ -161,8 +161,8 @@ def _tables(
             *area_sections(rows["areas.csv"], reference),
             *full_sections(rows["comparison.csv"], [], reference, run.missing),
         ],
-        "parallel": parallel_table.sections(parallel) if parallel else [],
-        "published": published_table.sections(published) if published else [],
+        "parallel": parallel_table.sections(parallel, run.missing) if parallel else [],
+        "published": published_table.sections(published, run.missing) if published else [],
         "pruning": [],
     }
 
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", required=True, type=Path, help="folder of the results")
     parser.add_argument("--resources", required=True, type=Path, help="folder of the resources")
     parser.add_argument("--logs", required=True, type=Path, help="folder of the jobs' logs")
-    parser.add_argument("--config", required=True, help="the config of what was run, as JSON")
+    parser.add_argument("--config", type=Path, help="the config of what was run, a JSON file")
     parser.add_argument("--reference", default="dense", help="the variant without pruning")
     parser.add_argument("--figures", nargs="*", default=[], type=Path, help="SVG files")
     parser.add_argument("--output", required=True, type=Path, help="page to write")
@@ -230,13 +230,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     missing = [f"grades of {name}" for name in run.missing]
     missing += [f"table {name}" for name in TABLES if not (options.tables / name).exists()]
     missing += [f"figure {path}" for path in options.figures if not path.exists()]
-    config = json.loads(options.config)
+    config = read_json(options.config) if options.config else {}
     generation = config.get("generation", {})
     gpus = generation.get("tensor_parallel", 1) if generation.get("device") == "cuda" else 0
     removals = read_removed(options.results, run.models, run.variants)
     provenance = [
         run_times(options.logs, gpus),
-        tokens_section(run),
+        tokens_section(run, generation),
         *provenance_sections(run, options.results, options.resources, removals),
     ]
     figures = [path for path in options.figures if path.exists()]

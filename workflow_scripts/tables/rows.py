@@ -12,6 +12,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.seals import check_seal
 
 MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: over all of them
+P_VALUES = ("p", "p_holm")  # columns
 
 Made = TypeVar("Made")
 
@@ -131,15 +132,21 @@ class ParallelRow:
 def csv_text(rows: Sequence[Any], kind: type = Row) -> str:
     """Rows of one dataclass as CSV, its fields as columns.
 
-    Six decimals: finer than any benchmark's grid, coarser than rounding.
+    Six decimals: finer than any benchmark's grid, coarser than rounding. p values have six
+    significant digits instead: those of exact tests can be small, and are never 0.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(kind)])
     for row in rows:
-        values = dataclasses.astuple(row)
-        writer.writerow([f"{v:.6f}" if isinstance(v, float) else v for v in values])
+        writer.writerow([_text(name, value) for name, value in vars(row).items()])
     return text.getvalue()
+
+
+def _text(name: str, value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return f"{value:.6g}" if name in P_VALUES else f"{value:.6f}"
 
 
 def read_rows(path: Path, kind: type[Made] = Row) -> list[Made]:

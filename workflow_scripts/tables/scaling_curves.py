@@ -1,7 +1,7 @@
 """Draw accuracy against budget or tokens, a line for every variant of one model on one benchmark.
 
     python -m workflow_scripts.tables.scaling_curves --table results/tables/accuracy.csv \
-        --model reasoner --benchmark chains \
+        --model reasoner --benchmark chains --reference dense \
         --svg results/figures/scaling_curves/reasoner/chains.svg \
         --png results/figures/scaling_curves/reasoner/chains.png
 
@@ -44,34 +44,42 @@ LEAST_WIDTH = 2.6  # of the axes, however long the labels are
 
 
 def draw_scaling_curves(
-    rows: Sequence[Row], problems: str = "problems", against: str = "budget"
+    rows: Sequence[Row],
+    problems: str = "problems",
+    against: str = "budget",
+    reference: str = "dense",
 ) -> Figure:
     """The figure for rows of one model and benchmark.
 
-    `problems` is what the subtitle calls the problems. A variant may lack a budget; its line then
-    runs from neighbour to neighbour.
+    `problems` is what the subtitle calls the problems, `reference` the variant without pruning;
+    where that has no rows the first one's band stands for the others'. A variant may lack a budget;
+    its line then runs from neighbour to neighbour.
     """
     curves: dict[str, list[Row]] = {row.variant: [] for row in rows}
     for row in sorted(rows, key=lambda row: row.budget):
         curves[row.variant].append(row)
-    reference = "dense" if "dense" in curves else next(iter(curves))
+    looks = style.looks(list(curves), reference)
+    reference = reference if reference in curves else next(iter(curves))
     title = title_of(rows[0].model, rows[0].benchmark, against)
     families = style.families(variant for variant in curves if variant != reference)
     if len(curves) > MOST_TOGETHER and len(families) >= LEAST_PANELS:
-        figure = draw_panels(curves, reference, families, against)
+        figure = draw_panels(curves, reference, families, looks, against)
         bands = f"black: {reference}, with its 95 % interval"
     elif len(curves) > MOST_BANDS:
-        figure = _draw_together(curves, [reference], against)
+        figure = _draw_together(curves, [reference], looks, against)
         bands = f"band: 95 % interval of {reference}"
     else:
-        figure = _draw_together(curves, list(curves), against)
+        figure = _draw_together(curves, list(curves), looks, against)
         bands = "bands: 95 % intervals"
     style.title(figure, title, _subtitle(rows[0], problems, bands))
     return figure
 
 
 def _draw_together(
-    curves: Mapping[str, Sequence[Row]], banded: Sequence[str], against: str
+    curves: Mapping[str, Sequence[Row]],
+    banded: Sequence[str],
+    looks: Mapping[str, style.Look],
+    against: str,
 ) -> Figure:
     labels = max(style.text_width(variant) for variant in curves)
     width = max(style.WIDTH - LEFT - LEADER - labels - EDGE, LEAST_WIDTH)
@@ -84,7 +92,6 @@ def _draw_together(
     set_across(axes, places, width, against)
     set_accuracy(axes)
     axes.set_xlabel(LABELS[against], labelpad=5)
-    looks = style.looks(list(curves))
     for number, (variant, curve) in enumerate(curves.items()):
         if variant in banded:
             draw_band(axes, curve, across, looks[variant])
@@ -149,13 +156,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--benchmark", required=True)
     parser.add_argument("--against", choices=sorted(AGAINST), default="budget")
+    parser.add_argument("--reference", default="dense", help="the variant without pruning")
     parser.add_argument("--problems", default="problems", help="what the subtitle calls them")
     parser.add_argument("--svg", required=True, type=Path, help="figure to write")
     parser.add_argument("--png", required=True, type=Path, help="figure to write")
     options = parser.parse_args(arguments)
     rows = rows_of(options.model, options.benchmark, options.table)
     with style.applied():
-        figure = draw_scaling_curves(rows, options.problems, options.against)
+        figure = draw_scaling_curves(rows, options.problems, options.against, options.reference)
     title = title_of(options.model, options.benchmark, options.against)
     style.save(figure, options.svg, options.png, title)
 

@@ -34,13 +34,16 @@ Curves = Mapping[str, Sequence[Row]]
 
 
 def draw_panels(
-    curves: Curves, reference: str, families: Mapping[str, Sequence[str]], against: str
+    curves: Curves,
+    reference: str,
+    families: Mapping[str, Sequence[str]],
+    looks: Mapping[str, style.Look],
+    against: str,
 ) -> Figure:
     """The figure, without its title: a panel for each of the families, `reference` in all.
 
     Each curve is in the order of its budgets.
     """
-    looks = style.looks(list(curves))
     across = AGAINST[against]
     rows = math.ceil(len(families) / COLUMNS)
     width = (style.WIDTH - LEFT) / COLUMNS - GAP

@@ -6,7 +6,7 @@
         --png results/figures/sparsity/reasoner/chains.png
 
 Variants whose names differ only in a last number are one line, which begins at the dense model. The
-accuracy is that under the largest budget.
+accuracy is that under the largest budget that a pruned variant has.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from workflow_scripts.tables.rows import Row, rows_of
 LEFT, BOTTOM, EDGE = 0.42, 0.56, 0.06
 LEADER = 0.34  # between the end of a line and its label
 HEIGHT = 3.1
+LEAST_WIDTH = 2.6  # of the axes, however long the names are
 LINE_HEIGHT = 1.32  # of a label, in font sizes
 
 
@@ -45,13 +46,16 @@ def draw_sparsity_curves(
             line.insert(0, (0.0, accuracy[reference]))
     names = max(style.text_width(name) for name in lines)
     width = style.WIDTH - LEFT - LEADER - names - EDGE
+    wider = max(LEAST_WIDTH - width, 0.0)
+    width += wider
     gap = style.FONT * LINE_HEIGHT / 72
     height = max(HEIGHT, len(lines) * gap)
-    figure = Figure(figsize=(style.WIDTH, BOTTOM + height + style.HEAD), dpi=style.DPI)
+    total = (style.WIDTH + wider, BOTTOM + height + style.HEAD)
+    figure = Figure(figsize=total, dpi=style.DPI)
     axes = style.add_axes(figure, LEFT, BOTTOM, width, height)
     right = 100 * max(share for line in lines.values() for share, _ in line)
     axes.set_xlim(-0.03 * right, right)
-    looks = style.looks([reference, *lines])
+    looks = style.looks([reference, *lines], reference)
     ends = [line[-1] for line in lines.values()]
     heights = spread([row.accuracy for _, row in ends], gap / height, 0.0, 1.0)
     for number, ((name, line), y) in enumerate(zip(lines.items(), heights, strict=True)):
@@ -107,9 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     variants = list(dict.fromkeys(row.variant for row in rows))
     known = read_removed(options.results, [options.model], variants)
     removed = {variant: one for (_, variant), one in known.items()}
-    if not set(removed) - {options.reference}:
+    pruned = set(removed) - {options.reference}
+    if not pruned:
         raise InputError(f"{options.table}: no pruned variant of {options.model} with a mask.json")
-    largest = max(row.budget for row in rows)
+    largest = max(row.budget for row in rows if row.variant in pruned)
     rows = [row for row in rows if row.budget == largest]
     with style.applied():
         figure = draw_sparsity_curves(rows, removed, options.reference)

@@ -2,7 +2,7 @@
 
 Colours are Okabe and Ito's, which readers with any common colour blindness tell apart, without the
 yellow that is lost on white. Colour and marker say which method a variant belongs to, line style
-and filling how far it goes: `wanda-20` and `wanda-50` share a hue, `dense` is black.
+and filling how far it goes: `wanda-20` and `wanda-50` share a hue, the dense model is black.
 """
 
 import re
@@ -86,13 +86,14 @@ class Look:
 DENSE = Look("#000000", "#000000", "o", filled=True, dashes=(), width=2.5)
 
 
-def looks(variants: Sequence[str]) -> dict[str, Look]:
+def looks(variants: Sequence[str], reference: str = "dense") -> dict[str, Look]:
     """A look for every variant, from the names alone; no two are equal while there are enough.
 
-    Those of one family (see `families`) share a hue.
+    `reference`, the variant that removes nothing, is black. Those of one family (see `families`)
+    share a hue.
     """
-    found = {"dense": DENSE} if "dense" in variants else {}
-    pruned = families(variant for variant in variants if variant != "dense")
+    found = {reference: DENSE} if reference in variants else {}
+    pruned = families(variant for variant in variants if variant != reference)
     for place, members in enumerate(pruned.values()):
         turn, hue = divmod(place, len(HUES))
         dashes = cycle(DASHES[turn % len(DASHES) :] + DASHES[: turn % len(DASHES)])

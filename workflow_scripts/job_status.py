@@ -1,7 +1,7 @@
 """What became of a job of PBS or SGE, for snakemake: prints running, success or failed.
 
-    python profiles/generic/job_status.py pbs 1234.server
-    python profiles/generic/job_status.py sge 1234
+    python -m workflow_scripts.job_status pbs 1234.server
+    python -m workflow_scripts.job_status sge 1234
 
 A scheduler that does not answer is asked again at the next check, so that job counts as running.
 One that answers that it does not know the job has forgotten it: the job counts as failed, and is

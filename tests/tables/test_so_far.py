@@ -1,0 +1,71 @@
+"""All tables, figures and the report of a run whose files are not all of one design."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.tables import everything
+from workflow_scripts.tables.removals import Removed
+from workflow_scripts.tables.rows import AreaRow, ComparisonRow, read_rows
+
+WHOLE = (6, 12, 24)
+VARIANTS = ("dense", "wanda-20", "wanda-50")
+
+
+def build(results: Path, output: Path, **generation: object) -> str:
+    """The report of everything that can be made; `generation` is the config's."""
+    config = output.parent / f"{output.name}.json"
+    config.write_text(json.dumps({"generation": generation}))
+    for variant in VARIANTS[1:]:
+        removed = Removed(int(variant[-2:]) / 100, (), "wanda", "0")
+        record = {"removed_fraction": removed.share, "removed_blocks": [], "linears": {},
+                  "method": removed.method, "digest": removed.digest, "blocks": 2}  # fmt: skip
+        path = results / "m" / variant / "mask.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record))
+    everything.main(
+        [
+            *("--results", str(results), "--resources", str(results), "--logs", str(results)),
+            *("--config", str(config), "--models", "m", "--variants", *VARIANTS),
+            *("--benchmarks", "b", "--output", str(output)),
+        ]
+    )
+    return (output / "report.html").read_text()
+
+
+def test_budgets_that_a_file_lacks_are_missing_and_it_has_no_area(write_results, tmp_path):
+    """Budgets were added to the config, and wanda-20 is not graded under them yet."""
+    for variant, budgets in zip(VARIANTS, (WHOLE, WHOLE[:1], WHOLE), strict=True):
+        results = write_results("m", variant, "b", accuracy=dict.fromkeys(budgets, 0.5))
+    page = build(results, tmp_path / "new", budgets=WHOLE, repeats=2)
+    assert "<li>grades of m/wanda-20: b (budgets 12, 24)</li>" in page
+    for name in ("accuracy", "comparison", "parallel", "published"):
+        text = (tmp_path / f"new/tables/{name}.md").read_text()
+        assert "Missing: m/wanda-20: b (budgets 12, 24)." in text, name
+    areas = read_rows(tmp_path / "new/tables/areas.csv", AreaRow)
+    assert [(row.variant, row.budgets) for row in areas] == [("dense", 3), ("wanda-50", 3)]
+    rows = read_rows(tmp_path / "new/tables/comparison.csv", ComparisonRow)
+    assert [row.budget for row in rows if row.variant == "wanda-20"] == [6]
+
+
+def test_files_with_other_repeats_are_missing(write_results, tmp_path):
+    for variant, repeats in zip(VARIANTS, (3, 3, 2), strict=True):
+        results = write_results("m", variant, "b", repeats=repeats)
+    page = build(results, tmp_path / "new", budgets=WHOLE, repeats=3)
+    assert "<li>grades of m/wanda-50: b (has repeats 0, 1)</li>" in page
+    with pytest.raises(InputError, match=r"holds no grades of m/dense: b \(has repeats 0, 1, 2\)"):
+        build(results, tmp_path / "none", budgets=WHOLE, repeats=5)
+
+
+@pytest.mark.parametrize("of_dense", [(6,), (24,)])
+def test_variants_that_share_no_budget_with_dense_are_drawn_all_the_same(
+    write_results, tmp_path, of_dense
+):
+    write_results("m", "dense", "b", accuracy=dict.fromkeys(of_dense, 0.5))
+    results = write_results("m", "wanda-20", "b", accuracy={12: 0.5})
+    page = build(results, tmp_path / "new", budgets=WHOLE, repeats=2)
+    assert "<li>grades of m/wanda-50: b</li>" in page
+    drawn = {path.parts[-3] for path in (tmp_path / "new/figures").rglob("b.svg")}
+    assert drawn == {"scaling_curves", "token_curves", "parallel", "sparsity"}
