@@ -7,7 +7,7 @@ r"""How well and how fast answers are graded, on the right answers of real bench
 
 The files are JSONL with an `answer` in every row, whatever else is in it.
 
-- `forms` writes every right answer in ten ways in which models write answers, and lists each that
+- `forms` writes every right answer in 21 ways in which models write answers, and lists each that
   is not graded right.
 - `others` compares every two different right answers, and lists those that are found equal.
 - `hostile` grades 1,000 texts that are meant to hang, crash or take over a grader.
@@ -20,7 +20,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from workflow_scripts.grading.equivalence import Comparer, Verdict
@@ -28,6 +28,8 @@ from workflow_scripts.grading.grade_answers import grade
 from workflow_scripts.grading.notation import clean, rational
 from workflow_scripts.records import Answer, Grade, Problem
 
+BEGUN = "begun by the format"
+LEAD = "Final Answer:"  # what a format may have written in front of an answer
 PROSE = "This is what was asked for. I checked 3 cases and it held in all of them."
 
 
@@ -69,6 +71,10 @@ def forms_of(gold: str) -> Iterator[tuple[str, str]]:
     if "," not in gold and "=" not in gold and "\\text" not in gold and r"\in" not in gold:
         yield "with a name", rf"\boxed{{x = {gold}}}"
     yield "trailing prose", f"The answer is ${gold}$. {PROSE}"
+    yield "answer tag", f"<answer>\n{gold}\n</answer>\n\n{PROSE}"
+    yield "list item", f"**Final Answer:**\n\n- ${gold}$\n"
+    yield "line below", f"We add both sides.\n\n${gold}$\n\n---"
+    yield BEGUN, f" ${gold}$. {PROSE}\n\nThe number of cases is $n = 3$."
     yield "truncated box first", rf"I think \boxed{{\frac{{1 is it. No: \boxed{{{gold}}}"
 
 
@@ -102,18 +108,25 @@ def _decimal(value: object) -> str:
     return f"{'-' if value < 0 else ''}{whole}.{part:0{digits}}"
 
 
-def grade_texts(texts: Sequence[tuple[str, str]], workers: int, kind: str = "math") -> list[Grade]:
-    """Grade pairs of a right answer and an answer's whole text."""
+def grade_texts(
+    texts: Sequence[tuple[str, str]],
+    workers: int,
+    kind: str = "math",
+    begun: Set[int] = frozenset(),
+) -> list[Grade]:
+    """Grade pairs of a right answer and an answer's text, which the format began in `begun`."""
     problems = [Problem(str(n), "?", gold, kind) for n, (gold, _) in enumerate(texts)]
     answers = [
-        Answer(str(n), 0, 1, 0, 1, "stop", 1, "eos", text) for n, (_, text) in enumerate(texts)
+        Answer(str(n), 0, 1, 0, 1, "length" if n in begun else "stop", 1, "eos", text)
+        for n, (_, text) in enumerate(texts)
     ]
-    return grade(problems, answers, "benchmark", workers)
+    return grade(problems, answers, "benchmark", workers, {"after_cap": LEAD})
 
 
 def forms(rows: Sequence[tuple[str, str]], workers: int) -> None:
     cases = [(name, gold, form, text) for name, gold in rows for form, text in forms_of(gold)]
-    grades = grade_texts([(gold, text) for _, gold, _, text in cases], workers)
+    begun = {number for number, (_, _, form, _) in enumerate(cases) if form == BEGUN}
+    grades = grade_texts([(gold, text) for _, gold, _, text in cases], workers, begun=begun)
     total: dict[str, list[int]] = {}
     misses = []
     for (name, gold, form, text), result in zip(cases, grades, strict=True):
@@ -128,8 +141,11 @@ def forms(rows: Sequence[tuple[str, str]], workers: int) -> None:
         print(f"{form:22} {right:4} of {applied:4}  {right / applied:8.2%}")
     right, applied = (sum(counts[n] for counts in total.values()) for n in (0, 1))
     print(f"{'all':22} {right:4} of {applied:4}  {right / applied:8.2%}")
-    whole = [(gold, text) for _, gold, _, text in cases if re.fullmatch("-?[0-9]+", gold)]
-    as_integers = sum(result.correct for result in grade_texts(whole, workers, "integer"))
+    integers = [case for case in cases if re.fullmatch("-?[0-9]+", case[1])]
+    whole = [(gold, text) for _, gold, _, text in integers]
+    begun = {number for number, (_, _, form, _) in enumerate(integers) if form == BEGUN}
+    graded = grade_texts(whole, workers, "integer", begun)
+    as_integers = sum(result.correct for result in graded)
     print(f"whole numbers, as kind integer: {as_integers} of {len(whole)}")
     print("\n".join(misses) or "no misses")
 
@@ -256,7 +272,7 @@ def hostile(workers: int) -> None:
 def speed(rows: Sequence[tuple[str, str]], workers: Sequence[int]) -> None:
     """Every right answer of mathematics against itself in another form, the next one, and so on."""
     golds = [gold for _, gold in rows]
-    pairs = [(gold, text) for gold in golds for _, text in forms_of(gold)]
+    pairs = [(gold, text) for gold in golds for form, text in forms_of(gold) if form != BEGUN]
     pairs += [(gold, rf"\boxed{{{golds[n - k]}}}") for n, gold in enumerate(golds) for k in (1, 2)]
     for count in workers:
         start = time.monotonic()

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_scripts.grading.boxes import boxed, last_boxes
 from workflow_scripts.grading.extraction import (
     Extraction,
-    boxed,
     extract_choice,
     extract_expression,
     extract_integer,
-    last_boxes,
+    first_line,
     without_thinking,
 )
 from workflow_scripts.grading.integers import whole_number
@@ -59,6 +59,12 @@ CASES = [
     (r"\boxed{1,00}", "1,00", "boxed"),
     (r"\boxed{\{42\}}", r"\{42\}", "boxed"),
     (r"\boxed{\text{no solution}}", r"\text{no solution}", "boxed"),
+    (r"\boxed{m+n = 20+7 = 27}", "27", "boxed"),
+    (r"\boxed{x=1,\ y=27}", r"x=1,\ y=27", "boxed"),
+    (r"\boxed{x = 1 and y = 27}", "x = 1 and y = 27", "boxed"),
+    (r"\boxed{x \ge= 27}", r"x \ge= 27", "boxed"),
+    (r"\boxed{1} and \boxed{27}", "1, 27", "boxed"),
+    (r"\boxed{3}\ \text{and}\ \boxed{27}", "3, 27", "boxed"),
     # stated
     ("Answer: 42", "42", "stated"),
     ("answer:42", "42", "stated"),
@@ -84,7 +90,35 @@ CASES = [
     ("Answer: 6*7", "6*7", "stated"),
     ("Answer: 10-7", "10-7", "stated"),
     ("Answer: unknown", "unknown", "stated"),
+    ("Answer: 26 or 27", "26 or 27", "stated"),
+    ("Answer: between 20 and 27", "between 20 and 27", "stated"),
+    ("Answer: less than 27", "less than 27", "stated"),
+    ("Answer: negative 27", "negative 27", "stated"),
+    ("Answer: x = 1, y = 27", "x = 1, y = 27", "stated"),
+    ("Answer: m = 20, n = 7, so m+n = 27", "27", "stated"),
+    ("the answer is therefore 42", "42", "stated"),
+    ("The answer is, indeed, 42.", "42", "stated"),
+    ("<answer>42</answer>", "42", "stated"),
+    ("<answer>\n42\n</answer>\nI checked 7 times.", "42", "stated"),
+    # the mark of a list, and a sign
+    ("The answer is:\n- 5", "5", "stated"),
+    ("The answer is:\n-5", "-5", "stated"),
+    ("The answer is:\n\\[\n- 5\n\\]", "-5", "stated"),
+    ("**Final Answer:**\n\n- 540", "540", "stated"),
+    ("**Final Answer:**\n\n* 540", "540", "stated"),
     ("Answers: 7\n42", "42", "last line"),
+    # lines that separate others, and headings
+    ("540\n---", "540", "last line"),
+    ("The result is 540\n\n---\n", "540", "last line"),
+    ("```\n540\n```", "540", "last line"),
+    ("It follows.\n#### 540", "540", "last line"),
+    ("\n\n- 540\n\nThis is so.", "540", "first line"),
+    ("---\n***", None, "none"),
+    # not stated at all
+    ("The answer is **not** 27", None, "none"),
+    ("The answer isn't 27.", None, "none"),
+    ("It cannot be 27", None, "none"),
+    ("It is not 7 but 27", "27", "last line"),
     # last line
     ("42", "42", "last line"),
     (" 42\n\n", "42", "last line"),
@@ -141,14 +175,31 @@ def test_what_an_answer_states(text, extracted, reason):
 
 
 @pytest.mark.parametrize(("text", "extracted", "reason"), CASES)
-def test_only_an_answer_that_states_nothing_was_cut_too_early(text, extracted, reason):
-    expected = "truncated" if reason == "none" else reason
-    assert extract_integer(text, "length") == Extraction(extracted, expected)
+def test_an_answer_that_was_cut_has_no_last_line(text, extracted, reason):
+    """What it had stated before counts, and a first line that is a number."""
+    expected = Extraction(extracted, reason)
+    if reason in ("last line", "none"):
+        first = whole_number(first_line(text))
+        expected = Extraction(first, "first line" if first else "truncated")
+    assert extract_integer(text, "length") == expected
 
 
-def test_a_long_statement_is_shown_in_part():
-    extraction = extract_integer(r"\boxed{" + "word\n" * 1000 + "}", "eos")
-    assert extraction.extracted == ("word " * 20) + "…"
+CUT = "We have 3 cases. First, let n = 1; the number of ways is 4"
+
+
+@pytest.mark.parametrize(
+    "text", [CUT, "So $x = 3$.\n\n" + CUT, r"We add \frac{1}{2}, and get $x = 4$"]
+)
+def test_the_number_at_which_an_answer_was_cut_is_none(text):
+    for lead in ("", "Final Answer:"):
+        assert extract_integer(text, "length", lead) == Extraction(None, "truncated")
+        assert extract_expression(text, "length", lead) == Extraction(None, "truncated")
+
+
+def test_the_letter_at_which_an_answer_was_cut_is_none():
+    choices = ["red", "blue"]
+    assert extract_choice("We begin with option B", "length", choices).reason == "truncated"
+    assert extract_choice("B\n\nThis is because A", "length", choices).extracted == "B"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +252,9 @@ HOSTILE = [
     r"\boxed{", "{", "}", "answer:", "Answer: ", "1", "9^", "1/", "1,", "- ", "= -", "*", "_", "^ ",
     r"\boxed ", r"\text{", r"\frac{", r"\sqrt[", "1\u00a0", "0.", "1.0", "a ", "a.", "5 _", "\n",
     "final ", "\0", "the answer is ", "$", "$$", "\\[", "is ", "because ", "A ", "(", "</think>",
-    "<|im_start|>", r"\boxed{1},", "so the ", ", and ",
+    "<|im_start|>", r"\boxed{1},", "so the ", ", and ", "-\n", "- - ", "although ", "; since A",
+    "not A, ", "not ", "A, ", "A is ", "x = 1, ", "1. ", "<answer>", "the answer is therefore ",
+    "than 5 ",
 ]  # fmt: skip
 
 
@@ -209,9 +262,9 @@ HOSTILE = [
 def test_time_grows_with_the_text_and_not_with_its_square(piece):
     text = piece * (300_000 // len(piece))
     start = time.process_time()
-    extract_integer(text, "eos")
-    extract_expression(text, "eos")
-    extract_choice(text, "eos", ["red", "blue"])
+    extract_integer(text, "eos", "Final Answer:")
+    extract_expression(text, "eos", "Final Answer:")
+    extract_choice(text, "eos", ["red", "blue"], "Final Answer:")
     # a square would take minutes
     assert time.process_time() - start < 10
 
@@ -246,6 +299,11 @@ EXPRESSIONS = [
     ("It follows that it would have to be 3/4 of them", "3/4 of them", "last line"),
     ("x^2+1\nThis is the only polynomial with all of these properties.", "x^2+1", "first line"),
     ("I do not know what to do here.", None, "none"),
+    ("The answer is therefore $x+1$", "$x+1$", "stated"),
+    ("The answer is:\n- $x+1$", "$x+1$", "stated"),
+    ("The answer is:\n\\[\n- x + 1\n\\]", "- x + 1", "stated"),
+    ("So:\n\n- $x+1$\n\n---", "$x+1$", "last line"),
+    ("So:\n```\nx+1\n```", "x+1", "last line"),
     ("", None, "none"),
 ]
 
@@ -253,10 +311,9 @@ EXPRESSIONS = [
 @pytest.mark.parametrize(("text", "extracted", "reason"), EXPRESSIONS)
 def test_which_expression_an_answer_states(text, extracted, reason):
     assert extract_expression(text, "eos") == Extraction(extracted, reason)
-    if text == r"\boxed{7":  # cut, it may have been the beginning of 70
-        extracted, reason = None, "none"
-    expected = "truncated" if reason == "none" else reason
-    assert extract_expression(text, "length") == Extraction(extracted, expected)
+    if reason in ("last line", "none"):  # cut, 7 may have been the beginning of 70
+        extracted, reason = None, "truncated"
+    assert extract_expression(text, "length") == Extraction(extracted, reason)
 
 
 def test_a_number_in_a_box_that_was_cut_is_none():
@@ -320,3 +377,74 @@ def test_every_letter_is_read_in_every_form(number, data):
 def test_a_letter_without_a_choice_is_none():
     assert extract_choice("Answer: C", "eos", ["red", "blue"]) == Extraction("C", "stated")
     assert extract_choice("C", "length", ["red", "blue"]) == Extraction(None, "truncated")
+
+
+LED_CHOICES = ["10^-4 eV", "10^-11 eV", "10^-8 eV", "10^-9 eV"]
+# kind, what follows "Final Answer:", what is extracted without it and with it
+LED = [
+    ("choice", " A) 10^-4 eV\n\nThe others are too small.", None, "A"),
+    ("choice", " (A) 10^-4 eV\n\nThis follows from the uncertainty relation.", None, "A"),
+    ("choice", " 10^-4 eV\n\nThis follows from the uncertainty relation.", None, "A"),
+    ("choice", " A, because the width is smaller.\n\nThis is the whole argument.", None, "A"),
+    ("choice", " **A) 10^-4 eV**\n\nExplanation: the widths are below 10^-6 eV.", None, "A"),
+    ("choice", " A is too large.\n\nSo it is B.", "B", "B"),
+    ("choice", " Let us look at option A first.\n\nSo it is B.", "B", "B"),
+    ("choice", " A is the reactant.\n\nSo it is B.", "B", "B"),
+    ("choice", " A, B and C are too small.\n\nSo it is D.", "D", "D"),
+    ("choice", " A) 10^-4 eV\n\nNo, I was wrong. The answer is B.", "B", "B"),
+    ("choice", " A, because it is small.\n\n**B**", "B", "B"),
+    ("integer", " 27 miles\n\nThey meet after $45/30 = 1.5$ hours.", None, "27"),
+    ("integer", " 27 miles from City A.\n\nAlicia rides 18 mph and Beth 12 mph.", "12", "27"),
+    ("integer", " $27$ miles\n\n**Explanation:** the speeds add to 30.", "30", "27"),
+    ("integer", " $m+n = 27$\n\nCheck: gcd(20, 7) = 1.", "1", "27"),
+    ("integer", " x = 27\n\nChecked with n = 3.", "3", "27"),
+    ("integer", "\n\n- 27 miles\n\nChecked with n = 3.", "3", "27"),
+    ("integer", " $3^3$\n\nThe base is 3.", "3", "$3^3$"),
+    ("integer", " We have 3 cases. First, let n = 1.\n\nSo there are 27.", "27", "27"),
+    ("integer", " There are 3 cases:\n\nSo there are 27.", "27", "27"),
+    ("integer", " 3 cases are left:\n\nSo there are 27.", "27", "27"),
+    ("integer", " 1. Let n be odd.\n2. So there are 27.", "27", "27"),
+    ("integer", " 26 miles\n\nNo, that is wrong.\n\n27", "27", "27"),
+    ("integer", " 26 miles\n\nNo, that is wrong. \\boxed{27}", "27", "27"),
+    ("integer", " I need to think.\n\nSo there are 27.", "27", "27"),
+    ("integer", " 26 is it?</think>So there are 27.", "27", "27"),
+    ("math", " $12\\pi$ square meters\n\nThe radius is 2 and the height is 3.", "3",
+     "$12\\pi$ square meters"),
+    ("math", " 12π cm^2\n\nThe radius is 2 and the height is 3.", "3", "12π cm^2"),
+    ("math", " $\\frac{3}{2}$ (since x = 3)\n\nThe check is $x = 3$.", "$x = 3$", "$\\frac{3}{2}$"),
+    ("math", " Evelyn\n\nShe covered more distance in less time.", None, "Evelyn"),
+    ("math", " no solution\n\nThe check is $x = 3$.", "$x = 3$", "no solution"),
+    ("math", r" $\begin{pmatrix} 1 \\ 2 \end{pmatrix}$, say." "\n\nSo it is $x = 3$.", "$x = 3$",
+     r"$\begin{pmatrix} 1 \\ 2 \end{pmatrix}$"),
+    ("math", " Let's see.\n\nSo it is $x = 3$.", "$x = 3$", "$x = 3$"),
+    ("math", " Let $x$ be the base.\n\nSo it is $x = 3$.", "$x = 3$", "$x = 3$"),
+    ("math", " $n$, the number of them, is odd.\n\nSo it is $x = 3$.", "$x = 3$", "$x = 3$"),
+    ("math", " $x^2 = 9$ has to hold.\n\nSo it is $x = 3$.", "$x = 3$", "$x = 3$"),
+    ("math", " First, we have $2x = 6$.\n\nSo it is $x = 3$.", "$x = 3$", "$x = 3$"),
+    ("math", " $2x = 6$\n\n$x = 3$", "$x = 3$", "$x = 3$"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "text", "alone", "led"), LED)
+def test_what_the_format_has_begun_to_state(kind, text, alone, led):
+    def extracted(lead):
+        if kind == "choice":
+            return extract_choice(text, "eos", LED_CHOICES, lead).extracted
+        return {"integer": extract_integer, "math": extract_expression}[kind](
+            text, "eos", lead
+        ).extracted
+
+    assert extracted("Final Answer:") == extracted("So the answer is") == led
+    for lead in ("", "</think>", "<|im_start|>answer", "Answer: 5. Now"):
+        assert extracted(lead) == alone
+
+
+def test_a_lead_begins_no_statement_that_is_denied():
+    assert extract_integer(" not 5, it\nis 6", "eos", "So the answer is").extracted == "6"
+
+
+@given(st.text(), st.sampled_from(["Final Answer:", "So the answer is", "</think>", "answer: 1"]))
+def test_any_unicode_is_read_after_any_lead_without_an_error(text, lead):
+    extract_integer(text, "eos", lead)
+    extract_expression(text, "eos", lead)
+    extract_choice(text, "length", ["red", "blue"], lead)

@@ -1,7 +1,7 @@
-import dataclasses
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -53,7 +53,7 @@ def test_grades_have_the_keys_and_the_order_of_the_answers(tmp_path):
         list(row) == ["id", "repeat", "budget", "extracted", "correct", "reason"] for row in rows
     )
     first = [path.read_bytes() for path in paths]
-    main([*arguments, "--workers", "2"])
+    main([*arguments, "--workers", "2", "--leads", json.dumps(LEADS)])
     assert [path.read_bytes() for path in paths] == first
     which = json.loads(paths[3].read_text())
     assert which == {"source": source_digest("grading.grade_answers"), "packages": PACKAGES}
@@ -71,6 +71,65 @@ def test_the_grader_is_all_that_grading_runs():
             Path, "read_bytes", lambda self, p=path, r=real: r(self) + b"\n0" * (self == p)
         ):
             assert source_digest("grading.grade_answers") != before, module
+
+
+# right answer, what stands in the box, whether it is right
+INTEGERS = [
+    ("27", "27 miles", True), ("18", "18 dollars", True), ("45", "45 degrees", True),
+    ("45", r"45\degree", True), ("27", r"27\text{ mi}^2", True), ("27", "{27}", True),
+    ("27", "(27)", True), ("-1", "(-1)", True), ("27", r"\displaystyle 27", True),
+    ("27", r"\bm{27}", True), ("540", r"\mathsf{540}", True), ("27", r"\frac{54}{2}", True),
+    ("8", "2^3", True), ("540", "540 ways", True), ("27", "28 miles", False),
+    ("27", r"\frac{54}{3}", False), ("8", "3^2", False), ("1", "(-1)", False),
+    ("27", r"x=1,\ y=27", False), ("1", r"x=1,\ y=27", False), ("27", "27, 28", False),
+    ("27", "27.5", False), ("27", "unknown", False), ("3", r"\text{three}", False),
+    ("27", "9" * 2000, False), ("27", "word " * 1000, False),
+]  # fmt: skip
+
+
+def test_whole_numbers_are_compared_as_mathematics_where_they_are_not_plain():
+    problems = [Problem(str(n), "?", case[0], "integer") for n, case in enumerate(INTEGERS)]
+    texts = [answer(str(n), 0, 6, rf"\boxed{{{case[1]}}}") for n, case in enumerate(INTEGERS)]
+    graded = grade(problems, texts, "answers.jsonl", 2)
+    assert [(*case[:2], g.correct) for case, g in zip(INTEGERS, graded, strict=True)] == INTEGERS
+    assert max(len(g.extracted) for g in graded) <= 101  # what is longer is shown in part
+    assert [g.correct for g in graded] == [
+        g.correct for g in grade([replace(p, kind="math") for p in problems], texts, "a", 2)
+    ]
+
+
+def test_plain_whole_numbers_and_choices_start_no_worker():
+    problems = [*PROBLEMS, Problem("c", "?", "B", "choice", ["1", "2"])]
+    answers = [answer("a", 0, 6, r"\boxed{x = 3}"), answer("b", 0, 6, "Answer: 7 miles")]
+    answers.append(answer("c", 0, 6, r"\boxed{x^2+1}"))
+    with mock.patch("subprocess.Popen", side_effect=AssertionError):
+        graded = grade(problems, answers, "answers.jsonl")
+    assert [g.correct for g in graded] == [False] * 3
+
+
+LEADS = {"after_cap": "Final Answer:", "after_stop": ""}
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (Problem("a", "?", "27", "integer"), " 27 miles.\n\nBeth rides 12 mph."),
+        (Problem("a", "?", r"12\pi", "math"), " $12\\pi$ meters\n\nThe height is 3."),
+        (Problem("a", "?", "A", "choice", ["1 eV", "2 eV"]), " 1 eV\n\nThis is so."),
+    ],
+)
+def test_what_the_format_began_to_state_counts_where_it_did(problem, text):
+    cut = replace(answer("a", 0, 6, text), trace_finish="length")
+    for trace_finish, leads, correct in (
+        ("length", LEADS, True),
+        ("length", None, False),
+        ("stop", LEADS, False),
+        ("eos", LEADS, False),
+        ("stop", {"after_stop": "So the answer is"}, True),
+    ):
+        one = replace(cut, trace_finish=trace_finish)
+        (graded,) = grade([problem], [one], "answers.jsonl", leads=leads)
+        assert graded.correct == correct
 
 
 def test_a_reason_says_why_an_answer_could_not_be_compared():
@@ -116,7 +175,7 @@ def test_answers_that_do_not_fit_the_benchmark(answers, message):
     ],
 )
 def test_a_problem_that_cannot_be_graded(change, message):
-    problems = [dataclasses.replace(PROBLEMS[0], **change), PROBLEMS[1]]
+    problems = [replace(PROBLEMS[0], **change), PROBLEMS[1]]
     if message is None:
         assert len(grade(problems, ANSWERS, "answers.jsonl")) == len(ANSWERS)
         return

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -93,7 +94,7 @@ def test_what_was_answered_before_the_judge_gave_up_is_kept(tmp_path):
 
 
 def test_the_paper_s_options_are_the_right_answer_and_those_extracted_before():
-    earlier = {(case.text, case.earlier) for case in cases_of(PROBLEMS, ANSWERS)}
+    earlier = {(case.text, case.earlier) for case in cases_of(PROBLEMS, ANSWERS, {})}
     assert earlier == {
         (r"\boxed{\frac{2}{4}}", ()),
         (r"\boxed{0.5}", (r"\frac{2}{4}",)),
@@ -101,6 +102,17 @@ def test_the_paper_s_options_are_the_right_answer_and_those_extracted_before():
         ("It is B", ()),
         ("It is A", ("B",)),
     }
+
+
+def test_what_the_format_began_to_state_is_extracted_for_the_judge_too():
+    said = [answer("b", 0, " B, because of this.\n\nIt is so."), answer("b", 1, "C")]
+    cut = [dataclasses.replace(one, trace_finish="length") for one in said]
+    for answers, leads, extracted in (
+        (said, {"after_cap": "Final Answer:"}, None),
+        (cut, {}, None),
+        (cut, {"after_cap": "Final Answer:"}, "B"),
+    ):
+        assert cases_of(PROBLEMS, answers, leads)[0].extracted == extracted
 
 
 def test_the_paper_s_protocol_shows_numbered_options_and_reads_a_number(tmp_path):
@@ -135,7 +147,9 @@ def test_reading_an_index(reply, verdict):
 @pytest.mark.parametrize(
     ("reply", "verdict"),
     [("correct", True), ("Incorrect.", False), ("**Correct**", True), ("not sure", None),
-     ("correct, not incorrect", None), ("", None), ("correctly", None)],
+     ("correct, not incorrect", None), ("", None), ("correctly", None), ("Not correct.", None),
+     ("The answer is not correct", None), ("It isn't correct.", None), ("_incorrect_\n", False),
+     ("<think>It is not correct, or is it?</think>\n\nCorrect.", True), ("correct\ncorrect", None)],
 )  # fmt: skip
 def test_reading_a_word(reply, verdict):
     assert PROTOCOLS["equivalence"].read(reply, CASE) is verdict
@@ -177,7 +191,7 @@ def test_the_key_stands_in_no_file_and_no_log(tmp_path):
             assert done.returncode == code, done.stderr
             assert KEY not in done.stdout + done.stderr
     assert server.keys == [f"Bearer {KEY}"] * len(server.keys)
-    assert [j.correct for j in read_records(tmp_path / "judgements.jsonl", Judgement)] == [True] * 6
+    assert [j.correct for j in read_records(tmp_path / "judgements.jsonl", Judgement)] == [None] * 6
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) >= 3 + 6
     assert not [path for path in files if KEY.encode() in path.read_bytes()]

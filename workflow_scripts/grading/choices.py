@@ -6,10 +6,8 @@ The prompt names choices A), B), ... in their order.
 import re
 from collections.abc import Sequence
 
-_FONTS = re.compile(
-    r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|boldsymbol|mbox)\s*+\{([^{}]*)\}"
-)
-_ORNAMENT = re.compile(r"\\[$,;:! ()\[\]]|[$*_`\"'{}]|\\q?quad(?![A-Za-z])")
+_FONTS = re.compile(r"\\(?:text[a-z]{0,2}|math[a-z]{1,4}|boldsymbol|bm|mbox)\s*+\{([^{}]*)\}")
+_ORNAMENT = re.compile(r"\\[$,;:! ()\[\]]|[$*_`\"'{}#→⇒✅✓✔]|\\(?:q?quad|bf|rm|it|sf)(?![A-Za-z])")
 _ALONE = re.compile(
     r"(?:(?:option|choice|answer|letter)\s*+:?\s*+)?[(\[]?\s*([A-Za-z])\s*[)\]]?\s*[.:,]?",
     re.IGNORECASE,
@@ -17,35 +15,98 @@ _ALONE = re.compile(
 _LABEL = re.compile(
     r"(?:(?:option|choice|answer)\s*+)?[(\[]?([A-Z])(?:[)\]][.:]?|[.:]|\s+[-–—])\s", re.I
 )
+_LETTER = r"[(\[]?\b([A-Z])(?![A-Za-z'])[)\]]?"
+_SURELY = r"(?:(?:therefore|thus|indeed|clearly|definitely)\s+)?"
+_IS = r"(?:is|are|must\s+be|would\s+be|should\s+be|has\s+to\s+be)\s+"
+# clear statements, and then those that are one where no other letter is in sight
+_CORRECT = re.compile(
+    rf"{_LETTER}\s+{_IS}{_SURELY}(?:the\s+)?(?:only\s+)?(?:correct\b|right\b|best\b|answer\b)"
+)
 _NAMED = re.compile(
-    r"\b(?:option|choice|answer|letter)\s*+(?:is\s++)?:?\s*+[(\[]?([A-Z])(?![A-Za-z'])"
+    rf"\b(?:option|choice|answer|letter|[Cc]orrect\s*+:)\s*+(?:is\s++)?:?\s*+{_LETTER}"
 )
 _BRACKETED = re.compile(r"\(([A-Z])\)")
-_LAST_WORD = re.compile(r"\b(?:is|be|choose|select|pick)\s*+:?\s*+[(\[]?([A-Z])[)\]]?\s*[.!]?$")
-_FIRST_WORD = re.compile(r"[(\[]?([A-Z])[)\]]?(?:[,;]|\s+(?:because|since|as|is)\b)")
+_LAST_WORD = re.compile(
+    r"\b(?i:is|be|but|so|thus|hence|therefore|indeed|choose|select|pick|say|go(?:ing)?\s+with)"
+    rf"\s*+[:,]?\s*+{_LETTER}\s*[.!]?$"
+)
+_FIRST_WORD = re.compile(
+    rf"{_LETTER}(?:[,;](?!\s*(?:and\s+|or\s+)?[(\[]?[A-Z](?![A-Za-z']))|\s+as\b)"
+)
+_SUBJECT = re.compile(rf"{_LETTER}\s+is\b")
+
+# what a statement says beside its choice: other letters with a "not", and reasons
+_LETTERS = r"(?:(?:option|choice|answer)s?\s+)?[(\[]?\b[A-Z](?![A-Za-z'])[)\]]?"
+_OTHERS = rf"{_LETTERS}(?:\s*(?:,|\bn?or\b|\band\b)\s*{_LETTERS}){{0,9}}"
+_NO = (
+    r"(?:not|cannot|never|neither|nor|exclud(?:es?|ed|ing)|eliminat(?:es?|ed|ing)"
+    r"|rul(?:es?|ed|ing)\s+out)"
+)
+_DENIED = re.compile(
+    rf"(?:\b{_NO}|n t|n['’]t)\s+(?:be\s+)?(?:the\s+(?:correct\s+|right\s+)?)?{_OTHERS}"
+    rf"|{_OTHERS}\s+(?:cannot\b|(?:is|are|was|were|can)\s+(?:be\s+)?(?:\w+ly\s+)?(?:the\s+)?"
+    r"(?:wrong|incorrect|false|impossible|excluded|eliminated|ruled\s+out|not\b|too\b))"
+)
+_BESIDE_FIRST = re.compile(
+    r"(?:(?<=[.;] )|^)(?:although|though|even\s+though|while|whereas|because|since)\b"
+    r"[^,.;]{0,200}+,",
+    re.I,
+)
+_BESIDE = re.compile(
+    r"\b(?:although|though|while|whereas|because|since|rather\s+than|instead\s+of|unlike)\b"
+    r"(?:(?!\b(?:so|thus|hence|therefore)\b)[^.;])*+"
+)
 
 
 def letter_alone(text: str, choices: Sequence[str]) -> str | None:
     """The letter that a text is and nothing else; `option C` and `(c)` are that letter too."""
-    match = _ALONE.fullmatch(_plain(text))
-    return _in_range(match[1].upper(), choices) if match else None
+    return _alone(_plain(text), choices)
 
 
 def choice_in(text: str, choices: Sequence[str]) -> str | None:
     """The letter of the one choice that a statement names; None where it names none or several."""
     plain = _plain(text)
-    letter = letter_alone(text, choices) or _choice_of_text(plain, choices)
+    claim = _claim(plain)
+    letter = _whole_or_label(plain, claim, choices)
     if letter:
         return letter
-    match = _LABEL.match(plain)
-    if match and match[1].isupper() and _in_range(match[1], choices):
-        return match[1]
-    for pattern in (_NAMED, _LAST_WORD, _BRACKETED):
-        named = {found for found in pattern.findall(plain) if _in_range(found, choices)}
-        if len(named) == 1:
-            return named.pop()
-    match = _FIRST_WORD.match(plain)
+    correct, named, bracketed, last = (
+        {found for found in pattern.findall(claim) if _in_range(found, choices)}
+        for pattern in (_CORRECT, _NAMED, _BRACKETED, _LAST_WORD)
+    )
+    for patterns in ((correct, named), (bracketed, last)):
+        letters = set().union(*(letters for letters in patterns if len(letters) == 1))
+        if letters:
+            return letters.pop() if len(letters) == 1 else None
+    return _first(_FIRST_WORD, claim, choices) or _first(_SUBJECT, claim, choices)
+
+
+def choice_at_start(text: str, choices: Sequence[str]) -> str | None:
+    """The letter of the choice that a text is or starts with."""
+    plain = _plain(text)
+    claim = _claim(plain)
+    return _whole_or_label(plain, claim, choices) or _first(_FIRST_WORD, claim, choices)
+
+
+def _whole_or_label(plain: str, claim: str, choices: Sequence[str]) -> str | None:
+    letter = _alone(plain, choices) or _choice_of_text(plain, choices) or _alone(claim, choices)
+    match = None if letter else _LABEL.match(claim)
+    return _in_range(match[1], choices) if match and match[1].isupper() else letter
+
+
+def _first(pattern: re.Pattern[str], claim: str, choices: Sequence[str]) -> str | None:
+    match = pattern.match(claim)
     return _in_range(match[1], choices) if match else None
+
+
+def _alone(plain: str, choices: Sequence[str]) -> str | None:
+    match = _ALONE.fullmatch(plain)
+    return _in_range(match[1].upper(), choices) if match else None
+
+
+def _claim(plain: str) -> str:
+    """What a statement claims: without its reasons and the letters that it says are not right."""
+    return " ".join(_DENIED.sub(" ", _BESIDE.sub(" ", _BESIDE_FIRST.sub(" ", plain))).split())
 
 
 def _plain(text: str) -> str:

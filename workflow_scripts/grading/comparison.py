@@ -7,9 +7,10 @@ them are compared exactly here, and everything else is asked of `expressions_equ
 - A list without brackets or in braces is a set: its order does not matter. In round or square
   brackets it does. Square and round brackets differ.
 - Brackets may be left out around a tuple, and a name in front of a value (`x = 5` is 5; but x = 5
-  is not y = 5).
+  is not y = 5). Several equations are a list: neither `x = 1 or x = -2` nor `x = 1, y = -2` is -2.
+- Capital and small letters differ, but not in the name in front of a value.
 - A decimal is the number that it says. 10 % is 10 and 0.1: questions ask for either.
-- A unit may be left out, but two known units must be the same.
+- A unit may be left out, but two known units must be the same. A million is a factor.
 - Digits in another base are the answer with or without its base written at them; never a number of
   equal value in yet another base.
 """
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from workflow_scripts.grading.notation import clean, rational
-from workflow_scripts.grading.structure import RELATION, parts_of, split
+from workflow_scripts.grading.structure import RELATION, parts_of, pieces, split
 from workflow_scripts.grading.units import without_unit
 
 Equal = Callable[[str, str], bool]
@@ -52,6 +53,7 @@ _NAME = (
     r"|\([A-Za-z](?:, ?[A-Za-z])*\))"
 )
 _ASSIGNMENT = re.compile(rf"({_NAME}) ?(?:=|\\in(?![A-Za-z])) ?(.+)")
+_CONDITION = re.compile(r"(?<![A-Za-z\\])(?:at|because|for|if|since|when|where|with)(?![A-Za-z])")
 _NAMES = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 
 
@@ -158,17 +160,26 @@ def _values_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
         return deeper(one[1], answer)
     if other:
         return deeper(gold, other[1])
-    if "=" in answer and "=" not in gold and len(split(answer, ",")) == 1:
-        return deeper(gold, answer.rsplit("=", 1)[1])
+    *before, last = split(answer, "=")
+    if before and "=" not in gold and len(pieces(answer)) < 2:
+        return _is_one(answer) and deeper(gold, last)
     return None
+
+
+def _is_one(text: str) -> bool:
+    """Whether a text is no list and no relation, but perhaps a chain of equations.
+
+    What stands behind the last sign of `y = 3 when x = 5` is not what the chain is about.
+    """
+    inside = text.partition("=")[2].rpartition("=")[0]
+    listed = RELATION.search(text) or _CONDITION.search(inside) or len(pieces(text)) > 1
+    return not listed
 
 
 def _assignment(text: str) -> tuple[str, str] | None:
     """Name and value of `x = 5`, of `f(x) = x^2` and of `x = 10/2 = 5`."""
-    if len(split(text, ",")) > 1 and not re.match(r"\([A-Za-z](?:, ?[A-Za-z])*\) ?=", text):
-        return None
     match = _ASSIGNMENT.fullmatch(text)
-    if not match or RELATION.search(match[2]):
+    if not match or not _is_one(match[2] if match[1].startswith("(") else text):
         return None
     return match[1], match[2].rsplit("=", 1)[-1].strip()
 
@@ -212,6 +223,8 @@ def _same_set(items: Sequence[str], others: Sequence[str], deeper: Equal) -> boo
 
 def _single_equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
     """Two single expressions: without their units; numbers exactly, else by `expressions_equal`."""
+    # an exact value may be followed by an estimate; an estimate alone stays one
+    gold, answer = (text.partition(r"\approx")[0].strip() or text for text in (gold, answer))
     (gold, unit), (answer, other_unit) = without_unit(gold), without_unit(answer)
     if unit and other_unit and unit != other_unit:
         return False

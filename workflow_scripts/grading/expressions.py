@@ -1,8 +1,9 @@
 r"""Whether two single expressions are equal, by math-verify; to be run in a process of its own.
 
-math-verify's `parse` is given one expression between dollar signs and reads it as LaTeX alone. Its
-other reader, for plain expressions, hands text to Python's `eval` by way of sympy's `parse_expr`;
-it is never used here. The LaTeX reader builds sympy objects from a grammar; of an answer's text
+math-verify's reader of LaTeX is given one expression. It is called as `math_verify.parse` calls it,
+which cannot be told to keep capital letters apart from small ones. The other reader there is, for
+plain expressions, hands text to Python's `eval` by way of sympy's `parse_expr`; it is never used
+here. The LaTeX reader builds sympy objects from a grammar; of an answer's text
 only the digits of its numbers reach `eval`, by way of `sympy.Number`. But it can be asked for work
 without end (`9^{9^{9}}`, `\operatorname{eye}(10^9)`). So an expression must be made of known
 characters and commands and must not be a known monster, and whoever calls this sets limits on time
@@ -45,6 +46,7 @@ _FACTORIAL_OF_MORE = re.compile(r"[)\]}!]\s*!|\^\s*\{[^{}]*!")
 _BINOMIAL = re.compile(r"\\binom\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _POWER_OF_BRACKETS = re.compile(r"[)\]}]\s*\^\s*(?:\{\s*)?-?([0-9]+)")
 _ROOT_OF_BRACKETS = re.compile(r"(\\sqrt|\^)\s*\(")
+_TWO_NUMBERS = re.compile(r"(?<![_^0-9.])[0-9.]+ +[0-9]")  # the library would add them
 _DECIMAL = re.compile(r"(?<![0-9A-Za-z_.])([0-9]*)\.([0-9]+)(?![0-9.])")
 _FUNCTIONS = re.compile(
     r"(?<![\\A-Za-z])(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp)"
@@ -114,6 +116,8 @@ def _guarded(text: str) -> str:
         raise Refused("unknown commands")
     if max(map(len, re.findall("[0-9]+", text)), default=0) > LONGEST_NUMBER:
         raise Refused("number too long")
+    if _TWO_NUMBERS.search(text):
+        raise Refused("two numbers side by side")
     if _monstrous(text):
         raise Refused("number too large")
     return _DECIMAL.sub(_as_fraction, text)
@@ -171,14 +175,24 @@ def _as_fraction(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> Any:
-    from latex2sympy2_extended import NormalizationConfig
-    from math_verify import LatexExtractionConfig, parse
+    from latex2sympy2_extended import NormalizationConfig, normalize_latex
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig, latex2sympy
+    from math_verify.parser import should_treat_as_complex
 
     # no units: it would take the t of 3t for one
     spelling = NormalizationConfig(malformed_operators=True, nits=True, units=False, boxed="none")
-    reader = LatexExtractionConfig(boxed_match_priority=-1, normalization_config=spelling)
-    read = parse(f"${text}$", [reader], fallback_mode="no_fallback", parsing_timeout=None)
-    return read[0] if read else None
+    text = normalize_latex(text, spelling)
+    try:
+        return latex2sympy(
+            text,
+            is_real=not should_treat_as_complex(text),
+            normalization_config=None,
+            conversion_config=ConversionConfig(lowercase_symbols=False),  # R is not r
+        )
+    except MemoryError:
+        raise
+    except Exception:  # whatever its grammar does not know
+        return None
 
 
 def _near(one: Any, other: Any) -> bool:

@@ -3,6 +3,7 @@
     python -m workflow_scripts.grading.grade_answers \
         --benchmark resources/benchmarks/chains.jsonl \
         --answers results/reasoner/dense/answers/chains.jsonl \
+        --leads '{"after_cap": "Final Answer:", "after_stop": ""}' \
         --output results/reasoner/dense/grades/chains.jsonl \
         --grader results/reasoner/dense/grades/chains.grader.json
 
@@ -11,6 +12,7 @@ the number of workers.
 """
 
 import argparse
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,15 +37,16 @@ from workflow_scripts.records import Answer, Grade, Problem, read_records, write
 class Kind:
     """How problems of one kind are graded.
 
-    `extract` finds what an answer states. Where `as_text`, that is right if it is what `normal`
-    makes of the problem's own answer; else both are compared as mathematics. `normal` returns None
-    for an answer that no problem of this kind can have; `needed` says what it must be.
+    `extract` finds what an answer states, after what its format wrote in front of it. Where
+    `is_plain` says so of that, it is right if it is what `normal` makes of the problem's own
+    answer; else both are compared as mathematics. `normal` returns None for an answer that no
+    problem of this kind can have; `needed` says what it must be.
     """
 
-    extract: Callable[[Problem, Answer], Extraction]
+    extract: Callable[[Problem, Answer, str], Extraction]
     normal: Callable[[Problem], str | None]
     needed: str
-    as_text: bool = True
+    is_plain: Callable[[str], bool]
 
 
 def _letter(problem: Problem) -> str | None:
@@ -53,45 +56,55 @@ def _letter(problem: Problem) -> str | None:
 
 GRADERS: dict[str, Kind] = {
     "integer": Kind(
-        extract=lambda problem, answer: extract_integer(answer.text, answer.answer_finish),
+        extract=lambda problem, answer, lead: extract_integer(
+            answer.text, answer.answer_finish, lead
+        ),
         normal=lambda problem: whole_number(problem.answer),
         needed="a whole number",
+        is_plain=lambda stated: whole_number(stated) is not None,
     ),
     "math": Kind(
-        extract=lambda problem, answer: extract_expression(answer.text, answer.answer_finish),
+        extract=lambda problem, answer, lead: extract_expression(
+            answer.text, answer.answer_finish, lead
+        ),
         normal=lambda problem: problem.answer.strip() or None,
         needed="an answer",
-        as_text=False,
+        is_plain=lambda stated: False,
     ),
     "choice": Kind(
-        extract=lambda problem, answer: extract_choice(
-            answer.text, answer.answer_finish, problem.choices or []
+        extract=lambda problem, answer, lead: extract_choice(
+            answer.text, answer.answer_finish, problem.choices or [], lead
         ),
         normal=_letter,
         needed="the letter of one of its choices",
+        is_plain=lambda stated: True,
     ),
 }
 
 
 def grade(
-    problems: Sequence[Problem], answers: Sequence[Answer], where: str, workers: int = 1
+    problems: Sequence[Problem],
+    answers: Sequence[Answer],
+    where: str,
+    workers: int = 1,
+    leads: Mapping[str, str] | None = None,
 ) -> list[Grade]:
     """Grades with the keys of the answers, in their order.
 
     Every problem must have exactly one answer for each repeat and budget that occurs; `where`
     names the answers in messages. Raises `InputError` where one is missing, stands twice or belongs
-    to no problem, and for a problem that cannot be graded. `workers` processes compare mathematics.
+    to no problem, and for a problem that cannot be graded. `workers` processes compare mathematics;
+    `leads` is what `extraction_of` takes.
     """
     by_id = {problem.id: problem for problem in problems}
     right = {problem.id: right_answer(problem) for problem in problems}
     check_complete(by_id, answers, where)
-    stated = [
-        GRADERS[by_id[answer.id].kind].extract(by_id[answer.id], answer) for answer in answers
-    ]
+    stated = [extraction_of(by_id[answer.id], answer, leads or {}) for answer in answers]
     pairs = {
         (right[answer.id], extraction.extracted)
         for answer, extraction in zip(answers, stated, strict=True)
-        if extraction.extracted is not None and not GRADERS[by_id[answer.id].kind].as_text
+        if extraction.extracted is not None
+        and not GRADERS[by_id[answer.id].kind].is_plain(extraction.extracted)
     }
     with Comparer(workers) as comparer:
         verdicts = comparer.compare(sorted(pairs))
@@ -99,6 +112,16 @@ def grade(
         _grade(answer, extraction, right[answer.id], verdicts)
         for answer, extraction in zip(answers, stated, strict=True)
     ]
+
+
+def extraction_of(problem: Problem, answer: Answer, leads: Mapping[str, str]) -> Extraction:
+    """What an answer states.
+
+    `leads` are the last lines of what the model's format wrote in front of the answer: `after_cap`
+    where the budget cut the trace, `after_stop` elsewhere. They may begin the statement.
+    """
+    lead = leads.get("after_cap" if answer.trace_finish == "length" else "after_stop", "")
+    return GRADERS[problem.kind].extract(problem, answer, lead)
 
 
 def right_answer(problem: Problem) -> str:
@@ -166,13 +189,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--benchmark", required=True, type=Path, help="JSONL file of problems")
     parser.add_argument("--answers", required=True, type=Path, help="JSONL file of answers")
+    parser.add_argument(
+        "--leads", type=json.loads, default={}, help="what the format writes before answers, JSON"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes that compare mathematics")
     parser.add_argument("--output", required=True, type=Path, help="JSONL file of grades to write")
     parser.add_argument("--grader", type=Path, help="JSON file to write: which grader graded")
     options = parser.parse_args(arguments)
     problems = read_records(options.benchmark, Problem)
     answers = read_records(options.answers, Answer)
-    grades = grade(problems, answers, str(options.answers), options.workers)
+    grades = grade(problems, answers, str(options.answers), options.workers, options.leads)
     if options.grader:
         write_json(options.grader, grader(), sealed=True)
     write_records(options.output, grades)

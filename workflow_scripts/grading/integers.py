@@ -31,10 +31,16 @@ _NUMBER = re.compile(
     r"(?![0-9_\0]|[.,][0-9]|[A-Za-z](?![A-Za-z])|\\[A-Za-z])"
 )
 _OPERATOR = r"(?:[+*×÷·/-]|\\(?:times|cdot|div|pm)\b)"
-_CONTINUES = re.compile(rf"\s*+(?:{_OPERATOR}|=)")
+_CONTINUES = re.compile(rf"\s*+(?:{_OPERATOR}|=|,?\s*+(?:and|or|to)\s++[0-9$\\{_HOLE}-])")
 _OPERAND_BEFORE = re.compile(rf"[0-9A-Za-z)\]}}{_HOLE}]\s*{_OPERATOR}\s*$")
 _OPERATOR_AFTER = re.compile(r"\s*+(?:[+*×÷·/^]|\\(?:times|cdot|div|pm)\b)")
-_REACH = 16  # characters before a number that are searched for an operator
+# "is not 5", "less than 5", "negative 5", "3 or 5", "between 3 and 5": no statement of 5
+_DENIED_BEFORE = re.compile(
+    r"(?:\b(?:not|nor|cannot|than|negative|minus)|n['’]t)\s+(?:be\s+)?(?:equal\s+to\s+)?$|[0-9]\s+(?:and|or|to)\s+$"
+)
+_ITEMS = re.compile(r"[,;]|\b(?:and|or)\b")
+_NAMED = re.compile(r"[\s$*(]*[A-Za-z]\s*=")
+_REACH = 24  # characters before a number that are searched for what makes it none
 
 
 def whole_number(text: str) -> str | None:
@@ -57,13 +63,24 @@ def _plain(text: str) -> str:
 
 
 def first_or_last(text: str) -> str | None:
-    """The number that a statement starts with, unless it goes on calculating; else its last one."""
-    text = _plain(text)
-    masked = _without_expressions(text)
+    """The number that a statement starts with, unless it goes on calculating; else its last one.
+
+    None for several values with names of their own, of which it says no one.
+    """
+    return at_start(text) or (None if _are_values(text) else _last(_plain(text)))
+
+
+def at_start(text: str) -> str | None:
+    """The number that a statement starts with, unless it goes on calculating or lists more."""
+    masked = _without_expressions(_plain(text))
     first = _NUMBER.match(masked)
-    if first and not _CONTINUES.match(masked, first.end()):
-        return _number(first.group())
-    return _last(text)
+    return _number(first.group()) if first and not _CONTINUES.match(masked, first.end()) else None
+
+
+def _are_values(text: str) -> bool:
+    """Whether a statement is `x = 1, y = 5`: several values, each with a name."""
+    items = [item for item in _ITEMS.split(text) if item.strip()]
+    return len(items) > 1 and all(map(_NAMED.match, items))
 
 
 def last_in(text: str) -> str | None:
@@ -77,7 +94,8 @@ def _last(text: str) -> str | None:
     if last is None or _OPERATOR_AFTER.match(masked, last.end()):
         return None
     before = masked[max(0, last.start() - _REACH) : last.start()]
-    return None if _OPERAND_BEFORE.search(before) else _number(last.group())
+    denied = _OPERAND_BEFORE.search(before) or _DENIED_BEFORE.search(before)
+    return None if denied else _number(last.group())
 
 
 def _without_expressions(text: str) -> str:

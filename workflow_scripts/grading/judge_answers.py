@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.grading.grade_answers import GRADERS, check_complete, right_answer
+from workflow_scripts.grading.grade_answers import check_complete, extraction_of, right_answer
 from workflow_scripts.grading.judge_client import Judge, ask, judge_from
 from workflow_scripts.grading.judge_prompts import PROTOCOLS, Case
 from workflow_scripts.records import Answer, Judgement, Problem, read_records, write_records
@@ -26,8 +26,10 @@ from workflow_scripts.records import Answer, Judgement, Problem, read_records, w
 _SHOWN = 200  # characters of a reply
 
 
-def cases_of(problems: Mapping[str, Problem], answers: Sequence[Answer]) -> list[Case]:
-    """What is judged, in the order of the answers.
+def cases_of(
+    problems: Mapping[str, Problem], answers: Sequence[Answer], leads: Mapping[str, str]
+) -> list[Case]:
+    """What is judged, in the order of the answers; `leads` is what `extraction_of` takes.
 
     What was extracted earlier for the same problem and budget goes by repeats, in their order.
     """
@@ -35,7 +37,7 @@ def cases_of(problems: Mapping[str, Problem], answers: Sequence[Answer]) -> list
     cases = {}
     for answer in sorted(answers, key=lambda answer: answer.repeat):
         problem = problems[answer.id]
-        extracted = GRADERS[problem.kind].extract(problem, answer).extracted
+        extracted = extraction_of(problem, answer, leads).extracted
         before = earlier.setdefault((answer.id, answer.budget), [])
         cases[_key(answer)] = Case(
             question=_with_choices(problem),
@@ -108,12 +110,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--cache", required=True, type=Path, help="folder in which replies are kept"
     )
+    parser.add_argument(
+        "--leads", type=json.loads, default={}, help="what the format writes before answers, JSON"
+    )
     parser.add_argument("--output", required=True, type=Path, help="JSONL file to write")
     options = parser.parse_args(arguments)
     problems = {problem.id: problem for problem in read_records(options.benchmark, Problem)}
     answers = read_records(options.answers, Answer)
     check_complete(problems, answers, str(options.answers))
-    write_records(options.output, judgements(problems, answers, options.options, options.cache))
+    judged = judgements(problems, answers, options.options, options.cache, options.leads)
+    write_records(options.output, judged)
 
 
 def judgements(
@@ -121,13 +127,14 @@ def judgements(
     answers: Sequence[Answer],
     options: Mapping[str, Any],
     cache: Path,
+    leads: Mapping[str, str] | None = None,
 ) -> list[Judgement]:
     """A judgement for every answer, in their order."""
     if options["prompt"] not in PROTOCOLS:
         raise InputError(
             f"judge.prompt: {options['prompt']!r} is not known; there are: {', '.join(PROTOCOLS)}"
         )
-    cases = cases_of(problems, answers)
+    cases = cases_of(problems, answers, leads or {})
     judge = judge_from(options)
     judged = judge_cases(judge, options["prompt"], cases, cache, options["parallel"])
     return [

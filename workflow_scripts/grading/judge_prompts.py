@@ -82,8 +82,14 @@ def _ask_equivalence(case: Case) -> str:
 
 
 def _read_word(reply: str, _: Case) -> bool | None:
-    words = set(re.findall(r"\b(?:in)?correct\b", reply.lower()))
-    return words == {"correct"} if len(words) == 1 else None
+    """One word, as asked: in a sentence it might stand behind a "not"."""
+    word = _said(reply).strip("*_. \n\t").lower()
+    return word == "correct" if word in ("correct", "incorrect") else None
+
+
+def _said(reply: str) -> str:
+    """A reply without the thinking of a judge whose server leaves it in."""
+    return reply.rpartition("</think>")[2].strip()
 
 
 def _options(case: Case) -> list[str]:
@@ -97,7 +103,7 @@ def _ask_options(case: Case) -> str:
 
 
 def _read_index(reply: str, case: Case) -> bool | None:
-    match = re.fullmatch(r"\s*(-1|[0-9]{1,4})\s*\.?\s*", reply)
+    match = re.fullmatch(r"(-1|[0-9]{1,4})\s*\.?", _said(reply))
     number = int(match[1]) if match else 0
     return number == 1 if number == -1 or 1 <= number <= len(_options(case)) else None
 

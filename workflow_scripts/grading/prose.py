@@ -37,6 +37,7 @@ _END_VALUE = re.compile(
 )
 _LONGEST = 2000  # characters of a statement that are looked at
 _MOST_WORDS = 3  # of an answer that is no sentence: `5 meters per second`
+_MOST_WORDS_AT_START = 2  # of one that a text starts with: `5 square meters`
 _EMPHASIS = " \t\n*_`"
 
 
@@ -64,6 +65,23 @@ def expression_in(text: str, from_start: bool) -> str | None:
     if value:
         return value[1].strip()
     return first_or_last(text) if from_start else None
+
+
+def expression_at_start(line: str) -> str | None:
+    """The expression or the one or two words that a line starts with; None where a sentence starts.
+
+    The line follows "Final Answer:", but nothing says that the model has answered at once.
+    """
+    line = line.strip(_EMPHASIS)
+    found = expression_in(line, from_start=True)
+    if not found or not line.startswith(found) or re.fullmatch(r"\W*[A-Za-z]\W*", found):
+        return None
+    if not re.search("[0-9=^$\\\\]", found):  # only words
+        return found if re.fullmatch(r"\w+\W?|\w+ \w+", line) else None
+    ends = re.match(r"[\s*_`]*(?:[.,;:!(]|because\b|since\b|$)", line[len(found) :])
+    begins = _FORMULA.match(found) or _words(found.split(maxsplit=1)[0]) == 0
+    few = _words(_FORMULA.sub(" ", found)) <= _MOST_WORDS_AT_START
+    return found if begins and few and ends else None
 
 
 def _of_formulas(text: str, formulas: list[re.Match[str]], from_start: bool) -> str:

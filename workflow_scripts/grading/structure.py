@@ -3,12 +3,19 @@ r"""What an answer is made of: the items of a list, a tuple, an interval, a unio
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from string import ascii_lowercase
 
 from workflow_scripts.grading.notation import closing
 
 RELATION = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
-_MATRIX = re.compile(r"\\begin\{matrix\}(.*)\\end\{matrix\}")
-_AND = re.compile(r",? ?(?:\\text\{ ?(?:and|or) ?\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])) ?")
+_MATRIX = re.compile(
+    r"[(\[]? ?\\begin\{matrix\}((?:(?!\\(?:begin|end)\{).)*)\\end\{matrix\} ?[)\]]?"
+)
+_WORD = r"(?:\\text\{{ ?{0} ?\}}|(?<![A-Za-z\\]){0}(?![A-Za-z])|\\l{0}(?![A-Za-z]))"
+_OR = re.compile(_WORD.format("or") + r"|\\vee(?![A-Za-z])")
+_AND = re.compile(rf",? ?(?:{_WORD.format('and')}|{_OR.pattern}) ?")
+_NEXT_EQUATION = re.compile(r"(= ?-?[0-9.]+) (?=[A-Za-z] ?=)")  # in x = 3 y = 5
+_EQUATION = re.compile(r"(\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?) ?= ?.+")
 _PM = re.compile(r"\\(pm|mp)(?![A-Za-z])")
 
 
@@ -39,8 +46,26 @@ def parts_of(text: str) -> tuple[str, list[str]] | None:
     if text[:1] in "([" and text[-1:] in ")]" and closing(text, 0) == len(text) - 1:
         items = _items(text[1:-1])
         return (text[0] + text[-1], items) if len(items) > 1 else None
-    items = _items(_AND.sub(", ", text) if _AND.search(text) else text)
-    return ("", items) if len(items) > 1 else None
+    return _list(text)
+
+
+def _list(text: str) -> tuple[str, list[str]] | None:
+    """A list without brackets, whose items may have names.
+
+    x, y and z, or x_1 and x_2, are a tuple in the order of their names. Values of one name have no
+    order, nor have those between which there is an "or": they are a set. Else it may be either.
+    """
+    items = _items(text)
+    if len(items) < 2:
+        return None
+    names = [match[1] for item in items if (match := _EQUATION.fullmatch(item))]
+    if _OR.search(text) or len(set(names)) < len(names):
+        return "set", items
+    letters = "".join(sorted(names)).lower() in ascii_lowercase
+    indices = len({name.partition("_")[0] for name in names}) == 1
+    if len(names) == len(items) and (letters or indices):
+        return "()", sorted(items)
+    return "", items
 
 
 def _split_or(text: str) -> list[str]:
@@ -80,17 +105,24 @@ def _is_name(text: str) -> bool:
 
 
 def _items(text: str) -> list[str]:
-    r"""Items between commas or semicolons; `a \pm b` is two items."""
-    pieces = [piece.strip() for piece in split(text, ",", ";")]
+    r"""The pieces of a list; `a \pm b` is two of them."""
     items = []
-    for piece in pieces:
+    for piece in pieces(text):
         if _PM.search(piece):
             for plus, minus in (("+", "-"), ("-", "+")):
                 signs = {"pm": plus, "mp": minus}
                 items.append(_PM.sub(lambda m, signs=signs: signs[m[1]], piece).strip())
         else:
             items.append(piece)
-    return [item for item in items if item]
+    return items
+
+
+def pieces(text: str) -> list[str]:
+    """What stands between commas, semicolons, line ends, "and" and "or", outside of brackets."""
+    if r"\begin" not in text:
+        text = _NEXT_EQUATION.sub(r"\1, ", text.replace(r"\\", ", "))
+    found = [piece.strip() for piece in split(_AND.sub(", ", text), ",", ";")]
+    return [piece for piece in found if piece]
 
 
 def split(text: str, *separators: str) -> list[str]:
