@@ -11,7 +11,7 @@ localrules:
 
 rule fetch_model:
     input:
-        files=model_files,
+        model_files,
     output:
         "resources/models/{model}/manifest.json",
     log:
@@ -56,7 +56,7 @@ use rule fetch_corpus as fetch_influence_corpus with:
 
 rule fetch_benchmark:
     input:
-        files=benchmark_files,
+        benchmark_files,
     output:
         "resources/benchmarks/{benchmark}.jsonl",
     log:

@@ -27,8 +27,8 @@ rule grade_answers:
     shell:
         "python -m workflow_scripts.grading.grade_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"
-        " --leads {params.leads:q} --workers {threads} --output {output.grades} --grader {output.grader}"
-        " > {log} 2>&1"
+        " --leads {params.leads:q} --workers {threads}"
+        " --output {output.grades} --grader {output.grader} > {log} 2>&1"
 
 
 use rule grade_answers as grade_calibration_traces with:

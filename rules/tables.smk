@@ -407,7 +407,8 @@ rule influence_plot:
         " --svg {output.svg} --png {output.png} > {log} 2>&1"
 
 
-# A file, because an argument of a command has at most 128 KiB and a config can have more.
+# A file, because an argument of a command has at most 128 KiB and a config can have more. The log
+# is empty, like that of every job that has nothing to say.
 rule write_config:
     output:
         "results/config.json",
@@ -417,9 +418,7 @@ rule write_config:
         config=lambda wildcards: run_config(),
     run:
         write_json(Path(output[0]), json.loads(params.config), sealed=True)
-        write_text(
-            Path(log[0]), ""
-        )  # like the log of every job that had nothing to say
+        write_text(Path(log[0]), "")
 
 
 # Not in Snakemake's own report: it is one itself.

@@ -132,7 +132,7 @@ def test_a_digest_of_sources_is_of_what_they_hold_and_not_of_their_place_or_time
     two[0].write_text("2")
     os.utime(two[0], (0, 0))
     assert sources_digest(one) != sources_digest(two)
-    assert sources_digest([tmp_path / "gone"]) == sources_digest([tmp_path / "gone"])
+    assert sources_digest([tmp_path / "a/gone"]) not in (sources_digest(one), sources_digest([]))
 
 
 @pytest.mark.parametrize("place", [0, 1, -4096, -1])

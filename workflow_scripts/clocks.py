@@ -47,7 +47,8 @@ def _from_the_future(places: Iterable[Path]) -> list[tuple[float, Path]]:
 
 def _times(place: Path) -> Iterator[tuple[float, Path]]:
     """The times of a place and of everything below it; what is gone by then is left out."""
-    below = (Path(parent, name) for parent, *names in os.walk(place) for name in sum(names, []))
+    walked = os.walk(place)
+    below = (Path(parent, name) for parent, folders, files in walked for name in folders + files)
     for path in (place, *below):
         with suppress(FileNotFoundError):
             yield path.lstat().st_mtime, path

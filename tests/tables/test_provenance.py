@@ -6,7 +6,7 @@ import pytest
 
 from workflow_scripts.tables.cells import Cells, read_cells
 from workflow_scripts.tables.methods_text import methods_paragraphs
-from workflow_scripts.tables.parallel import majority_at_k
+from workflow_scripts.tables.parallel import majority_at_every_k
 from workflow_scripts.tables.parallel_table import rows_of_cell, sections
 from workflow_scripts.tables.provenance import run_times, tokens_section
 from workflow_scripts.tables.references import Citations
@@ -53,8 +53,8 @@ def test_the_methods_say_where_answers_are_sampled_otherwise(run, sampling, said
 def test_majorities_are_said_to_be_upper_bounds(run):
     """Where a wrong answer is written in several ways, its votes are split between them."""
     correct = [True, True, False, False, False]
-    apart = majority_at_k(correct, ["3", "3", r"\frac{1}{2}", "1/2", "0.5"])
-    assert apart[4] > majority_at_k(correct, ["3", "3", "1/2", "1/2", "1/2"])[4]
+    apart = majority_at_every_k(correct, ["3", "3", r"\frac{1}{2}", "1/2", "0.5"])
+    assert apart[4] > majority_at_every_k(correct, ["3", "3", "1/2", "1/2", "1/2"])[4]
     rows = [row for cell in run.cells for row in rows_of_cell(cell)]
     said = "told apart as they are written, so that majority@k is an upper bound"
     for text in (sections(rows)[0].caption, methods_paragraphs(run, {}, [], Citations())[2]):

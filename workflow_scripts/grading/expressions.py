@@ -3,11 +3,11 @@ r"""Whether two single expressions are equal, by math-verify; to be run in a pro
 math-verify's reader of LaTeX is given one expression. It is called as `math_verify.parse` calls it,
 which cannot be told to keep capital letters apart from small ones. The other reader there is, for
 plain expressions, hands text to Python's `eval` by way of sympy's `parse_expr`; it is never used
-here. The LaTeX reader builds sympy objects from a grammar; of an answer's text
-only the digits of its numbers reach `eval`, by way of `sympy.Number`. But it can be asked for work
-without end (`9^{9^{9}}`, `\operatorname{eye}(10^9)`). So an expression must be made of known
-characters and commands and must not be a known monster, and whoever calls this sets limits on time
-and memory for what is left.
+here. The LaTeX reader builds sympy objects from a grammar; of an answer's text only the digits of
+its numbers reach `eval`, by way of `sympy.Number`. But it can be asked for work without end
+(`9^{9^{9}}`, `\operatorname{eye}(10^9)`). So an expression must be made of known characters and
+commands and must not be a known monster, and whoever calls this sets limits on time and memory for
+what is left.
 """
 
 import logging

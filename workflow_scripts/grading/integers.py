@@ -36,7 +36,8 @@ _OPERAND_BEFORE = re.compile(rf"[0-9A-Za-z)\]}}{_HOLE}]\s*{_OPERATOR}\s*$")
 _OPERATOR_AFTER = re.compile(r"\s*+(?:[+*×÷·/^]|\\(?:times|cdot|div|pm)\b)")
 # "is not 5", "less than 5", "negative 5", "3 or 5", "between 3 and 5": no statement of 5
 _DENIED_BEFORE = re.compile(
-    r"(?:\b(?:not|nor|cannot|than|negative|minus)|n['’]t)\s+(?:be\s+)?(?:equal\s+to\s+)?$|[0-9]\s+(?:and|or|to)\s+$"
+    r"(?:\b(?:not|nor|cannot|than|negative|minus)|n['’]t)\s+(?:be\s+)?(?:equal\s+to\s+)?$"
+    r"|[0-9]\s+(?:and|or|to)\s+$"
 )
 _ITEMS = re.compile(r"[,;]|\b(?:and|or)\b")
 _NAMED = re.compile(r"[\s$*(]*[A-Za-z]\s*=")

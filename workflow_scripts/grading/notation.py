@@ -16,16 +16,8 @@ _SIGNS = str.maketrans(
     | {"½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅓": r"\frac{1}{3}"}
     | {"×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ", "÷": "/", "∕": "/", "⁄": "/", "∗": "*"}
     | {"π": r"\pi ", "∞": r"\infty ", "√": r"\sqrt ", "±": r"\pm ", "∪": r"\cup ", "∈": r"\in "}
-    | {
-        "≤": r"\le ",
-        "≥": r"\ge ",
-        "≠": r"\ne ",
-        "≈": r"\approx ",
-        "°": r"^\circ ",
-        "º": r"^\circ ",
-        "％": "%",
-    }
-    | {"¢": r"\text{ cents}"}
+    | {"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx "}
+    | {"°": r"^\circ ", "º": r"^\circ ", "％": "%", "¢": r"\text{ cents}"}
     | {"α": r"\alpha ", "β": r"\beta ", "θ": r"\theta ", "λ": r"\lambda ", "φ": r"\phi "}
     | {
         "\u2009": r"\,",

@@ -20,13 +20,13 @@ def pass_at_k(correct: NDArray, k: int) -> NDArray:
     return 1 - comb(repeats - answers.sum(axis=-1), k) / comb(repeats, k)
 
 
-def majority_at_k(correct: Sequence[bool], extracted: Sequence[str | None]) -> NDArray:
-    """The chance that the commonest answer among k repeats of one problem is right, for every k.
+def majority_at_every_k(correct: Sequence[bool], extracted: Sequence[str | None]) -> NDArray:
+    """The chance that the commonest answer among k repeats of one problem is right.
 
-    Shape (repeats,), of k = 1, 2, ... Over all choices of k repeats, counted and not drawn. Correct
-    answers are one answer however they are written; where nothing was extracted there is no vote; a
-    tie is decided by lot. Wrong answers are told apart as they are written: one that is written in
-    two ways has its votes split, so that the chance is an upper bound where answers are
+    Shape (repeats,), for k = 1, 2, ... Over all choices of k repeats, counted and not drawn.
+    Correct answers are one answer however they are written; where nothing was extracted there is no
+    vote; a tie is decided by lot. Wrong answers are told apart as they are written: one that is
+    written in two ways has its votes split, so that the chance is an upper bound where answers are
     expressions.
     """
     right = sum(correct)

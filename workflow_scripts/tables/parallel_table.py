@@ -19,7 +19,7 @@ from workflow_scripts.tables.cell_files import load_cells
 from workflow_scripts.tables.cells import Cell
 from workflow_scripts.tables.forms import Section, count, html_page, latex, markdown, missing_note
 from workflow_scripts.tables.intervals import estimate_accuracy, estimate_mean
-from workflow_scripts.tables.parallel import majority_at_k, pass_at_k
+from workflow_scripts.tables.parallel import majority_at_every_k, pass_at_k
 from workflow_scripts.tables.rows import ParallelRow, csv_text
 
 APART = (
@@ -31,7 +31,9 @@ APART = (
 def rows_of_cell(cell: Cell) -> list[ParallelRow]:
     """A row for every k. At k = 1 both rates are the accuracy, with its own interval."""
     rows = []
-    majorities = np.array([majority_at_k(cell.correct[i], cell.extracted[i]) for i in cell.correct])
+    majorities = np.array(
+        [majority_at_every_k(right, cell.extracted[name]) for name, right in cell.correct.items()]
+    )
     for k in range(1, len(cell.repeats) + 1):
         if k == 1:
             passed = majority = estimate_accuracy(cell.matrix)
