@@ -28,15 +28,17 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 from snakemake_interface_common.exceptions import WorkflowError
 
-from tests.config_mistakes import KINDS, Mistake, garbled, mistake, written
+from tests.config.config_mistakes import KINDS, Mistake, garbled, mistake, written
 from tests.workflow.checkout import PROJECT, Checkout, copy_project
-from workflow_scripts.config_files import source_files
+from workflow_scripts.config.load import MAX_LINES, load_settings
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.sources import source_files
+from workflow_scripts.config.stage_options import as_json, as_options, trace_options
+from workflow_scripts.config.uses import in_use
 from workflow_scripts.errors import InputError
-from workflow_scripts.settings import MOST_LINES, Settings, in_use, load_settings
-from workflow_scripts.stage_options import as_json, as_options, trace_options
 
 DEFAULT = "config.yaml"
-LONGEST_LINE = 1000
+MAX_LINE = 1000
 # a text that is no YAML never reaches the project: this is Snakemake's own line
 UNREADABLE = ("Config file is not valid JSON or YAML", "Config file must be given as JSON or YAML")
 
@@ -123,10 +125,10 @@ def _with(case: Case, lines: Sequence[str], fault: str | None) -> Case:
 
 
 def _unclear(lines: Sequence[str]) -> str | None:
-    if len(lines) > MOST_LINES + 1:
+    if len(lines) > MAX_LINES + 1:
         return f"{len(lines)} lines"
     for line in lines:
-        if not line.startswith("config: ") or not line.isprintable() or len(line) > LONGEST_LINE:
+        if not line.startswith("config: ") or not line.isprintable() or len(line) > MAX_LINE:
             return f"not a clear line: {line[:200]!r}"
     return None
 

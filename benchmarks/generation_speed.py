@@ -30,16 +30,16 @@ import yaml
 from snakemake.utils import update_config
 
 from benchmarks.processes import PROJECT, Cost, stage
-from workflow_scripts.checkpoints import model_digest, open_checkpoint
-from workflow_scripts.generation.engine import Request
-from workflow_scripts.generation.engines import ENGINES
+from workflow_scripts.artefacts.masks import dense_mask
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.stage_options import as_json, generation_options
+from workflow_scripts.generation.engines.interface import Request
+from workflow_scripts.generation.engines.start import ENGINES
 from workflow_scripts.generation.job import Job, describe_job
-from workflow_scripts.generation.store import Store
-from workflow_scripts.generation.store_files import read_generator
+from workflow_scripts.generation.store.completions import Store
+from workflow_scripts.generation.store.files import read_generator
 from workflow_scripts.generation.sweep import Get, Sample, Step, Sweep, run_sweep
-from workflow_scripts.masks import dense_mask
-from workflow_scripts.settings import load_settings
-from workflow_scripts.stage_options import as_json, generation_options
+from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -127,7 +127,7 @@ def bare_vllm(model: Path, job: Job) -> tuple[Callable[[list[Request]], int], Ca
     """
     from vllm import LLM, SamplingParams
 
-    from workflow_scripts.generation.vllm_engine import engine_arguments
+    from workflow_scripts.generation.engines.vllm_engine import engine_arguments
 
     ours = engine_arguments(model, job.engine, len(job.tokenizer), job.longest)
     llm = LLM(

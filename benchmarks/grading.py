@@ -23,10 +23,10 @@ import time
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
-from workflow_scripts.grading.equivalence import Comparer, Verdict
+from workflow_scripts.artefacts.records import Answer, Grade, Problem
+from workflow_scripts.grading.comparison.notation import clean, rational
+from workflow_scripts.grading.comparison.pool import Comparer, Verdict
 from workflow_scripts.grading.grade_answers import grade
-from workflow_scripts.grading.notation import clean, rational
-from workflow_scripts.records import Answer, Grade, Problem
 
 BEGUN = "begun by the format"
 LEAD = "Final Answer:"  # what a format may have written in front of an answer

@@ -24,16 +24,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from workflow_scripts.tables.areas import budget_weights
-from workflow_scripts.tables.differences import (
+from workflow_scripts.tables.statistics.areas import budget_weights
+from workflow_scripts.tables.statistics.differences import (
     ALPHA,
     detectable,
     difference_intervals,
     independent_repeats,
     sign_flip_p,
 )
-from workflow_scripts.tables.intervals import accuracy_intervals, mean_intervals
-from workflow_scripts.tables.parallel import pass_at_k
+from workflow_scripts.tables.statistics.intervals import accuracy_intervals, mean_intervals
+from workflow_scripts.tables.statistics.parallel import pass_at_k
 
 REPEATS = 3
 PROBLEMS = (30, 40, 100, 198, 500)

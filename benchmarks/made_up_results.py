@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from workflow_scripts.files import write_json, write_text
+from workflow_scripts.files.atomic import write_json, write_text
 from workflow_scripts.tables import everything
 
 BUDGETS = (512, 1024, 2048, 4096, 8192)

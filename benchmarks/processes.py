@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from workflow_scripts.paths import PROJECT
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.processes import Cost, stage
-from workflow_scripts.files import write_json
-from workflow_scripts.tensors import save_tensors, write_tensors
+from workflow_scripts.files.atomic import write_json
+from workflow_scripts.models.tensors import save_tensors, write_tensors
 
 HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, VOCABULARY = 1536, 8960, 12, 2, 151936
 LENGTH = 256

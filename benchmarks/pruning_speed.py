@@ -31,8 +31,8 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.processes import PROJECT, Cost, run, stage
-from workflow_scripts import checkpoints
-from workflow_scripts.tensors import save_tensors
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.tensors import save_tensors
 
 SPARSITIES = (0.1, 0.2)
 PEER_SPARSITY = 0.5

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.workflow.checkout import SMALL, Checkout, small_checkout, write_config
-from workflow_scripts.generation.store_files import read_generator
+from workflow_scripts.generation.store.files import read_generator
 
 # the shortest way through all stages; other tables and figures are made from the same files
 TARGETS = (
@@ -214,7 +214,7 @@ CHANGES = (
     Change("`generation.batch_size`", configured(generation={"batch_size": 4})),
     Change(
         "a figure's colour",
-        edited("workflow_scripts/tables/style.py", "#0072b2", "#003355"),
+        edited("workflow_scripts/tables/drawing/style.py", "#0072b2", "#003355"),
     ),
     Change(
         "the grader",

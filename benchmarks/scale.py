@@ -31,10 +31,10 @@ import yaml
 
 from benchmarks import processes
 from tests.workflow.checkout import Checkout, copy_project, job_counts, write_config
-from workflow_scripts.generation.engine import Request
-from workflow_scripts.generation.sampling import Sampling
-from workflow_scripts.generation.store import Store
-from workflow_scripts.generation.store_files import encode, encode_record, prepare_folder
+from workflow_scripts.generation.engines.interface import Request
+from workflow_scripts.generation.engines.sampling import Sampling
+from workflow_scripts.generation.store.completions import Store
+from workflow_scripts.generation.store.files import encode, encode_record, prepare_folder
 
 ALLOCATIONS = {
     "uniform": {"kind": "uniform"},

@@ -24,15 +24,15 @@ import numpy as np
 import yaml
 
 from benchmarks.processes import PROJECT, Cost, stage
-from workflow_scripts.generation.engine import Completion, Request
-from workflow_scripts.generation.sampling import Sampling
-from workflow_scripts.generation.store_files import read_generator
+from workflow_scripts.artefacts.records import Grade, Trace, read_records
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.stage_options import as_json, generation_options
+from workflow_scripts.generation.engines.interface import Completion, Request
+from workflow_scripts.generation.engines.sampling import Sampling
+from workflow_scripts.generation.store.files import read_generator
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings, run_sweep
 from workflow_scripts.generation.thinking import ThinkingFormat
-from workflow_scripts.records import Grade, Trace, read_records
-from workflow_scripts.settings import load_settings
-from workflow_scripts.stage_options import as_json, generation_options
-from workflow_scripts.tables.intervals import Estimate, estimate_accuracy
+from workflow_scripts.tables.statistics.intervals import Estimate, estimate_accuracy
 
 MODEL, BENCHMARK = "reasoner", "chains"
 SWEEPS = ("shared", "independent")

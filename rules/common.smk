@@ -6,22 +6,22 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
-from workflow_scripts.clocks import check_clock
-from workflow_scripts.config_files import source_files, sources_digest
-from workflow_scripts.config_rules import may_be_vllm
-from workflow_scripts.digests import source_digest
+from workflow_scripts.jobs.clocks import check_clock
+from workflow_scripts.config.sources import source_files, sources_digest
+from workflow_scripts.config.consistency import may_be_vllm
+from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import check_room
-from workflow_scripts.job_environment import prepare
-from workflow_scripts.job_needs import resources
-from workflow_scripts.orphans import (
+from workflow_scripts.files.atomic import check_room
+from workflow_scripts.jobs.environment import prepare
+from workflow_scripts.estimates.resources import resources
+from workflow_scripts.jobs.orphans import (
     forget_runs,
     mark_runner,
     note_run,
     remove_stale_lock,
 )
-from workflow_scripts.settings import load_settings
-from workflow_scripts.stage_options import (
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.stage_options import (
     as_json,
     as_options,
     generation_options,

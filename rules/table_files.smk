@@ -1,8 +1,8 @@
 # What tables, figures and the report of a run are made from, and which of them there are.
 import json
 
-from workflow_scripts.digests import file_digest
-from workflow_scripts.files import write_json, write_text
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.files.atomic import write_json, write_text
 
 
 def dense_variant():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.tiny_models import save_tiny_model
+from tests.models.tiny_models import save_tiny_model
 
 # how long an example takes says more about the machine's other work than about the code
 settings.register_profile("unhurried", deadline=None)

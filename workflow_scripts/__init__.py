@@ -1,1 +1,13 @@
-"""prunethink: prune reasoning LLMs, let them think under budgets, and measure what is left."""
+"""The stages of prunethink, and the wings that they stand on.
+
+    download calibration allocation masking generation grading tables demo    the stages
+    estimates            sizes, resources of a job, what a config will cost
+    config  artefacts    what a config may hold; what one stage writes and another reads
+    models               checkpoints, tensors, blocks, activations, tokenizers
+    jobs                 inside a job: how it runs, how it ends with its snakemake, its GPUs
+    files                files written whole, checksums, digests, what comes with the project
+    errors  paths        mistakes a user can mend; where the project is
+
+A module imports what is on its own line's wing or further down, never upward, and no stage imports
+another: they talk through files. pyproject.toml states it for import-linter, which a test runs.
+"""

@@ -1,10 +1,4 @@
-"""Mistakes a user can mend, and how a stage reports them: one line, exit code 1, no traceback."""
-
-import errno
-import sys
-from collections.abc import Callable
-
-from workflow_scripts.orphans import end_with_runner
+"""Mistakes a user can mend."""
 
 
 class InputError(Exception):
@@ -12,23 +6,3 @@ class InputError(Exception):
 
     The message is one line that names the thing, what is wrong with it and what would be right.
     """
-
-
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; an `InputError` becomes one line on stderr and exit code 1.
-
-    So does a full disk. Anything else is a defect of ours and keeps its traceback. A stage that
-    snakemake started ends with it.
-    """
-    end_with_runner()
-    try:
-        main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        place = error.filename or "an output"
-        print(f"error: {place}: {error.strerror}; make room and start again", file=sys.stderr)
-        sys.exit(1)

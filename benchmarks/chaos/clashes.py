@@ -24,7 +24,7 @@ from benchmarks.chaos.experiment import (
 from tests.workflow.checkout import environment
 
 DAY = 86_400.0
-ADVICE = "python -m workflow_scripts.clocks"
+ADVICE = "python -m workflow_scripts.jobs.clocks"
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import ARCHITECTURES, save_statistics, token_ids
+from tests.models.tiny_models import ARCHITECTURES, save_statistics, token_ids
 from workflow_scripts.allocation import allocate_sparsity
-from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import write_json
+from workflow_scripts.files.atomic import write_json
+from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
 
 OWL = {"kind": "owl", "threshold": 5.0, "spread": 0.08}
 LAYERIF = {

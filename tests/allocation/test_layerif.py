@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiny_models import ARCHITECTURES, save_allocation
+from tests.models.tiny_models import ARCHITECTURES, save_allocation
 from workflow_scripts.allocation.layerif import (
     LayerIF,
     layerif_sparsities,
     smoothed,
     starting_sparsities,
 )
-from workflow_scripts.checkpoints import Linear, linears, model_digest, open_checkpoint
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.files.atomic import read_json, write_json
+from workflow_scripts.models.checkpoints import Linear, linears, model_digest, open_checkpoint
 
 PAPER = LayerIF("protect", "split", 0.05, 0.40, 5, 2)
 OPTIONS = {"kind": "layerif", "influence": "chains", **vars(PAPER)}

@@ -7,12 +7,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiny_models import ARCHITECTURES, load_model, save_allocation, save_statistics, token_ids
-from workflow_scripts import checkpoints
-from workflow_scripts.activation_statistics import read_statistics
+from tests.models.tiny_models import (
+    ARCHITECTURES,
+    load_model,
+    save_allocation,
+    save_statistics,
+    token_ids,
+)
 from workflow_scripts.allocation.owl import count_above, outlier_percentages, owl_sparsities
-from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
-from workflow_scripts.files import read_json
+from workflow_scripts.artefacts.statistics import read_statistics
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
 
 PERCENTAGES = st.integers(0, 10**6).map(lambda outliers: outliers / 10**4)  # of a million weights
 OWL = {"kind": "owl", "threshold": 3.0, "spread": 0.08}

@@ -10,15 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tiny_models import tiny_tokenizer, write_manifest
-from workflow_scripts import text_rows
+from tests.models.tiny_models import tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.build_calibration_set import pack_windows
-from workflow_scripts.checkpoints import model_digest
+from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor
-from workflow_scripts.text_rows import shuffled
+from workflow_scripts.models import tokenizers as text_rows
+from workflow_scripts.models.checkpoints import model_digest
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor
 
 PAIRS = [{"prompt": f"{n}+1=", "completion": f"{n}+1={n + 1};<end>"} for n in range(9)]
 TEXTS = [{"text": f"row {n} of the text."} for n in range(9)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tiny_models import (
+from tests.models.tiny_models import (
     ARCHITECTURES,
     load_model,
     save_calibration_set,
@@ -17,15 +17,15 @@ from tests.tiny_models import (
     token_ids,
     write_manifest,
 )
-from workflow_scripts import blocks
-from workflow_scripts.activation_statistics import Statistics, read_statistics
+from workflow_scripts.artefacts.statistics import Statistics, read_statistics
 from workflow_scripts.calibration import collect_statistics
 from workflow_scripts.calibration.collect_statistics import collect
-from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
-from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor, save_tensors
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.models import blocks
+from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor, save_tensors
 
 
 def reference(

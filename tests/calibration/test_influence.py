@@ -16,7 +16,7 @@ from workflow_scripts.calibration.influence import (
     identity_influence,
     part_scores,
 )
-from workflow_scripts.checkpoints import Linear
+from workflow_scripts.models.checkpoints import Linear
 
 SHAPES = {"a": (2, 3), "b": (1, 4), "c": (3, 3)}
 Samples = list[dict[str, torch.Tensor]]

@@ -12,12 +12,12 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from tests.tiny_models import ARCHITECTURES, load_model, token_ids
+from tests.models.tiny_models import ARCHITECTURES, load_model, token_ids
 from workflow_scripts.calibration import sample_gradients
 from workflow_scripts.calibration.influence import HESSIANS, identity_influence
 from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients, shapes
-from workflow_scripts.checkpoints import Linear, linears, open_checkpoint
 from workflow_scripts.errors import InputError
+from workflow_scripts.models.checkpoints import Linear, linears, open_checkpoint
 
 
 def samples(count: int, seed: int = 0, length: int = 14) -> list[Sample]:

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
-from workflow_scripts import text_rows
+from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import score_influence
 from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
-from workflow_scripts.checkpoints import model_digest
-from workflow_scripts.digests import file_digest
+from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.errors import InputError
-from workflow_scripts.text_rows import shuffled
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.models import tokenizers as text_rows
+from workflow_scripts.models.checkpoints import model_digest
 
 PAIRS = [{"prompt": f"{n}+{n % 7}=", "completion": f"{n}+{n % 7};{n * n}<end>"} for n in range(12)]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.by_hand import unsealed
+from tests.files.by_hand import without_checksum
+from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, write_records
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.corpora import open_rows
 from workflow_scripts.errors import InputError
-from workflow_scripts.records import Grade, TokenSequence, Trace, write_records
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor
 
 # trace tokens, and whether the answer is right, of each repeat of a problem
 PROBLEMS = {
@@ -105,7 +105,7 @@ def test_too_few_traces_are_one_line_with_the_counts(traces, tiny_model: Callabl
 
 
 def test_files_of_different_runs(traces):
-    unsealed(traces / "grades" / "b.jsonl").write_bytes(
+    without_checksum(traces / "grades" / "b.jsonl").write_bytes(
         b"".join((traces / "grades" / "b.jsonl").read_bytes().splitlines(keepends=True)[:-1])
     )
     with pytest.raises(InputError, match=r"traces, grades and sequences of b\.jsonl are of diff"):
@@ -120,6 +120,6 @@ def test_a_source_without_its_flag(tmp_path):
 @pytest.mark.parametrize("ids", [["1"], [1.0], [True], 1, None])
 def test_a_sequence_is_a_list_of_whole_numbers(traces, ids):
     row = {"id": "easy", "repeat": 0, "budget": 99, "ids": ids}
-    unsealed(traces / "sequences" / "b.jsonl").write_text(json.dumps(row) + "\n")
+    without_checksum(traces / "sequences" / "b.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(InputError, match=r"b\.jsonl:1: field 'ids' is .*, not list\[int\]"):
         passing(traces)

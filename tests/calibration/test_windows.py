@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from tests.tiny_models import tiny_tokenizer, write_manifest
+from tests.models.tiny_models import tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.build_calibration_set import draw_windows
-from workflow_scripts.digests import file_digest
 from workflow_scripts.errors import InputError
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor
 
 LENGTH = 11
 

@@ -1,17 +1,16 @@
 """The reasoner in bundled/: an ordinary model folder that really solves its task."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.demo.chains import THINK, THINK_END
 from workflow_scripts.demo.tokenizer import build_tokenizer, prompt
 from workflow_scripts.demo.train import build_model, save
-from workflow_scripts.records import Problem, read_records
+from workflow_scripts.paths import PROJECT
 
-BUNDLED = Path(__file__).parents[2] / "bundled"
+BUNDLED = PROJECT / "bundled"
 REASONER = BUNDLED / "models" / "reasoner"
 
 

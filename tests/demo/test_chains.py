@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workflow_scripts.demo.chains import (
     HELD_OUT_SHARE,
-    MOST_OPERATIONS,
+    MAX_OPERATIONS,
     STEP_TOKENS,
     Chain,
     apply_operation,
@@ -49,7 +49,7 @@ def plain_answer(text):
 
 @st.composite
 def chains(draw):
-    operations = draw(st.text("+-*", min_size=1, max_size=MOST_OPERATIONS))
+    operations = draw(st.text("+-*", min_size=1, max_size=MAX_OPERATIONS))
     size = len(operations) + 1
     return Chain(tuple(draw(st.lists(st.integers(0, 9), min_size=size, max_size=size))), operations)
 

@@ -2,14 +2,14 @@
 
 import json
 import sys
-from pathlib import Path
 
+from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.demo import make_data
 from workflow_scripts.demo.chains import is_held_out
 from workflow_scripts.demo.tokenizer import build_tokenizer, prompt
-from workflow_scripts.records import Problem, read_records
+from workflow_scripts.paths import PROJECT
 
-BUNDLED = Path(__file__).parents[2] / "bundled"
+BUNDLED = PROJECT / "bundled"
 BENCHMARK = BUNDLED / "benchmarks" / "chains.jsonl"
 CALIBRATION = BUNDLED / "calibration" / "chains.jsonl"
 

@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from workflow_scripts.paths import PROJECT
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
 
@@ -142,7 +144,7 @@ def run_stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2]))),
+            "PYTHONPATH": os.pathsep.join((str(tmp_path), str(PROJECT))),
             "NO_PROXY": "127.0.0.1",
         }
         return subprocess.run(

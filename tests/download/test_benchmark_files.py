@@ -6,10 +6,10 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from workflow_scripts.download.benchmark_rows import rows_of_file
+from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.download.fetch_benchmark import fetch_benchmark
+from workflow_scripts.download.problems.rows import rows_of_file
 from workflow_scripts.errors import InputError
-from workflow_scripts.records import Problem, read_records
 
 ROWS = [
     {"name": "p1", "task": "A line,\nand another one: 6 x 7?", "gold": "42"},

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.by_hand import unsealed
+from tests.files.by_hand import without_checksum
+from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.download import sources
-from workflow_scripts.download.benchmark_rows import rows_of_dataset
 from workflow_scripts.download.fetch_benchmark import fetch_benchmark, main
+from workflow_scripts.download.problems.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
-from workflow_scripts.records import Problem, read_records
 
 ROWS = [
     {"id": "one", "question": "1+1=?", "answer": "2", "kind": "integer"},
@@ -59,7 +59,7 @@ def test_the_expected_digest_lets_the_same_content_through(mine, output):
 def test_another_digest_is_an_error_that_says_how_to_accept_it(mine, output):
     fetch_benchmark(local(mine), output)
     found = hashlib.sha256(output.read_bytes()).hexdigest()
-    unsealed(output).unlink()
+    without_checksum(output).unlink()
     with pytest.raises(InputError) as caught:
         fetch_benchmark(local(mine), output, "0" * 64)
     assert str(caught.value) == (

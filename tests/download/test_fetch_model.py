@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.digests import files_digest
 from workflow_scripts.download import sources
 from workflow_scripts.download.fetch_model import KINDS, fetch_model, main
 from workflow_scripts.download.sources import parse_source
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.digests import files_digest
 
 
 def local(folder: Path) -> dict[str, str]:

@@ -9,15 +9,15 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from tests.tiny_models import save_tiny_model
-from workflow_scripts import text_rows
-from workflow_scripts.download.benchmark_rows import rows_of_dataset
+from tests.models.tiny_models import save_tiny_model
+from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.download.fetch_model import fetch_model
-from workflow_scripts.download.hub import fetch_file, fetch_snapshot
+from workflow_scripts.download.hub.snapshots import fetch_file, fetch_snapshot
+from workflow_scripts.download.problems.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.thinking import ThinkingFormat, prompt_ids
-from workflow_scripts.records import Problem
+from workflow_scripts.models import tokenizers as text_rows
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SECRET = "the secret of another place"

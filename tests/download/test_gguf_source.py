@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from workflow_scripts.digests import file_digest, files_digest
 from workflow_scripts.download.fetch_model import fetch_model
 from workflow_scripts.download.gguf_conversion import gguf_path
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.digests import file_digest, files_digest
 
 HEADS, KV_HEADS = 4, 2
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from workflow_scripts.download.benchmark_rows import rows_of_dataset
+from workflow_scripts.download.problems.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

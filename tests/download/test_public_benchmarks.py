@@ -3,19 +3,19 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import pyarrow
 import pytest
 import yaml
 from pyarrow import parquet
 
-from workflow_scripts.config_schema import read_schema, with_defaults
-from workflow_scripts.download.benchmark_rows import Row
-from workflow_scripts.download.problems import Layout, problems_from_rows
-from workflow_scripts.records import Problem, read_records
+from workflow_scripts.artefacts.records import Problem, read_records
+from workflow_scripts.config.schema import read_schema, with_defaults
+from workflow_scripts.download.problems.problems import Layout, problems_from_rows
+from workflow_scripts.download.problems.rows import Row
+from workflow_scripts.paths import PROJECT
 
-CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+CONFIG = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
 ENTRIES = with_defaults(CONFIG, read_schema())["benchmarks"]
 HUB = {name: entry for name, entry in ENTRIES.items() if entry["source"]["kind"] == "hub"}
 

@@ -8,21 +8,20 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 
-from workflow_scripts.digests import file_digest, files_digest
-from workflow_scripts.errors import run_stage
+from workflow_scripts.artefacts.records import Answer, Trace, read_records
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.stage_options import generation_options
+from workflow_scripts.files.digests import file_digest, files_digest
 from workflow_scripts.generation import generate
-from workflow_scripts.generation.engine import Completion
-from workflow_scripts.records import Answer, Trace, read_records
-from workflow_scripts.settings import load_settings
-from workflow_scripts.stage_options import generation_options
-from workflow_scripts.text_rows import load_tokenizer
+from workflow_scripts.generation.engines.interface import Completion
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models.tokenizers import load_tokenizer
+from workflow_scripts.paths import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 BUNDLED = PROJECT / "bundled"
 SETTINGS = load_settings(yaml.safe_load((PROJECT / "config/config.yaml").read_text()), PROJECT)
 OPTIONS = generation_options(SETTINGS, "reasoner") | {
@@ -252,7 +251,7 @@ def test_a_job_with_nothing_missing_does_not_load_what_runs_models(project):
         "from workflow_scripts.generation.generate import main\n"
         "main()\n"
         "assert 'transformers.modeling_utils' not in sys.modules\n"
-        "assert 'workflow_scripts.generation.transformers_engine' not in sys.modules\n"
+        "assert 'workflow_scripts.generation.engines.transformers_engine' not in sys.modules\n"
     )
     command = [sys.executable, "-c", code, *project.command()]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -4,12 +4,12 @@ import shutil
 
 import pytest
 
-from tests.generation.test_store import IDENTITY, PRODUCER, completion, opened, request
+from tests.generation.store.test_completions import IDENTITY, PRODUCER, completion, opened, request
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation import needed_records
-from workflow_scripts.generation.engine import Completion
+from workflow_scripts.generation.engines.interface import Completion
 from workflow_scripts.generation.manage_store import Removal, contents, main, remove_all_but
-from workflow_scripts.generation.store import Store
+from workflow_scripts.generation.store.completions import Store
 
 OTHER = IDENTITY | {"mask": "other"}
 

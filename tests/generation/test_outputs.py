@@ -17,9 +17,9 @@ from tests.generation.scripted import (
     scripted,
     sweep_of,
 )
+from workflow_scripts.artefacts.records import Answer, TokenSequence, Trace, read_records
 from workflow_scripts.generation.outputs import write_sequences, write_traces_and_answers
 from workflow_scripts.generation.sweep import Sample, run_sweep
-from workflow_scripts.records import Answer, TokenSequence, Trace, read_records
 
 WAIT_1 = replace(S1, extend_with=WAIT, extensions=1)
 SAMPLES = [Sample("p1", 0, PROMPT), Sample("p1", 1, PROMPT), Sample("p0", 0, (5, *PROMPT))]

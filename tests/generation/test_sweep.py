@@ -23,7 +23,7 @@ from tests.generation.scripted import (
     scripted,
     sweep_of,
 )
-from workflow_scripts.generation.store import Store
+from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import Sample, needed, run_sweep
 
 WAIT_2 = replace(S1, extend_with=WAIT, extensions=2)

@@ -1,7 +1,5 @@
 """Prompts and delimiters as token ids, with the demo reasoner's tokenizer and one of bytes."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.thinking import (
     Cut,
@@ -18,10 +17,9 @@ from workflow_scripts.generation.thinking import (
     prompt_ids,
     tokenise_format,
 )
-from workflow_scripts.records import Problem
-from workflow_scripts.text_rows import encode
+from workflow_scripts.models.tokenizers import encode
+from workflow_scripts.paths import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 REASONER = PROJECT / "bundled/models/reasoner"
 SHIPPED = yaml.safe_load((PROJECT / "config/config.yaml").read_text())["thinking_formats"]
 THINK = SHIPPED["think"] | {"name": "think", "after_cap": ";</think>"}

@@ -7,12 +7,13 @@ from unittest import mock
 
 import pytest
 
-from workflow_scripts.digests import PACKAGE, source_digest
-from workflow_scripts.download.answers import KINDS
+from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
+from workflow_scripts.download.problems.answers import KINDS
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.expressions import PACKAGES
+from workflow_scripts.grading.comparison.expressions import PACKAGES
 from workflow_scripts.grading.grade_answers import GRADERS, grade, main
-from workflow_scripts.records import Answer, Grade, Problem, read_records, write_records
+from workflow_scripts.jobs.source_digests import PACKAGE, source_digest
+from workflow_scripts.paths import PROJECT
 
 PROBLEMS = [Problem("a", "1+1=?", "2", "integer"), Problem("b", "3-10=?", "-7", "integer")]
 
@@ -201,6 +202,6 @@ def test_grading_starts_without_the_heavy_libraries():
         "heavy = {'torch', 'numpy', 'pandas', 'transformers', 'sympy', 'math_verify'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
-    root = Path(__file__).parents[2]
+    root = PROJECT
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.stdout == "[]\n"

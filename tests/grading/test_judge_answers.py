@@ -3,17 +3,22 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.grading.judge_server import completion, serving
+from tests.grading.judge.judge_server import completion, serving
+from workflow_scripts.artefacts.records import (
+    Answer,
+    Judgement,
+    Problem,
+    read_records,
+    write_records,
+)
 from workflow_scripts.errors import InputError
+from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case
 from workflow_scripts.grading.judge_answers import cases_of, judgements
-from workflow_scripts.grading.judge_prompts import PROTOCOLS, Case
-from workflow_scripts.records import Answer, Judgement, Problem, read_records, write_records
+from workflow_scripts.paths import PROJECT
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-planted-0123456789"
 PROBLEMS = {
     "a": Problem("a", "How much is a half?", r"\frac{1}{2}", "math"),
@@ -186,7 +191,7 @@ def test_the_key_stands_in_no_file_and_no_log(tmp_path):
                     "--options", json.dumps(options(server.url, key_variable="PLANTED")),
                     "--cache", tmp_path / cache, "--output", tmp_path / "judgements.jsonl",
                 ],
-                cwd=ROOT, env=os.environ | {"PLANTED": KEY}, capture_output=True, text=True,
+                cwd=PROJECT, env=os.environ | {"PLANTED": KEY}, capture_output=True, text=True,
             )  # fmt: skip
             assert done.returncode == code, done.stderr
             assert KEY not in done.stdout + done.stderr

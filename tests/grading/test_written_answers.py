@@ -3,8 +3,8 @@
 import pytest
 
 from tests.grading.written_answers import CHOICE, CHOICES, MATH
+from workflow_scripts.artefacts.records import Answer, Problem
 from workflow_scripts.grading.grade_answers import grade
-from workflow_scripts.records import Answer, Problem
 
 
 def grades_of(cases, kind, choices=None, workers=1):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny_models import save_statistics, token_ids
+from tests.models.tiny_models import save_statistics, token_ids
 
 
 @pytest.fixture(scope="session")

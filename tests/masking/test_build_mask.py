@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.mask_references import reference, refused, run, weights_of
-from tests.tiny_models import ARCHITECTURES, save_allocation, write_manifest
-from workflow_scripts.checkpoints import model_digest
-from workflow_scripts.files import read_json, write_json
-from workflow_scripts.masks import read_mask, unpack
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor, save_tensors
+from tests.artefacts.mask_references import reference, refused, run, weights_of
+from tests.models.tiny_models import ARCHITECTURES, save_allocation, write_manifest
+from workflow_scripts.artefacts.masks import read_mask, unpack
+from workflow_scripts.files.atomic import read_json, write_json
+from workflow_scripts.models.checkpoints import model_digest
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor, save_tensors
 
 METHODS = "dense, magnitude, wanda, shortgpt, reverse-order, blocks"
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from tests.tiny_models import (
+from tests.models.tiny_models import (
     ARCHITECTURES,
     VOCABULARY,
     folder_bytes,
@@ -17,12 +17,12 @@ from tests.tiny_models import (
     token_ids,
     write_manifest,
 )
-from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.artefacts.masks import MaskPlan, apply_mask, read_mask, write_mask
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking import build_mask, export_checkpoint
-from workflow_scripts.masks import MaskPlan, apply_mask, read_mask, write_mask
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor, save_tensors
+from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor, save_tensors
 
 
 def random_mask(place: Path, folder: Path, removed: tuple[int, ...] = ()) -> tuple[Path, Path]:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.mask_references import keep_of, refused, run, wanda_masks, weights_of
-from tests.tiny_models import (
+from tests.artefacts.mask_references import keep_of, refused, run, wanda_masks, weights_of
+from tests.models.tiny_models import (
     ARCHITECTURES,
     load_model,
     save_allocation,
@@ -17,11 +17,11 @@ from tests.tiny_models import (
     save_statistics,
     token_ids,
 )
-from workflow_scripts import blocks, checkpoints
-from workflow_scripts.checkpoints import Linear, linears, model_digest, open_checkpoint
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.artefacts.masks import read_mask, unpack
+from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.masking.propagation import keep_in_sequence
-from workflow_scripts.masks import read_mask, unpack
+from workflow_scripts.models import blocks, checkpoints
+from workflow_scripts.models.checkpoints import Linear, linears, model_digest, open_checkpoint
 
 SAMPLES = token_ids(5, 12, seed=3)
 DIVISIBLE = {"hidden": 24, "intermediate": 32}  # by the groups of the patterns below

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.mask_references import refused, run
-from workflow_scripts.activation_statistics import read_statistics, write_statistics
-from workflow_scripts.checkpoints import linears, model_digest, open_checkpoint
-from workflow_scripts.files import read_json
-from workflow_scripts.masks import read_mask
+from tests.artefacts.mask_references import refused, run
+from workflow_scripts.artefacts.masks import read_mask
+from workflow_scripts.artefacts.statistics import read_statistics, write_statistics
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
 
 
 def with_influence(source: Path, target: Path, folder: Path, influence: list[float]) -> Path:

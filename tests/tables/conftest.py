@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.records import Answer, Grade, write_records
+from workflow_scripts.artefacts.records import Answer, Grade, write_records
 
 BUDGETS = (6, 12, 24)
 

@@ -9,10 +9,10 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.accuracy_table import main, mean_rows, sections
-from workflow_scripts.tables.cell_files import write_cells
-from workflow_scripts.tables.cells import read_cells
-from workflow_scripts.tables.forms import html_page, latex, latex_text, markdown
-from workflow_scripts.tables.rows import Row, csv_text, read_rows
+from workflow_scripts.tables.content.cell_files import write_cells
+from workflow_scripts.tables.content.cells import read_cells
+from workflow_scripts.tables.content.formats import html_page, latex, latex_text, markdown
+from workflow_scripts.tables.content.rows import Row, csv_text, read_rows
 
 PUBLISHED = (
     "model,variant,benchmark,budget,problems,repeats,accuracy,se,ci_low,ci_high,"

@@ -4,16 +4,16 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from workflow_scripts.files import write_json
-from workflow_scripts.records import Answer, Grade
-from workflow_scripts.tables.cell_files import write_cells
-from workflow_scripts.tables.cells import read_cells
-from workflow_scripts.tables.claims import check_claims
+from workflow_scripts.artefacts.records import Answer, Grade
+from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables.comparison_table import areas, compare, main
-from workflow_scripts.tables.comparison_text import full_sections, short_sections, signed
-from workflow_scripts.tables.differences import holm
-from workflow_scripts.tables.removals import Removed, matched, read_removed
-from workflow_scripts.tables.rows import ComparisonRow, csv_text, read_rows
+from workflow_scripts.tables.content.cell_files import write_cells
+from workflow_scripts.tables.content.cells import read_cells
+from workflow_scripts.tables.content.comparison_text import full_sections, short_sections, signed
+from workflow_scripts.tables.content.removals import Removed, matched, read_removed
+from workflow_scripts.tables.content.rows import ComparisonRow, csv_text, read_rows
+from workflow_scripts.tables.paper.claims import check_claims
+from workflow_scripts.tables.statistics.differences import holm
 
 BUDGETS = (6, 12)
 # problems of 30 that each repeat gets right, by variant and budget

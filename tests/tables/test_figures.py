@@ -11,18 +11,18 @@ from matplotlib.text import Text
 from safetensors.numpy import save_file
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import write_json
+from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables import (
     block_scores_plot,
     difference_plot,
     parallel_plot,
     scaling_curves,
     sparsity_curves,
-    style,
 )
 from workflow_scripts.tables.allocation_plot import Removal, draw_allocation
-from workflow_scripts.tables.removals import Removed
-from workflow_scripts.tables.rows import ComparisonRow, ParallelRow, Row, csv_text
+from workflow_scripts.tables.content.removals import Removed
+from workflow_scripts.tables.content.rows import ComparisonRow, ParallelRow, Row, csv_text
+from workflow_scripts.tables.drawing import style
 
 VARIANTS = ("magnitude-20", "wanda-layerif-50", "shortgpt-2")
 

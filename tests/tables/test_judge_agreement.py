@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa
 
+from workflow_scripts.artefacts.records import Grade, Judgement, write_records
 from workflow_scripts.errors import InputError
-from workflow_scripts.records import Grade, Judgement, write_records
 from workflow_scripts.tables.judge_agreement import agreement_of, main
 
 NAMES = ("m", "dense", "b")

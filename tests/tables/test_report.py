@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from workflow_scripts.files import write_json
-from workflow_scripts.records import Answer, Grade
-from workflow_scripts.tables import everything, forms
-from workflow_scripts.tables.references import REFERENCES, Citations
+from workflow_scripts.artefacts.records import Answer, Grade
+from workflow_scripts.files.atomic import write_json
+from workflow_scripts.tables import everything
+from workflow_scripts.tables.content import formats as forms
+from workflow_scripts.tables.reporting.references import REFERENCES, Citations
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")
@@ -39,7 +40,7 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     """A run of one model, four variants and two benchmarks, of which one file is not graded."""
-    from workflow_scripts.records import write_records
+    from workflow_scripts.artefacts.records import write_records
 
     folder = tmp_path_factory.mktemp("run") / "results"
     random = np.random.default_rng(0)

@@ -13,8 +13,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.tables import style
-from workflow_scripts.tables.rows import Row, csv_text
+from workflow_scripts.paths import PROJECT
+from workflow_scripts.tables.content.rows import Row, csv_text
+from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.scaling_curves import draw_scaling_curves, main
 
 # accuracy that was once measured on the demo, by budget
@@ -244,7 +245,7 @@ def test_both_files_are_the_same_bytes_in_another_process(table, tmp_path):
         subprocess.run(
             [sys.executable, "-m", "workflow_scripts.tables.scaling_curves",
              *flags(table, tmp_path / folder)],
-            cwd=Path(__file__).parents[2],
+            cwd=PROJECT,
             env={"PYTHONHASHSEED": seed, "HOME": str(tmp_path / folder), "SOURCE_DATE_EPOCH": seed},
             check=True,
         )  # fmt: skip

@@ -7,8 +7,8 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import everything
-from workflow_scripts.tables.removals import Removed
-from workflow_scripts.tables.rows import AreaRow, ComparisonRow, read_rows
+from workflow_scripts.tables.content.removals import Removed
+from workflow_scripts.tables.content.rows import AreaRow, ComparisonRow, read_rows
 
 WHOLE = (6, 12, 24)
 VARIANTS = ("dense", "wanda-20", "wanda-50")

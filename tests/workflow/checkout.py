@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
+from workflow_scripts.paths import PROJECT
 
 # three variants on 12 of the demo's problems: every rule of the default target, in seconds
 SMALL = {

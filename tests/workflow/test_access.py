@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.grading.judge_server import completion, serving
+from tests.grading.judge.judge_server import completion, serving
 from tests.workflow.checkout import Checkout, small_checkout, write_config
+from workflow_scripts.paths import PROJECT
 
 # put together here, so that a copy of this file does not hold them
 HF_TOKEN = "hf_" + "Planted0" * 4
@@ -152,9 +153,9 @@ def verdict(question: str) -> str:
     return "correct" if is_right != (problem == FIRST) else "incorrect"
 
 
-FIRST = json.loads(
-    (Path(__file__).parents[2] / "bundled/benchmarks/chains.jsonl").read_text().splitlines()[0]
-)["question"]
+FIRST = json.loads((PROJECT / "bundled/benchmarks/chains.jsonl").read_text().splitlines()[0])[
+    "question"
+]
 
 
 def test_a_judge_that_refuses_ends_its_job_with_one_line(ran):

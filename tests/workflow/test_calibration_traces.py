@@ -7,10 +7,10 @@ import pytest
 from transformers import AutoTokenizer
 
 from tests.workflow.checkout import Checkout, copy_project, write_config
-from workflow_scripts.generation.store_files import read_generator
-from workflow_scripts.records import Answer, Problem, TokenSequence, Trace, read_records
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor
+from workflow_scripts.artefacts.records import Answer, Problem, TokenSequence, Trace, read_records
+from workflow_scripts.generation.store.files import read_generator
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor
 
 CONFIG = ("--configfile", "own.yaml")
 MASK = "results/reasoner/wanda-own-50/mask.json"

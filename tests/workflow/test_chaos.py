@@ -65,7 +65,7 @@ def test_a_job_is_known_to_write_by_what_it_has_not_finished(tmp_path):
     write = (
         "import sys, time; from pathlib import Path\n"
         f"sys.path.insert(0, {str(PROJECT)!r}); del sys.modules['workflow_scripts']\n"
-        "from workflow_scripts.files import written_atomically\n"
+        "from workflow_scripts.files.atomic import written_atomically\n"
         "with written_atomically(Path('results/mask')) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    time.sleep(60)\n"

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from benchmarks.config_fuzz import Case, cases, dry_runs, report, shipped
-from tests.config_mistakes import KINDS
+from tests.config.config_mistakes import KINDS
 from tests.workflow.checkout import PROJECT, copy_project
 
 MISTAKES = 90  # in each config; `python -m benchmarks.config_fuzz` makes 300

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from tests.workflow.checkout import Checkout, copy_project, environment, small_checkout
-from workflow_scripts.cost import model_size, read_config
-from workflow_scripts.settings import load_settings
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.overlays import read_config
+from workflow_scripts.estimates.sizes import model_size
 
 RUN = {"variants": ["dense", "magnitude-50"], "benchmarks": ["small"]}
 
@@ -17,7 +18,7 @@ RUN = {"variants": ["dense", "magnitude-50"], "benchmarks": ["small"]}
 def cost(checkout: Checkout, *arguments: str) -> dict[str, list[int]]:
     """The numbers of each line, by the words before them."""
     done = subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.cost", *arguments],
+        [sys.executable, "-m", "workflow_scripts.estimates.cost", *arguments],
         cwd=checkout.folder, env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -92,7 +92,7 @@ def test_a_scheduler_that_is_not_there_leaves_jobs_as_they_are(tmp_path, schedul
 
 def asked(scheduler: str, tools: Path, **variables: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.job_status", scheduler, "7"],
+        [sys.executable, "-m", "workflow_scripts.jobs.cluster_status", scheduler, "7"],
         cwd=PROJECT, env=with_tools(tools) | variables,
         capture_output=True, text=True, check=True,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from tests.workflow.checkout import PROJECT, copy_project, environment, small_checkout
 from tests.workflow.test_generic_profile import tool, with_tools
-from workflow_scripts.job_needs import NEEDS
+from workflow_scripts.estimates.resources import NEEDS
 
 PROFILE = ("--workflow-profile", "profiles/slurm")
 

@@ -12,9 +12,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from tests.workflow.checkout import PROJECT, Checkout, copy_project, write_config
-from workflow_scripts.masks import apply_mask, read_mask, unpack
-from workflow_scripts.tensor_files import open_tensors
-from workflow_scripts.tensors import read_tensor
+from workflow_scripts.artefacts.masks import apply_mask, read_mask, unpack
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import read_tensor
 
 CONFIG = ("--configfile", "config/smollm2.yaml", "cut.yaml")
 CUT = {

@@ -19,8 +19,6 @@ from typing import Any
 
 import torch
 
-from workflow_scripts import checkpoints
-from workflow_scripts.activation_statistics import Statistics, read_statistics
 from workflow_scripts.allocation.layerif import (
     DIRECTIONS,
     UNITS,
@@ -28,16 +26,19 @@ from workflow_scripts.allocation.layerif import (
     layerif_sparsities,
 )
 from workflow_scripts.allocation.owl import outlier_percentages, owl_sparsities
-from workflow_scripts.allocations import (
+from workflow_scripts.artefacts.allocations import (
     SCOPES,
     check_scope,
     check_sparsity,
     in_scope,
     write_allocation,
 )
-from workflow_scripts.checkpoints import Checkpoint, Linear
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.influence_scores import read_influence
+from workflow_scripts.artefacts.influence_scores import read_influence
+from workflow_scripts.artefacts.statistics import Statistics, read_statistics
+from workflow_scripts.errors import InputError
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
 FILES = ("statistics", "influence")
 

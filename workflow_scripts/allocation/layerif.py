@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from workflow_scripts.allocation.means import scaled, scaled_to_unit
-from workflow_scripts.checkpoints import Linear
 from workflow_scripts.errors import InputError
+from workflow_scripts.models.checkpoints import Linear
 
 DIRECTIONS = ("protect", "prune")
 UNITS = ("split", "block")

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts import checkpoints
 from workflow_scripts.allocation.means import scaled_to_unit, shifted
-from workflow_scripts.checkpoints import Checkpoint, Linear
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
 
 def owl_sparsities(

@@ -24,10 +24,12 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.calibration.corpora import Rows, open_rows
-from workflow_scripts.checkpoints import model_digest, open_checkpoint
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.tensors import save_tensors
-from workflow_scripts.text_rows import encode, encode_pair, load_tokenizer, shuffled
+from workflow_scripts.calibration.text_sources import shuffled
+from workflow_scripts.errors import InputError
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
+from workflow_scripts.models.tensors import save_tensors
+from workflow_scripts.models.tokenizers import encode, encode_pair, load_tokenizer
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -15,20 +15,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workflow_scripts import blocks, checkpoints
-from workflow_scripts.activation_statistics import (
-    InputSums,
-    Statistics,
-    finite_fp32,
-    token_influence,
-    watched,
-    write_statistics,
-)
-from workflow_scripts.blocks import Decoder
-from workflow_scripts.calibration_sets import read_calibration_set
-from workflow_scripts.digests import file_digest
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.gpus import take_gpus
+from workflow_scripts.artefacts.calibration_sets import read_calibration_set
+from workflow_scripts.artefacts.statistics import Statistics, write_statistics
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.jobs.gpus import take_gpus
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models import blocks, checkpoints
+from workflow_scripts.models.activations import InputSums, finite_fp32, token_influence, watched
+from workflow_scripts.models.blocks import Decoder
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, read_records
+from workflow_scripts.calibration.text_files import numbered_rows
+from workflow_scripts.calibration.text_sources import source_path
 from workflow_scripts.errors import InputError
-from workflow_scripts.fetched_files import check_fetched, fetched_files
-from workflow_scripts.records import Grade, TokenSequence, Trace, read_records
-from workflow_scripts.text_files import numbered_rows
-from workflow_scripts.text_rows import source_path
+from workflow_scripts.models.manifests import check_fetched, fetched_files
 
 
 class Rows:

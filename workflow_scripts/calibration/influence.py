@@ -32,7 +32,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from workflow_scripts.checkpoints import Linear
+from workflow_scripts.models.checkpoints import Linear
 
 CONVENTION = (
     "the influence of a train sample is +<mean validation gradient, H^-1 train gradient>, summed "

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as run_again
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from workflow_scripts import blocks, checkpoints
-from workflow_scripts.checkpoints import Checkpoint, Linear
 from workflow_scripts.errors import InputError
+from workflow_scripts.models import blocks, checkpoints
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from workflow_scripts import checkpoints
 from workflow_scripts.calibration.corpora import source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
 from workflow_scripts.calibration.sample_gradients import (
@@ -30,12 +29,15 @@ from workflow_scripts.calibration.sample_gradients import (
     load_model,
     shapes,
 )
-from workflow_scripts.checkpoints import Checkpoint
-from workflow_scripts.digests import value_digest
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import write_json
-from workflow_scripts.text_files import numbered_rows
-from workflow_scripts.text_rows import encode_pair, load_tokenizer, shuffled
+from workflow_scripts.calibration.text_files import numbered_rows
+from workflow_scripts.calibration.text_sources import shuffled
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import write_json
+from workflow_scripts.files.digests import value_digest
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.tokenizers import encode_pair, load_tokenizer
 
 PARTS = ("prompt", "completion")
 
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "validation_samples": len(validation),
         "blocks": part_scores(influence, linears),
     }
-    write_json(options.output, record, sealed=True)
+    write_json(options.output, record)
 
 
 def check_sizes(checkpoint: Checkpoint, counts: Sequence[int], length: int) -> None:

@@ -11,12 +11,12 @@ import hashlib
 import random
 from dataclasses import dataclass
 
-from workflow_scripts.records import Problem
+from workflow_scripts.artefacts.records import Problem
 
 DIGITS = "0123456789"
 OPERATIONS = "+-*"
-LEAST_OPERATIONS = 2
-MOST_OPERATIONS = 12
+MIN_OPERATIONS = 2
+MAX_OPERATIONS = 12
 STEP_TOKENS = 6
 
 THINK = "<think>"
@@ -89,10 +89,10 @@ def is_held_out(text: str) -> bool:
 def benchmark_problems(count: int, seed: int) -> list[Problem]:
     """`count` different held-out problems, spread evenly over 2 to 12 operations."""
     rng = random.Random(f"benchmark {seed}")
-    lengths = MOST_OPERATIONS - LEAST_OPERATIONS + 1
+    lengths = MAX_OPERATIONS - MIN_OPERATIONS + 1
     answers: dict[str, str] = {}
     while len(answers) < count:
-        chain = _draw(rng, LEAST_OPERATIONS + len(answers) % lengths, held_out=True)
+        chain = _draw(rng, MIN_OPERATIONS + len(answers) % lengths, held_out=True)
         # a question that was drawn before changes nothing, and its length is drawn again
         answers.setdefault(question(chain), trace_and_answer(chain)[1])
     return [
@@ -107,8 +107,8 @@ def training_example(rng: random.Random) -> Example:
     CUT_SHARE of the traces end at a random token. Their answer is still the true one, so that the
     model learns to answer, as well as it can, when its thinking is stopped early.
     """
-    lengths = MOST_OPERATIONS - LEAST_OPERATIONS + 1
-    chain = _draw(rng, LEAST_OPERATIONS + _below(rng, lengths), held_out=False)
+    lengths = MAX_OPERATIONS - MIN_OPERATIONS + 1
+    chain = _draw(rng, MIN_OPERATIONS + _below(rng, lengths), held_out=False)
     trace, answer = trace_and_answer(chain)
     cut = rng.random() < CUT_SHARE
     if cut:

@@ -12,10 +12,10 @@ import json
 import random
 from pathlib import Path
 
+from workflow_scripts.artefacts.records import write_records
 from workflow_scripts.demo.chains import benchmark_problems, training_example
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_text
-from workflow_scripts.records import write_records
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.jobs.stage import run_stage
 
 PROBLEMS = 240
 CALIBRATION_ROWS = 400
@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     write_records(options.benchmark, benchmark_problems(PROBLEMS, SEED))
     lines = [json.dumps(row) + "\n" for row in calibration_rows(CALIBRATION_ROWS, SEED)]
-    write_text(options.calibration, "".join(lines))
+    write_text(options.calibration, "".join(lines), checksum=False)
 
 
 def calibration_rows(count: int, seed: int) -> list[dict[str, str]]:

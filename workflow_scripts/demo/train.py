@@ -25,8 +25,9 @@ from transformers.utils import logging as transformers_logging
 
 from workflow_scripts.demo.chains import THINK_END, Example, training_example
 from workflow_scripts.demo.tokenizer import build_tokenizer, prompt
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import read_json, write_json, written_atomically
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json, write_json, written_atomically
+from workflow_scripts.jobs.stage import run_stage
 
 IGNORED = -100  # a label without loss, as torch's cross entropy has it
 PEAK_LEARNING_RATE = 3e-3
@@ -166,7 +167,7 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
             # a version stamp would change the bytes without changing the model
             values = read_json(temporary / name)
             values.pop("transformers_version", None)
-            write_json(temporary / name, values)
+            write_json(temporary / name, values, checksum=False)
 
 
 def _clock(seconds: float) -> str:

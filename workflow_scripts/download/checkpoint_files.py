@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.checkpoint_names import may_be_of_checkpoint
-from workflow_scripts.download.links import refuse_link_to_other_kind
+from workflow_scripts.download.hub.links import refuse_link_to_other_kind
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
-from workflow_scripts.tensor_files import open_tensors
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models.file_names import may_be_of_checkpoint
+from workflow_scripts.models.tensor_files import open_tensors
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"

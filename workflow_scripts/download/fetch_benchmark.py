@@ -16,18 +16,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.digests import file_digest
-from workflow_scripts.download.benchmark_rows import (
+from workflow_scripts.artefacts.records import write_rows
+from workflow_scripts.download.problems.problems import Layout, problems_from_rows
+from workflow_scripts.download.problems.rows import (
     Row,
     rows_of_file,
     rows_of_hub,
     rows_of_jsonl,
 )
-from workflow_scripts.download.problems import Layout, problems_from_rows
 from workflow_scripts.download.sources import Fields, bundled_path, parse_source
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import written_atomically
-from workflow_scripts.records import write_rows
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import written_atomically
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.jobs.stage import run_stage
 
 LAYOUT = {"columns": dict, "answer_kind": str, "answer_form": str, "choice_order": str}
 KINDS = {
@@ -69,7 +70,7 @@ def fetch_benchmark(
             f"benchmark {output.stem!r}: has {len(problems)} problems, the config says {expected} "
             f"(benchmarks.{output.stem}.problems)"
         )
-    with written_atomically(output, sealed=True) as temporary:
+    with written_atomically(output) as temporary:
         write_rows(temporary, problems)
         found = file_digest(temporary)
         if sha256 is not None and found != sha256:

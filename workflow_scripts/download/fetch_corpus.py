@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.digests import file_digest
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.download.sources import Fields, parse_source
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_json, written_atomically
+from workflow_scripts.files.atomic import write_json, written_atomically
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.jobs.stage import run_stage
 
 KINDS = {
     "hub": Fields(
@@ -36,7 +36,7 @@ def fetch_corpus(source: Mapping[str, Any], manifest: Path, lock: Path | None = 
 
     Raises `InputError` for anything that keeps the file from being fetched.
     """
-    from workflow_scripts.download.hub import fetch_file
+    from workflow_scripts.download.hub.snapshots import fetch_file
 
     fetched = fetch_file(source, "dataset", source["file"], lock)
     file = fetched.folder / source["file"]
@@ -47,10 +47,10 @@ def fetch_corpus(source: Mapping[str, Any], manifest: Path, lock: Path | None = 
     for path in manifest.parent.iterdir():
         if path.is_symlink():  # to the file of an earlier source
             path.unlink()
-    with written_atomically(manifest.parent / name) as temporary:
+    with written_atomically(manifest.parent / name, checksum=False) as temporary:
         temporary.symlink_to(file.resolve())
     record = {"source": dict(source), "revision": fetched.commit, "files": {name: digest}}
-    write_json(manifest, record, sealed=True)
+    write_json(manifest, record)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

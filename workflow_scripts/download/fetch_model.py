@@ -20,14 +20,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workflow_scripts.checkpoint_names import ALLOWED, IGNORED
-from workflow_scripts.digests import file_digest, files_digest
 from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.download.sources import Fields, bundled_path, parse_source
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import read_json, write_json, written_atomically
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json, write_json, written_atomically
+from workflow_scripts.files.digests import file_digest, files_digest
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models.file_names import ALLOWED, IGNORED
 
 CONVERTED = ".converted.json"
 CONVERTING = ".converting."
@@ -49,7 +50,9 @@ class Found(NamedTuple):
 
 
 def _from_hub(source: Mapping[str, Any], lock: Path | None) -> Found:
-    from workflow_scripts.download.hub import fetch_snapshot  # the other kinds need no hub library
+    from workflow_scripts.download.hub.snapshots import (
+        fetch_snapshot,  # the other kinds need no hub library
+    )
 
     # Folders inside a repository hold other forms of the same weights, and so does consolidated*.
     ignored = (*IGNORED, "*/*", "consolidated*")
@@ -92,7 +95,7 @@ def fetch_model(source: Mapping[str, Any], manifest: Path, lock: Path | None = N
         "files": digests,
         "digest": files_digest(digests),
     }
-    write_json(manifest, record, sealed=True)
+    write_json(manifest, record)
 
 
 def _link_to(
@@ -129,7 +132,7 @@ def _convert(source: Mapping[str, Any], manifest: Path) -> tuple[dict[str, str],
         manifest.unlink(missing_ok=True)
         _remove_converted(target)
         _link(folder, [], target, relative=False)  # removes links of an earlier source
-        write_json(target / CONVERTED, digests)
+        write_json(target / CONVERTED, digests, checksum=False)
         for name in digests:
             os.replace(folder / name, target / name)
     return digests, revision
@@ -169,7 +172,7 @@ def _link(folder: Path, names: Sequence[str], target: Path, *, relative: bool) -
         if path.is_symlink() and path.name not in names:
             path.unlink()
     for name in names:
-        with written_atomically(target / name) as temporary:
+        with written_atomically(target / name, checksum=False) as temporary:
             temporary.symlink_to(to / name)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import write_json
+from workflow_scripts.files.atomic import write_json
 
 MAGIC = b"GGUF"
 END_OF_TURN = ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id")
@@ -148,4 +148,4 @@ def _clean(path: Path, noise: tuple[str, ...], more: Mapping[str, Any] | None = 
     """Rewrite a JSON file of settings without the keys in `noise` and with those in `more`."""
     settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     kept = {key: value for key, value in settings.items() if key not in noise}
-    write_json(path, kept | dict(more or {}))
+    write_json(path, kept | dict(more or {}), checksum=False)

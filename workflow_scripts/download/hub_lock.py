@@ -20,8 +20,9 @@ from typing import Any, TextIO
 
 import yaml
 
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import write_text
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.jobs.stage import run_stage
 
 LOCK = Path("config/hub.lock")
 HEADER = """\
@@ -127,7 +128,7 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _write(lock: Path, entries: Mapping[str, Any]) -> None:
-    write_text(lock, HEADER + yaml.safe_dump(dict(entries), width=1000))
+    write_text(lock, HEADER + yaml.safe_dump(dict(entries), width=1000), checksum=False)
 
 
 @contextmanager

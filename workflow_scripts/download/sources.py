@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.bundled import BUNDLED, check_bundled
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.bundled import BUNDLED, check_bundled
 
 
 @dataclass(frozen=True)

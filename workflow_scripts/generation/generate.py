@@ -20,18 +20,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.checkpoints import model_digest, open_checkpoint
-from workflow_scripts.digests import value_digest
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_json
-from workflow_scripts.generation.engine import Engine
-from workflow_scripts.generation.engines import ENGINES
+from workflow_scripts.artefacts.masks import Mask, dense_mask, read_mask
+from workflow_scripts.files.atomic import write_json
+from workflow_scripts.files.digests import value_digest
+from workflow_scripts.generation.engines.interface import Engine
+from workflow_scripts.generation.engines.start import ENGINES
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.outputs import write_sequences, write_traces_and_answers
 from workflow_scripts.generation.progress import Progress, Teller
-from workflow_scripts.generation.store import Store
+from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import needed, run_sweep
-from workflow_scripts.masks import Mask, dense_mask, read_mask
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
             write_traces_and_answers(output, name, group, job.sweep, store, job.tokenizer.decode)
             if arguments.sequences:
                 write_sequences(output, name, group, job.sweep, store)
-        write_json(Path(arguments.provenance), _provenance(options, job, store), sealed=True)
+        write_json(Path(arguments.provenance), _provenance(options, job, store))
 
 
 def _parse_arguments() -> argparse.Namespace:

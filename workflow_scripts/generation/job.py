@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts import text_rows
-from workflow_scripts.digests import files_digest
+from workflow_scripts.artefacts.masks import Mask
+from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
-from workflow_scripts.generation.engine import EngineSettings
-from workflow_scripts.generation.engines import resolved
-from workflow_scripts.generation.sampling import Sampling
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.files.digests import files_digest
+from workflow_scripts.generation.engines.interface import EngineSettings
+from workflow_scripts.generation.engines.sampling import Sampling
+from workflow_scripts.generation.engines.start import resolved
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings
 from workflow_scripts.generation.thinking import (
     end_of_turn_ids,
@@ -21,8 +22,7 @@ from workflow_scripts.generation.thinking import (
     prompt_ids,
     tokenise_format,
 )
-from workflow_scripts.masks import Mask
-from workflow_scripts.records import Problem, read_records
+from workflow_scripts.models import tokenizers as text_rows
 
 
 @dataclass(frozen=True)

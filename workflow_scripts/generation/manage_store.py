@@ -18,10 +18,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import read_json, written_atomically
-from workflow_scripts.generation.store import KEY_DIGITS
-from workflow_scripts.generation.store_files import (
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json, written_atomically
+from workflow_scripts.generation.store.completions import KEY_DIGITS
+from workflow_scripts.generation.store.files import (
     Record,
     WriterFile,
     check_format,
@@ -30,6 +30,7 @@ from workflow_scripts.generation.store_files import (
     read_generator,
     read_line,
 )
+from workflow_scripts.jobs.stage import run_stage
 
 IDENTITY = "identity.json"
 # the names that the store gives: to a generator's folder; to the file of one of its writers; and
@@ -163,7 +164,7 @@ def _clean(folder: Path, keys: Set[str], removal: Removal, really: bool) -> None
         removal.damaged += damaged
         removal.size += file.path.stat().st_size - (sum(map(len, lines)) if staying else 0)
         if really and staying:
-            with written_atomically(file.path) as temporary:
+            with written_atomically(file.path, checksum=False) as temporary:
                 temporary.write_bytes(b"".join(lines))
         elif really:
             file.path.unlink()

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.checkpoints import model_digest, open_checkpoint
+from workflow_scripts.artefacts.masks import dense_mask, read_mask
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.stage_options import generation_options, trace_options
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.job import Job, describe_job
-from workflow_scripts.generation.store import Store
+from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import needed
-from workflow_scripts.masks import dense_mask, read_mask
-from workflow_scripts.settings import Settings, load_settings
-from workflow_scripts.stage_options import generation_options, trace_options
+from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
+from workflow_scripts.paths import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT = Path("config/config.yaml")
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from workflow_scripts.generation.engine import Completion, Request
-from workflow_scripts.generation.store import Store
+from workflow_scripts.artefacts.records import Answer, TokenSequence, Trace, write_records
+from workflow_scripts.generation.engines.interface import Completion, Request
+from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import DrawnTrace, Sample, Sweep
 from workflow_scripts.generation.thinking import finish_of
-from workflow_scripts.records import Answer, TokenSequence, Trace, write_records
 
 
 def write_traces_and_answers(

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from workflow_scripts.generation.engine import Completion, Engine, Request
-from workflow_scripts.generation.sampling import Sampling, derive_seed
-from workflow_scripts.generation.store import Store
+from workflow_scripts.generation.engines.interface import Completion, Engine, Request
+from workflow_scripts.generation.engines.sampling import Sampling, derive_seed
+from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.thinking import Cut, ThinkingFormat, answer_prompt, cut_trace
 
 Get = Callable[[Request], Completion | None]

@@ -13,10 +13,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.engine import Completion
-from workflow_scripts.records import Problem
-from workflow_scripts.text_rows import encode, template_errors
+from workflow_scripts.generation.engines.interface import Completion
+from workflow_scripts.models.tokenizers import encode, template_errors
 
 # tokens that are decoded to see how a text ends: more than any one character is made of
 LAST_TOKENS = 8

@@ -17,20 +17,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.digests import source_digest
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import write_json
-from workflow_scripts.grading.equivalence import Comparer, Verdict
-from workflow_scripts.grading.expressions import PACKAGES
-from workflow_scripts.grading.extraction import (
+from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import write_json
+from workflow_scripts.grading.comparison.expressions import PACKAGES
+from workflow_scripts.grading.comparison.pool import Comparer, Verdict
+from workflow_scripts.grading.extraction.integers import whole_number
+from workflow_scripts.grading.extraction.statements import (
     Extraction,
     extract_choice,
     extract_expression,
     extract_integer,
     shown,
 )
-from workflow_scripts.grading.integers import whole_number
-from workflow_scripts.records import Answer, Grade, Problem, read_records, write_records
+from workflow_scripts.jobs.source_digests import source_digest
+from workflow_scripts.jobs.stage import run_stage
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     answers = read_records(options.answers, Answer)
     grades = grade(problems, answers, str(options.answers), options.workers, options.leads)
     if options.grader:
-        write_json(options.grader, grader(), sealed=True)
+        write_json(options.grader, grader())
     write_records(options.output, grades)
 
 

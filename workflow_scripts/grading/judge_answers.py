@@ -17,11 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.errors import InputError, run_stage
+from workflow_scripts.artefacts.records import (
+    Answer,
+    Judgement,
+    Problem,
+    read_records,
+    write_records,
+)
+from workflow_scripts.errors import InputError
 from workflow_scripts.grading.grade_answers import check_complete, extraction_of, right_answer
-from workflow_scripts.grading.judge_client import Judge, ask, judge_from
-from workflow_scripts.grading.judge_prompts import PROTOCOLS, Case
-from workflow_scripts.records import Answer, Judgement, Problem, read_records, write_records
+from workflow_scripts.grading.judge.client import Judge, ask, judge_from
+from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case
+from workflow_scripts.jobs.stage import run_stage
 
 _SHOWN = 200  # characters of a reply
 

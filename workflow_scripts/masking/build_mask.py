@@ -21,13 +21,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workflow_scripts import checkpoints
-from workflow_scripts.activation_statistics import Statistics, read_statistics
-from workflow_scripts.allocations import Allocation, read_allocation
-from workflow_scripts.calibration_sets import read_calibration_set
-from workflow_scripts.checkpoints import Checkpoint, Linear
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.gpus import take_gpus
+from workflow_scripts.artefacts.allocations import Allocation, read_allocation
+from workflow_scripts.artefacts.calibration_sets import read_calibration_set
+from workflow_scripts.artefacts.masks import MaskPlan, write_mask
+from workflow_scripts.artefacts.statistics import Statistics, read_statistics
+from workflow_scripts.errors import InputError
+from workflow_scripts.jobs.gpus import take_gpus
+from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.masking.kernels import magnitude_scores, wanda_scores
 from workflow_scripts.masking.selection import (
     keep_selected,
@@ -35,7 +35,8 @@ from workflow_scripts.masking.selection import (
     wanda_selection,
 )
 from workflow_scripts.masking.whole_blocks import last_blocks, least_influential, listed_blocks
-from workflow_scripts.masks import MaskPlan, write_mask
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
 FILES = ("allocation", "statistics", "calibration")
 # options that are one of a few words; the first is the default

@@ -12,10 +12,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts import checkpoints
-from workflow_scripts.errors import run_stage
-from workflow_scripts.masks import read_mask
-from workflow_scripts.pruned_checkpoints import export
+from workflow_scripts.artefacts.masks import read_mask
+from workflow_scripts.artefacts.pruned_checkpoints import export
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models import checkpoints
 
 
 def main(argv: Sequence[str] | None = None) -> None:

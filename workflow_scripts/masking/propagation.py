@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from workflow_scripts import blocks, checkpoints
-from workflow_scripts.activation_statistics import finite_fp32, watched
-from workflow_scripts.blocks import Call
-from workflow_scripts.checkpoints import Checkpoint, Linear
+from workflow_scripts.models import blocks, checkpoints
+from workflow_scripts.models.activations import finite_fp32, watched
+from workflow_scripts.models.blocks import Call
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
 
 @torch.no_grad()

@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import Tensor
 
-from workflow_scripts.allocations import Allocation, pruned_count
-from workflow_scripts.checkpoints import Linear
+from workflow_scripts.artefacts.allocations import Allocation, pruned_count
+from workflow_scripts.config.patterns import agrees, read_pattern
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.kernels import keep_above_quantile, keep_largest, keep_pattern
-from workflow_scripts.patterns import agrees, read_pattern
+from workflow_scripts.models.checkpoints import Linear
 
 
 @dataclass(frozen=True)

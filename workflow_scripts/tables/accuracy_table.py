@@ -14,11 +14,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_text
-from workflow_scripts.tables.cell_files import load_cells
-from workflow_scripts.tables.cells import Cell, benchmark_of
-from workflow_scripts.tables.forms import (
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.cell_files import load_cells
+from workflow_scripts.tables.content.cells import Cell, benchmark_of
+from workflow_scripts.tables.content.formats import (
     Section,
     count,
     html_page,
@@ -26,8 +26,12 @@ from workflow_scripts.tables.forms import (
     markdown,
     missing_note,
 )
-from workflow_scripts.tables.intervals import Estimate, estimate_accuracy, mean_of_estimates
-from workflow_scripts.tables.rows import MeanRow, Row, csv_text
+from workflow_scripts.tables.content.rows import MeanRow, Row, csv_text
+from workflow_scripts.tables.statistics.intervals import (
+    Estimate,
+    estimate_accuracy,
+    mean_of_estimates,
+)
 
 
 def row_of_cell(cell: Cell) -> Row:
@@ -125,8 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [row_of_cell(cell) for cell in run.cells]
     means = mean_rows(rows)
     tables = sections(rows, means, run.missing)
-    write_text(options.csv, csv_text(rows), sealed=True)
-    write_text(options.mean, csv_text(means, MeanRow), sealed=True)
+    write_text(options.csv, csv_text(rows))
+    write_text(options.mean, csv_text(means, MeanRow))
     write_text(options.markdown, markdown(tables))
     write_text(options.latex, latex(tables))
     write_text(options.html, html_page("Accuracy", tables))

@@ -23,9 +23,10 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import read_json
-from workflow_scripts.tables import style
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.drawing import style
 
 PARTS = ("self_attn", "mlp")
 _LINEAR = re.compile(r"model\.layers\.(\d+)\.(self_attn|mlp)\.\w+\.weight")
@@ -34,8 +35,8 @@ _LINEAR = re.compile(r"model\.layers\.(\d+)\.(self_attn|mlp)\.\w+\.weight")
 ROW_HEIGHT = 0.36
 GAP = 0.06  # between rows
 LEFT, RIGHT, BOTTOM = 0.14, 0.1, 0.62
-LEAST_GRID = 2.6  # width of all cells, however long the names are
-LEAST_NUMBERED = 0.34  # width of a cell that has room for a number
+MIN_GRID = 2.6  # width of all cells, however long the names are
+MIN_NUMBERED = 0.34  # width of a cell that has room for a number
 KEY_WIDTH, KEY_HEIGHT = 1.5, 0.1
 DARK = 0.65  # share of the way to the darkest shade from which numbers are white
 
@@ -84,7 +85,7 @@ def draw_allocation(model: str, removals: Sequence[Removal]) -> Figure:
     blocks = len(removals[0].shares)
     names = max(style.text_width(removal.variant) for removal in removals)
     grid = style.WIDTH - LEFT - names - 0.12 - RIGHT
-    wider = max(LEAST_GRID - grid, 0.0)
+    wider = max(MIN_GRID - grid, 0.0)
     grid += wider
     height = len(removals) * (ROW_HEIGHT + GAP) - GAP
     total = (style.WIDTH + wider, style.HEAD + height + BOTTOM)
@@ -96,7 +97,7 @@ def draw_allocation(model: str, removals: Sequence[Removal]) -> Figure:
     # the shades reach as far as the masked shares do; a removed block is black whatever they are
     top = max((s for r in removals for b in r.shares for s in b if s < 1), default=0) or 1.0
     shades = matplotlib.colormaps["Blues"]
-    numbered = grid / blocks >= LEAST_NUMBERED
+    numbered = grid / blocks >= MIN_NUMBERED
     for row, removal in enumerate(removals):
         _draw_row(axes, removal, row * (ROW_HEIGHT + GAP), top, shades, numbered)
     _set_axes(axes, removals, blocks, grid)

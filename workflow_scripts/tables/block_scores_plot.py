@@ -17,10 +17,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import read_json
-from workflow_scripts.seals import check_seal
-from workflow_scripts.tables import style
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.files.checksums import verify_checksum
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.drawing import style
 
 # inches
 LEFT, BOTTOM, RIGHT = 0.62, 0.5, 0.15
@@ -33,7 +34,7 @@ NAMES = {"mlp": "MLP"}
 def read_block_influence(path: Path) -> list[float]:
     """Block Influence of every block, from a model's statistics."""
     try:
-        check_seal(path)
+        verify_checksum(path)
         with safe_open(path, "numpy") as file:
             return [float(score) for score in file.get_tensor("block_influence")]
     except OSError as error:

@@ -12,9 +12,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.tables.cell_files import write_cells
-from workflow_scripts.tables.cells import read_cells
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.cell_files import write_cells
+from workflow_scripts.tables.content.cells import read_cells
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

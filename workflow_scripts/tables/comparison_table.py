@@ -16,13 +16,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_text
-from workflow_scripts.tables.areas import answer_areas
-from workflow_scripts.tables.cell_files import load_cells
-from workflow_scripts.tables.cells import Cell, Cells
-from workflow_scripts.tables.comparison_text import full_sections, short_sections
-from workflow_scripts.tables.differences import (
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.cell_files import load_cells
+from workflow_scripts.tables.content.cells import Cell, Cells
+from workflow_scripts.tables.content.comparison_text import full_sections, short_sections
+from workflow_scripts.tables.content.formats import html_page, latex, markdown
+from workflow_scripts.tables.content.removals import Removed, matched, read_removed
+from workflow_scripts.tables.content.rows import MEAN, AreaRow, ComparisonRow, csv_text
+from workflow_scripts.tables.statistics.areas import answer_areas
+from workflow_scripts.tables.statistics.differences import (
     detectable,
     difference_intervals,
     holm,
@@ -30,10 +33,7 @@ from workflow_scripts.tables.differences import (
     paired_difference,
     verdict,
 )
-from workflow_scripts.tables.forms import html_page, latex, markdown
-from workflow_scripts.tables.intervals import Estimate, estimate_mean, mean_of_estimates
-from workflow_scripts.tables.removals import Removed, matched, read_removed
-from workflow_scripts.tables.rows import MEAN, AreaRow, ComparisonRow, csv_text
+from workflow_scripts.tables.statistics.intervals import Estimate, estimate_mean, mean_of_estimates
 
 Removals = Mapping[tuple[str, str], Removed]
 
@@ -182,8 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = compare(run, options.reference, removals)
     curves = areas(run, options.reference)
     short = short_sections(rows, curves, options.reference, run.missing)
-    write_text(options.csv, csv_text(rows, ComparisonRow), sealed=True)
-    write_text(options.areas, csv_text(curves, AreaRow), sealed=True)
+    write_text(options.csv, csv_text(rows, ComparisonRow))
+    write_text(options.areas, csv_text(curves, AreaRow))
     write_text(options.markdown, markdown(short))
     write_text(options.latex, latex(short))
     full = full_sections(rows, curves, options.reference, run.missing)

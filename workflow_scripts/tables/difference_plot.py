@@ -16,17 +16,18 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.tables import style
-from workflow_scripts.tables.differences import BETTER, WORSE
-from workflow_scripts.tables.rows import ComparisonRow, rows_of
+from workflow_scripts.errors import InputError
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.rows import ComparisonRow, rows_of
+from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.statistics.differences import BETTER, WORSE
 
 # inches
 ROW = 0.2
 BOTTOM, ABOVE, RIGHT = 0.56, 0.22, 0.12
 GAP, BELOW = 0.1, 0.26  # between panels, and below a line of them that is not the last
-MOST_BESIDE = 6  # panels in a line
-LEAST_WIDTH = 3.4  # of a line of panels, however long the names are: its label needs as much
+MAX_BESIDE = 6  # panels in a line
+MIN_WIDTH = 3.4  # of a line of panels, however long the names are: its label needs as much
 TICK = 0.36  # between ticks, at least
 # Only filling tells what is found, and in marks this small a plus or cross shows none.
 MARKERS = {"P": "<", "X": ">"}
@@ -39,10 +40,10 @@ def draw_differences(rows: Sequence[ComparisonRow]) -> Figure:
     variants = list(dict.fromkeys(row.variant for row in rows))
     names = max(style.text_width(variant, style.SMALL) for variant in variants)
     left = names + 0.2
-    lines = math.ceil(len(budgets) / MOST_BESIDE)
+    lines = math.ceil(len(budgets) / MAX_BESIDE)
     columns = math.ceil(len(budgets) / lines)
     height = len(variants) * ROW
-    right = max(style.WIDTH - RIGHT, left + LEAST_WIDTH)
+    right = max(style.WIDTH - RIGHT, left + MIN_WIDTH)
     width = (right - left - GAP * (columns - 1)) / columns
     up = ABOVE + height + BELOW  # from one line of panels to the next
     total = style.HEAD + lines * up - BELOW + BOTTOM

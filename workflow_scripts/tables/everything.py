@@ -13,8 +13,8 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import read_json
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables import (
     accuracy_table,
     allocation_plot,
@@ -29,8 +29,8 @@ from workflow_scripts.tables import (
     scaling_curves,
     sparsity_curves,
 )
-from workflow_scripts.tables.cell_files import load_cells
-from workflow_scripts.tables.cells import Cells
+from workflow_scripts.tables.content.cell_files import load_cells
+from workflow_scripts.tables.content.cells import Cells
 
 FORMS = {"markdown": "md", "latex": "tex", "html": "html"}
 

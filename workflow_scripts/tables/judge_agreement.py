@@ -18,9 +18,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.files import write_text
-from workflow_scripts.records import Grade, Judgement, read_records
+from workflow_scripts.artefacts.records import Grade, Judgement, read_records
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.jobs.stage import run_stage
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.tables import style
-from workflow_scripts.tables.rows import ParallelRow, rows_of
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.rows import ParallelRow, rows_of
+from workflow_scripts.tables.drawing import style
 
 COLUMNS = 4
 # inches

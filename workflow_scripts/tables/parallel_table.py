@@ -13,14 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_text
-from workflow_scripts.tables.cell_files import load_cells
-from workflow_scripts.tables.cells import Cell
-from workflow_scripts.tables.forms import Section, count, html_page, latex, markdown, missing_note
-from workflow_scripts.tables.intervals import estimate_accuracy, estimate_mean
-from workflow_scripts.tables.parallel import majority_at_every_k, pass_at_k
-from workflow_scripts.tables.rows import ParallelRow, csv_text
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.cell_files import load_cells
+from workflow_scripts.tables.content.cells import Cell
+from workflow_scripts.tables.content.formats import (
+    Section,
+    count,
+    html_page,
+    latex,
+    markdown,
+    missing_note,
+)
+from workflow_scripts.tables.content.rows import ParallelRow, csv_text
+from workflow_scripts.tables.statistics.intervals import estimate_accuracy, estimate_mean
+from workflow_scripts.tables.statistics.parallel import majority_at_every_k, pass_at_k
 
 APART = (
     "Wrong answers are told apart as they are written, so that majority@k is an upper bound where "
@@ -92,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = load_cells(options.cells)
     rows = [row for cell in run.cells for row in rows_of_cell(cell)]
     tables = sections(rows, run.missing)
-    write_text(options.csv, csv_text(rows, ParallelRow), sealed=True)
+    write_text(options.csv, csv_text(rows, ParallelRow))
     write_text(options.markdown, markdown(tables))
     write_text(options.latex, latex(tables))
     write_text(options.html, html_page("Parallel thinking", tables))

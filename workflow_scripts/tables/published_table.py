@@ -17,17 +17,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import write_text
-from workflow_scripts.tables.cell_files import load_cells
-from workflow_scripts.tables.cells import Cell
-from workflow_scripts.tables.claims import Claim, check_claims
-from workflow_scripts.tables.comparison_text import signed
-from workflow_scripts.tables.forms import Section, html_page, latex, markdown, missing_note
-from workflow_scripts.tables.published import FOLDER, Published, key, read_published
-from workflow_scripts.tables.removals import read_removed
-from workflow_scripts.tables.rows import ComparisonRow, csv_text, read_rows
-from workflow_scripts.tables.seeds import mean_and_sd, sampling_error
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.cell_files import load_cells
+from workflow_scripts.tables.content.cells import Cell
+from workflow_scripts.tables.content.comparison_text import signed
+from workflow_scripts.tables.content.formats import (
+    Section,
+    html_page,
+    latex,
+    markdown,
+    missing_note,
+)
+from workflow_scripts.tables.content.removals import read_removed
+from workflow_scripts.tables.content.rows import ComparisonRow, csv_text, read_rows
+from workflow_scripts.tables.paper.claims import Claim, check_claims
+from workflow_scripts.tables.paper.published import FOLDER, Published, key, read_published
+from workflow_scripts.tables.statistics.seeds import mean_and_sd, sampling_error
 
 PublishedKey = tuple[str, str, str, int]
 
@@ -146,8 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     comparisons = read_rows(options.comparison, ComparisonRow)
     claims = check_claims(run, comparisons, removals, options.reference)
     tables = [claim_section(claims), *sections(rows, run.missing)]
-    write_text(options.csv, csv_text(rows, PublishedRow), sealed=True)
-    write_text(options.claims, csv_text(claims, Claim), sealed=True)
+    write_text(options.csv, csv_text(rows, PublishedRow))
+    write_text(options.claims, csv_text(claims, Claim))
     write_text(options.markdown, markdown(tables))
     write_text(options.latex, latex(tables))
     write_text(options.html, html_page("Beside the published values", tables))

@@ -17,21 +17,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.files import read_json, write_text
-from workflow_scripts.seals import check_seal
-from workflow_scripts.tables import accuracy_table, forms, parallel_table, published_table
-from workflow_scripts.tables.cell_files import load_cells
-from workflow_scripts.tables.cells import Cells
-from workflow_scripts.tables.claims import Claim
-from workflow_scripts.tables.comparison_text import area_sections, full_sections
-from workflow_scripts.tables.forms import Section, html_sections
-from workflow_scripts.tables.methods_text import methods_paragraphs
-from workflow_scripts.tables.provenance import provenance_sections, run_times, tokens_section
-from workflow_scripts.tables.published_table import PublishedRow, claim_section
-from workflow_scripts.tables.references import Citations
-from workflow_scripts.tables.removals import read_removed
-from workflow_scripts.tables.rows import (
+from workflow_scripts.files.atomic import read_json, write_text
+from workflow_scripts.files.checksums import verify_checksum
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables import accuracy_table, parallel_table, published_table
+from workflow_scripts.tables.content import formats as forms
+from workflow_scripts.tables.content.cell_files import load_cells
+from workflow_scripts.tables.content.cells import Cells
+from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
+from workflow_scripts.tables.content.formats import Section, html_sections
+from workflow_scripts.tables.content.removals import read_removed
+from workflow_scripts.tables.content.rows import (
     AreaRow,
     ComparisonRow,
     MeanRow,
@@ -39,6 +35,15 @@ from workflow_scripts.tables.rows import (
     Row,
     read_rows,
 )
+from workflow_scripts.tables.paper.claims import Claim
+from workflow_scripts.tables.published_table import PublishedRow, claim_section
+from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
+from workflow_scripts.tables.reporting.provenance import (
+    provenance_sections,
+    run_times,
+    tokens_section,
+)
+from workflow_scripts.tables.reporting.references import Citations
 
 STYLE = """
 nav { position: sticky; top: 0; background: #fff; border-bottom: 1px solid #ddd; padding: .5rem 0;
@@ -179,7 +184,7 @@ def _place(figure: Path) -> tuple[str, ...]:
 
 
 def _figure(path: Path) -> str:
-    check_seal(path)
+    verify_checksum(path)
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     name = " ".join([*_place(path)[:-1], path.stem]).replace("_", " ")
     return (

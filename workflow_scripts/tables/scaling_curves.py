@@ -18,9 +18,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import run_stage
-from workflow_scripts.tables import style
-from workflow_scripts.tables.curves import (
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.rows import Row, rows_of
+from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.drawing.curves import (
     AGAINST,
     LABELS,
     draw_band,
@@ -28,19 +29,18 @@ from workflow_scripts.tables.curves import (
     set_accuracy,
     set_across,
 )
-from workflow_scripts.tables.labels import spread
-from workflow_scripts.tables.rows import Row, rows_of
-from workflow_scripts.tables.scaling_panels import draw_panels
+from workflow_scripts.tables.drawing.labels import spread
+from workflow_scripts.tables.drawing.scaling_panels import draw_panels
 
-MOST_BANDS = 8  # variants that have a band each
-MOST_TOGETHER = 10  # variants in one panel, where they are pruned in different ways
-LEAST_PANELS = 3
+MAX_BANDS = 8  # variants that have a band each
+MAX_TOGETHER = 10  # variants in one panel, where they are pruned in different ways
+MIN_PANELS = 3
 LINE_HEIGHT = 1.32  # of a label, in font sizes
 # inches
 LEFT, BOTTOM, EDGE = 0.42, 0.56, 0.06  # around the axes; right of the labels
 LEADER = 0.34  # between the end of a line and its label
 AXES_HEIGHT = 3.1
-LEAST_WIDTH = 2.6  # of the axes, however long the labels are
+MIN_WIDTH = 2.6  # of the axes, however long the labels are
 
 
 def draw_scaling_curves(
@@ -62,10 +62,10 @@ def draw_scaling_curves(
     reference = reference if reference in curves else next(iter(curves))
     title = title_of(rows[0].model, rows[0].benchmark, against)
     families = style.families(variant for variant in curves if variant != reference)
-    if len(curves) > MOST_TOGETHER and len(families) >= LEAST_PANELS:
+    if len(curves) > MAX_TOGETHER and len(families) >= MIN_PANELS:
         figure = draw_panels(curves, reference, families, looks, against)
         bands = f"black: {reference}, with its 95 % interval"
-    elif len(curves) > MOST_BANDS:
+    elif len(curves) > MAX_BANDS:
         figure = _draw_together(curves, [reference], looks, against)
         bands = f"band: 95 % interval of {reference}"
     else:
@@ -82,7 +82,7 @@ def _draw_together(
     against: str,
 ) -> Figure:
     labels = max(style.text_width(variant) for variant in curves)
-    width = max(style.WIDTH - LEFT - LEADER - labels - EDGE, LEAST_WIDTH)
+    width = max(style.WIDTH - LEFT - LEADER - labels - EDGE, MIN_WIDTH)
     height = max(AXES_HEIGHT, len(curves) * _label_height())
     total = (LEFT + width + LEADER + labels + EDGE, BOTTOM + height + style.HEAD)
     figure = Figure(figsize=total, dpi=style.DPI)

@@ -16,18 +16,19 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from workflow_scripts.errors import InputError, run_stage
-from workflow_scripts.tables import style
-from workflow_scripts.tables.curves import set_accuracy
-from workflow_scripts.tables.labels import spread
-from workflow_scripts.tables.removals import Removed, read_removed
-from workflow_scripts.tables.rows import Row, rows_of
+from workflow_scripts.errors import InputError
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.removals import Removed, read_removed
+from workflow_scripts.tables.content.rows import Row, rows_of
+from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.drawing.curves import set_accuracy
+from workflow_scripts.tables.drawing.labels import spread
 
 # inches
 LEFT, BOTTOM, EDGE = 0.42, 0.56, 0.06
 LEADER = 0.34  # between the end of a line and its label
 HEIGHT = 3.1
-LEAST_WIDTH = 2.6  # of the axes, however long the names are
+MIN_WIDTH = 2.6  # of the axes, however long the names are
 LINE_HEIGHT = 1.32  # of a label, in font sizes
 
 
@@ -46,7 +47,7 @@ def draw_sparsity_curves(
             line.insert(0, (0.0, accuracy[reference]))
     names = max(style.text_width(name) for name in lines)
     width = style.WIDTH - LEFT - LEADER - names - EDGE
-    wider = max(LEAST_WIDTH - width, 0.0)
+    wider = max(MIN_WIDTH - width, 0.0)
     width += wider
     gap = style.FONT * LINE_HEIGHT / 72
     height = max(HEIGHT, len(lines) * gap)

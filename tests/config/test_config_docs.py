@@ -1,0 +1,212 @@
+"""config.yaml, schema.yaml and config/README.md do not drift apart."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from workflow_scripts.artefacts.records import Problem, read_records, write_records
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.schema import read_schema
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.digests import file_digest
+from workflow_scripts.paths import PROJECT
+
+README = (PROJECT / "config" / "README.md").read_text(encoding="utf-8")
+CONFIG_TEXT = (PROJECT / "config" / "config.yaml").read_text(encoding="utf-8")
+CONFIG = yaml.safe_load(CONFIG_TEXT)
+SCHEMA = read_schema()
+KNOWN = [PROJECT / "config" / name for name in ("config.yaml", "schema.yaml")]
+
+
+def schema_keys(schema: dict, path: str = "") -> Iterator[tuple[str, dict]]:
+    """Every key that a schema knows, by its path; a name of the user's choice is NAME."""
+    for kind in schema.get("oneOf", [schema]):
+        for key, node in kind.get("properties", {}).items():
+            where = f"{path}.{key}" if path else key
+            yield where, node
+            yield from schema_keys(node, where)
+        if isinstance(kind.get("additionalProperties"), dict):
+            yield from schema_keys(kind["additionalProperties"], f"{path}.NAME")
+
+
+def config_keys(config: dict, schema: dict, path: str = "") -> Iterator[str]:
+    """Every key of a config, by its path; a name in a catalogue is NAME."""
+    for key, value in config.items():
+        catalogue = isinstance(schema.get("additionalProperties"), dict)
+        where = f"{path}.NAME" if catalogue else f"{path}.{key}" if path else key
+        if not catalogue:
+            yield where
+        if isinstance(value, dict):
+            inner = schema["additionalProperties"] if catalogue else dict(schema_here(schema))[key]
+            yield from config_keys(value, inner, where)
+
+
+def schema_here(schema: dict) -> Iterator[tuple[str, dict]]:
+    for kind in schema.get("oneOf", [schema]):
+        yield from kind.get("properties", {}).items()
+
+
+def documented() -> dict[str, tuple[str, str, str]]:
+    """The rows of the README's tables: key path to allowed, default, meaning."""
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|(.*)\|(.*)\|$", README, re.MULTILINE)
+    assert len({row[0] for row in rows}) == len(rows), "a key is documented twice"
+    return {path: tuple(cell.strip() for cell in cells) for path, *cells in rows}
+
+
+# sections of the config have no row of their own but a heading
+KEYS = [(path, node) for path, node in schema_keys(SCHEMA) if path not in SCHEMA["properties"]]
+
+
+def test_every_key_of_the_schema_has_a_row_in_the_readme_and_the_other_way_round():
+    assert set(documented()) == {path for path, _ in KEYS}
+    headings = re.findall(r"^### (\w+)$", README.split("## Bring your own")[0], re.MULTILINE)
+    assert headings == list(SCHEMA["properties"])
+
+
+def test_every_key_of_the_schema_has_a_description():
+    for path, node in schema_keys(SCHEMA):
+        assert node.get("description", "").endswith("."), path
+
+
+def test_the_readme_states_the_schema_s_defaults():
+    rows = documented()
+    required = required_keys(SCHEMA)
+    for path, node in KEYS:
+        default = rows[path][1].strip("`")
+        if "default" in node:
+            assert yaml.safe_load(default) == node["default"], path
+        elif path in required:
+            assert default == "", path
+        else:
+            assert default.endswith("none") or path.startswith("benchmarks.NAME.source."), path
+
+
+def required_keys(schema: dict) -> set[str]:
+    """Keys that are required wherever they are allowed."""
+    required, optional = set(), set()
+
+    def walk(node: dict, path: str) -> None:
+        for kind in node.get("oneOf", [node]):
+            for key, inner in kind.get("properties", {}).items():
+                where = f"{path}.{key}" if path else key
+                (required if key in kind.get("required", []) else optional).add(where)
+                walk(inner, where)
+            if isinstance(kind.get("additionalProperties"), dict):
+                walk(kind["additionalProperties"], f"{path}.NAME")
+
+    walk(schema, "")
+    return required - optional
+
+
+def test_the_readme_names_every_choice():
+    rows = documented()
+    choices: dict[str, set[str]] = {}
+    for path, node in KEYS:
+        named = [node["const"]] if "const" in node else node.get("enum", [])
+        choices.setdefault(path, set()).update(named)
+    for path, named in choices.items():
+        if named:
+            allowed = rows[path][0].rpartition(":")[2]
+            assert set(re.findall(r"`([^`]+)`", allowed)) == named, path
+
+
+@pytest.mark.parametrize("catalogue", ["models", "variants"])
+def test_the_readme_names_every_reserved_name(catalogue):
+    for name in SCHEMA["properties"][catalogue]["propertyNames"]["not"]["enum"]:
+        assert f"`{name}`" in README.split("## Every key")[0]
+
+
+def test_every_key_of_the_default_config_is_in_the_schema():
+    known = {path for path, _ in schema_keys(SCHEMA)}
+    assert set(config_keys(CONFIG, SCHEMA)) <= known
+
+
+def test_the_default_config_leaves_nothing_to_defaults():
+    """Who opens it sees every generation setting, and no value that the schema supplies unseen."""
+    assert list(CONFIG) == list(SCHEMA["properties"])
+    assert list(CONFIG["generation"]) == list(SCHEMA["properties"]["generation"]["properties"])
+    for variant in CONFIG["variants"].values():
+        assert ("allocation" in variant) == ("sparsity" in variant)
+
+
+def test_every_line_of_the_default_config_is_commented():
+    """A key explains itself in its own comment or in one that stands over its group."""
+    explained = False
+    for line in CONFIG_TEXT.splitlines():
+        if not line.strip():
+            explained = False
+        elif line.lstrip().startswith("#"):
+            explained = True
+        else:
+            key = line.strip().split(":")[0]
+            names = {"think", *CONFIG["variants"]}
+            assert explained or " # " in line or key in names, line
+
+
+def test_the_default_config_pins_the_bundled_benchmark(tmp_path):
+    """The pinned digest is that of the normalised file, which the bundled one already is."""
+    bundled = PROJECT / "bundled" / "benchmarks" / "chains.jsonl"
+    write_records(tmp_path / "chains.jsonl", read_records(bundled, Problem))
+    assert file_digest(tmp_path / "chains.jsonl") == CONFIG["benchmarks"]["chains"]["sha256"]
+
+
+OVERLAYS = sorted({*(PROJECT / "config").glob("*.yaml")} - {*KNOWN})
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.name)
+def test_every_other_config_file_runs_what_it_says_and_is_documented(path, tmp_path):
+    overlay = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = yaml.safe_load(CONFIG_TEXT)
+    update_config(config, overlay)
+    settings = load_settings(config, PROJECT)
+    assert set(overlay["run"]) == {"models", "variants", "benchmarks"}
+    assert f"`config/{path.name}`" in README
+    for name, entry in overlay.get("benchmarks", {}).items():
+        if "sha256" in entry:
+            source = settings.benchmarks[name].source
+            bundled = PROJECT / "bundled" / "benchmarks" / f"{source['name']}.jsonl"
+            write_records(tmp_path / "b.jsonl", read_records(bundled, Problem))
+            assert file_digest(tmp_path / "b.jsonl") == entry["sha256"]
+
+
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_every_example_of_the_readme_is_a_config(text, tmp_path):
+    """Each is laid over the default config as Snakemake does it; its local files are made first."""
+    for path in re.findall(r"path: ([^},\n]+)", text):
+        place = tmp_path / path
+        if path.endswith((".jsonl", ".csv", ".parquet", ".gguf")):
+            place.parent.mkdir(exist_ok=True)
+            place.touch()
+        else:
+            place.mkdir(parents=True)
+            (place / "config.json").touch()
+            (place / "model.safetensors").touch()
+    overlay = yaml.safe_load(text)
+    config = yaml.safe_load(CONFIG_TEXT)
+    update_config(config, overlay)
+    settings = load_settings(config, tmp_path)
+    assert list(settings.run.variants) == overlay["run"]["variants"]
+    for catalogue in overlay.keys() - {"run", "pruning", "generation", "judge"}:
+        used = set(getattr(settings, catalogue)) & overlay[catalogue].keys()
+        assert used == overlay[catalogue].keys()
+
+
+def test_the_readme_has_an_example_of_everything_one_can_bring():
+    brought = set().union(*(yaml.safe_load(text) for text in EXAMPLES))
+    assert brought == set(SCHEMA["properties"])
+
+
+def test_the_readme_s_error_lines_are_real():
+    config = yaml.safe_load(CONFIG_TEXT)
+    config["variants"]["wanda-20"] |= {"sparsity": 1.2, "calibration": "chain"}
+    config["variants"]["shortgpt-1"]["sparsity"] = 0.2
+    with pytest.raises(InputError) as caught:
+        load_settings(config)
+    (block,) = re.findall(r"^```\n(config: .*?)\n```", README, re.MULTILINE | re.DOTALL)
+    assert str(caught.value) == block

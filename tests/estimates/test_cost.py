@@ -1,0 +1,184 @@
+"""What the cost command counts, by hand: samples and tokens, sizes, and what it does not know."""
+
+import json
+
+import pytest
+
+from tests.config.config_door import HUB_MODEL, changed
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.overlays import read_config
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.errors import InputError
+from workflow_scripts.estimates.cost import disk, report
+from workflow_scripts.estimates.sizes import Size, Tokens, model_size, problem_count, tokens_of
+from workflow_scripts.paths import PROJECT
+
+GENERATED = {"source": {"kind": "generated", "benchmark": "chains"}, "samples": 4, "length": 8}
+
+
+def settings_of(*changes, **generation) -> Settings:
+    """Two variants on `chains`: 2 repeats, budgets 10 and 30, answers of at most 8 tokens."""
+    generation = {"budgets": [30, 10], "repeats": 2, "answer_tokens": 8} | generation
+    return load_settings(
+        changed(
+            (("run", "variants"), ["dense", "wanda-50"]),
+            *((("generation", key), value) for key, value in generation.items()),
+            *changes,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("sweep", "seeds", "traces", "most", "expected"),
+    [
+        ("shared", {}, 2, 30, 20),
+        ("independent", {}, 4, 40, 30),
+        ("independent", {"seeding": "paper", "seed": [7, 11]}, 2, 30, 20),
+    ],
+)
+def test_traces_are_drawn_once_or_for_every_budget(sweep, seeds, traces, most, expected):
+    """Of one problem: its repeats, under the largest budget or under each."""
+    tokens = tokens_of(settings_of(sweep=sweep, **seeds), {"chains": 5}, (20, 6))
+    assert tokens == {
+        "traces": Tokens(2 * 5 * traces, 2 * 5 * 2 * expected, 2 * 5 * 2 * most),
+        "answers": Tokens(2 * 5 * 4, 2 * 5 * 4 * 6, 2 * 5 * 4 * 8),
+    }
+
+
+def test_expected_is_never_more_than_at_most():
+    tokens = tokens_of(settings_of(), {"chains": 5}, (1000, 1000))
+    assert all(part.expected == part.most for part in tokens.values())
+
+
+@pytest.mark.parametrize(
+    ("variants", "calibration"),
+    [(["dense", "wanda-50"], None), (["wanda-50"], Tokens(20, 10 * (20 + 6), 10 * (30 + 8)))],
+)
+def test_texts_for_calibration_are_decoded_where_the_dense_model_is_not_run(variants, calibration):
+    settings = settings_of(
+        (("calibration_sets", "own"), GENERATED),
+        (("variants", "wanda-50", "calibration"), "own"),
+        (("run", "variants"), variants),
+    )
+    assert tokens_of(settings, {"chains": 5}, (20, 6)).get("calibration") == calibration
+
+
+def test_another_benchmark_for_calibration_is_counted_with_its_own_problems():
+    more = {"source": {"kind": "bundled", "name": "chains"}}
+    settings = settings_of(
+        (("benchmarks", "more"), more),
+        (
+            ("calibration_sets", "own"),
+            GENERATED | {"source": GENERATED["source"] | {"benchmark": "more"}},
+        ),
+        (("variants", "wanda-50", "calibration"), "own"),
+    )
+    tokens = tokens_of(settings, {"chains": 5, "more": 100}, (20, 6))
+    assert tokens["calibration"] == Tokens(400, 200 * (20 + 6), 200 * (30 + 8))
+    assert tokens["traces"].samples == 20
+
+
+def test_problems_are_counted_in_files_else_taken_from_the_config(tmp_path):
+    settings = settings_of()
+    assert problem_count(settings, "chains", PROJECT) == 240
+    assert problem_count(settings, "gpqa-diamond", tmp_path) == 198
+    fetched = tmp_path / "resources/benchmarks/gpqa-diamond.jsonl"
+    fetched.parent.mkdir(parents=True)
+    fetched.write_text('{"id": 1}\n{"id": 2}\n')
+    assert problem_count(settings, "gpqa-diamond", tmp_path) == 2
+    source = {"kind": "local", "path": "a.csv", "columns": {"question": "q", "answer": "a"}}
+    config = changed((("benchmarks", "mine"), {"source": source | {"answer_kind": "integer"}}))
+    assert problem_count(load_settings(config), "mine", tmp_path) is None
+
+
+def test_models_are_measured_else_taken_from_the_config(tmp_path, tiny_model):
+    hub = {"source": HUB_MODEL["source"], "thinking": "think"}
+    config = changed((("models", "known"), hub | {"parameters": 1000}), (("models", "hub"), hub))
+    settings = load_settings(config)
+    assert model_size(settings, "known", tmp_path) == Size(2000, 1000)
+    assert model_size(settings, "hub", tmp_path) is None
+    # 6 blocks, hidden 128, intermediate 384, 4 heads of 32 and 2 key-value heads
+    linear = 6 * (2 * 128 * 128 + 2 * 128 * 64 + 3 * 128 * 384)
+    weights = PROJECT / "bundled/models/reasoner/model.safetensors"
+    assert model_size(settings, "reasoner") == Size(weights.stat().st_size, linear)
+    folder = tmp_path / "resources/models/hub"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").symlink_to(weights)
+    assert model_size(settings, "hub", tmp_path) is None  # a download that has not finished
+    (folder / "manifest.json").write_text("{}")
+    assert model_size(settings, "hub", tmp_path) == Size(weights.stat().st_size, linear)
+
+
+def test_disk_is_by_weights_variants_and_tokens():
+    found = disk(settings_of(), {"reasoner": Size(1000, 800)}, 10)
+    assert found == {
+        "models": 1000,
+        "calibration sets": 4 * 128 * 128,
+        "masks": 100,  # of wanda-50 alone
+        "generation store": 70,
+        "traces and answers": 50,
+        "a job's, for a while": 1000,
+    }
+
+
+def lines(settings: Settings, speed: float | None = None) -> list[str]:
+    return list(report(settings, {"masking": 2}, (20, 6), speed))
+
+
+def test_what_is_not_known_is_said():
+    hub = HUB_MODEL["source"] | {"id": "a/b"}
+    unknown = {"kind": "hub", "id": "a/b", "split": "test", "answer_kind": "math"}
+    settings = settings_of(
+        (("models", "hub"), {"source": hub, "thinking": "think"}),
+        (("run", "models"), ["reasoner", "hub"]),
+        (
+            ("benchmarks", "hub"),
+            {"source": unknown | {"columns": {"question": "q", "answer": "a"}}},
+        ),
+        (("run", "benchmarks"), ["chains", "hub"]),
+    )
+    assert lines(settings)[-3:] == [
+        "not counted: benchmark hub, its size is unknown (benchmarks.hub.problems)",
+        "not counted: model hub, its size is unknown (models.hub.parameters)",
+        "not counted: pruning itself, corpora that calibration sets are drawn from, tables",
+    ]
+    assert "hours of generation: say how fast a job decodes, --tokens-per-second" in lines(settings)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "unit", "factor"), [("cpu", 1, "hours", 1), ("cuda", 4, "GPU hours", 4)]
+)
+def test_hours_are_tokens_at_a_speed(device, gpus, unit, factor):
+    settings = settings_of(device=device, tensor_parallel=gpus, engine="vllm")
+    told = lines(settings, speed=0.5)
+    place = told.index(f"{unit} of generation, at 0.5 tokens a second")
+    # 240 problems, 2 repeats, 2 variants: a trace of 20 (30), two answers of 6 (8)
+    expected, most = 240 * 2 * 2 * (20 + 12), 240 * 2 * 2 * (30 + 16)
+    hours = [f"{tokens / 0.5 / 3600 * factor:,.1f}" for tokens in (expected, most)]
+    assert told[place + 1].split() == hours
+
+
+def test_configs_that_are_none_are_one_line(tmp_path):
+    for content, said in [
+        (b"[1]", ": not a config, which is a mapping"),
+        (b"a: 1\nb: [1}", ":2: not YAML (expected ',' or ']', but got '}')"),
+        (b"a: 1\nb: 2001-02-30", ": not YAML (day is out of range for month)"),
+        (b"a: \xff", ": not YAML ('utf-8' codec can't decode byte 0xff"),
+    ]:
+        path = tmp_path / "a.yaml"
+        path.write_bytes(content)
+        with pytest.raises(InputError) as caught:
+            read_config([path])
+        assert str(caught.value).startswith(f"{path}{said}") and "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="No such file"):
+        read_config([tmp_path / "b.yaml"])
+
+
+def test_configs_are_merged_as_snakemake_does_it(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(json.dumps({"run": {"variants": ["dense"]}, "generation": {"repeats": 7}}))
+    config = read_config([path])
+    assert config["run"] == {
+        "models": ["reasoner"], "variants": ["dense"], "benchmarks": ["chains"],
+    }  # fmt: skip
+    assert config["generation"]["repeats"] == 7 and config["generation"]["dtype"] == "float32"

@@ -1,0 +1,238 @@
+"""What jobs ask of a cluster: enough for what was measured, by the size of their model."""
+
+import pytest
+
+from tests.config.config_door import HUB_MODEL, changed
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.estimates.resources import LONGEST, NEEDS, UNKNOWN_WEIGHTS, resources
+
+GB = 1000  # in MB
+NAMES = {
+    "model": "big",
+    "variant": "wanda-50",
+    "benchmark": "chains",
+    "calibration": "chains",
+    "influence": "chains",
+}
+
+
+def settings_of(weights: float | None, *changes: tuple[tuple, object]) -> Settings:
+    """The default config with a model of that size, as 128 x 2,048 tokens are run through it."""
+    model = HUB_MODEL | ({} if weights is None else {"parameters": int(weights)})
+    return load_settings(
+        changed(
+            (("models", "big"), model),
+            (("calibration_sets", "chains", "samples"), 128),
+            (("calibration_sets", "chains", "length"), 2048),
+            *changes,
+        )
+    )
+
+
+def needs(rule: str, settings: Settings, root, attempt: int = 1, **names: str) -> dict[str, int]:
+    return resources(rule, settings, NAMES | names, attempt, root)
+
+
+@pytest.mark.parametrize(
+    ("weights", "width", "blocks", "linear_mb"),
+    [(1.54e9, 1536, 28, 55), (7.6e9, 3584, 28, 272), (8.2e9, 4096, 36, 201), (70e9, 8192, 80, 940)],
+)
+def test_statistics_have_room_for_hidden_states_and_a_block(
+    tmp_path, weights, width, blocks, linear_mb
+):
+    """By the shapes of real models: two copies of hidden states and a block in fp32."""
+    tokens = 128 * 2048
+    needed = (2 * tokens * width * 4 + weights / blocks * 4) / 1e6
+    asked = needs("collect_statistics", settings_of(weights), tmp_path)["mem_mb"]
+    assert needed + 1 * GB < asked < 2 * needed + 4 * GB
+    assert needs("build_mask", settings_of(weights), tmp_path)["mem_mb"] > 4 * linear_mb + 500
+
+
+@pytest.mark.parametrize(
+    ("rule", "tokens", "peak", "seconds"),
+    [("collect_statistics", 2048, 1203, 0), ("build_mask", 2048, 516, 0)],
+)
+def test_what_was_measured_has_room(tmp_path, rule, tokens, peak, seconds):
+    """MiB, random checkpoints of Qwen2.5-1.5B's shape (README, how fast pruning is)."""
+    settings = settings_of(
+        1.5e9,
+        (("calibration_sets", "chains", "samples"), tokens // 512),
+        (("calibration_sets", "chains", "length"), 512),
+    )
+    assert 1.2 * peak < needs(rule, settings, tmp_path)["mem_mb"] < 6 * peak
+
+
+def test_the_passes_that_were_measured_have_time(tmp_path):
+    """SmolLM2-135M, 64 x 512 tokens, 2 threads: 67 s; the original sequential Wanda twice that."""
+    settings = settings_of(
+        135e6,
+        (("calibration_sets", "chains", "samples"), 64),
+        (("calibration_sets", "chains", "length"), 512),
+        (("generation", "threads"), 2),
+        (("variants", "wanda-50", "propagate"), "pruned"),
+    )
+    assert 10 + 67 / 60 <= needs("collect_statistics", settings, tmp_path)["runtime"] <= 15
+    assert 10 + 135 / 60 <= needs("build_mask", settings, tmp_path)["runtime"] <= 20
+
+
+def test_sequential_pruning_needs_what_statistics_do(tmp_path):
+    pruned = settings_of(8e9, (("variants", "wanda-50", "propagate"), "pruned"))
+    statistics = needs("collect_statistics", pruned, tmp_path)
+    for key, amount in needs("build_mask", pruned, tmp_path).items():
+        assert amount >= statistics[key]
+    alone = needs("build_mask", settings_of(8e9), tmp_path)
+    assert alone["mem_mb"] < statistics["mem_mb"] / 2
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "item"), [("cpu", "float32", 4), ("cpu", "bfloat16", 2)]
+)
+def test_generation_has_room_for_weights_and_the_cache(tmp_path, device, dtype, item):
+    """Qwen3-8B: 36 blocks with 8 heads of 128 for keys and values; 32 sequences at once."""
+    settings = settings_of(
+        8.2e9,
+        (("generation", "dtype"), dtype),
+        (("generation", "device"), device),
+        (("generation", "budgets"), [512, 8192]),
+        (("generation", "answer_tokens"), 1024),
+    )
+    cache = 32 * (8192 + 1024) * 36 * 2 * 8 * 128 * item
+    needed = (8.2e9 * item + cache) / 1e6
+    assert needed < needs("generate", settings, tmp_path)["mem_mb"] < 2 * needed
+
+
+def test_on_a_gpu_the_machine_holds_the_weights_and_no_cache(tmp_path):
+    cuda = (("generation", "device"), "cuda"), (("generation", "dtype"), "bfloat16")
+    asked = [
+        needs("generate", settings_of(8e9, *cuda, (("generation", "batch_size"), size)), tmp_path)[
+            "mem_mb"
+        ]
+        for size in (1, 256)
+    ]
+    assert asked[0] == asked[1] and 16 * GB < asked[0] < 40 * GB
+
+
+def test_generation_has_time_for_every_token_up_to_its_cap(tmp_path):
+    """SmolLM2-135M decoded 192 tokens a second with 2 threads."""
+    settings = settings_of(
+        135e6,
+        (("generation", "threads"), 2),
+        (("generation", "budgets"), [500]),
+        (("generation", "answer_tokens"), 100),
+        (("generation", "repeats"), 2),
+        (("benchmarks", "chains"), BENCHMARK | {"problems": 10}),
+    )
+    tokens = 10 * 2 * (500 + 100)
+    minutes = needs("generate", settings, tmp_path)["runtime"]
+    assert tokens / 192 / 60 + 5 < minutes < 2 * tokens / 192 / 60 + 15
+
+
+BENCHMARK = {
+    "source": {
+        "kind": "hub", "id": "a/b", "split": "test", "answer_kind": "integer",
+        "columns": {"question": "q", "answer": "a"},
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", NEEDS)
+def test_more_is_asked_when_a_job_is_tried_again_up_to_a_day(tmp_path, rule):
+    changes = [(("influence_sets", "chains", "hessian"), "datainf")]
+    first, second, third = (
+        needs(rule, settings_of(70e9, *changes), tmp_path, attempt) for attempt in (1, 2, 3)
+    )
+    assert second["mem_mb"] == pytest.approx(2 * first["mem_mb"], abs=2)
+    assert third["mem_mb"] == pytest.approx(3 * first["mem_mb"], abs=3)
+    assert first["mem_mb"] >= 1 * GB and first["runtime"] >= 10
+    assert second["runtime"] in (pytest.approx(2 * first["runtime"], abs=2), LONGEST)
+    assert third["runtime"] <= LONGEST == 1440
+
+
+def test_a_larger_model_asks_for_more_of_both(tmp_path):
+    for rule in ("collect_statistics", "score_influence", "allocate_sparsity", "build_mask"):
+        small, large = (needs(rule, settings_of(size), tmp_path) for size in (0.1e9, 1e9))
+        assert small["mem_mb"] < large["mem_mb"] and small["runtime"] < large["runtime"], rule
+
+
+def test_files_tell_the_size_before_the_config_does(tmp_path):
+    """The config's number, or none, until the model is fetched; then what it really is."""
+    unknown, said = settings_of(None), settings_of(1e9)
+    default = needs("allocate_sparsity", settings_of(UNKNOWN_WEIGHTS), tmp_path)
+    assert needs("allocate_sparsity", unknown, tmp_path) == default
+    assert needs("allocate_sparsity", said, tmp_path) != default
+    folder = tmp_path / "resources/models/big"
+    folder.mkdir(parents=True)
+    for shard in ("model-1.safetensors", "model-2.safetensors"):
+        with (folder / shard).open("wb") as file:
+            file.truncate(30_000_000_000)  # without a byte on the disk
+    assert needs("allocate_sparsity", unknown, tmp_path) == default  # a download goes on
+    (folder / "manifest.json").write_text("{}")
+    known = needs("allocate_sparsity", settings_of(30e9), tmp_path / "elsewhere")
+    for settings in (unknown, said):
+        assert needs("allocate_sparsity", settings, tmp_path) == known
+
+
+def test_a_link_into_nowhere_is_no_error(tmp_path):
+    folder = tmp_path / "resources/models/big"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    (folder / "model.safetensors").symlink_to(tmp_path / "gone")
+    assert needs("build_mask", settings_of(1e9), tmp_path)["mem_mb"] > 1 * GB
+
+
+def computed(rule: str, root, *changes: tuple[tuple, object], weights: float = 2e9) -> float:
+    """Minutes of a job beside the ten that it takes to start."""
+    return needs(rule, settings_of(weights, *changes), root)["runtime"] - 10
+
+
+def test_more_threads_take_less_time(tmp_path):
+    four = (("generation", "threads"), 4)
+    for rule in ("collect_statistics", "generate"):
+        size = {"collect_statistics": 0.5e9, "generate": 0.3e9}[rule]
+        alone, together = (computed(rule, tmp_path, *c, weights=size) for c in ((), (four,)))
+        assert 2 < alone / together < 4.5 and alone < LONGEST - 10, rule
+
+
+def test_datainf_goes_over_the_train_rows_three_times(tmp_path):
+    rows = [
+        (("influence_sets", "chains", f"{kind}_samples"), 64) for kind in ("train", "validation")
+    ]
+    once, thrice = (
+        computed("score_influence", tmp_path, *rows, (("influence_sets", "chains", "hessian"), how))
+        for how in ("identity", "datainf")
+    )
+    assert once > 5 and thrice == pytest.approx((3 + 1) / (1 + 1) * once, rel=0.1)
+
+
+def test_a_benchmark_of_unknown_size_is_taken_for_a_large_one(tmp_path):
+    unknown = (("benchmarks", "chains"), BENCHMARK)
+    known = (("benchmarks", "chains"), BENCHMARK | {"problems": 100})
+    for rule in ("generate", "grade_answers"):
+        assert computed(rule, tmp_path, unknown) > computed(rule, tmp_path, known) > 0
+
+
+def test_texts_for_calibration_have_answers_under_one_budget(tmp_path):
+    long = (("generation", "answer_tokens"), 64)
+    all_budgets = computed("generate", tmp_path, long, weights=1e7)
+    assert (
+        1 < computed("generate_calibration_traces", tmp_path, long, weights=1e7) < all_budgets / 3
+    )
+
+
+def test_a_small_model_has_a_millisecond_for_a_token(tmp_path):
+    """The demo reasoner decoded 33,468 tokens in 33 s with one thread."""
+    many = (("benchmarks", "chains"), BENCHMARK | {"problems": 10_000})
+    tokens = 10_000 * 3 * (72 + 7 * 8)
+    assert (
+        tokens * 1e-3 / 60 <= computed("generate", tmp_path, many, weights=1e6) < tokens * 2e-3 / 60
+    )
+
+
+def test_every_gpu_has_a_process_of_its_own(tmp_path):
+    cuda = (("generation", "device"), "cuda"), (("generation", "engine"), "vllm")
+    one, two = (
+        needs("generate", settings_of(8e9, *cuda, (("generation", "tensor_parallel"), n)), tmp_path)
+        for n in (1, 2)
+    )
+    assert two["mem_mb"] > one["mem_mb"] + 4 * GB and two["runtime"] <= one["runtime"]

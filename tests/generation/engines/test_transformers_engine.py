@@ -1,0 +1,155 @@
+"""The transformers engine: what a request yields depends on the request alone."""
+
+from collections import deque
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.generation.engines import transformers_engine
+from workflow_scripts.generation.engines.interface import Request
+from workflow_scripts.generation.engines.sampling import Sampling, UniformStream, draw_token
+from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
+
+VOCABULARY = 60  # of an embedding with 64 rows
+SAMPLED = Sampling(temperature=1.0, top_p=0.95, top_k=20)
+GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0)
+
+
+def tiny_model(kind="qwen3", seed=0):
+    torch.manual_seed(seed)
+    sizes = dict(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
+    )  # fmt: skip
+    if kind == "llama":
+        model = LlamaForCausalLM(LlamaConfig(**sizes))
+    else:
+        model = Qwen3ForCausalLM(Qwen3Config(**sizes, head_dim=16))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.3)
+    return model.eval()
+
+
+def requests(count, sampling, seed=0, stop=(1, 2)):
+    numbers = np.random.default_rng(seed)
+    return [
+        Request(
+            prompt=tuple(int(t) for t in numbers.integers(3, VOCABULARY, numbers.integers(1, 40))),
+            max_tokens=int(numbers.integers(1, 30)),
+            stop=stop,
+            sampling=sampling,
+            seed=int(numbers.integers(2**62)),
+        )
+        for _ in range(count)
+    ]
+
+
+def run(model, asked, slots=4):
+    engine = TransformersEngine(model, VOCABULARY, slots, longest=80)
+    return dict(engine.generate(deque(asked)))
+
+
+def decoded_without_cache(model, request):
+    """The slow way: the whole sequence through the model again for every token."""
+    stream, tokens = UniformStream(request.seed), []
+    while len(tokens) < request.max_tokens:
+        with torch.no_grad():
+            logits = model(torch.tensor([[*request.prompt, *tokens]]), use_cache=False).logits
+        token = draw_token(logits[0, -1, :VOCABULARY].numpy(), request.sampling, stream)
+        if token in request.stop:
+            return tuple(tokens), token
+        tokens.append(token)
+    return tuple(tokens), None
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "llama"])
+@pytest.mark.parametrize("sampling", [SAMPLED, GREEDY], ids=["sampled", "greedy"])
+def test_equals_decoding_without_cache_or_batch(kind, sampling):
+    model = tiny_model(kind)
+    asked = requests(12, sampling)
+    for request, completion in run(model, asked).items():
+        expected = decoded_without_cache(model, request)
+        assert (completion.tokens, completion.stopped_by) == expected
+
+
+def test_a_result_does_not_depend_on_neighbours_order_or_batch_size():
+    model = tiny_model()
+    asked = requests(20, SAMPLED)
+    together = run(model, asked)
+    assert len(together) == 20
+    assert run(model, asked[::-1]) == together
+    for slots in (1, 2, 3, 7, 16, 33):
+        assert run(model, asked, slots=slots) == together
+    alone = {}
+    for request in asked:
+        alone |= run(model, [request])
+    assert alone == together
+
+
+def test_decoding_one_at_a_time_gives_every_completion():
+    model = tiny_model()
+    asked = requests(5, GREEDY)
+    found = run(model, asked, slots=1)
+    assert set(found) == set(asked)
+    for request in asked:
+        tokens, stopped_by = decoded_without_cache(model, request)
+        assert (found[request].tokens, found[request].stopped_by) == (tokens, stopped_by)
+
+
+def test_rows_that_depend_on_their_place_are_found_out(monkeypatch, capsys):
+    """A kernel that treats the last row differently must switch batching off."""
+    genuine = TransformersEngine._step
+
+    def disturbed(self, cache, ids, positions):
+        logits = genuine(self, cache, ids, positions)
+        if len(ids) > 4:
+            logits[-1] *= 1 + 2**-20
+        return logits
+
+    monkeypatch.setattr(TransformersEngine, "_step", disturbed)
+    model = tiny_model()
+    asked = requests(5, GREEDY)
+    found = run(model, asked, slots=5)
+    assert "one request at a time" in capsys.readouterr().err
+    for request in asked:
+        assert found[request].tokens == decoded_without_cache(model, request)[0]
+
+
+def test_requests_added_between_completions_are_served():
+    model = tiny_model()
+    first, *rest = requests(7, GREEDY)
+    queue, finished = deque([first]), []
+    for request, _ in TransformersEngine(model, VOCABULARY, 2, longest=80).generate(queue):
+        finished.append(request)
+        if rest:
+            queue.append(rest.pop())
+    assert len(finished) == 7
+
+
+def test_ids_beyond_the_tokenizer_are_never_drawn():
+    model = tiny_model()
+    with torch.no_grad():  # make the padding rows of the embedding the likeliest by far
+        model.lm_head.weight[VOCABULARY:] = 40 * model.lm_head.weight[:4]
+    hot = Sampling(temperature=5.0, top_p=1.0, top_k=0)
+    for completion in run(model, requests(10, hot, stop=())).values():
+        assert max(completion.tokens) < VOCABULARY
+
+
+def test_a_model_with_sliding_windows_is_refused():
+    config = Qwen3Config(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, use_sliding_window=True,
+        sliding_window=8, max_window_layers=1,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="full attention in every block"):
+        run(Qwen3ForCausalLM(config).eval(), requests(1, GREEDY))
+
+
+def test_cache_length_is_a_power_of_two_that_holds_the_tokens():
+    lengths = {n: transformers_engine._cache_length(n) for n in (1, 64, 65, 128, 129, 1000)}
+    assert lengths == {1: 64, 64: 64, 65: 128, 128: 128, 129: 256, 1000: 1024}

@@ -1,0 +1,176 @@
+"""The published numbers, the paper's statistic, and a run beside them."""
+
+import csv
+import math
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.overlays import read_config
+from workflow_scripts.errors import InputError
+from workflow_scripts.tables.content.cells import Cell
+from workflow_scripts.tables.paper.published import FOLDER, Published, key, read_published
+from workflow_scripts.tables.published_table import PublishedRow, row_of_cell, sections
+from workflow_scripts.tables.statistics.seeds import mean_and_sd, sampling_error
+
+PROBLEMS = {"aime": 30, "gpqa": 198, "amc": 40, "math": 500}
+
+
+def table_cells() -> Iterator[tuple[dict[str, str], str, float, float]]:
+    """Every published cell of tables 1 to 10: its row, benchmark, mean and deviation."""
+    with (FOLDER / "tables_1_to_10.csv").open() as file:
+        for row in csv.DictReader(file):
+            for name in PROBLEMS:
+                yield row, name, float(row[name]), float(row[f"{name}_sd"])
+
+
+def three_seeds(mean: float, sd: float, problems: int) -> Iterator[tuple[float, float, float]]:
+    """Accuracies of three runs, as whole numbers of right answers, with about this statistic."""
+    reach = int(2.5 * sd * problems) + 2
+    for total in {math.floor(3 * problems * mean), math.ceil(3 * problems * mean)}:
+        middle = total // 3
+        for low in range(max(0, middle - reach), middle + 1):
+            for centre in range(low, middle + reach + 1):
+                high = total - low - centre
+                if centre <= high <= problems:
+                    yield low / problems, centre / problems, high / problems
+
+
+def rounds_to(found: tuple[float, float], mean: float, sd: float) -> bool:
+    """Whether both are the published four decimals; half a digit either way where they tie."""
+    return abs(found[0] - mean) < 0.6e-4 and abs(found[1] - sd) < 0.6e-4
+
+
+def test_per_seed_accuracies_give_the_published_deviations_in_the_population_form():
+    """All but 34 of 480 cells are the statistic of three whole numbers of right answers.
+
+    Of the others, those of one model's uniform arms on two benchmarks are off the grid, since their
+    runs were rounded before they were averaged, and four are the form with n - 1.
+    """
+    exact, with_one_less, off_grid, rest = 0, [], 0, []
+    for row, name, mean, sd in table_cells():
+        runs = list(three_seeds(mean, sd, PROBLEMS[name]))
+        statistics = [mean_and_sd(run) for run in runs]
+        unbiased = [(m, s * math.sqrt(3 / 2)) for m, s in statistics]
+        where = (row["table"], row["model"], row["alloc"], row["method"], name)
+        if any(rounds_to(found, mean, sd) for found in statistics):
+            exact += 1
+        elif any(rounds_to(found, mean, sd) for found in unbiased):
+            with_one_less.append(where)
+        elif where[1:3] == ("s1.1-7B", "Uniform") and name in ("aime", "gpqa"):
+            off_grid += 1
+        else:
+            rest.append(where)
+    assert (exact, off_grid) == (446, 30)
+    assert with_one_less == [
+        ("7", "Qwen3-8B", "OWL", "Magnitude", "gpqa"),
+        ("8", "s1.1-7B", "LayerIF", "Magnitude", "amc"),
+        ("10", "s1.1-7B", "LayerIF", "Wanda", "gpqa"),
+        ("10", "Qwen3-8B", "LayerIF", "Wanda", "math"),
+    ]
+    assert rest == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_mean_and_deviation_are_numpys(runs):
+    assert mean_and_sd(runs) == (pytest.approx(np.mean(runs)), pytest.approx(np.std(runs)))
+
+
+def test_the_sampling_error_is_that_of_seeds_on_the_same_problems():
+    random = np.random.default_rng(5)
+    difficulty = random.random((60, 1))
+    runs = random.random((4000, 60, 3)) < difficulty
+    spread = runs.mean(axis=(1, 2)).std()
+    errors = [sampling_error(correct) for correct in runs[:500]]
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(spread, rel=0.05)
+    assert math.isnan(sampling_error(runs[0, :, :1]))
+
+
+def test_every_published_row_is_found_by_the_name_that_a_run_has_for_it():
+    published = read_published(FOLDER)
+    assert len(published) == 480 + 120 + 320
+    one = published[key("S1.1_7B", "wanda-owl-20", "AIME24", 8192)]
+    assert (one.mean, one.sd, one.origin) == (0.1889, 0.0157, "exact")
+    dense = published[key("qwen3-8b", "dense", "gpqa-diamond", 512)]
+    assert math.isnan(dense.sd) and dense.origin == "digitised"
+    part = published[key("s1.1-7B", "magnitude-mlp-10", "aime24", 512)]
+    assert (part.mean, part.origin) == (0.1, "digitised")
+    assert key("s1.1-7B", "shortgpt-2", "math500", 4096) in published
+
+
+@pytest.mark.parametrize("name", ["paper.yaml", "strict.yaml"])
+def test_a_run_of_the_papers_configs_has_every_published_cell(name):
+    settings = load_settings(read_config([FOLDER.parent / name]))
+    run, budgets = settings.run, settings.generation.budgets
+    cells = {key(*at) for at in product(run.models, run.variants, run.benchmarks, budgets)}
+    assert cells == set(read_published(FOLDER))
+
+
+@pytest.mark.parametrize(
+    ("model", "benchmark", "error"),
+    [("s1.1-7B", "aime24", 0.020), ("s1.1-7B", "amc23", 0.030), ("Qwen3-8B", "aime24", 0.037),
+     ("Qwen3-8B", "gpqa_diamond", 0.017), ("Qwen3-8B", "math500", 0.005)],
+)  # fmt: skip
+def test_the_error_of_a_published_mean_is_pooled_over_arms(model, benchmark, error):
+    one = read_published(FOLDER)[key(model, "wanda-20", benchmark, 512)]
+    assert one.error == pytest.approx(error, abs=0.0006)
+
+
+@pytest.mark.parametrize("name", ["tables_1_to_10", "figure_2_digitised", "figures_4_5_digitised"])
+def test_every_row_says_whether_it_is_exact(name):
+    with (FOLDER / f"{name}.csv").open() as file:
+        origins = {row["origin"] for row in csv.DictReader(file)}
+    assert origins == {"exact" if name.startswith("tables") else "digitised"}
+
+
+def test_a_folder_without_the_published_numbers(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_published(tmp_path)
+    assert str(caught.value) == f"{tmp_path / 'tables_1_to_10.csv'}: No such file or directory"
+
+
+def cell(correct: list[list[bool]], variant: str = "wanda-20") -> Cell:
+    rows = {f"p{n}": tuple(row) for n, row in enumerate(correct)}
+    return Cell("s1.1-7B", variant, "aime24", 512, (0, 1, 2), rows, {}, 1.0, 1.0)
+
+
+def test_the_difference_is_in_units_of_the_combined_error():
+    published = {
+        key("s1.1-7B", "wanda-20", "aime24", 512): Published(
+            "s1.1-7B", "wanda-20", "aime24", 512, 0.25, 0.01, 0.03, "exact"
+        )
+    }
+    row = row_of_cell(cell([[True, False, True]] * 3 + [[False] * 3]), published)
+    # runs: 3, 0 and 3 of 4 right
+    assert (row.mean, row.sd) == (pytest.approx(0.5), pytest.approx(0.75 * math.sqrt(2) / 3))
+    error = math.sqrt(3 * (1 / 3) / 3) / 4
+    assert row.combined_error == pytest.approx(math.hypot(error, 0.03))
+    assert row.errors == pytest.approx(0.25 / row.combined_error)
+    alone = row_of_cell(cell([[True] * 3], "mine-20"), published)
+    assert alone.origin == "" and math.isnan(alone.published_mean)
+
+
+def test_the_tables_have_the_papers_layout():
+    nan = math.nan
+    rows = [
+        PublishedRow("s", "dense", "aime24", 512, 3, 0.1, 0.0157, 0.078, nan, "digitised", 0.022,
+                     0.02, 1.1),
+        PublishedRow("s", "wanda-20", "aime24", 512, 3, 0.0, 0.0, 0.0551, 0.0154, "exact",
+                     -0.0551, 0.02, -2.755),
+        PublishedRow("s", "wanda-20", "mine", 512, 3, 0.5, 0.1, nan, nan, "", nan, nan, nan),
+    ]  # fmt: skip
+    (section,) = sections(rows, ["s/dense: mine"])
+    assert section.title == "budget 512"
+    assert section.header == ["model", "variant", "aime24", "published", "σ", "mine"]
+    assert section.lines == [
+        ["s", "dense", "0.1000 ± 0.0157", "0.0780 d", "+1.1", ""],
+        ["s", "wanda-20", "0.0000 ± 0.0000", "0.0551 ± 0.0154 e", "−2.8", "0.5000 ± 0.1000"],
+    ]
+    assert "e: exact" in section.caption and section.caption.endswith("Missing: s/dense: mine.")
+    (section,) = sections(rows[2:])
+    assert "Nothing that was published is about these" in section.caption

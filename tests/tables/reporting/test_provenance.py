@@ -1,0 +1,75 @@
+"""What the report says of methods, times and tokens."""
+
+import pytest
+
+from workflow_scripts.paths import PROJECT
+from workflow_scripts.tables.content.cells import Cells, read_cells
+from workflow_scripts.tables.parallel_table import rows_of_cell, sections
+from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
+from workflow_scripts.tables.reporting.provenance import run_times, tokens_section
+from workflow_scripts.tables.reporting.references import Citations
+from workflow_scripts.tables.statistics.parallel import majority_at_every_k
+
+GENERATION = {
+    "temperature": 0.6, "top_p": 1.0, "top_k": 0, "seed": 17, "dtype": "float32",
+    "engine": "transformers", "answer_tokens": 8,
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(write_results) -> Cells:
+    results = write_results("m", "dense", "b", accuracy={6: 0.5, 12: 0.5}, problems=10, repeats=3)
+    return read_cells(results, ["m"], ["dense"], ["b"])
+
+
+def test_times_are_added_by_rule(tmp_path):
+    for name, seconds in (("a", "10"), ("b", "20.4")):
+        path = tmp_path / "generate" / "m" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t100\t36\n")
+    (tmp_path / "build_mask").mkdir()
+    (tmp_path / "build_mask" / "x.tsv").write_text("s\tmax_rss\tcpu_time\n1\t-\tNA\n")
+    (tmp_path / "build_mask" / "x.log").write_text("not a time")
+    lines = run_times(tmp_path, gpus=2).lines
+    assert lines == [
+        ["build_mask", "1", "1", "1", "0.00", "0.00", "0"],
+        ["generate", "2", "30", "20", "0.02", "0.02", "100"],
+    ]
+    assert run_times(tmp_path / "none", 0).caption == "no times were measured."
+
+
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [({}, "; answers have at most 8"), ({"temperature": 0.6}, "; answers have at most 8"),
+     ({"top_k": 5, "temperature": 0.0},
+      "; answers, sampled with temperature 0.0, top-k 5, have at most 8")],
+)  # fmt: skip
+def test_the_methods_say_where_answers_are_sampled_otherwise(run, sampling, said):
+    config = {"generation": GENERATION | {"answer_sampling": sampling}}
+    assert said in methods_paragraphs(run, config, [], Citations())[1]
+
+
+def test_majorities_are_said_to_be_upper_bounds(run):
+    """Where a wrong answer is written in several ways, its votes are split between them."""
+    correct = [True, True, False, False, False]
+    apart = majority_at_every_k(correct, ["3", "3", r"\frac{1}{2}", "1/2", "0.5"])
+    assert apart[4] > majority_at_every_k(correct, ["3", "3", "1/2", "1/2", "1/2"])[4]
+    rows = [row for cell in run.cells for row in rows_of_cell(cell)]
+    said = "told apart as they are written, so that majority@k is an upper bound"
+    for text in (sections(rows)[0].caption, methods_paragraphs(run, {}, [], Citations())[2]):
+        assert said in text
+    caption = PROJECT / "report" / "parallel.rst"
+    assert said in " ".join(caption.read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("options", "traces"),
+    [({}, 12), ({"sweep": "shared"}, 12), ({"sweep": "independent"}, 6 + 12),
+     ({"sweep": "independent", "seeding": "per-sample"}, 6 + 12),
+     ({"sweep": "independent", "seeding": "paper"}, 12)],
+)  # fmt: skip
+def test_traces_count_once_or_for_each_budget(run, options, traces):
+    section = tokens_section(run, options)
+    budgets = 2 if traces == 18 else 1
+    # every second problem's traces are a token shorter; answers have 2, 3 and 4 tokens
+    assert section.lines == [["m", "60", f"{30 * traces - 15 * budgets}", "180"]]

@@ -1,0 +1,190 @@
+"""The records that pass between stages, and their JSONL form: one JSON object a line."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import written_atomically
+from workflow_scripts.files.checksums import verify_checksum
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One benchmark problem. `kind` says how its answer is compared, e.g. `integer`."""
+
+    id: str
+    question: str
+    answer: str
+    kind: str
+    choices: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The thinking of one problem and repeat.
+
+    `tokens` counts the thinking tokens without the delimiters; `finish` is `stop` (the model closed
+    its thinking), `eos` (it ended its turn inside it) or `length` (the budget cut it). `budget` is
+    set only where every budget has a trace of its own.
+    """
+
+    id: str
+    repeat: int
+    seed: int
+    tokens: int
+    finish: str
+    text: str
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is generated after the trace of one problem and repeat under one budget (tokens).
+
+    `trace_tokens` and `trace_finish` describe the trace as this budget cuts it; `answer_finish` is
+    `eos` or `length`.
+    """
+
+    id: str
+    repeat: int
+    budget: int
+    seed: int
+    trace_tokens: int
+    trace_finish: str
+    answer_tokens: int
+    answer_finish: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Whether an answer is correct, with what was extracted from it and the reason."""
+
+    id: str
+    repeat: int
+    budget: int
+    extracted: str | None
+    correct: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge says of an answer, with its reply; None where it was not asked or not read.
+
+    `reason` is `judged`, `digits` (compared without the judge) or `unreadable`.
+    """
+
+    id: str
+    repeat: int
+    budget: int
+    correct: bool | None
+    reply: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """All token ids of one problem and repeat under one budget: what the model saw and wrote.
+
+    Prompt with the opening of the trace, trace, what leads to the answer, and the answer with the
+    token that ended it, where one did.
+    """
+
+    id: str
+    repeat: int
+    budget: int
+    ids: list[int]
+
+
+Record = TypeVar("Record", Problem, Trace, Answer, Grade, Judgement, TokenSequence)
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write records as JSONL, atomically; a field that is None by default is left out."""
+    with written_atomically(path) as temporary:
+        write_rows(temporary, records)
+
+
+def write_rows(path: Path, records: Iterable[Record]) -> None:
+    """Write records as JSONL to a file that nobody reads before it is whole."""
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps(_row(record), ensure_ascii=False) + "\n")
+
+
+def _row(record: Record) -> dict[str, Any]:
+    values = {field: getattr(record, field.name) for field in dataclasses.fields(record)}
+    return {
+        field.name: value
+        for field, value in values.items()
+        if value is not None or field.default is dataclasses.MISSING
+    }
+
+
+def read_records(path: Path, kind: type[Record]) -> list[Record]:
+    """Read a JSONL file of one record type, every field checked.
+
+    Raises `InputError` naming the file and line for anything that is not such a record, and for a
+    file that is not what its checksum says.
+    """
+    verify_checksum(path)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    if lines[-1] == b"":
+        lines.pop()
+    return [parse_record(line, kind, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+
+
+def parse_record(line: bytes, kind: type[Record], where: str) -> Record:
+    """Parse one JSONL line. Raises `InputError` that starts with `where`."""
+    try:
+        row = json.loads(line)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{where}: not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: expected a JSON object, found {type(row).__name__}")
+    return check_row(row, kind, where)
+
+
+def check_row(row: dict[str, Any], kind: type[Record], where: str) -> Record:
+    """Build a record from a mapping.
+
+    Raises `InputError` for a field that is missing, unknown or of another type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for name in row:
+        if name not in fields:
+            raise InputError(f"{where}: unknown field {name!r}; allowed: {', '.join(fields)}")
+    types = _types(kind)
+    for name, field in fields.items():
+        if name not in row:
+            if field.default is dataclasses.MISSING:
+                raise InputError(f"{where}: field {name!r} is missing")
+            continue
+        if not _fits(row[name], types[name]):
+            raise InputError(f"{where}: field {name!r} is {row[name]!r}, not {types[name]}")
+    return kind(**row)
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    """The annotations of a record type; resolving them for every row would be most of the work."""
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, expected: Any) -> bool:
+    """Whether a JSON value has the annotated type; true and false are not numbers."""
+    if expected in (int, bool, str):
+        return type(value) is expected
+    if expected in (list[str], list[int]):
+        (kind,) = expected.__args__
+        return isinstance(value, list) and all(type(item) is kind for item in value)
+    return value is None or any(_fits(value, option) for option in expected.__args__[:-1])

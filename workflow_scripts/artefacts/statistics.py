@@ -1,0 +1,79 @@
+"""The file of activation statistics.
+
+Per linear, over all tokens of a calibration set: the sum of squares and the sum of every input
+feature, and the number of tokens. Per block: Block Influence.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.models.checkpoints import Linear
+from workflow_scripts.models.tensor_files import TensorFile, open_tensors
+from workflow_scripts.models.tensors import read_tensor, save_tensors
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of a model on a calibration set; mappings are keyed by the linear's weight name.
+
+    `sum_squares` and `sums` have shape (input features,), `block_influence` (blocks,), all fp32.
+    """
+
+    sum_squares: Mapping[str, Tensor]
+    sums: Mapping[str, Tensor]
+    tokens: Mapping[str, int]
+    block_influence: Tensor
+
+
+def write_statistics(
+    path: Path, statistics: Statistics, model_digest: str, calibration_digest: str
+) -> None:
+    """Write statistics as `NAME.sum_squares`, `NAME.sum`, `NAME.tokens` and `block_influence`."""
+    tensors = {"block_influence": statistics.block_influence}
+    for name, sum_squares in statistics.sum_squares.items():
+        tensors[f"{name}.sum_squares"] = sum_squares
+        tensors[f"{name}.sum"] = statistics.sums[name]
+        tensors[f"{name}.tokens"] = torch.tensor([statistics.tokens[name]])
+    metadata = {"model_digest": model_digest, "calibration_digest": calibration_digest}
+    save_tensors(path, tensors, metadata)
+
+
+def read_statistics(path: Path, linears: Sequence[Linear], model_digest: str) -> Statistics:
+    """Read the statistics of a model's linears.
+
+    Raises `InputError` where they are of another model, lack a linear, have a wrong shape, or hold
+    NaN or infinite values.
+    """
+    file = open_tensors(path)
+    made_from = file.metadata.get("model_digest")
+    if made_from != model_digest:
+        raise InputError(
+            f"{path}: statistics of another model (digest {made_from}, this model's is "
+            f"{model_digest})"
+        )
+    sum_squares, sums, tokens = {}, {}, {}
+    for linear in linears:
+        name, features = linear.name, linear.shape[1]
+        sum_squares[name] = _read(file, f"{name}.sum_squares", features)
+        sums[name] = _read(file, f"{name}.sum", features)
+        tokens[name] = int(_read(file, f"{name}.tokens", 1))
+        if sum_squares[name].min() < 0 or tokens[name] < 1:
+            raise InputError(
+                f"{path}: {name}: a sum of squares is negative or no token was counted"
+            )
+    blocks = 1 + max(linear.block for linear in linears)
+    return Statistics(sum_squares, sums, tokens, _read(file, "block_influence", blocks))
+
+
+def _read(file: TensorFile, name: str, length: int) -> Tensor:
+    tensor = read_tensor(file, name)
+    if tensor.shape != (length,):
+        raise InputError(f"{file.path}: {name} has shape {tuple(tensor.shape)}, not ({length},)")
+    if not tensor.isfinite().all():
+        raise InputError(f"{file.path}: {name} holds NaN or infinite values")
+    return tensor

@@ -1,0 +1,170 @@
+"""Rows of any source as `Problem` records, every one checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_scripts.artefacts.records import Problem
+from workflow_scripts.download.problems.answers import (
+    FORMS,
+    KINDS,
+    ORDERS,
+    place_choices,
+    read_choices,
+)
+from workflow_scripts.download.problems.rows import Row
+from workflow_scripts.errors import InputError
+
+FIELDS = ("id", "question", "answer", "kind", "choices")
+COLUMNS = ("id", "question", "answer", "choices")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How rows hold problems.
+
+    Without `columns` a row has the fields of a `Problem` and no others; with them, `columns` maps
+    fields to the row's own columns (`choices` to a list of them), and other columns are ignored.
+    `answer_kind` is the kind of every answer whose row names none, `answer_form` how the answer's
+    column holds it, `choice_order` the order in which choices are given.
+    """
+
+    columns: Mapping[str, Any] | None = None
+    answer_kind: str | None = None
+    answer_form: str = "cell"
+    choice_order: str = "given"
+
+
+def problems_from_rows(rows: Sequence[Row], name: str, layout: Layout = Layout()) -> list[Problem]:
+    """Problems in the order of the rows.
+
+    A row without an id gets `{name}-{row number}`, counted from 0 and padded with zeros to equal
+    width. Raises `InputError` naming the row, and its id where it has one, for anything that is not
+    a complete problem.
+    """
+    _check_layout(layout)
+    if not rows:
+        raise InputError(f"benchmark {name!r}: its source has no rows")
+    width = len(str(len(rows) - 1))
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for number, row in enumerate(rows):
+        problem = _problem(row, f"{name}-{number:0{width}}", layout)
+        if problem.id in seen:
+            raise InputError(f"{row.where}: id {problem.id!r} stands already at {seen[problem.id]}")
+        seen[problem.id] = row.where
+        problems.append(problem)
+    return problems
+
+
+def _check_layout(layout: Layout) -> None:
+    for key, known in (("answer_kind", KINDS), ("answer_form", FORMS), ("choice_order", ORDERS)):
+        value = getattr(layout, key)
+        if value is not None and value not in known:
+            raise InputError(f"source: {key} is {value!r}; allowed: {', '.join(known)}")
+    columns = layout.columns
+    if columns is None:
+        return
+    for field, column in columns.items():
+        if field not in COLUMNS:
+            raise InputError(f"source: columns has {field!r}; allowed: {', '.join(COLUMNS)}")
+        names = column if field == "choices" and isinstance(column, list) else [column]
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise InputError(f"source: columns: {field} is {column!r}, not a column's name")
+    for field in ("question", "answer"):
+        if field not in columns:
+            raise InputError(f"source: columns: {field!r} is missing")
+    if layout.answer_kind is None:
+        raise InputError("source: columns without answer_kind, which says how answers are compared")
+
+
+def _problem(row: Row, default_id: str, layout: Layout) -> Problem:
+    values = _fields(row, layout.columns)
+    identity = values.get("id")
+    if identity is None:
+        identity = default_id
+    if type(identity) not in (str, int) or identity == "":
+        raise InputError(f"{row.where}: id is {identity!r}, not a text or a whole number")
+    where = f"{row.where} ({identity})"
+    question = values.get("question")
+    if question is None or isinstance(question, str) and not question.strip():
+        raise InputError(f"{where}: has no question")
+    if not isinstance(question, str):
+        raise InputError(f"{where}: question is {_short(question)}, not a text")
+    kind = values.get("kind", layout.answer_kind)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InputError(f"{where}: kind is {kind!r}; allowed: {', '.join(KINDS)}")
+    choices = None
+    if values.get("choices") is not None:
+        choices = read_choices(values["choices"], where)
+    elif kind == "choice":
+        raise InputError(f"{where}: has no choices, which an answer of kind choice is one of")
+    answer = _answer(values, kind, choices, layout, where)
+    if kind == "choice":
+        choices, answer = place_choices(question, choices, answer, layout.choice_order)
+    problem = Problem(str(identity), question, answer, kind, choices)
+    _refuse_half_characters(problem, where)
+    return problem
+
+
+def _fields(row: Row, columns: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The row by the names of a problem's fields."""
+    if columns is None:
+        for key in row.values:
+            if key not in FIELDS:
+                raise InputError(
+                    f"{row.where}: unknown field {key!r}; allowed: {', '.join(FIELDS)}; "
+                    "for other names map them in `columns`"
+                )
+        return dict(row.values)
+
+    def cell(field: str, column: str) -> Any:
+        if column not in row.values:
+            there = ", ".join(row.values)
+            lack = "has no answer: " if field == "answer" else ""
+            raise InputError(
+                f"{row.where}: {lack}no column {column!r} for {field}; there are: {there}"
+            )
+        return row.values[column]
+
+    found: dict[str, Any] = {}
+    for field, column in columns.items():
+        if isinstance(column, str):
+            found[field] = cell(field, column)
+        else:
+            cells = [cell(field, name) for name in column]
+            found[field] = cells if len(cells) > 1 else cells[0]
+    return found
+
+
+def _answer(
+    values: Mapping[str, Any], kind: str, choices: list[str] | None, layout: Layout, where: str
+) -> str:
+    cell = values.get("answer")
+    if cell is None or isinstance(cell, str) and not cell.strip():
+        raise InputError(f"{where}: has no answer")
+    # a normalised file names its choices by letter
+    form = "letter" if kind == "choice" and layout.columns is None else layout.answer_form
+    stated = FORMS[form](cell, choices)
+    if stated is None:
+        lack = f" and form {form}" if form != "cell" else ""
+        raise InputError(f"{where}: answer is {_short(cell)}, which is not of kind {kind}{lack}")
+    written = KINDS[kind](stated, choices)
+    if written is None:
+        raise InputError(f"{where}: answer is {_short(stated)}, which is not of kind {kind}")
+    return written
+
+
+def _refuse_half_characters(problem: Problem, where: str) -> None:
+    """JSON can spell half of a surrogate pair, which no file and no tokenizer can hold."""
+    for text in (problem.id, problem.question, problem.answer, *(problem.choices or ())):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(f"{where}: holds half a character (a lone surrogate)") from None
+
+
+def _short(value: Any) -> str:
+    """A value for a message of one line."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,192 @@
+"""Rows of a benchmark's source, each with the place that an error message should name."""
+
+import csv
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from workflow_scripts.download.hub_lock import enforce
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.digests import file_digest
+
+# What a data set on the hub may be made of. The snapshot is opened as a folder, by its exact
+# revision: handed an id, `load_dataset` falls back to whichever revision its own cache holds.
+CARD = "README.md"
+LINES = ("*.json", "*.jsonl", "*.csv", "*.tsv")
+DATA_FILES = (CARD, "*.parquet", "*.arrow", *LINES, *(f"{name}.gz" for name in LINES))
+ROWS_AT_ONCE = 1024
+
+
+class Row(NamedTuple):
+    """One row as it was found; `where` is `file:line` or the data set, split and row."""
+
+    where: str
+    values: Mapping[str, Any]
+
+
+def rows_of_jsonl(path: Path) -> list[Row]:
+    """Rows of a JSONL file. Raises `InputError` for a line that is not a JSON object."""
+    try:
+        lines = path.read_bytes().rstrip().split(b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    if lines == [b""]:
+        return []
+    return [_json_row(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+
+
+def _json_row(line: bytes, where: str) -> Row:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where}: not valid JSON ({error})") from None
+    except RecursionError:
+        raise InputError(f"{where}: not valid JSON (nested too deeply)") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: expected a JSON object, found {type(values).__name__}")
+    return Row(where, values)
+
+
+def rows_of_csv(path: Path) -> list[Row]:
+    """Rows of a CSV file by the names in its first line; every value is a text.
+
+    Raises `InputError` for a line that has not as many cells as the first one.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(_csv_rows(file, path))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def _csv_rows(file: Iterator[str], path: Path) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)  # a question may be longer than csv expects of a cell
+    reader = csv.reader(file, strict=True)
+    header: list[str] = []
+    start = 1
+    try:
+        for cells in reader:
+            where = f"{path}:{start}"
+            start = reader.line_num + 1  # a row may go over several lines
+            if not header:
+                header = cells
+                if len(set(header)) < len(header) or "" in header:
+                    raise InputError(f"{where}: a column has no name, or one that stands twice")
+            elif len(cells) == len(header):
+                yield Row(where, dict(zip(header, cells, strict=True)))
+            elif cells:
+                raise InputError(f"{where}: has {len(cells)} cells, the first line {len(header)}")
+    except csv.Error as error:
+        raise InputError(f"{path}:{start}: not valid CSV ({error})") from None
+
+
+def rows_of_parquet(path: Path) -> list[Row]:
+    """Rows of a parquet file, counted from 0."""
+    from pyarrow import ArrowException, parquet
+
+    try:
+        values = parquet.ParquetFile(path).read().to_pylist()
+    except ArrowException as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a parquet file or damaged ({reason})") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    return [Row(f"{path}, row {number}", row) for number, row in enumerate(values)]
+
+
+READERS: dict[str, Callable[[Path], list[Row]]] = {
+    ".jsonl": rows_of_jsonl,
+    ".csv": rows_of_csv,
+    ".parquet": rows_of_parquet,
+}
+
+
+def rows_of_file(path: Path) -> list[Row]:
+    """Rows of a file of the user, read as its suffix says."""
+    if path.suffix not in READERS:
+        raise InputError(f"{path}: a file of problems is one of {', '.join(READERS)}")
+    return READERS[path.suffix](path)
+
+
+def rows_of_hub(source: Mapping[str, Any], lock: Path | None) -> list[Row]:
+    """Rows of one split of a data set on the hub, its files as the lock file says."""
+    from workflow_scripts.download.hub.snapshots import fetch_snapshot  # files need no hub library
+
+    snapshot = fetch_snapshot(source, "dataset", DATA_FILES, lock=lock)
+    digests = {name: file_digest(snapshot.folder / name) for name in snapshot.names}
+    enforce(lock, snapshot.entry, snapshot.commit, digests)
+    with tempfile.TemporaryDirectory() as made:
+        folder = _only(snapshot.names, snapshot.folder, Path(made))
+        return rows_of_dataset(folder, source["id"], source.get("config"), source["split"])
+
+
+def _only(names: Sequence[str], folder: Path, made: Path) -> Path:
+    """A folder with links to these files alone: it decides which files are a split's."""
+    for name in names:
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).symlink_to((folder / name).resolve())
+    return made
+
+
+def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> list[Row]:
+    """Rows of one split of a folder in the layout of a hub data set; `name` stands in messages.
+
+    Rows are counted from 0, as the hub's own viewer counts them. Values are those that the files
+    hold: what a column's type would open beside them (images, sounds, addresses) stays closed.
+    """
+    from datasets import disable_progress_bars, load_dataset
+    from datasets.exceptions import DatasetsError
+
+    disable_progress_bars()
+
+    chosen = f"config {config!r}, split {split!r}" if config else f"split {split!r}"
+    what = f"data set {name!r}, {chosen}"
+    _refuse_far_files(folder, f"data set {name!r}")
+    # a cache of its own: the common one may hold what an earlier file of the same name was
+    with tempfile.TemporaryDirectory() as cache:
+        try:
+            table = load_dataset(str(folder), config, split=split, cache_dir=cache)
+        except (DatasetsError, ValueError, FileNotFoundError) as error:
+            reason = " ".join(str(error).replace(str(folder), name).split())
+            raise InputError(f"{what}: cannot be opened ({reason})") from None
+        batches = table.with_format("arrow").iter(ROWS_AT_ONCE)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        return [Row(f"{what}, row {number}", row) for number, row in enumerate(rows)]
+
+
+def _refuse_far_files(folder: Path, what: str) -> None:
+    """Raise `InputError` where a data set's card names files that are not in its repository.
+
+    A card says which files a split is made of, and the library would open any path or address.
+    """
+    from huggingface_hub import DatasetCard
+
+    if not (folder / CARD).is_file():
+        return
+    try:
+        card = DatasetCard.load(folder / CARD, ignore_metadata_errors=True).data.to_dict()
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{what}: {CARD}: its metadata cannot be read ({reason})") from None
+    for text in _texts(card.get("configs")):
+        if text.startswith(("/", "~")) or ".." in Path(text).parts or "::" in text or "://" in text:
+            raise InputError(
+                f"{what}: {CARD} names {text!r}, which is no file of the repository; such a data "
+                "set is not opened"
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text inside a JSON value, keys apart."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)

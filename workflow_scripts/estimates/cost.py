@@ -1,0 +1,150 @@
+"""What a config will cost, before anybody pays for it: jobs, tokens, GPU hours, disk.
+
+    python -m workflow_scripts.estimates.cost config/paper.yaml --tokens-per-second 2500
+
+Configs are laid over config/config.yaml as `snakemake --configfile` does it; without any it is the
+default config's cost. Nothing is run and no network is needed: jobs are those of a dry run, numbers
+of problems come from fetched benchmarks, else from the config, sizes of models from fetched
+checkpoints, else from the config. What is not known is said. Everything is counted, also what is
+there already.
+
+Tokens are those that are decoded. At most: every trace goes up to its budget and every answer up to
+its cap. Expected: as far as --mean-trace and --mean-answer say, where budget and cap let them; a
+smaller model or a harder benchmark needs more, so look at a first run's results for better numbers.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.overlays import read_config
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.uses import in_use
+from workflow_scripts.errors import InputError
+from workflow_scripts.estimates.sizes import (
+    Size,
+    Tokens,
+    decoded,
+    model_size,
+    problem_count,
+    tokens_of,
+)
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.paths import PROJECT
+
+STORED = 7  # bytes of a token in the store: an id of six digits and a comma
+WRITTEN = 5  # bytes of a token in results/, as text
+
+
+def jobs_by_stage(paths: Sequence[Path]) -> dict[str, int]:
+    """Jobs of a dry run of everything, by the rule file they stand in (`all` in none)."""
+    snakefile = PROJECT / "Snakefile"
+    stage_of = {}
+    for stage in re.findall(r'^include: "rules/(\w+)\.smk"', snakefile.read_text(), re.MULTILINE):
+        text = (PROJECT / "rules" / f"{stage}.smk").read_text()
+        rules = re.findall(r"^(?:rule|use rule \w+ as) (\w+)", text, re.MULTILINE)
+        stage_of |= dict.fromkeys(rules, stage)
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--quiet", "rules"]
+    command += ["--snakefile", str(snakefile)]
+    command += ["--configfile", *map(str, paths)] if paths else []
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"the dry run failed: {(done.stdout + done.stderr).strip()}")
+    counts: Counter[str] = Counter()
+    table = (done.stdout + done.stderr).partition("Job stats:")[2].splitlines()[3:]
+    for line in table:
+        rule, _, count = line.rpartition(" ")
+        if rule.strip() == "total":
+            break
+        counts[stage_of.get(rule.strip(), rule.strip())] += int(count)
+    return {stage: counts[stage] for stage in sorted(counts, key=[*stage_of.values(), "all"].index)}
+
+
+def disk(settings: Settings, sizes: Mapping[str, Size | None], tokens: int) -> dict[str, int]:
+    """Bytes by what they are for, with so many tokens; models of unknown size are left out."""
+    known = [size for size in sizes.values() if size]
+    pruned = [settings.variants[name].sparsity is not None for name in settings.run.variants]
+    sets = [settings.calibration_sets[name] for name in in_use(settings)["calibration_sets"]]
+    return {
+        "models": sum(size.checkpoint for size in known),
+        "calibration sets": len(sizes) * sum(4 * entry.samples * entry.length for entry in sets),
+        "masks": sum(pruned) * sum(size.linear_weights // 8 for size in known),
+        "generation store": tokens * STORED,
+        "traces and answers": tokens * WRITTEN,
+        "a job's, for a while": max((size.checkpoint for size in known), default=0),
+    }
+
+
+def report(
+    settings: Settings, jobs: Mapping[str, int], means: tuple[int, int], speed: float | None
+) -> Iterator[str]:
+    """The cost as lines of text; `speed` is in tokens per second of one job."""
+    generation, run = settings.generation, settings.run
+    counts = {name: problem_count(settings, name) for name in in_use(settings)["benchmarks"]}
+    sizes = {name: model_size(settings, name) for name in run.models}
+    yield f"jobs {sum(jobs.values()):,}"
+    for stage, count in jobs.items():
+        yield f"  {stage:<24}{count:>16,}"
+    problems = sum(counts[name] or 0 for name in run.benchmarks)
+    forms = len(run.models) * len(run.variants)
+    yield (
+        f"tokens: {len(run.models)} models x {len(run.variants)} variants x {problems:,} problems "
+        f"x {generation.repeats} repeats, {len(generation.budgets)} budgets, sweep "
+        f"{generation.sweep}"
+    )
+    yield f"  {'':<24}{'samples':>16}{'expected':>20}{'at most':>20}"
+    tokens = tokens_of(settings, counts, means)
+    total = sum(tokens.values(), Tokens(0, 0, 0))
+    for what, part in [*tokens.items(), ("all", total)]:
+        yield f"  {what:<24}{part.samples:>16,}{part.expected:>20,}{part.most:>20,}"
+    other = "independent" if generation.sweep == "shared" else "shared"
+    traces = decoded(generation, problems, means, other)["traces"].times(forms)
+    what = f"(traces if {other})"
+    yield f"  {what:<24}{traces.samples:>16,}{traces.expected:>20,}{traces.most:>20,}"
+    yield (
+        f"  expected: traces have {means[0]:,} tokens and answers {means[1]:,}, where budget and "
+        "cap let them (--mean-trace, --mean-answer)"
+    )
+    if speed:
+        gpus = generation.tensor_parallel if generation.device == "cuda" else 0
+        hours = [count / speed / 3600 * (gpus or 1) for count in (total.expected, total.most)]
+        yield f"{'GPU hours' if gpus else 'hours'} of generation, at {speed:g} tokens a second"
+        yield f"  {'':<40}{hours[0]:>20,.1f}{hours[1]:>20,.1f}"
+    else:
+        yield "hours of generation: say how fast a job decodes, --tokens-per-second"
+    yield "disk, GB"
+    most = disk(settings, sizes, total.most)
+    for what, size in disk(settings, sizes, total.expected).items():
+        yield f"  {what:<40}{size / 1e9:>20,.2f}{most[what] / 1e9:>20,.2f}"
+    for name, count in counts.items():
+        if count is None:
+            yield f"not counted: benchmark {name}, its size is unknown (benchmarks.{name}.problems)"
+    for name, size in sizes.items():
+        if size is None:
+            yield f"not counted: model {name}, its size is unknown (models.{name}.parameters)"
+    yield "not counted: pruning itself, corpora that calibration sets are drawn from, tables"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("configs", nargs="*", type=Path, metavar="CONFIG")
+    parser.add_argument("--tokens-per-second", type=float, help="that one job decodes")
+    parser.add_argument("--mean-trace", type=int, default=4000, help="tokens, 4000")
+    parser.add_argument("--mean-answer", type=int, default=1000, help="tokens, 1000")
+    options = parser.parse_args(arguments)
+    settings = load_settings(read_config(options.configs))
+    means = (options.mean_trace, options.mean_answer)
+    if min(*means, options.tokens_per_second or 1) <= 0:
+        raise InputError("cost: means and tokens per second must be greater than 0")
+    jobs = jobs_by_stage(options.configs)
+    for line in report(settings, jobs, means, options.tokens_per_second):
+        print(line)
+
+
+if __name__ == "__main__":
+    run_stage(main)

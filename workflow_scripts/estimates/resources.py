@@ -1,0 +1,211 @@
+"""What a job asks of a cluster: memory in MB and time in minutes, by the size of its model.
+
+Rules take these numbers as their resources `mem_mb` and `runtime`. They are no limits on a
+workstation, and nothing reruns when they change. All are meant to be enough, not to be exact: a job
+that is given too little fails and asks for more when it is tried again. What was measured for them
+stands in the README (how fast pruning is, how fast generation is).
+
+How large a model is, its files say, as soon as it is fetched or if it is local; before, the
+config's `parameters`; else it is taken to have UNKNOWN_WEIGHTS. From the number of weights follow,
+as for the usual models, its width, w = 4096 (weights / 8e9)^(1/3), and its blocks, w / 128. From 7
+to 70 B the width is within a third of what Qwen2.5, Qwen3 and Llama 3 have; below, it is too large.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+
+from workflow_scripts.config.consistency import may_be_vllm
+from workflow_scripts.config.settings import Generation, Settings
+from workflow_scripts.config.sources import checkpoint_shards
+from workflow_scripts.config.stage_options import needs_calibration
+from workflow_scripts.estimates.sizes import UNFETCHED, decoded, problem_count
+
+UNKNOWN_WEIGHTS = 8e9  # of a model that neither files nor the config tell about
+UNKNOWN_PROBLEMS = 1000  # of such a benchmark
+LONGEST = 24 * 60  # minutes: what most clusters allow; generation goes on where its time was over
+START = 10.0  # minutes, for a slow file system to bring Python's packages to a node
+
+# MB of a process with torch and transformers in it; with vLLM; with CUDA's libraries as well
+TORCH, VLLM, CUDA = 1500.0, 4000.0, 8000.0
+SPARE = 1.25  # of what is counted, for copies that come and go
+FP32 = 4  # bytes
+
+# per second. Of a core and of weights measured on 2 cores, rounded down: 0.067e12, 0.026e12, 40e6.
+# Of a GPU assumed: a small part of what one of them computes.
+PASS_FLOP = {"cpu": 0.05e12, "cuda": 20e12}  # of a core or a GPU, for many tokens at once
+DECODE_FLOP = {"cpu": 0.02e12, "cuda": 10e12}  # of a core or a GPU, in batches
+MASKED = 5e6  # weights that are scored and selected, or copied into a checkpoint
+TOKEN = 1e-3  # seconds of a token, however small the model
+GRADED = 5.0  # answers
+
+PROMPT = 1024  # tokens
+VOCABULARY = 200_000
+SHARED_HEADS = 4  # queries to a key and value, with grouped-query attention
+
+
+@dataclass(frozen=True)
+class Needs:
+    """`memory` in MB and `minutes` of a job that is tried for the first time."""
+
+    memory: float
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job is about: the names of its model, variant, calibration or influence set.
+
+    `wildcards` are those of its rule, `root` is the working directory.
+    """
+
+    settings: Settings
+    wildcards: Mapping[str, str]
+    root: Path
+
+    @cached_property
+    def weights(self) -> float:
+        """The number of weights of its model."""
+        name = self.wildcards["model"]
+        entry = self.settings.models[name]
+        shards = checkpoint_shards(name, entry.source, self.root)
+        size = sum(shard.stat().st_size for shard in shards)
+        # a checkpoint of fp32 has half as many: it is taken for larger than it is
+        return size / UNFETCHED or entry.parameters or UNKNOWN_WEIGHTS
+
+    @cached_property
+    def width(self) -> float:
+        return 4096 * (self.weights / 8e9) ** (1 / 3)
+
+    @cached_property
+    def blocks(self) -> float:
+        return max(self.width / 128, 1)
+
+
+def resources(
+    rule: str,
+    settings: Settings,
+    wildcards: Mapping[str, str],
+    attempt: int,
+    root: Path = Path("."),
+) -> dict[str, int]:
+    """`mem_mb` and `runtime` of a rule's job, of both more for each `attempt` at it, from 1.
+
+    Never more than LONGEST minutes.
+    """
+    needs = NEEDS[rule](Job(settings, wildcards, root))
+    return {
+        "mem_mb": ceil(needs.memory * attempt),
+        "runtime": ceil(min(needs.minutes * attempt, LONGEST)),
+    }
+
+
+def _calibration(job: Job) -> Needs:
+    """Rows are kept on disk, only those that are drawn are tokenised; a corpus is unpacked."""
+    return Needs(2 * TORCH, 60)
+
+
+def _statistics(job: Job, name: str | None = None, passes: int = 1) -> Needs:
+    """One block's weights and the hidden states of all tokens, before it and behind it, in fp32."""
+    entry = job.settings.calibration_sets[name or job.wildcards["calibration"]]
+    tokens = entry.samples * entry.length
+    block = job.weights / job.blocks * FP32
+    hidden = 2 * tokens * job.width * FP32
+    device = job.settings.pruning.device
+    speed = PASS_FLOP[device] * (job.settings.generation.threads if device == "cpu" else 1)
+    return Needs(
+        (CUDA if device == "cuda" else TORCH) + SPARE * (block + hidden) / 1e6,
+        START + passes * 2 * job.weights * tokens / speed / 60,
+    )
+
+
+def _influence(job: Job) -> Needs:
+    """The model and one averaged gradient in fp32, and the logits of a row three times.
+
+    A row's backward pass, with blocks that run again, is four forward ones; there are up to three
+    for a train row (`hessian: datainf`).
+    """
+    entry = job.settings.influence_sets[job.wildcards["influence"]]
+    rounds = 3 if entry.hessian == "datainf" else 1
+    tokens = (rounds * entry.train_samples + entry.validation_samples) * entry.length
+    logits = 3 * entry.length * VOCABULARY * FP32
+    speed = PASS_FLOP["cpu"] * job.settings.generation.threads
+    return Needs(
+        TORCH + SPARE * (2 * job.weights * FP32 + logits) / 1e6,
+        START + 8 * job.weights * tokens / speed / 60,
+    )
+
+
+def _weights(job: Job) -> Needs:
+    """A linear at a time, with its scores and their order: less than a block in fp32, twice."""
+    largest = 2 * job.weights / job.blocks * FP32
+    return Needs(TORCH + largest / 1e6, START + job.weights / MASKED / 60)
+
+
+def _mask(job: Job) -> Needs:
+    variant = job.settings.variants[job.wildcards["variant"]]
+    alone = _weights(job)
+    if not needs_calibration(variant):
+        return alone
+    # every block runs twice: with all its weights, and without those that it loses
+    along = _statistics(job, variant.calibration, passes=2)
+    return Needs(along.memory + alone.memory, along.minutes + alone.minutes - START)
+
+
+def _generation(job: Job) -> Needs:
+    return _decoding(job, job.settings.generation, job.settings.run.benchmarks)
+
+
+def _calibration_traces(job: Job) -> Needs:
+    generation = job.settings.generation
+    largest = replace(generation, budgets=generation.budgets[-1:])
+    return _decoding(job, largest, (job.wildcards["benchmark"],))
+
+
+def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Needs:
+    """The weights, and on a CPU the keys and values of a batch; every token up to its cap.
+
+    On a GPU the weights only pass through the memory of the machine.
+    """
+    on_gpu = generation.device == "cuda"
+    item = 4 if generation.dtype == "float32" else 2
+    longest = PROMPT + generation.budgets[-1] + generation.answer_tokens
+    cache = 2 * generation.batch_size * longest * job.blocks * job.width / SHARED_HEADS * item
+    plain = VLLM if may_be_vllm(generation.engine, generation.device) else TORCH
+    process = CUDA * generation.tensor_parallel if on_gpu else plain
+    problems = sum(_problems(job, name) for name in benchmarks)
+    tokens = sum(part.most for part in decoded(generation, problems, means=(1, 1)).values())
+    units = generation.tensor_parallel if on_gpu else generation.threads
+    second = TOKEN + 2 * job.weights / (DECODE_FLOP[generation.device] * units)
+    return Needs(
+        process + SPARE * (job.weights * item + (0 if on_gpu else cache)) / 1e6,
+        START + tokens * second / 60,
+    )
+
+
+def _grading(job: Job) -> Needs:
+    """Answers are compared one by one, each for a bounded time."""
+    generation = job.settings.generation
+    problems = _problems(job, job.wildcards["benchmark"])
+    answers = problems * generation.repeats * len(generation.budgets)
+    return Needs(2 * TORCH, START + answers / GRADED / 60)
+
+
+def _problems(job: Job, benchmark: str) -> int:
+    return problem_count(job.settings, benchmark, job.root) or UNKNOWN_PROBLEMS
+
+
+NEEDS: dict[str, Callable[[Job], Needs]] = {
+    "build_calibration_set": _calibration,
+    "collect_statistics": _statistics,
+    "score_influence": _influence,
+    "allocate_sparsity": _weights,
+    "build_mask": _mask,
+    "export_checkpoint": _weights,
+    "generate": _generation,
+    "generate_calibration_traces": _calibration_traces,
+    "grade_answers": _grading,
+    "grade_calibration_traces": _grading,
+}

@@ -1,0 +1,120 @@
+"""How large things are before they are there: problems, models, tokens that are decoded."""
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workflow_scripts.config.settings import Generation, Settings
+from workflow_scripts.config.sources import checkpoint_shards, source_files
+from workflow_scripts.config.uses import in_use
+from workflow_scripts.models.tensor_files import open_tensors
+
+LINEAR = re.compile(r"\.layers\.\d+\.(self_attn\.[qkvo]|mlp\.(?:gate|up|down))_proj\.weight$")
+
+
+UNFETCHED = 2  # bytes of a weight, where a checkpoint is not there to be asked
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Samples that are decoded, and their tokens: expected and at most."""
+
+    samples: int
+    expected: int
+    most: int
+
+    def __add__(self, other: "Tokens") -> "Tokens":
+        return Tokens(
+            self.samples + other.samples, self.expected + other.expected, self.most + other.most
+        )
+
+    def times(self, count: int) -> "Tokens":
+        return Tokens(self.samples * count, self.expected * count, self.most * count)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a model: bytes of its checkpoint, and weights that a mask can have a bit for."""
+
+    checkpoint: int
+    linear_weights: int
+
+
+def problem_count(settings: Settings, benchmark: str, root: Path = Path(".")) -> int | None:
+    """How many problems a benchmark has; None where neither a file nor the config tells."""
+    entry = settings.benchmarks[benchmark]
+    fetched = root / "resources" / "benchmarks" / f"{benchmark}.jsonl"
+    files = [fetched] if fetched.exists() else source_files("benchmarks", entry.source, root)
+    for file in files:
+        if file.suffix == ".jsonl" and file.is_file():
+            return _rows(file, file.stat().st_size, file.stat().st_mtime_ns)
+    return entry.problems
+
+
+@functools.cache
+def _rows(file: Path, size: int, changed: int) -> int:
+    """Rows of a JSONL file, counted again when its size or time of change is another one."""
+    return sum(bool(line.strip()) for line in file.read_bytes().split(b"\n"))
+
+
+def model_size(settings: Settings, model: str, root: Path = Path(".")) -> Size | None:
+    """How large a model is; None where neither files nor the config tell."""
+    entry = settings.models[model]
+    if shards := checkpoint_shards(model, entry.source, root):
+        entries = [item for shard in shards for item in open_tensors(shard).entries.items()]
+        linear = sum(
+            entry.shape[0] * entry.shape[1] for name, entry in entries if LINEAR.search(name)
+        )
+        return Size(sum(shard.stat().st_size for shard in shards), linear)
+    if entry.parameters is None:
+        return None
+    return Size(entry.parameters * UNFETCHED, entry.parameters)
+
+
+def decoded(
+    generation: Generation, problems: int, means: tuple[int, int], sweep: str | None = None
+) -> dict[str, Tokens]:
+    """Traces and answers of one model on that many problems.
+
+    `means` are the tokens that a trace and an answer have where no cap is in the way; `sweep`
+    stands for the config's. Of equal answers under several budgets only one is decoded, which is
+    not known before: they are counted as if all differed.
+    """
+    samples = problems * generation.repeats
+    budgets, cap = generation.budgets, generation.answer_tokens
+    # with equal seeds under every budget, the largest one's trace serves the others too
+    once = (sweep or generation.sweep) == "shared" or generation.seeding == "paper"
+    drawn = budgets[-1:] if once else budgets
+    return {
+        "traces": Tokens(
+            samples * len(drawn),
+            samples * sum(min(means[0], budget) for budget in drawn),
+            samples * sum(drawn),
+        ),
+        "answers": Tokens(
+            samples * len(budgets),
+            samples * len(budgets) * min(means[1], cap),
+            samples * len(budgets) * cap,
+        ),
+    }
+
+
+def tokens_of(
+    settings: Settings, counts: Mapping[str, int | None], means: tuple[int, int]
+) -> dict[str, Tokens]:
+    """Everything that is decoded; `counts` are problems by benchmark."""
+    run, models = settings.run, len(settings.run.models)
+    problems = sum(counts[name] or 0 for name in run.benchmarks)
+    one = decoded(settings.generation, problems, means)
+    found = {what: tokens.times(models * len(run.variants)) for what, tokens in one.items()}
+    # for calibration the dense model answers under the largest budget, where it does not anyway
+    dense = any(settings.variants[name].method == "dense" for name in run.variants)
+    sets = (settings.calibration_sets[name] for name in in_use(settings)["calibration_sets"])
+    texts = {entry.source["benchmark"] for entry in sets if "benchmark" in entry.source}
+    if texts := texts - {*(run.benchmarks if dense else ())}:
+        largest = replace(settings.generation, budgets=settings.generation.budgets[-1:])
+        more = decoded(largest, sum(counts[name] or 0 for name in texts), means)
+        found["calibration"] = (more["traces"] + more["answers"]).times(models)
+    return found

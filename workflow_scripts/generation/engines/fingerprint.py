@@ -1,0 +1,45 @@
+"""What computed a completion, as far as its rounding may depend on it."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from workflow_scripts.generation.engines.interface import EngineSettings
+
+LIBRARIES = ("numpy", "torch", "transformers", "vllm")
+
+
+def producer_of(settings: EngineSettings) -> dict[str, str]:
+    """Engine, versions, device, dtype and numeric threads of this process, all as text."""
+    producer = {
+        "engine": settings.engine,
+        "device": device_name(settings.device),
+        "dtype": settings.dtype,
+        "threads": str(settings.threads),
+        "tensor_parallel": str(settings.tensor_parallel),
+        "batch_invariant": str(settings.batch_invariant).lower(),
+    }
+    names = [name for name in LIBRARIES if name != "vllm" or settings.engine == "vllm"]
+    return producer | {name: _version(name) for name in names}
+
+
+def device_name(device: str) -> str:
+    """The name of the first GPU, or of the processor."""
+    if device == "cuda":
+        return torch.cuda.get_device_name(0)
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    """The version of a library; vLLM has a package of its own for machines without a GPU."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return version(f"{name}-cpu")

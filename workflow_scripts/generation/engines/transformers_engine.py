@@ -1,0 +1,194 @@
+"""The transformers engine: continuous batching in slots of fixed shape.
+
+What a request yields must not depend on its neighbours or on the size of the batch. So a prompt is
+always prefilled alone, and the decoding step always has the same shape: `slots` rows over a
+key-value cache of one length, empty rows included. Floating-point kernels choose their order of
+summation by shape, not by value; what is left is that the number of rows, a row's place among them
+or the length of the cache could change it. So a step of MIN_ROWS rows over a cache that is as
+long as its request needs is the reference, and a larger shape is used only where its logits are
+found to be the reference's, bit by bit, when the engine starts. Where they are not, requests are
+decoded one at a time in the reference shape.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.generation.engines.interface import Completion, Request
+from workflow_scripts.generation.engines.sampling import UniformStream, draw_token
+
+# with fewer, kernels for vectors step in, which sum in another order
+MIN_ROWS = 4
+CHECKED_PROMPT = 17
+CHECKED_STEPS = 2
+
+
+class SlotCache:
+    """Keys and values of all slots, (slots, KV heads, length, head size) for every block.
+
+    It stands where transformers expects its own cache: `update` writes the new token of each row at
+    that row's position, which a shared position per batch could not.
+    """
+
+    is_compileable = False
+
+    def __init__(self, like: DynamicCache, slots: int, length: int) -> None:
+        def empty(state: torch.Tensor) -> torch.Tensor:
+            return state.new_zeros(slots, state.shape[1], length, state.shape[3])
+
+        self.keys = [empty(layer.keys) for layer in like.layers]
+        self.values = [empty(layer.values) for layer in like.layers]
+        self.positions = torch.zeros(slots, dtype=torch.long, device=self.keys[0].device)
+        self._rows = torch.arange(slots, device=self.positions.device)
+
+    def fill(self, slot: int, prefilled: DynamicCache) -> None:
+        """Put a prefilled prompt into a slot."""
+        for i, layer in enumerate(prefilled.layers):
+            self.keys[i][slot, :, : layer.keys.shape[2]] = layer.keys[0]
+            self.values[i][slot, :, : layer.values.shape[2]] = layer.values[0]
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, block: int, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self.keys[block][self._rows, :, self.positions] = keys[:, :, 0]
+        self.values[block][self._rows, :, self.positions] = values[:, :, 0]
+        return self.keys[block], self.values[block]
+
+    def get_seq_length(self, *_: object) -> int:
+        return 0
+
+
+@dataclass
+class Slot:
+    """One request in the making."""
+
+    request: Request
+    stream: UniformStream
+    tokens: list[int] = field(default_factory=list)
+
+
+class TransformersEngine:
+    """Decodes requests with a loaded model; `vocabulary` is the number of ids the tokenizer has.
+
+    Logits of ids beyond the vocabulary (padding rows of the embedding) are never drawn. `slots`
+    requests are decoded together; `longest` is the most tokens that one of them may come to.
+    """
+
+    def __init__(self, model: PreTrainedModel, vocabulary: int, slots: int, longest: int) -> None:
+        self._model = model.eval()
+        self._vocabulary = vocabulary
+        self._device = next(model.parameters()).device
+        self._length = _cache_length(longest)
+        self._rows = max(slots, MIN_ROWS)
+        self._slots = slots
+        if not self._shape_is_like_the_reference():
+            print(
+                "engine: on this machine larger batches round differently; "
+                "decoding one request at a time",
+                file=sys.stderr,
+            )
+            self._rows, self._slots = MIN_ROWS, 1
+
+    @torch.inference_mode()
+    def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Yield every request of the queue with its completion; see `engine.py`."""
+        cache: SlotCache | None = None
+        active: list[Slot | None] = [None] * self._rows
+        while queue or any(active):
+            for i in range(self._slots):
+                if active[i] is not None or not queue:
+                    continue
+                request = queue.popleft()
+                logits, prefilled = self._prefill(request.prompt)
+                if cache is None or self._slots == 1:
+                    cache = SlotCache(prefilled, self._rows, self._length_for(request))
+                cache.fill(i, prefilled)
+                active[i] = Slot(request, UniformStream(request.seed))
+                yield from self._advance(active, i, logits)
+            if cache is None or not any(active):
+                continue
+            step = self._decode(cache, active)
+            for i in range(self._slots):
+                yield from self._advance(active, i, step[i])
+
+    def _advance(
+        self, active: list[Slot | None], i: int, logits: np.ndarray
+    ) -> Iterator[tuple[Request, Completion]]:
+        """Draw the next token of a slot; free the slot and yield where that ends its request."""
+        slot = active[i]
+        if slot is None:
+            return
+        token = draw_token(logits, slot.request.sampling, slot.stream)
+        stopped = token in slot.request.stop
+        if not stopped:
+            slot.tokens.append(token)
+        if stopped or len(slot.tokens) == slot.request.max_tokens:
+            active[i] = None
+            yield slot.request, Completion(tuple(slot.tokens), token if stopped else None)
+
+    def _prefill(self, prompt: tuple[int, ...]) -> tuple[np.ndarray, DynamicCache]:
+        """Logits after a prompt, (vocabulary,), and its keys and values; alone in its batch."""
+        ids = torch.tensor([prompt], device=self._device)
+        output = self._model(input_ids=ids, use_cache=True, logits_to_keep=1)
+        cache = output.past_key_values
+        if any(type(layer) is not DynamicLayer for layer in cache.layers):
+            raise InputError(
+                f"model type {self._model.config.model_type!r}: the transformers engine decodes "
+                "models with full attention in every block; this one keeps another kind of state"
+            )
+        return self._usable(output.logits[0, -1]), cache
+
+    def _decode(self, cache: SlotCache, active: list[Slot | None]) -> np.ndarray:
+        """Feed each slot its last token; logits (slots, vocabulary). Idle rows run along."""
+        last = [slot.tokens[-1] if slot else 0 for slot in active]
+        positions = [len(s.request.prompt) + len(s.tokens) - 1 if s else 0 for s in active]
+        return self._usable(self._step(cache, last, positions))
+
+    def _step(self, cache: SlotCache, ids: list[int], positions: list[int]) -> torch.Tensor:
+        at = torch.tensor(positions, device=self._device)
+        cache.positions = at
+        columns = torch.arange(cache.keys[0].shape[2], device=self._device)
+        visible = (columns <= at[:, None])[:, None, None, :]
+        return self._model(
+            input_ids=torch.tensor(ids, device=self._device)[:, None],
+            position_ids=at[:, None],
+            attention_mask=visible,
+            past_key_values=cache,
+            use_cache=True,
+        ).logits[:, -1]
+
+    def _usable(self, logits: torch.Tensor) -> np.ndarray:
+        return logits[..., : self._vocabulary].float().cpu().numpy()
+
+    def _length_for(self, request: Request) -> int:
+        if self._slots > 1:
+            return self._length
+        return _cache_length(len(request.prompt) + request.max_tokens)
+
+    @torch.inference_mode()
+    def _shape_is_like_the_reference(self) -> bool:
+        """Whether every row of this shape has, bit by bit, the logits of the reference's first."""
+        prompt = tuple((7 * i + 3) % self._vocabulary for i in range(CHECKED_PROMPT))
+        _, prefilled = self._prefill(prompt)
+        found = []
+        for rows, length in ((MIN_ROWS, _cache_length(1)), (self._rows, self._length)):
+            cache = SlotCache(prefilled, rows, length)
+            for i in range(rows):
+                cache.fill(i, prefilled)
+            for step in range(CHECKED_STEPS):
+                logits = self._step(cache, [5 + step] * rows, [CHECKED_PROMPT + step] * rows)
+                found.append(logits)
+        reference, used = found[:CHECKED_STEPS], found[CHECKED_STEPS:]
+        return all(torch.equal(b, a[:1].expand_as(b)) for a, b in zip(reference, used, strict=True))
+
+
+def _cache_length(tokens: int) -> int:
+    """The power of two, at least 64, that holds `tokens`: few shapes, chosen by need alone."""
+    return max(64, 1 << (tokens - 1).bit_length())

@@ -1,0 +1,170 @@
+"""The vLLM engine: continuous batching and paged attention, in this process.
+
+Requests go in and come out as token ids. vLLM's engine core runs in this process where one GPU or a
+CPU does the work, so that a killed job leaves nothing behind; the workers of several GPUs watch it
+and end soon after it. An answer whose trace is still in the cache starts from it.
+
+What holds about reproducibility: every request draws from a random stream of its own (on a CPU by
+the lower 32 bits of its seed), so the same request gives the same tokens where the logits are the
+same. They need not be: vLLM's kernels may sum in another order for another batch, and a prompt that
+is found in the cache was rounded as it was decoded. So a completion may depend on what else was
+decoded beside it, and the store keeps what it has. Measured on a CPU with AVX-512, greedy and
+sampled, for batches of 1, 5 or 7 and 24 or 32, in both orders, with and without the prefix cache:
+all tokens alike in float32; in bfloat16 a batch of one changed 5 of 24 completions. On GPUs
+`batch_invariant` takes vLLM's mode in which the batch does not count.
+"""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.generation.engines.fingerprint import producer_of
+from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
+
+BANNED = "workflow_scripts.generation.engines.vllm_ids:TokenizerIdsOnly"
+CPU_BLOCK = 128  # tokens in a block of the cache on a CPU, vLLM's own choice
+
+
+class VllmEngine:
+    """Decodes requests with the checkpoint in `folder`, which may go once this has been made.
+
+    `vocabulary` is the number of ids the tokenizer has; no other is ever drawn. `longest` is the
+    most tokens that prompt and completion of a request may come to. `settings.batch_size` requests
+    are decoded together.
+    """
+
+    def __init__(
+        self, folder: Path, settings: EngineSettings, vocabulary: int, longest: int
+    ) -> None:
+        prepare(settings)
+
+        from vllm import LLMEngine
+        from vllm.usage.usage_lib import UsageContext
+
+        many = UsageContext.LLM_CLASS  # vLLM's choices for many prompts at once
+        arguments = engine_arguments(folder, settings, vocabulary, longest)
+        try:
+            config = arguments.create_engine_config(many)
+            if settings.device == "cpu" and config.cache_config.kv_cache_memory_bytes is None:
+                config.cache_config.kv_cache_memory_bytes = cache_bytes(
+                    config, settings.batch_size, longest
+                )
+            self._engine = LLMEngine.from_vllm_config(config, many, disable_log_stats=True)
+        except ValueError as error:  # a model that it does not know, a GPU that is too small
+            said = " ".join(str(error).split())
+            raise InputError(f"generation.engine: vllm cannot run this model: {said}") from None
+        self._batch_size = settings.batch_size
+        self._names = count()
+        self.producer = producer_of(settings)
+
+    def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
+        """Yield every request of the queue with its completion; see `engine.py`."""
+        running: dict[str, Request] = {}
+        try:
+            while queue or running:
+                while queue and len(running) < self._batch_size:
+                    request = queue.popleft()
+                    running[self._add(request)] = request
+                for output in self._engine.step():
+                    if output.finished:
+                        yield running.pop(output.request_id), _completion(output.outputs[0])
+        finally:
+            self._engine.abort_request(list(running))
+
+    def _add(self, request: Request) -> str:
+        from vllm.inputs import tokens_input
+
+        name = str(next(self._names))
+        self._engine.add_request(name, tokens_input(list(request.prompt)), parameters(request))
+        return name
+
+
+def prepare(settings: EngineSettings) -> None:
+    """Set what vLLM reads from the environment; has to come before vLLM is imported.
+
+    Nothing is reported to anybody, no plugin is loaded, and only warnings are logged.
+    """
+    import torch
+
+    os.environ |= {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine core in this process
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would share this process's files
+        "VLLM_BATCH_INVARIANT": str(int(settings.batch_invariant)),
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # jobs side by side would be bound to the same cores
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_PLUGINS": "",
+        "OMP_NUM_THREADS": str(settings.threads),
+    }
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    if "vllm" not in sys.modules:  # its workers refuse later changes
+        torch.set_num_threads(settings.threads)
+
+
+def engine_arguments(folder: Path, settings: EngineSettings, vocabulary: int, longest: int) -> Any:
+    """vLLM's arguments; `engine_options` go over what is chosen here for speed and memory."""
+    from vllm import EngineArgs
+
+    from workflow_scripts.generation.engines.vllm_ids import VOCABULARY
+
+    chosen = {"enforce_eager": settings.device == "cpu", "enable_prefix_caching": True}
+    return EngineArgs(
+        model=str(folder),
+        dtype=settings.dtype,
+        max_model_len=longest,
+        max_num_seqs=settings.batch_size,
+        tensor_parallel_size=settings.tensor_parallel,
+        skip_tokenizer_init=True,
+        trust_remote_code=False,
+        generation_config="vllm",  # no defaults of the model's: requests say everything
+        logits_processors=[BANNED],
+        additional_config={VOCABULARY: vocabulary},
+        use_tqdm_on_load=False,
+        disable_log_stats=True,
+        seed=0,
+        **{**chosen, **settings.engine_options},
+    )
+
+
+def cache_bytes(config: Any, requests: int, longest: int) -> int:
+    """What the keys and values of that many requests take at most, in whole blocks."""
+    model = config.model_config
+    heads = model.get_num_kv_heads(config.parallel_config)
+    layers = model.get_num_layers(config.parallel_config)
+    token = 2 * layers * heads * model.get_head_size() * model.dtype.itemsize
+    blocks = requests * -(-longest // CPU_BLOCK) + 1  # vLLM keeps an empty one
+    return blocks * CPU_BLOCK * token
+
+
+def parameters(request: Request) -> Any:
+    """vLLM's sampling parameters of a request.
+
+    `ignore_eos` leaves `stop` alone to end it, and not whatever the model's files call an end.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=request.sampling.temperature,
+        top_p=request.sampling.top_p,
+        top_k=request.sampling.top_k,
+        seed=request.seed,
+        max_tokens=request.max_tokens,
+        stop_token_ids=list(request.stop),
+        ignore_eos=True,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _completion(output: Any) -> Completion:
+    """vLLM counts the stop token to the tokens, where one ended them."""
+    tokens = tuple(output.token_ids)
+    if output.finish_reason == "length":
+        return Completion(tokens, None)
+    assert output.finish_reason == "stop" and output.stop_reason == tokens[-1], output
+    return Completion(tokens[:-1], output.stop_reason)

@@ -1,0 +1,239 @@
+r"""Whether two mathematical answers are the same answer, layer by layer.
+
+Spelling first (`notation`), then what an answer is made of: bases, words, lists, tuples, intervals,
+unions, matrices, assignments, units. What is left are pairs of single expressions; numbers among
+them are compared exactly here, and everything else is asked of `expressions_equal`.
+
+- A list without brackets or in braces is a set: its order does not matter. In round or square
+  brackets it does. Square and round brackets differ.
+- Brackets may be left out around a tuple, and a name in front of a value (`x = 5` is 5; but x = 5
+  is not y = 5). Several equations are a list: neither `x = 1 or x = -2` nor `x = 1, y = -2` is -2.
+- Capital and small letters differ, but not in the name in front of a value.
+- A decimal is the number that it says. 10 % is 10 and 0.1: questions ask for either.
+- A unit may be left out, but two known units must be the same. A million is a factor.
+- Digits in another base are the answer with or without its base written at them; never a number of
+  equal value in yet another base.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from workflow_scripts.grading.comparison.notation import clean, rational
+from workflow_scripts.grading.comparison.structure import RELATION, parts_of, pieces, split
+from workflow_scripts.grading.comparison.units import without_unit
+
+Equal = Callable[[str, str], bool]
+
+MAX_ITEMS = 40  # of a list that is compared item by item
+
+_BASES = (
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
+_BASE = re.compile(
+    r"(?:\(?([0-9A-Za-z]+)\)?) ?_ ?\{? ?(?:\\text\{ ?)?\(?([0-9]{1,2}|[a-z]{3,9})\)? ?\}{0,2}"
+)
+_IN_BASE = re.compile(
+    r"([0-9A-Za-z]+) ?(?:\\text)?[({]* ?(?:in )?base[ -]([0-9]{1,2}|[a-z]{3,9}) ?[)}]*"
+)
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
+_LETTER = re.compile(r"\(?([A-Z])\)?")
+_NAME = (
+    r"(?:\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?(?:'|\^\{-1\})?(?:\([A-Za-z](?:, ?[A-Za-z])*\))?"
+    r"|\([A-Za-z](?:, ?[A-Za-z])*\))"
+)
+_ASSIGNMENT = re.compile(rf"({_NAME}) ?(?:=|\\in(?![A-Za-z])) ?(.+)")
+_CONDITION = re.compile(r"(?<![A-Za-z\\])(?:at|because|for|if|since|when|where|with)(?![A-Za-z])")
+_NAMES = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
+
+
+def equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
+    """Whether `answer` is the right answer `gold`, both as they were written.
+
+    `expressions_equal` decides about two single `clean` expressions, the gold one first.
+    """
+    return _equal(clean(gold), clean(answer), expressions_equal, depth=0)
+
+
+def quick_equal(gold: str, answer: str) -> bool | None:
+    """`equal` where spelling or exact numbers decide it; None where more would have to be known."""
+    gold, answer = clean(gold), clean(answer)
+    if _key(gold) == _key(answer):
+        return True
+    values = rational(gold), rational(answer)
+    return None if None in values else values[0] == values[1]
+
+
+def _equal(gold: str, answer: str, expressions_equal: Equal, depth: int) -> bool:
+    if not answer or depth > 6:
+        return False
+    if _key(gold) == _key(answer):
+        return True
+    for layer in (_bases_equal, _words_equal):
+        verdict = layer(gold, answer)
+        if verdict is not None:
+            return verdict
+
+    def deeper(one: str, other: str) -> bool:
+        return _equal(one.strip(), other.strip(), expressions_equal, depth + 1)
+
+    verdict = _values_equal(gold, answer, deeper)
+    if verdict is None:
+        verdict = _parts_equal(gold, answer, deeper)
+    if verdict is None:
+        verdict = _single_equal(gold, answer, expressions_equal)
+    return verdict
+
+
+def _key(text: str) -> str:
+    """Equal for answers that differ in spaces and in how text is set."""
+    return re.sub(r"(?<![0-9]) | (?![0-9])", "", _TEXT.sub(lambda m: m[1], text))
+
+
+def _bases_equal(gold: str, answer: str) -> bool | None:
+    one, other = _in_base(gold), _in_base(answer)
+    if one is None and other is None:
+        return None
+    if one is None:
+        return other == (_key(gold), 10)
+    if other is None:
+        plain = re.fullmatch("[0-9A-Za-z]+", answer)
+        return _in_base(f"{answer}_{one[1]}") == one if plain else None
+    return one == other
+
+
+def _in_base(text: str) -> tuple[str, int] | None:
+    match = _BASE.fullmatch(text) or _IN_BASE.fullmatch(text)
+    if not match or not re.search("[0-9]", match[1]):
+        return None
+    base = _BASES.index(match[2]) + 2 if match[2] in _BASES else match[2]
+    return (match[1].lstrip("0").upper(), int(base)) if str(base).isdigit() else None
+
+
+def _words_equal(gold: str, answer: str) -> bool | None:
+    """Answers in words, where the right one is. Case, articles and brackets do not matter."""
+    said = _words(gold)
+    if said is None:
+        return None
+    letter = _LETTER.fullmatch(_TEXT.sub(lambda m: m[1], gold).strip())
+    if letter:
+        begun = re.match(r"\(?([A-Z])(?:\)|\.|:|$)", _TEXT.sub(lambda m: m[1], answer).strip())
+        return bool(begun) and begun[1] == letter[1]
+    return said == _words(answer, anything=True)
+
+
+def _words(text: str, anything: bool = False) -> list[str] | None:
+    r"""The words of an answer in words: `\text{}` around all of it, or a word of four letters."""
+    inner = _TEXT.fullmatch(text)
+    bare = _TEXT.sub(lambda m: m[1], text)
+    if not (inner and not re.search("[0-9]", bare) or anything):
+        plain = re.fullmatch(r"[A-Za-z][A-Za-z' -]{3,}", bare)
+        if not plain or not re.search("[A-Za-z]{4,}", bare):
+            return None
+    words = re.findall(r"[^\W_]+", bare.lower())
+    while words and words[0] in ("the", "a", "an"):
+        words = words[1:]
+    return words
+
+
+def _values_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
+    """Values that have a name in front of them, or stand at the end of a chain of equations."""
+    one, other = _assignment(gold), _assignment(answer)
+    ranged = [RELATION.search(text) and set(_NAMES.findall(text)) for text in (gold, answer)]
+    if all(ranged) and ranged[0] != ranged[1]:
+        return False
+    if one and other:
+        names = [name.split("(")[0].lower() for name, _ in (one, other)]
+        differ = names[0] != names[1] and "(" not in one[0] + other[0]
+        return False if differ else deeper(one[1], other[1])
+    if one:
+        return deeper(one[1], answer)
+    if other:
+        return deeper(gold, other[1])
+    *before, last = split(answer, "=")
+    if before and "=" not in gold and len(pieces(answer)) < 2:
+        return _is_one(answer) and deeper(gold, last)
+    return None
+
+
+def _is_one(text: str) -> bool:
+    """Whether a text is no list and no relation, but perhaps a chain of equations.
+
+    What stands behind the last sign of `y = 3 when x = 5` is not what the chain is about.
+    """
+    inside = text.partition("=")[2].rpartition("=")[0]
+    listed = RELATION.search(text) or _CONDITION.search(inside) or len(pieces(text)) > 1
+    return not listed
+
+
+def _assignment(text: str) -> tuple[str, str] | None:
+    """Name and value of `x = 5`, of `f(x) = x^2` and of `x = 10/2 = 5`."""
+    match = _ASSIGNMENT.fullmatch(text)
+    if not match or not _is_one(match[2] if match[1].startswith("(") else text):
+        return None
+    return match[1], match[2].rsplit("=", 1)[-1].strip()
+
+
+def _parts_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
+    """Sets, lists, tuples, intervals, unions and matrices; None where neither side is one."""
+    one, other = parts_of(gold), parts_of(answer)
+    if one is None and other is None:
+        return None
+    one, other = one or ("", [gold]), other or ("", [answer])
+    (kind, items), (other_kind, other_items) = one, other
+    if len(items) != len(other_items) or len(items) > MAX_ITEMS:
+        return False
+    bare = {"", "set"}
+    if kind == other_kind or {kind, other_kind} <= bare:
+        ordered = kind not in {"set", "", "union"}
+    elif kind in ("()", "matrix") and other_kind in ("()", "matrix", ""):
+        ordered = True
+    elif {kind, other_kind} in ({"set", "()"}, {"", "()"}) and kind in bare:
+        ordered = False  # the right answer is a set, written here as a tuple
+    else:
+        return False
+    if ordered:
+        return all(map(deeper, items, other_items))
+    return _same_set(items, other_items, deeper)
+
+
+def _same_set(items: Sequence[str], others: Sequence[str], deeper: Equal) -> bool:
+    """Whether every item has a partner of its own among the others, in any order."""
+    left = list(others)
+    for item in sorted(items, key=len, reverse=True):
+        exact = [i for i, other in enumerate(left) if _key(other) == _key(item)]
+        found = (
+            exact[0] if exact else next((i for i, o in enumerate(left) if deeper(item, o)), None)
+        )
+        if found is None:
+            return False
+        del left[found]
+    return True
+
+
+def _single_equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
+    """Two single expressions: without their units; numbers exactly, else by `expressions_equal`."""
+    # an exact value may be followed by an estimate; an estimate alone stays one
+    gold, answer = (text.partition(r"\approx")[0].strip() or text for text in (gold, answer))
+    (gold, unit), (answer, other_unit) = without_unit(gold), without_unit(answer)
+    if unit and other_unit and unit != other_unit:
+        return False
+    if _key(gold) == _key(answer):
+        return True
+    values = rational(gold), rational(answer)
+    if None in values:
+        return expressions_equal(gold, answer)
+    ratio = Fraction(1)
+    if "percent" in (unit, other_unit) and unit != other_unit:
+        ratio = Fraction(100) if other_unit else Fraction(1, 100)
+    return values[1] in (values[0], values[0] * ratio)

@@ -1,0 +1,142 @@
+r"""What an answer is made of: the items of a list, a tuple, an interval, a union or a matrix."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from string import ascii_lowercase
+
+from workflow_scripts.grading.comparison.notation import closing
+
+RELATION = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z]))")
+_MATRIX = re.compile(
+    r"[(\[]? ?\\begin\{matrix\}((?:(?!\\(?:begin|end)\{).)*)\\end\{matrix\} ?[)\]]?"
+)
+_WORD = r"(?:\\text\{{ ?{0} ?\}}|(?<![A-Za-z\\]){0}(?![A-Za-z])|\\l{0}(?![A-Za-z]))"
+_OR = re.compile(_WORD.format("or") + r"|\\vee(?![A-Za-z])")
+_AND = re.compile(rf",? ?(?:{_WORD.format('and')}|{_OR.pattern}) ?")
+_NEXT_EQUATION = re.compile(r"(= ?-?[0-9.]+) (?=[A-Za-z] ?=)")  # in x = 3 y = 5
+_EQUATION = re.compile(r"(\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?) ?= ?.+")
+_PM = re.compile(r"\\(pm|mp)(?![A-Za-z])")
+
+
+def parts_of(text: str) -> tuple[str, list[str]] | None:
+    """What an answer is made of: a kind and its items; None for a single expression.
+
+    Kinds: `set`, `union`, `matrix`, a pair of brackets, or nothing for a list without brackets.
+    """
+    if text in (r"\emptyset", r"\varnothing", r"\{\}", r"\{ \}"):
+        return "set", []
+    ranges = split(text, r"\cup") if r"\cup" in text else _split_or(text)
+    if len(ranges) > 1:
+        return "union", [r.strip() for r in ranges]
+    interval = _interval(text)
+    if interval:
+        return interval
+    match = _MATRIX.fullmatch(text)
+    if match:
+        rows = [row for row in match[1].split(r"\\") if row.strip()]
+        cells = [[cell.strip() for cell in row.split("&")] for row in rows]
+        if len(cells) == 1 or all(len(row) == 1 for row in cells):
+            return "matrix", [cell for row in cells for cell in row]
+        return f"matrix of {len(cells)} rows", [cell for row in cells for cell in row]
+    for opening, ending, kind in ((r"\{", r"\}", "set"), (r"\langle", r"\rangle", "()")):
+        if text.startswith(opening) and text.endswith(ending):
+            items = _items(text[len(opening) : -len(ending)])
+            return kind, items
+    if text[:1] in "([" and text[-1:] in ")]" and closing(text, 0) == len(text) - 1:
+        items = _items(text[1:-1])
+        return (text[0] + text[-1], items) if len(items) > 1 else None
+    return _list(text)
+
+
+def _list(text: str) -> tuple[str, list[str]] | None:
+    """A list without brackets, whose items may have names.
+
+    x, y and z, or x_1 and x_2, are a tuple in the order of their names. Values of one name have no
+    order, nor have those between which there is an "or": they are a set. Else it may be either.
+    """
+    items = _items(text)
+    if len(items) < 2:
+        return None
+    names = [match[1] for item in items if (match := _EQUATION.fullmatch(item))]
+    if _OR.search(text) or len(set(names)) < len(names):
+        return "set", items
+    letters = "".join(sorted(names)).lower() in ascii_lowercase
+    indices = len({name.partition("_")[0] for name in names}) == 1
+    if len(names) == len(items) and (letters or indices):
+        return "()", sorted(items)
+    return "", items
+
+
+def _split_or(text: str) -> list[str]:
+    """The parts of `x < 2 or x > 5`; one part where it is nothing of the kind."""
+    parts = _AND.split(text)
+    return parts if all(_interval(part.strip()) for part in parts) else [text]
+
+
+def _interval(text: str) -> tuple[str, list[str]] | None:
+    """The interval that an inequality for one variable says."""
+    pieces = [piece.strip() for piece in RELATION.split(text)]
+    if len(pieces) == 3:
+        name, sign, bound = pieces if _is_name(pieces[0]) else _turned(pieces)
+        if not _is_name(name) or _is_name(bound):
+            return None
+        if sign in _LESS:
+            return "(" + _LESS[sign][1], [r"-\infty", bound]
+        return _LESS[_TURNED[sign]][0] + ")", [bound, r"\infty"]
+    if len(pieces) == 5 and _is_name(pieces[2]):
+        low, first, _, second, high = pieces if pieces[1] in _LESS else _turned(pieces)
+        if first in _LESS and second in _LESS:
+            return _LESS[first][0] + _LESS[second][1], [low, high]
+    return None
+
+
+_LESS = {"<": "()", r"\le": "[]"}  # the brackets of an interval with such an end
+_TURNED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
+
+
+def _turned(relation: Sequence[str]) -> list[str]:
+    """A relation read from right to left."""
+    return [_TURNED.get(piece, piece) for piece in reversed(relation)]
+
+
+def _is_name(text: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z]|\\(?!infty|pi)[A-Za-z]+", text))
+
+
+def _items(text: str) -> list[str]:
+    r"""The pieces of a list; `a \pm b` is two of them."""
+    items = []
+    for piece in pieces(text):
+        if _PM.search(piece):
+            for plus, minus in (("+", "-"), ("-", "+")):
+                signs = {"pm": plus, "mp": minus}
+                items.append(_PM.sub(lambda m, signs=signs: signs[m[1]], piece).strip())
+        else:
+            items.append(piece)
+    return items
+
+
+def pieces(text: str) -> list[str]:
+    """What stands between commas, semicolons, line ends, "and" and "or", outside of brackets."""
+    if r"\begin" not in text:
+        text = _NEXT_EQUATION.sub(r"\1, ", text.replace(r"\\", ", "))
+    found = [piece.strip() for piece in split(_AND.sub(", ", text), ",", ";")]
+    return [piece for piece in found if piece]
+
+
+def split(text: str, *separators: str) -> list[str]:
+    """Pieces between separators that stand outside of all brackets."""
+    depth, cuts = 0, [(0, 0)]
+    position = 0
+    while position < len(text):
+        character = text[position]
+        depth += (character in "([{") - (character in ")]}")
+        separator = next((s for s in separators if text.startswith(s, position)), None)
+        if separator and depth == 0:
+            cuts.append((position, position + len(separator)))
+            position += len(separator)
+        else:
+            position += 1
+    cuts.append((len(text), len(text)))
+    return [text[end:start] for (_, end), (start, _) in pairwise(cuts)]

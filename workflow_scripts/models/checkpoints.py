@@ -1,0 +1,245 @@
+"""Safetensors checkpoints opened lazily: names, shapes, one tensor or one block at a time."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models import tensors
+from workflow_scripts.models.manifests import MANIFEST, check_fetched, fetched_files
+from workflow_scripts.models.tensor_files import TensorFile, open_tensors
+
+CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+WEIGHTS = ".safetensors"
+EMBEDDING = "model.embed_tokens.weight"
+BLOCKS = "model.layers"
+# role -> (part, module inside a block)
+ROLES = {
+    "q": ("attention", "self_attn.q_proj"),
+    "k": ("attention", "self_attn.k_proj"),
+    "v": ("attention", "self_attn.v_proj"),
+    "o": ("attention", "self_attn.o_proj"),
+    "gate": ("mlp", "mlp.gate_proj"),
+    "up": ("mlp", "mlp.up_proj"),
+    "down": ("mlp", "mlp.down_proj"),
+}
+MODULES = tuple(module for _, module in ROLES.values())
+LOOKED_FOR = (
+    f"{EMBEDDING} and, in each of num_hidden_layers blocks, "
+    f"{BLOCKS}.N.self_attn.{{q,k,v,o}}_proj.weight and {BLOCKS}.N.mlp.{{gate,up,down}}_proj.weight"
+)
+WEIGHT_DTYPES = ("BF16", "F16", "F32", "F64")
+_IN_BLOCK = re.compile(rf"{re.escape(BLOCKS)}\.(\d+)\.(.+)")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A Hugging Face folder whose headers have been read and whose weights have not.
+
+    `files`, `shapes` and `dtypes` (as safetensors names them) are keyed by tensor name; `shards`
+    by the shard's path.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    files: Mapping[str, Path]
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+    shards: Mapping[Path, TensorFile]
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks that the config gives."""
+        blocks = self.config.get("num_hidden_layers")
+        if type(blocks) is not int or blocks < 1:
+            raise _unknown(self, f"{CONFIG} has num_hidden_layers {blocks!r}")
+        return blocks
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One linear of one block. `name` is its weight's; `shape` is (output, input features)."""
+
+    name: str
+    block: int
+    part: str
+    role: str
+    shape: tuple[int, int]
+
+    @property
+    def weights(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Open a checkpoint by its headers alone.
+
+    Raises `InputError` where config.json, the weights or a shard is missing, or a shard's size does
+    not agree with its header.
+    """
+    config = read_json(folder / CONFIG)
+    if not isinstance(config, dict):
+        raise InputError(f"{folder / CONFIG}: not a JSON object")
+    if (folder / SINGLE).exists():
+        shard = _open_shard(folder / SINGLE)
+        files = {name: shard.path for name in shard.entries}
+        shards = {shard.path: shard}
+    elif (folder / INDEX).exists():
+        files = _read_index(folder)
+        shards = {path: _open_shard(path) for path in sorted(set(files.values()))}
+    else:
+        raise InputError(f"{folder}: has no safetensors weights ({SINGLE} or {INDEX})")
+    for name, path in files.items():
+        if name not in shards[path].entries:
+            raise InputError(f"{folder / INDEX}: {path.name} does not hold {name}")
+    entries = {name: shards[path].entries[name] for name, path in files.items()}
+    return Checkpoint(
+        folder=folder,
+        config=config,
+        files=files,
+        shapes={name: entry.shape for name, entry in entries.items()},
+        dtypes={name: entry.dtype for name, entry in entries.items()},
+        shards=shards,
+    )
+
+
+def _open_shard(path: Path) -> TensorFile:
+    try:
+        return open_tensors(path)
+    except InputError:
+        check_fetched(path)  # which says what to do about a fetched one
+        raise
+
+
+def _read_index(folder: Path) -> dict[str, Path]:
+    index = read_json(folder / INDEX)
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(names, dict) or not names:
+        raise InputError(f"{folder / INDEX}: weight_map is missing or empty")
+    for shard in sorted({str(shard) for shard in names.values()}):
+        if Path(shard).name != shard:
+            raise InputError(f"{folder / INDEX}: shard {shard!r} is not a plain file name")
+        if not (folder / shard).exists():
+            raise InputError(f"{folder / INDEX}: shard {shard} is missing")
+    return {name: folder / shard for name, shard in sorted(names.items())}
+
+
+def model_digest(folder: Path) -> str:
+    """The digest in a fetched model's manifest.
+
+    Raises `InputError` where there is none, and where a file of the model, weights left aside, is
+    not the one that was fetched.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        raise InputError(f"{path}: missing: the model was not fetched")
+    manifest = read_json(path)
+    digest = manifest.get("digest") if isinstance(manifest, dict) else None
+    if not isinstance(digest, str) or not digest:
+        raise InputError(f"{path}: has no digest; fetch the model again")
+    for name in fetched_files(folder):
+        if not name.endswith(WEIGHTS):
+            check_fetched(folder / name)
+    return digest
+
+
+def check_weights(folder: Path) -> None:
+    """Raise `InputError` where the weights of a fetched model are not those that were fetched.
+
+    Reading tensors by this module checks them by itself. That takes a second for every 2 GB.
+    """
+    for name in fetched_files(folder):
+        if name.endswith(WEIGHTS):
+            check_fetched(folder / name)
+
+
+def split_block(name: str) -> tuple[int, str] | None:
+    """(block, rest of the name) of a tensor inside a block, None for any other tensor."""
+    match = _IN_BLOCK.fullmatch(name)
+    return (int(match[1]), match[2]) if match else None
+
+
+def block_prefix(block: int) -> str:
+    """How the names of a block's tensors start."""
+    return f"{BLOCKS}.{block}."
+
+
+def linears(checkpoint: Checkpoint) -> tuple[Linear, ...]:
+    """Every linear of every block, in the order of the blocks and of the data flow inside them.
+
+    Raises `InputError` for an architecture with other linears than these, listing what was looked
+    for.
+    """
+    found = []
+    for block in range(checkpoint.blocks):
+        for role, (part, module) in ROLES.items():
+            name = f"{block_prefix(block)}{module}.weight"
+            shape = checkpoint.shapes.get(name)
+            if shape is None or len(shape) != 2:
+                raise _unknown(checkpoint, f"{name} is {'missing' if shape is None else shape}")
+            if checkpoint.dtypes[name] not in WEIGHT_DTYPES:
+                raise InputError(
+                    f"{checkpoint.files[name]}: {name} is {checkpoint.dtypes[name]}; "
+                    f"weights can be {', '.join(WEIGHT_DTYPES)}"
+                )
+            found.append(Linear(name, block, part, role, (shape[0], shape[1])))
+    known = {linear.name for linear in found}
+    for name, shape in checkpoint.shapes.items():
+        place = split_block(name)
+        if place and place[0] >= checkpoint.blocks:
+            raise _unknown(checkpoint, f"{CONFIG} has {checkpoint.blocks} blocks, found {name}")
+        if place and len(shape) > 1 and name not in known:
+            raise _unknown(checkpoint, f"{name} is another weight matrix")
+    if EMBEDDING not in checkpoint.shapes:
+        raise _unknown(checkpoint, f"{EMBEDDING} is missing")
+    return tuple(found)
+
+
+def _unknown(checkpoint: Checkpoint, finding: str) -> InputError:
+    architecture = (checkpoint.config.get("architectures") or ["?"])[0]
+    return InputError(
+        f"{checkpoint.folder}: architecture {architecture} is not supported: {finding}; "
+        f"looked for {LOOKED_FOR}"
+    )
+
+
+def load_tensor(checkpoint: Checkpoint, name: str) -> Tensor:
+    """Load one tensor in its own dtype. Raises `InputError` where it holds a NaN or infinity."""
+    return _finite(tensors.read_tensor(_shard(checkpoint, name), name), checkpoint, name)
+
+
+def load_rows(checkpoint: Checkpoint, name: str, rows: Sequence[int]) -> Tensor:
+    """Load some rows of a tensor, shape (rows, ...), reading no others."""
+    return _finite(tensors.read_rows(_shard(checkpoint, name), name, rows), checkpoint, name)
+
+
+def load_block(
+    checkpoint: Checkpoint, block: int, dtype: torch.dtype | None = None
+) -> dict[str, Tensor]:
+    """Load all tensors of one block by parameter name, as `dtype` where one is given."""
+    prefix = block_prefix(block)
+    names = sorted(name for name in checkpoint.files if name.startswith(prefix))
+    return {name: load_tensor(checkpoint, name).to(dtype=dtype) for name in names}
+
+
+def _shard(checkpoint: Checkpoint, name: str) -> TensorFile:
+    if name not in checkpoint.files:
+        raise InputError(f"{checkpoint.folder}: has no tensor {name}")
+    check_fetched(checkpoint.files[name])
+    return checkpoint.shards[checkpoint.files[name]]
+
+
+def _finite(tensor: Tensor, checkpoint: Checkpoint, name: str) -> Tensor:
+    # The extremes carry every NaN and infinity, at the cost of one read and no copy.
+    may_be_wrong = tensor.is_floating_point() and tensor.numel()
+    if may_be_wrong and not all(extreme.isfinite() for extreme in tensor.aminmax()):
+        raise InputError(f"{checkpoint.files[name]}: {name} holds NaN or infinite values")
+    return tensor

@@ -1,0 +1,127 @@
+"""Tensors of safetensors files, read and written one at a time.
+
+They are read with plain reads, not through a memory map: a map's touched pages stay resident, and a
+walk over a model would end with the whole model in memory. They are written in a fixed order, and
+metadata too, so that equal contents are equal bytes.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import written_atomically
+from workflow_scripts.models.tensor_files import Entry, TensorFile
+
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def read_tensor(file: TensorFile, name: str) -> Tensor:
+    """Read one tensor in its own dtype. Raises `InputError` where it is missing or unreadable."""
+    entry = _find(file, name)
+    tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
+    with _opened(file.path) as source:
+        _fill(source, entry.begin, tensor, file.path)
+    return tensor
+
+
+def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
+    """Read some rows of a tensor, shape (rows, ...), without reading the others."""
+    entry = _find(file, name)
+    tensor = torch.empty((len(rows), *entry.shape[1:]), dtype=DTYPES[entry.dtype])
+    width = (entry.end - entry.begin) // entry.shape[0]  # bytes
+    with _opened(file.path) as source:
+        for place, row in enumerate(rows):
+            _fill(source, entry.begin + row * width, tensor[place], file.path)
+    return tensor
+
+
+def _find(file: TensorFile, name: str) -> Entry:
+    if name not in file.entries:
+        raise InputError(f"{file.path}: has no tensor {name}")
+    entry = file.entries[name]
+    if entry.dtype not in DTYPES:
+        known = ", ".join(DTYPES)
+        raise InputError(f"{file.path}: {name} is {entry.dtype}, which is none of {known}")
+    return entry
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def _fill(source: BinaryIO, begin: int, tensor: Tensor, path: Path) -> None:
+    """Read a contiguous tensor's bytes straight into its memory."""
+    wanted = memoryview(_raw(tensor))
+    source.seek(begin)
+    if source.readinto(wanted) != len(wanted):
+        raise InputError(f"{path}: became shorter while it was read")
+
+
+def _raw(tensor: Tensor) -> Any:
+    """A contiguous tensor's memory as a NumPy array of bytes."""
+    return tensor.reshape(-1).view(torch.uint8).numpy()
+
+
+def write_tensors(
+    path: Path,
+    layout: Mapping[str, tuple[torch.dtype, Sequence[int]]],
+    tensors: Iterable[tuple[str, Tensor]],
+    metadata: Mapping[str, str],
+    *,
+    checksum: bool = True,
+) -> None:
+    """Write a safetensors file from tensors that come one by one, in any order, atomically.
+
+    `layout` gives every tensor's dtype and shape ahead. Wide dtypes lie first, so that every tensor
+    is aligned, and names are sorted within a width.
+    """
+    header: dict[str, Any] = {}
+    if metadata:
+        header["__metadata__"] = dict(sorted(metadata.items()))
+    begins, end = {}, 0
+    for name in sorted(layout, key=lambda name: (-layout[name][0].itemsize, name)):
+        dtype, shape = layout[name]
+        begins[name], end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {
+            "dtype": _DTYPE_NAMES[dtype],
+            "shape": list(shape),
+            "data_offsets": [begins[name], end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with written_atomically(path, checksum=checksum) as temporary, temporary.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, tensor in tensors:
+            if (tensor.dtype, tuple(tensor.shape)) != (layout[name][0], tuple(layout[name][1])):
+                raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}")
+            file.seek(8 + len(text) + begins.pop(name))
+            file.write(memoryview(_raw(tensor.detach().contiguous())))
+        if begins:
+            raise ValueError(f"tensors never came: {', '.join(begins)}")
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors that are all in memory as a safetensors file, atomically."""
+    layout = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    write_tensors(path, layout, tensors.items(), metadata)
