@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.files.by_hand import without_checksum
 from tests.models.tiny_models import ARCHITECTURES, save_allocation
 from workflow_scripts.allocation.layerif import (
     LayerIF,
@@ -216,7 +217,7 @@ def test_scores_that_are_refused(
     folder = tiny_model("llama", blocks=5)
     influence = tmp_path / "influence.json"
     save_influence(influence, folder, rows([1.0] * 5, [2.0] * 5))
-    influence.write_text(json.dumps(read_json(influence) | change))
+    without_checksum(influence).write_text(json.dumps(json.loads(influence.read_text()) | change))
     with pytest.raises(InputError) as error:
         save_allocation(tmp_path / "a.json", folder, 0.2, OPTIONS, influence=influence)
     message = message.replace("DIGEST", model_digest(folder))

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models.tiny_models import tiny_tokenizer, write_manifest
-from workflow_scripts.calibration import build_calibration_set
+from workflow_scripts.calibration import build_calibration_set, text_sources
 from workflow_scripts.calibration.build_calibration_set import pack_windows
 from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.errors import InputError
-from workflow_scripts.models import tokenizers as text_rows
 from workflow_scripts.models.checkpoints import model_digest
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor
@@ -101,8 +100,8 @@ def test_equal_seeds_are_equal_bytes_and_other_seeds_other_rows(
 def test_a_bundled_source_comes_with_the_project(
     tmp_path: Path, tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert text_rows.BUNDLED.is_dir()
-    monkeypatch.setattr(text_rows, "BUNDLED", tmp_path)
+    assert text_sources.BUNDLED.is_dir()
+    monkeypatch.setattr(text_sources, "BUNDLED", tmp_path)
     path = source_file(tmp_path, PAIRS)
     local = run(tiny_model(), path, 5, 14)
     bundled = tmp_path / "bundled.safetensors"

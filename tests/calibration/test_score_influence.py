@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
-from workflow_scripts.calibration import score_influence
+from workflow_scripts.calibration import score_influence, text_sources
 from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
 from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
-from workflow_scripts.models import tokenizers as text_rows
 from workflow_scripts.models.checkpoints import model_digest
 
 PAIRS = [{"prompt": f"{n}+{n % 7}=", "completion": f"{n}+{n % 7};{n * n}<end>"} for n in range(12)]
@@ -125,8 +124,8 @@ def test_equal_rows_are_equal_bytes_wherever_they_are(
         run(tiny_model(), path, turned, seed=1)["data_digest"]
         != (run(tiny_model(), path, first)["data_digest"])
     )
-    assert text_rows.BUNDLED.is_dir()
-    monkeypatch.setattr(text_rows, "BUNDLED", tmp_path)
+    assert text_sources.BUNDLED.is_dir()
+    monkeypatch.setattr(text_sources, "BUNDLED", tmp_path)
     run(tiny_model(), path, again, source='{"kind": "bundled", "name": "rows"}')
     assert first.read_bytes() == again.read_bytes()
 

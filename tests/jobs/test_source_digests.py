@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.files import digests
+from workflow_scripts.jobs import source_digests
 from workflow_scripts.jobs.source_digests import PACKAGE, source_digest
 
 STAGE = '''"""Scores."""
@@ -35,7 +35,7 @@ def digest(tmp_path, monkeypatch):
     """The digest of package.room.stage after an edit: (file, old text, new text)."""
     package = tmp_path / "package"
     (package / "room").mkdir(parents=True)
-    monkeypatch.setattr(digests, "PACKAGE", package)
+    monkeypatch.setattr(source_digests, "PACKAGE", package)
 
     def digest(file="room/stage.py", old="", new=""):
         sources = {"room/stage.py": STAGE, "room/helper.py": HELPER, "floor.py": FLOOR}
