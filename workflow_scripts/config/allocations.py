@@ -1,0 +1,121 @@
+"""Allocations: how a sparsity is divided among the linears of a model.
+
+A new one is a class here with its line in `ALLOCATIONS`, and a function in the stage `allocation`
+with its line in the table of `allocate_sparsity`.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from workflow_scripts.config.entry import Entry, Said, absent
+from workflow_scripts.config.places import influence, statistics
+from workflow_scripts.config.types import Count, Fraction, Whole, named, one_of
+
+
+class AllocationKind(Entry):
+    """What every allocation has: its name in prose, its reference, the files that it needs."""
+
+    title: ClassVar[str]
+    cites: ClassVar[str | None] = None  # a key of tables.reporting.references, or the reference
+
+    def files(self) -> dict[str, str]:
+        """What it is made from: the stage's flag and the path, with wildcards in braces."""
+        return {}
+
+
+class Uniform(AllocationKind):
+    """The same sparsity for every linear."""
+
+    title = "the same sparsity for every linear"
+
+    kind: Literal["uniform"]
+
+
+class Owl(AllocationKind):
+    """Blocks with more outlier weights are pruned less."""
+
+    title = "OWL"
+    cites = "owl"
+
+    kind: Literal["owl"]
+    calibration: named("calibration_sets") = Field(
+        description="A name from `calibration_sets`; outlier weights are found by its statistics."
+    )
+    threshold: float = Field(
+        default=5.0,
+        gt=0,
+        description="A weight is an outlier where its score is more than this times the mean (M).",
+    )
+    spread: Fraction = Field(
+        default=0.08,
+        description="The sparsities of the blocks span twice this, before they are kept within 0 "
+        "and 1 (lambda).",
+    )
+    floor: float = absent(
+        ge=0,
+        lt=1,
+        description="Sparsities of 0 and less become this, and the mean is left where it falls; "
+        "without it they become 0 and the others move until the mean is right.",
+    )
+
+    def files(self) -> dict[str, str]:
+        return statistics(self.calibration)
+
+
+class LayerIF(AllocationKind):
+    """Blocks with more influence on the loss of held-out rows are pruned less (or more)."""
+
+    title = "LayerIF"
+    cites = "layerif"
+
+    kind: Literal["layerif"]
+    influence: named("influence_sets") = Field(
+        description="A name from `influence_sets`; the scores of the blocks come from it."
+    )
+    direction: Literal["protect", "prune"] = Field(
+        default="protect",
+        description="Whether influential blocks are pruned less (protect) or more (prune).",
+    )
+    unit: Literal["split", "block"] = Field(
+        default="split",
+        description="Whether attention and MLP are scored and allocated apart (split), or a block "
+        "has one score and one sparsity (block).",
+    )
+    low: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="The sparsity that the least pruned block starts from, before scaling.",
+    )
+    high: float = Field(
+        default=0.40,
+        gt=0,
+        le=1,
+        description="The sparsity that the most pruned block starts from, before scaling.",
+    )
+    window: Count = Field(
+        default=5,
+        description="Blocks that the smoothing of scores looks at together, an odd number.",
+    )
+    order: Whole = Field(
+        default=2, description="The order of the polynomial that scores are smoothed with."
+    )
+
+    def files(self) -> dict[str, str]:
+        return influence(self.influence)
+
+    def contradictions(self) -> Iterator[Said]:
+        if not self.low < self.high:
+            yield ("high",), f"{self.high} is not allowed; must be greater than low ({self.low})"
+        if self.window % 2 == 0:
+            yield ("window",), f"{self.window} is not allowed; must be an odd whole number"
+        elif not self.order < self.window:
+            said = f"{self.order} is not allowed; must be less than window ({self.window})"
+            yield ("order",), said
+
+
+ALLOCATIONS = {"uniform": Uniform, "owl": Owl, "layerif": LayerIF}
+
+Allocation = one_of(ALLOCATIONS, "kind")

@@ -1,0 +1,226 @@
+"""How traces and answers are generated."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from workflow_scripts.config.engines import ENGINES, may_be
+from workflow_scripts.config.entry import Entry, Said, absent
+from workflow_scripts.config.thinking import ThinkingFormat
+from workflow_scripts.config.types import Count, Different, Seed, Whole
+
+Temperature = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=100,
+        description="Sampling temperature; 0 always takes the likeliest token.",
+    ),
+]
+TopP = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=1,
+        description="Sample from the likeliest tokens that together have this probability; 1 is "
+        "off.",
+    ),
+]
+TopK = Annotated[Whole, Field(description="Sample from this many likeliest tokens; 0 is off.")]
+
+
+class AnswerSampling(Entry):
+    """How answers are sampled where that differs from how traces are."""
+
+    temperature: Temperature = absent()
+    top_p: TopP = absent()
+    top_k: TopK = absent()
+
+
+class EngineOptions(Entry):
+    """Options of vLLM for speed and memory, by vLLM's own names."""
+
+    gpu_memory_utilization: float = absent(
+        gt=0,
+        le=1,
+        description="The part of a GPU's memory that the model and its cache may take.",
+    )
+    kv_cache_memory_bytes: Count = absent(description="The memory of the key-value cache.")
+    max_num_batched_tokens: Count = absent(
+        description="The most tokens of one step, prompts included."
+    )
+    enable_prefix_caching: bool = absent(
+        description="Whether a prompt uses what the cache holds of its beginning."
+    )
+    enforce_eager: bool = absent(
+        description="Whether to do without compiled graphs, which start later and run faster."
+    )
+    cpu_offload_gb: float = absent(
+        ge=0,
+        description="How much of the weights stays in the machine's memory, in GiB per GPU.",
+    )
+
+
+def _seed_type(value: Any) -> str:
+    return "array" if isinstance(value, (list, tuple)) else "integer"
+
+
+class Generation(Entry):
+    """How traces and answers are generated; the same for every model and variant."""
+
+    # what the store does not keep completions apart by: another value decodes nothing again
+    SPEED: ClassVar[frozenset[str]] = frozenset(
+        {"batch_size", "engine_options", "tensor_parallel", "threads"}
+    )
+
+    engine: Literal[("auto", *ENGINES)] = Field(
+        default="auto",
+        description="What runs the model; `auto` is vllm where the device is cuda and vLLM is "
+        "installed, else transformers.",
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="Where models are run; `cuda` is `tensor_parallel` GPUs for each job.",
+    )
+    tensor_parallel: Count = Field(
+        default=1, description="GPUs that share one model; more than one needs vLLM."
+    )
+    batch_invariant: bool = Field(
+        default=False, description="vLLM's batch-invariant mode, for GPUs."
+    )
+    engine_options: EngineOptions = Field(
+        default=EngineOptions(),
+        description="Options of vLLM for speed and memory, by vLLM's own names.",
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        description="The number type of weights and activations."
+    )
+    budgets: Annotated[Different[Count], AfterValidator(lambda them: tuple(sorted(them)))] = Field(
+        description="Caps on thinking tokens. The order does not matter."
+    )
+    sweep: Literal["shared", "independent"] = Field(
+        default="shared",
+        description="Whether one trace is drawn under the largest budget and cut for the others "
+        "(shared), or every budget has traces and answers of its own, with their own seeds "
+        "(independent).",
+    )
+    repeats: Count = Field(
+        description="Independent samples of every problem, each with a seed of its own."
+    )
+    seeding: Literal["per-sample", "paper"] = Field(
+        default="per-sample",
+        description="Whether every request has a seed derived from `seed` (per-sample), or all "
+        "requests of a repeat have one number of the list `seed` as it is (paper).",
+    )
+    seed: Annotated[
+        Annotated[Seed, Tag("integer")] | Annotated[Different[Seed], Tag("array")],
+        Discriminator(_seed_type),
+    ] = Field(
+        default=0,
+        description="What seeds are derived from; with `seeding` paper, the seeds of the repeats.",
+        json_schema_extra={
+            "x-allowed": "a whole number of at least 0 and at most 4294967295 or, with seeding "
+            "paper, a list of such numbers, one for each repeat"
+        },
+    )
+    temperature: Temperature
+    top_p: TopP = 1.0
+    top_k: TopK = 0
+    answer_tokens: Count = Field(
+        description="Cap on the tokens of an answer, which follow the trace."
+    )
+    answer_beyond_context: Literal["refuse", "cut"] = Field(
+        default="refuse",
+        description="Whether it is an error that the longest prompt, the largest budget and an "
+        "answer of `answer_tokens` do not fit into the model's context (refuse), or answers end "
+        "where it does (cut).",
+    )
+    answer_sampling: AnswerSampling = Field(
+        default=AnswerSampling(),
+        description="How answers are sampled where that differs from how traces are.",
+    )
+    batch_size: Count = Field(
+        default=32,
+        description="Sequences generated together. Changes speed and memory, not results.",
+    )
+    threads: Count = Field(
+        default=1,
+        description="Numeric threads of a job that computes with the model. The last digits of a "
+        "sum can depend on it, so it is a setting here and not the scheduler's choice.",
+    )
+
+    @property
+    def likely_engine(self) -> str:
+        """The engine, where `auto` is what it becomes if everything is installed."""
+        return may_be(self.engine, self.device)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a job that generates."""
+        return self.tensor_parallel if self.device == "cuda" else 0
+
+    @property
+    def environment(self) -> str:
+        """The conda environment of the engine; those of engines for GPUs are no use without."""
+        return ENGINES[self.likely_engine].environment if self.device == "cuda" else "torch"
+
+    def contradictions(self) -> Iterator[Said]:
+        yield from self._keys_of_engines()
+        yield from self._temperatures()
+        yield from self._seeds()
+
+    def _keys_of_engines(self) -> Iterator[Said]:
+        for name, engine in ENGINES.items():
+            for key in engine.keys:
+                value = getattr(self, key)
+                if value == type(self).model_fields[key].default:
+                    continue
+                shown = {"True": "true"}.get(str(value), str(value))
+                shown = "a mapping" if isinstance(value, Entry) else shown
+                if key in engine.gpu_keys and self.device != "cuda":
+                    said = f"with device {self.device}; the device must be cuda"
+                    yield (key,), f"{shown} is not allowed {said}"
+                elif key not in ENGINES[self.likely_engine].keys:
+                    said = f"with engine {self.engine}; the engine must be {name}"
+                    yield (key,), f"{shown} is not allowed {said}"
+
+    def _temperatures(self) -> Iterator[Said]:
+        taken = ENGINES[self.likely_engine].temperatures
+        for keys, phase in (((), self), (("answer_sampling",), self.answer_sampling)):
+            value = phase.temperature
+            if taken and value and not taken[0] <= value <= taken[1]:
+                yield (
+                    (*keys, "temperature"),
+                    f"{value} is not allowed with engine {self.engine}; {self.likely_engine} takes "
+                    f"0 and {taken[0]} to {taken[1]}",
+                )
+
+    def _seeds(self) -> Iterator[Said]:
+        many = isinstance(self.seed, tuple)
+        if self.seeding == "per-sample" and many:
+            said = "a list is not allowed with seeding per-sample; must be one whole number"
+            yield ("seed",), said
+        if self.seeding == "paper" and not (many and len(self.seed) == self.repeats):
+            found = f"a list of {len(self.seed)}" if many else f"{self.seed}"
+            said = f"{found} is not allowed with seeding paper; must be a list of {self.repeats} "
+            yield ("seed",), f"{said}whole numbers, one for each repeat"
+
+    def largest_budget(self) -> "Generation":
+        """The same settings under the largest budget alone."""
+        return self.model_copy(update={"budgets": self.budgets[-1:]})
+
+
+class GenerationJob(Generation):
+    """What a generation job is told: the settings, and the model's thinking format by its name."""
+
+    format: str = Field(description="The name of the thinking format, for messages.")
+    thinking: ThinkingFormat
+
+    def sampling(self) -> dict[str, Any]:
+        """How traces are sampled."""
+        return {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
+
+    def sampling_of_answers(self) -> dict[str, Any]:
+        """How answers are sampled."""
+        return self.sampling() | self.answer_sampling.model_dump(exclude_none=True)

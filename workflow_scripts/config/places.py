@@ -1,0 +1,30 @@
+"""Where the files are that variants, allocations and sets are made from.
+
+Each function gives the flag under which a stage takes such a file, and its path: a rule's input,
+with the rule's wildcards in braces.
+"""
+
+ALLOCATION = {"allocation": "results/{model}/{variant}/allocation.json"}
+
+
+def statistics(calibration: str) -> dict[str, str]:
+    """The activation statistics of a calibration set."""
+    return {"statistics": f"results/{{model}}/statistics/{calibration}.safetensors"}
+
+
+def calibration_set(calibration: str) -> dict[str, str]:
+    """The token ids of a calibration set, for a method that runs the model on them itself."""
+    return {"calibration": f"resources/calibration/{{model}}/{calibration}.safetensors"}
+
+
+def influence(influence_set: str) -> dict[str, str]:
+    """The influence of every block, scored on an influence set."""
+    return {"influence": f"results/{{model}}/influence/{influence_set}.json"}
+
+
+def calibration_traces(benchmark: str) -> dict[str, str]:
+    """The dense model's own traces on a benchmark, with their grades and token ids."""
+    folder = "results/{model}/calibration_traces"
+    return {
+        kind: f"{folder}/{kind}/{benchmark}.jsonl" for kind in ("traces", "grades", "sequences")
+    }

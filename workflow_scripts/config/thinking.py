@@ -1,0 +1,76 @@
+"""Thinking formats: the texts that open a trace, end it, prolong it, and lead to the answer."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from workflow_scripts.config.entry import Entry, Said
+from workflow_scripts.config.types import AnyText, Different, Text, Whole
+
+
+def json_type(value: Any) -> str:
+    """Which of a text and a list a value is taken for."""
+    return "array" if isinstance(value, (list, tuple)) else "string"
+
+
+class AnswerPrefix(Entry):
+    """The last lines of what a format writes in front of an answer, such as "Final Answer:".
+
+    `after_cap` stands there where the budget cut the trace, `after_stop` elsewhere.
+    """
+
+    after_cap: str = ""
+    after_stop: str = ""
+
+
+class ThinkingFormat(Entry):
+    """How a model's thinking is opened, recognised as finished, and closed."""
+
+    open: AnyText = Field(
+        description="Appended to the prompt to open the thinking; empty where the chat template or "
+        "the model does it."
+    )
+    stop: Annotated[
+        Annotated[Text, Tag("string")] | Annotated[Different[Text], Tag("array")],
+        Discriminator(json_type),
+    ] = Field(
+        description="What the model writes when its thinking is finished, one token or several of "
+        "which any ends it; not part of the trace.",
+        json_schema_extra={
+            "x-allowed": "text that is not empty, or a list of one or more such texts, none twice"
+        },
+    )
+    after_stop: Text = Field(
+        description="Appended after a trace that ended by itself, before the answer."
+    )
+    after_cap: Text = Field(
+        description="Appended after a trace that the budget cut, before the answer."
+    )
+    newline_before_cap: bool = Field(
+        default=False,
+        description="Put a newline before `after_cap`, unless the text of the trace ends in one "
+        "already.",
+    )
+    extend_with: AnyText = Field(
+        default="",
+        description="With `extensions`, what is appended in place of the end of the thinking, for "
+        "the model to think on; it counts as a part of the trace.",
+    )
+    extensions: Whole = Field(
+        default=0, description="How many times the end of the thinking is dropped at most."
+    )
+
+    def contradictions(self) -> Iterator[Said]:
+        if self.extensions and not self.extend_with:
+            said = f"'' is not allowed with extensions {self.extensions}; must be text that is not "
+            yield ("extend_with",), f"{said}empty"
+        if self.extend_with and not self.extensions:
+            said = "0 is not allowed with extend_with; must be a whole number of at least 1"
+            yield ("extensions",), said
+
+    def answer_prefix(self) -> AnswerPrefix:
+        """What the format writes directly in front of an answer."""
+        texts = {"after_cap": self.after_cap, "after_stop": self.after_stop}
+        last = {key: text.rstrip().rpartition("\n")[2] for key, text in texts.items()}
+        return AnswerPrefix(**last)

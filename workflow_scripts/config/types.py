@@ -1,0 +1,119 @@
+"""The kinds of values that keys of the config have."""
+
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field, Strict, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+Anything = TypeVar("Anything")
+MAX_BITS = 63  # of a whole number: what every reader of JSON takes
+
+
+def _fitting(number: int) -> int:
+    if number.bit_length() > MAX_BITS:
+        raise PydanticCustomError("too_large", "must be below 2**{bits}", {"bits": MAX_BITS})
+    return number
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:  # no file name and no argument of a command can hold it
+        raise PydanticCustomError("nul", "holds NUL")
+    return text
+
+
+def matching(pattern: str, allowed: str) -> Any:
+    """Text that a pattern matches as a whole; `allowed` says in words what it allows."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text) or "\0" in text:
+            raise PydanticCustomError("pattern", "must be {allowed}", {"allowed": allowed})
+        return text
+
+    schema = {"type": "string", "pattern": f"^(?:{pattern})$", "x-allowed": allowed}
+    return Annotated[str, AfterValidator(check), WithJsonSchema(schema)]
+
+
+@dataclass(frozen=True)
+class From:
+    """Marks a key that holds a name from a catalogue of the config."""
+
+    catalogue: str
+
+
+def named(catalogue: str, allowed: str | None = None) -> Any:
+    """A name from a catalogue; checked where validation is given the catalogues as its context."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        known = (info.context or {}).get(catalogue)
+        if isinstance(known, dict) and name not in known:
+            raise PydanticCustomError("unknown_name", "unknown", {"catalogue": catalogue})
+        return name
+
+    schema = {"type": "string", "x-allowed": allowed or f"a name from {catalogue}"}
+    return Annotated[str, AfterValidator(check), WithJsonSchema(schema), From(catalogue)]
+
+
+def one_of(kinds: Mapping[str, type], tag: str) -> Any:
+    """A mapping that is one of several classes, told apart by the value of the key `tag`."""
+    return Annotated[reduce(operator.or_, kinds.values()), Field(discriminator=tag)]
+
+
+def _different(items: Sequence[Any]) -> Sequence[Any]:
+    if not items:
+        raise PydanticCustomError("empty", "is empty")
+    if len(set(items)) < len(items):
+        raise PydanticCustomError("repeated", "holds something more than once")
+    return items
+
+
+# one or more items, none twice
+Different = Annotated[
+    tuple[Anything, ...],
+    Strict(False),  # a list of YAML, not only a tuple
+    AfterValidator(_different),
+    Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
+]
+
+Whole = Annotated[int, Field(ge=0), AfterValidator(_fitting)]
+Count = Annotated[int, Field(ge=1), AfterValidator(_fitting)]
+Seed = Annotated[int, Field(ge=0, le=4294967295)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+AnyText = Annotated[str, AfterValidator(_without_nul)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+
+Name = matching(
+    "[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+    "at most 100 letters, digits, '.', '_' and '-', the first one a letter or digit (names become "
+    "folder names)",
+)
+
+
+def name_beside(*taken: str) -> Any:
+    """The name of a folder in results/ that stands beside others."""
+
+    def check(name: str) -> str:
+        if name in taken:
+            raise PydanticCustomError("reserved", "taken", {"taken": taken})
+        return name
+
+    return Annotated[Name, AfterValidator(check)]
+
+
+def file_name(*suffixes: str, allowed: str) -> Any:
+    """The path of a file by what its name ends in."""
+    return matching(rf".*[^/]\.({_either(suffixes)})", allowed)
+
+
+def file_in_repository(*suffixes: str, allowed: str) -> Any:
+    """The path of a file in a repository of the hub: relative, and it never leads upward."""
+    pattern = rf"(?!(.*/)?\.\.?/)([^/]+/)*[^/]+\.({_either(suffixes)})"
+    return matching(pattern, f"the path in the repository of {allowed}")
+
+
+def _either(suffixes: Sequence[str]) -> str:
+    return "|".join(re.escape(suffix) for suffix in suffixes)
