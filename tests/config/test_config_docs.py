@@ -1,4 +1,4 @@
-"""config.yaml, schema.yaml and config/README.md do not drift apart."""
+"""config.yaml, schema.yaml and the pages about them in docs/ do not drift apart."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.paths import PROJECT
 
-README = (PROJECT / "config" / "README.md").read_text(encoding="utf-8")
+GUIDE = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
+KEYS_PAGE = (PROJECT / "docs" / "configuration-keys.md").read_text(encoding="utf-8")
 CONFIG_TEXT = (PROJECT / "config" / "config.yaml").read_text(encoding="utf-8")
 CONFIG = yaml.safe_load(CONFIG_TEXT)
 SCHEMA = read_schema()
@@ -50,8 +51,8 @@ def schema_here(schema: dict) -> Iterator[tuple[str, dict]]:
 
 
 def documented() -> dict[str, tuple[str, str, str]]:
-    """The rows of the README's tables: key path to allowed, default, meaning."""
-    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|(.*)\|(.*)\|$", README, re.MULTILINE)
+    """The rows of the page's tables: key path to allowed, default, meaning."""
+    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|(.*)\|(.*)\|$", KEYS_PAGE, re.MULTILINE)
     assert len({row[0] for row in rows}) == len(rows), "a key is documented twice"
     return {path: tuple(cell.strip() for cell in cells) for path, *cells in rows}
 
@@ -60,9 +61,9 @@ def documented() -> dict[str, tuple[str, str, str]]:
 KEYS = [(path, node) for path, node in schema_keys(SCHEMA) if path not in SCHEMA["properties"]]
 
 
-def test_every_key_of_the_schema_has_a_row_in_the_readme_and_the_other_way_round():
+def test_every_key_of_the_schema_has_a_row_on_the_page_and_the_other_way_round():
     assert set(documented()) == {path for path, _ in KEYS}
-    headings = re.findall(r"^### (\w+)$", README.split("## Bring your own")[0], re.MULTILINE)
+    headings = re.findall(r"^### (\w+)$", KEYS_PAGE, re.MULTILINE)
     assert headings == list(SCHEMA["properties"])
 
 
@@ -71,7 +72,7 @@ def test_every_key_of_the_schema_has_a_description():
         assert node.get("description", "").endswith("."), path
 
 
-def test_the_readme_states_the_schema_s_defaults():
+def test_the_pages_states_the_schema_s_defaults():
     rows = documented()
     required = required_keys(SCHEMA)
     for path, node in KEYS:
@@ -101,7 +102,7 @@ def required_keys(schema: dict) -> set[str]:
     return required - optional
 
 
-def test_the_readme_names_every_choice():
+def test_the_pages_names_every_choice():
     rows = documented()
     choices: dict[str, set[str]] = {}
     for path, node in KEYS:
@@ -114,9 +115,9 @@ def test_the_readme_names_every_choice():
 
 
 @pytest.mark.parametrize("catalogue", ["models", "variants"])
-def test_the_readme_names_every_reserved_name(catalogue):
+def test_the_pages_names_every_reserved_name(catalogue):
     for name in SCHEMA["properties"][catalogue]["propertyNames"]["not"]["enum"]:
-        assert f"`{name}`" in README.split("## Every key")[0]
+        assert f"`{name}`" in GUIDE
 
 
 def test_every_key_of_the_default_config_is_in_the_schema():
@@ -163,7 +164,7 @@ def test_every_other_config_file_runs_what_it_says_and_is_documented(path, tmp_p
     update_config(config, overlay)
     settings = load_settings(config, PROJECT)
     assert set(overlay["run"]) == {"models", "variants", "benchmarks"}
-    assert f"`config/{path.name}`" in README
+    assert f"`config/{path.name}`" in GUIDE
     for name, entry in overlay.get("benchmarks", {}).items():
         if "sha256" in entry:
             source = settings.benchmarks[name].source
@@ -172,11 +173,12 @@ def test_every_other_config_file_runs_what_it_says_and_is_documented(path, tmp_p
             assert file_digest(tmp_path / "b.jsonl") == entry["sha256"]
 
 
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+FIRST = (PROJECT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", GUIDE + FIRST, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("text", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_every_example_of_the_readme_is_a_config(text, tmp_path):
+def test_every_example_of_the_pages_is_a_config(text, tmp_path):
     """Each is laid over the default config as Snakemake does it; its local files are made first."""
     for path in re.findall(r"path: ([^},\n]+)", text):
         place = tmp_path / path
@@ -197,16 +199,16 @@ def test_every_example_of_the_readme_is_a_config(text, tmp_path):
         assert used == overlay[catalogue].keys()
 
 
-def test_the_readme_has_an_example_of_everything_one_can_bring():
+def test_the_pages_has_an_example_of_everything_one_can_bring():
     brought = set().union(*(yaml.safe_load(text) for text in EXAMPLES))
     assert brought == set(SCHEMA["properties"])
 
 
-def test_the_readme_s_error_lines_are_real():
+def test_the_pages_s_error_lines_are_real():
     config = yaml.safe_load(CONFIG_TEXT)
     config["variants"]["wanda-20"] |= {"sparsity": 1.2, "calibration": "chain"}
     config["variants"]["shortgpt-1"]["sparsity"] = 0.2
     with pytest.raises(InputError) as caught:
         load_settings(config)
-    (block,) = re.findall(r"^```\n(config: .*?)\n```", README, re.MULTILINE | re.DOTALL)
+    (block,) = re.findall(r"^```\n(config: .*?)\n```", GUIDE, re.MULTILINE | re.DOTALL)
     assert str(caught.value) == block

@@ -14,7 +14,7 @@ from workflow_scripts.files.checksums import checksum_file, verify_checksum
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.paths import PROJECT
 
-README = PROJECT / "README.md"
+GUARANTEES = PROJECT / "docs" / "guarantees.md"
 TEXT = "one line\nand another\n"
 
 
@@ -40,7 +40,7 @@ def test_a_checksum_is_what_sha256sum_checks(written):
     assert subprocess.run(check, capture_output=True, check=False).returncode == 1
 
 
-def test_the_readme_says_how_to_have_all_checksums_checked_links_to_other_disks_included(
+def test_the_documents_say_how_to_have_all_checksums_checked_links_to_other_disks_included(
     written, tmp_path
 ):
     (tmp_path / "disk").mkdir()
@@ -48,7 +48,7 @@ def test_the_readme_says_how_to_have_all_checksums_checked_links_to_other_disks_
         write_text(Path(folder, "noted.txt"), TEXT)
         Path(folder).rename(tmp_path / "disk" / folder)
         Path(folder).symlink_to(tmp_path / "disk" / folder)
-    (command,) = re.findall(r"`(find results[^`]*)`", README.read_text())
+    (command,) = re.findall(r"`(find results[^`]*)`", GUARANTEES.read_text())
     check = ["sh", "-c", command]
     checked = subprocess.run(check, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")

