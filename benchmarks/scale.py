@@ -162,7 +162,7 @@ def request(number: int) -> Request:
 
 def write_generator(store: Path, number: int, completions: int, tokens: int) -> None:
     """Completions of the requests 0, 1, ... in the store's own format, faster than it writes."""
-    draw, generator = random.Random(number), Store(store, identity(number), shared=False)
+    draw, generator = random.Random(number), Store(store, identity(number))
     prepare_folder(store, generator.folder, identity(number))
     texts = [[draw.randrange(VOCABULARY) for _ in range(tokens)] for _ in range(TEXTS)]
     key = "0" * len(generator.key(request(0)))

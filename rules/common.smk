@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
-from workflow_scripts.jobs.clocks import check_clock
 from workflow_scripts.config.sources import source_files, sources_digest
 from workflow_scripts.config.consistency import may_be_vllm
 from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import check_room
 from workflow_scripts.jobs.environment import prepare
 from workflow_scripts.estimates.resources import resources
 from workflow_scripts.jobs.orphans import (
@@ -40,27 +38,8 @@ prepare(os.environ, Path(workflow.basedir))
 mark_runner(os.environ)
 
 
-def sources_of_run(settings):
-    """The files on this machine that a run may read: of what it names, and of all sets."""
-    named = {
-        "models": settings.run.models,
-        "benchmarks": settings.run.benchmarks,
-        "calibration_sets": settings.calibration_sets,
-        "influence_sets": settings.influence_sets,
-    }
-    entries = [
-        (kind, getattr(settings, kind)[name]) for kind in named for name in named[kind]
-    ]
-    return [
-        file for kind, entry in entries for file in source_files(kind, entry.source)
-    ]
-
-
 try:
     SETTINGS = load_settings(config)
-    if workflow.is_main_process:  # what Snakemake itself says late, or with a traceback
-        check_room(SNAKEMAKE_FOLDER)
-        check_clock(sources_of_run(SETTINGS))
 except InputError as error:
     # not an exception: Snakemake would print it with its own place in this file around it
     print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Disturb a run in every way that a disk, a clock, a person or a scheduler may, and compare.
+"""Disturb a run in every way that a disk, a person or a scheduler may, and compare.
 
     python -m benchmarks.chaos --seed 0          # `make chaos`, about 1.5 hours on two cores
     python -m benchmarks.chaos --quick           # the same with few of everything
@@ -135,32 +135,28 @@ def damage_inputs(chaos: Chaos) -> None:
 
 
 def fill_disk(chaos: Chaos) -> None:
-    """No room in every stage, then no room for anything."""
+    """A full disk in every stage."""
     heading("a full disk", "stage's output", "what was said")
-    for everything in (False, True):
-        name = f"full-{everything}"
-        checkout = copied(chaos.base, chaos.scratch / name)
-        targets = list(STAGES[::5] if everything or chaos.quick else STAGES)
-        with full_disk.on_tmpfs(checkout, everything=everything) as mount:
-            for refusal in full_disk.fill_each(checkout, mount, targets):
-                where = " (logs as well)" if everything else ""
-                chaos.row(refusal.target + where, refusal.line, faults=refusal.faults)
-            if not everything:
-                clash = clashes.after(checkout, chaos.undisturbed, "the whole run after all this")
-                chaos.row(clash.name, clash.said, faults=clash.faults)
-        shutil.rmtree(checkout.folder)
+    checkout = copied(chaos.base, chaos.scratch / "full")
+    targets = list(STAGES[::5] if chaos.quick else STAGES)
+    with full_disk.on_tmpfs(checkout) as mount:
+        for refusal in full_disk.fill_each(checkout, mount, targets):
+            chaos.row(refusal.target, refusal.line, faults=refusal.faults)
+        clash = clashes.after(checkout, chaos.undisturbed, "the whole run after all this")
+        chaos.row(clash.name, clash.said, faults=clash.faults)
+    shutil.rmtree(checkout.folder)
 
 
 def clash_with(chaos: Chaos) -> None:
-    """People and clocks."""
-    heading("interruptions, clashes and clocks", "what", "what was said")
+    """What people do."""
+    heading("interruptions and clashes", "what", "what was said")
     draw = random.Random(chaos.seed)
     log, number = chaos.scratch / "clash.log", 0
 
-    def told(base: Checkout, clash: Callable[[Checkout], clashes.Clash]) -> None:
+    def told(clash: Callable[[Checkout], clashes.Clash]) -> None:
         nonlocal number
         number += 1
-        checkout = copied(base, chaos.scratch / f"clash-{number}")
+        checkout = copied(chaos.base, chaos.scratch / f"clash-{number}")
         found = clash(checkout)
         chaos.row(found.name, found.said, faults=found.faults)
         shutil.rmtree(checkout.folder)
@@ -170,7 +166,6 @@ def clash_with(chaos: Chaos) -> None:
             for _ in range(1 if chaos.quick else 3):
                 moment = draw.uniform(1, chaos.undisturbed.seconds * 0.8)
                 told(
-                    chaos.base,
                     lambda copy, who=who, whole=whole, moment=moment: clashes.interrupted(
                         copy, chaos.undisturbed, who, whole, moment, log
                     ),
@@ -178,15 +173,9 @@ def clash_with(chaos: Chaos) -> None:
     masks = [f"results/{MODEL}/wanda-owl-50/mask.json"]
     for targets in ((masks, []), ([], masks)):
         told(
-            chaos.base,
             lambda copy, targets=targets: clashes.two_at_once(
                 copy, chaos.undisturbed, targets, log
             ),
-        )
-    for jump in clashes.JUMPS[: 3 if chaos.quick else None]:
-        told(
-            chaos.undisturbed.checkout,
-            lambda copy, jump=jump: clashes.jumped(copy, chaos.undisturbed, jump),
         )
 
 

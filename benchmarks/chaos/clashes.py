@@ -1,10 +1,7 @@
-"""What people and clocks do to a run: Ctrl-C, SIGTERM, a second snakemake, times of other days."""
+"""What people do to a run: Ctrl-C, SIGTERM, a second snakemake."""
 
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +9,6 @@ from pathlib import Path
 
 from benchmarks.chaos.experiment import (
     ARGUMENTS,
-    MODEL,
     Checkout,
     Undisturbed,
     differences,
@@ -21,10 +17,6 @@ from benchmarks.chaos.experiment import (
     torn_files,
     wait_until_gone,
 )
-from tests.workflow.checkout import environment
-
-DAY = 86_400.0
-ADVICE = "python -m workflow_scripts.jobs.clocks"
 
 
 @dataclass(frozen=True)
@@ -99,44 +91,3 @@ def two_at_once(
     name = f"{' '.join(second) or 'all'} while {' '.join(first) or 'all'} is made"
     clash = after(checkout, undisturbed, name, said or "made both")
     return Clash(clash.name, clash.said, [*clash.faults, *faults])
-
-
-@dataclass(frozen=True)
-class Jump:
-    """A clock that was `seconds` wrong when `parts` of a run were written; `lost` are missing."""
-
-    seconds: float
-    parts: tuple[str, ...]
-    lost: tuple[str, ...] = ()
-
-
-EVERYTHING = ("results", "resources", "store", ".snakemake")
-TO_1970 = -1e9 * 1.7
-JUMPS = (
-    Jump(DAY, EVERYTHING),
-    Jump(TO_1970, EVERYTHING),
-    Jump(DAY, EVERYTHING, ("results/tables", f"results/{MODEL}/dense/answers")),
-    Jump(TO_1970, EVERYTHING, ("results/tables", f"results/{MODEL}/dense/answers")),
-    Jump(DAY, (f"results/{MODEL}/dense",)),
-    Jump(TO_1970, ("results/tables",)),
-)
-
-
-def jumped(checkout: Checkout, undisturbed: Undisturbed, jump: Jump) -> Clash:
-    """Move the times of a run's files, call snakemake, and do what it advises."""
-    for part in jump.lost:
-        shutil.rmtree(checkout.folder / part)
-    for part in jump.parts:
-        for path in [checkout.folder / part, *(checkout.folder / part).rglob("*")]:
-            when = path.lstat().st_mtime + jump.seconds
-            os.utime(path, (when, when), follow_symlinks=False)
-    where = "everything" if jump.parts == EVERYTHING else ", ".join(jump.parts)
-    name = f"clock {jump.seconds / DAY:+.0f} days: {where}" + (", half done" if jump.lost else "")
-    finished = checkout.snakemake(*undisturbed.call)
-    said = next((line for line in finished.stdout.splitlines() if ADVICE in line), "")
-    if said:
-        command = [sys.executable, *ADVICE.split()[1:]]
-        subprocess.run(command, cwd=checkout.folder, env=environment(), check=True)
-    clash = after(checkout, undisturbed, name, said)
-    unclear = finished.returncode != 0 and not said
-    return Clash(name, said, [*clash.faults, *([finished.stdout[-2000:]] if unclear else [])])

@@ -132,9 +132,8 @@ def torn_files(checkout: Checkout) -> list[str]:
 
 
 def errors(text: str) -> list[str]:
-    """The lines in which stages, or the door of the workflow, say what is wrong, each once."""
-    starts = ("error: ", ".snakemake: ")
-    return list(dict.fromkeys(line for line in text.splitlines() if line.startswith(starts)))
+    """The lines in which stages say what is wrong, each once."""
+    return list(dict.fromkeys(line for line in text.splitlines() if line.startswith("error: ")))
 
 
 @contextmanager

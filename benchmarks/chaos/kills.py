@@ -136,16 +136,16 @@ def by_kind(snakemake: int, checkout: Checkout) -> dict[str, list[psutil.Process
     for process in processes_in(checkout):
         with suppress(psutil.Error):
             found.setdefault(_kind(process, snakemake), []).append(process)
-    with suppress(FileNotFoundError):  # a folder that goes while it is looked through
-        writers = {_writer(name) for name in torn_files(checkout)}
-        if writing := [job for job in found.get("job", []) if job.pid in writers]:
-            found[WRITER] = writing
+    if writing := [job for job in found.get("job", []) if _writes(job)]:
+        found[WRITER] = writing
     return found
 
 
-def _writer(temporary: str) -> int:
-    """The process that a temporary name says to write it."""
-    return int(temporary.split(".")[-2].partition("-")[0])
+def _writes(job: psutil.Process) -> bool:
+    """Whether a job has a file open under a temporary name, or in a folder that has one."""
+    with suppress(psutil.Error):
+        return any(".tmp" in Path(file.path).as_posix() for file in job.open_files())
+    return False
 
 
 def _kind(process: psutil.Process, snakemake: int) -> str:

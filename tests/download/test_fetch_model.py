@@ -106,7 +106,7 @@ def test_the_layout_of_the_hub_cache_is_a_local_folder(model_folder, manifest):
 
 def test_another_source_leaves_no_link_of_the_one_before(model_folder, sharded_folder, manifest):
     fetch_model(local(sharded_folder), manifest)
-    (manifest.parent / ".config.json.123.tmp").symlink_to("nowhere")  # of a killed run
+    (manifest.parent / ".config.json.tmp").symlink_to("nowhere")  # of a killed run
     for shard in sharded_folder.glob("model-*"):
         shard.rename(sharded_folder / "model.safetensors")
     (sharded_folder / "model.safetensors.index.json").unlink()

@@ -82,10 +82,9 @@ def test_the_line_says_what_to_do(written):
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     )
     written.write_bytes(b"")
-    assert refusal(written) == (
-        f"{written}: has changed since it was written: its sha256 is {after}, .b.jsonl.sha256 says "
-        f"'{before}'; delete b.jsonl and start again, it is made anew"
-    )
+    line = refusal(written)
+    assert line.startswith(f"{written}: has changed since it was written: its sha256 is {after}, ")
+    assert f".b.jsonl.sha256 says '{before}'; delete b.jsonl and start again" in line
 
 
 def test_another_variants_file_with_its_checksum(written):
@@ -94,10 +93,7 @@ def test_another_variants_file_with_its_checksum(written):
     write_text(other, TEXT + "of another variant\n")
     other.replace(written)
     checksum_file(other).replace(checksum_file(written))
-    assert refusal(written) == (
-        f"{written}: was written as {other}; put it back or delete it and start again, it is made "
-        "anew"
-    )
+    assert refusal(written).startswith(f"{written}: was written as {other}; put it back, or ")
 
 
 @pytest.mark.parametrize(
@@ -136,16 +132,16 @@ def test_no_checksum_holds_the_place_of_a_checkout(written, tmp_path, monkeypatc
 
 
 def test_what_is_written_by_hand_or_without_checksum_takes_the_checksum_away(written):
-    write_text(written, "another text")
+    write_text(written, "another text", checksum=False)
     assert not checksum_file(written).exists()
     verify_checksum(written)
 
 
 def test_a_checksum_that_cannot_be_written_leaves_the_file_as_it_was(written, monkeypatch):
-    def full(path, content):
+    def full(path, written):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "write_checksum", full)
+    monkeypatch.setattr(files, "checksum_line", full)
     with pytest.raises(OSError, match="No space left") as error:
         write_text(written, "more")
     assert error.value.filename == str(written)

@@ -273,7 +273,7 @@ def test_a_full_disk_under_the_results_is_one_line(project, tmp_path, capsys):
         (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
         assert re.fullmatch(
             rf"error: {disk}/dense/(traces|answers)/first.jsonl: No space left on device; "
-            "make room and start again",
+            "free some space and start again",
             line,
         )
         assert not list(disk.rglob("*.tmp"))

@@ -24,7 +24,7 @@ from tests.generation.scripted import (
     sweep_of,
 )
 from workflow_scripts.generation.store.completions import Store
-from workflow_scripts.generation.sweep import Sample, needed, run_sweep
+from workflow_scripts.generation.sweep import Sample, run_sweep
 
 WAIT_2 = replace(S1, extend_with=WAIT, extensions=2)
 WORDS = [1, 2, 3, 4, 5, 6, 7, 8, STOP]
@@ -224,7 +224,7 @@ def test_the_paper_s_seeds_are_given_as_they_are_to_every_request_of_a_repeat(in
     engine, store, samples = drawn(sweep, words=[1, 2, STOP], repeats=3, prompts=prompts)
     assert {request.seed for request in engine.asked} == {7, 11, 42}
     for sample in samples:
-        requests = list(needed(sweep, [sample], store.get))
+        requests = [step.request for step in sweep.steps(sample, store.get)]
         assert {r.seed for r in requests} == {(7, 11, 42)[sample.repeat]}
         assert any(is_trace(r) for r in requests) and not all(is_trace(r) for r in requests)
 
@@ -286,28 +286,6 @@ def test_what_may_be_left_is_never_too_little_and_exact_once_all_traces_have_end
     assert not first or told[0][1] < bound
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(sweep=SWEEPS, words=MORE_WORDS, stored=st.integers(0, 30))
-def test_what_is_needed_is_what_has_predecessors_and_in_the_end_all_that_was_asked(
-    sweep, words, stored
-):
-    samples = samples_of([PROMPT, (5, OPEN)], repeats=2)
-    store = MemoryStore()
-    start_with_some_completions(sweep, samples, store, words, stored)
-    before = list(needed(sweep, samples, store.get))
-    missing = {request for request in before if store.get(request) is None}
-    engine = drawing(words)
-    run_sweep(sweep, samples, store, lambda: engine, lambda *_: None)
-    after = list(needed(sweep, samples, store.get))
-    assert set(before) <= set(after)
-    assert all(store.get(request) is not None for request in after)
-    assert {start(request) for request in missing} <= {start(request) for request in engine.asked}
-    everything = MemoryStore()
-    whole = drawing(words)
-    run_sweep(sweep, samples, everything, lambda: whole, lambda *_: None)
-    assert {start(request) for request in after} == {start(request) for request in whole.asked}
-
-
 def start(request):
     return replace(request, max_tokens=0)
 
@@ -324,9 +302,3 @@ def start_with_some_completions(sweep, samples, store, words, count):
 
     engine = Dying(drawing(words)._tokens_of)
     run_sweep(sweep, samples, store, lambda: engine, lambda *_: None)
-
-
-def test_before_anything_is_stored_the_first_requests_alone_are_needed():
-    samples = samples_of([PROMPT, (5, OPEN)])
-    assert len(list(needed(sweep_of([3, 9]), samples, lambda _: None))) == 2
-    assert len(list(needed(sweep_of([3, 9], independent=True), samples, lambda _: None))) == 4

@@ -1,16 +1,23 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all.
 
-import errno
+A file or folder is written under one fixed name beside it and then renamed:
+
+    results/reasoner/wanda-50/.mask.safetensors.tmp
+
+What a job leaves there that is killed goes with the next write of the same path. Snakemake runs one
+job at a time for a path, so no two write it at once.
+"""
+
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.files.checksums import checksum_file, verify_checksum, write_checksum
-from workflow_scripts.files.temporaries import remove, remove_left_over, temporary_of
+from workflow_scripts.files.checksums import checksum_file, checksum_line, verify_checksum
 
 
 @contextmanager
@@ -19,16 +26,17 @@ def written_atomically(path: Path, *, checksum: bool = True) -> Iterator[Path]:
 
     The block may create a file or a folder under the temporary name. When it raises, the temporary
     is removed and `path` is left as it was; a system's error that names no file then names `path`.
-    What a process left that was killed in such a block goes too, see `temporaries`. A file gets its
-    checksum beside it, see `checksums`, unless `checksum` is off: for what leaves the workflow.
+    A file gets its checksum beside it, see `checksums`, unless `checksum` is off: for what leaves
+    the workflow.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_left_over(path)  # first, for it may be as large as what is written now
-    temporary = temporary_of(path)
+    temporary, noted = temporary_of(path), temporary_of(checksum_file(path))
+    remove(temporary)
     try:
         yield temporary
         if checksum and temporary.is_file() and not temporary.is_symlink():
-            write_checksum(path, temporary)
+            noted.write_text(checksum_line(path, temporary), encoding="utf-8")
+            os.replace(noted, checksum_file(path))
         else:
             checksum_file(path).unlink(missing_ok=True)
         if path.is_dir() and not path.is_symlink():
@@ -38,22 +46,21 @@ def written_atomically(path: Path, *, checksum: bool = True) -> Iterator[Path]:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)
         remove(temporary)
+        remove(noted)
         raise
-    remove_left_over(path)  # of a job that was to end when this one began, and has ended since
 
 
-def check_room(folder: Path) -> None:
-    """Raise `InputError` where the disk of a folder, made if need be, has no room for a page."""
-    probe = folder / f".room.{os.getpid()}"
-    try:
-        folder.mkdir(exist_ok=True)
-        probe.write_bytes(bytes(4096))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"{folder}: {error.strerror}; make room and start again") from None
-    finally:
-        with suppress(OSError):  # a folder that may only be read is none of this check's business
-            probe.unlink(missing_ok=True)
+def temporary_of(path: Path) -> Path:
+    """The name under which `path` is written."""
+    return path.with_name(f".{path.name.removeprefix('.')}.tmp")
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str, *, checksum: bool = True) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
-from workflow_scripts.files.temporaries import remove_left_over, temporary_of
 
 
 def checksum_file(path: Path) -> Path:
@@ -21,17 +20,9 @@ def checksum_file(path: Path) -> Path:
     return path.with_name(f".{path.name}.sha256")
 
 
-def write_checksum(path: Path, written: Path) -> None:
-    """Write the checksum of `path`, whose content still is in the file `written`."""
-    checksum = checksum_file(path)
-    remove_left_over(checksum)
-    temporary = temporary_of(checksum)
-    try:
-        temporary.write_text(f"{file_digest(written)}  {_place(path)}\n", encoding="utf-8")
-        os.replace(temporary, checksum)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def checksum_line(path: Path, written: Path) -> str:
+    """The content of the checksum of `path`, which still has the name `written`."""
+    return f"{file_digest(written)}  {_noted_path(path)}\n"
 
 
 def verify_checksum(path: Path) -> None:
@@ -47,24 +38,20 @@ def verify_checksum(path: Path) -> None:
     digest, _, place = noted.rstrip("\n").partition("  ")
     if found != digest:
         raise InputError(
-            f"{path}: has changed since it was written: its sha256 is {found}, "
-            f"{checksum.name} says {digest!r}; delete {path.name} and start again, it is made anew"
+            f"{path}: has changed since it was written: its sha256 is {found}, {checksum.name} "
+            f"says {digest!r}; delete {path.name} and start again: it will be made again"
         )
-    if not _is_same_place(Path(place).parts, _place(path).parts):
+    written, here = Path(place).parts, _noted_path(path).parts
+    common = min(len(written), len(here))  # they may start from different folders
+    if written[-common:] != here[-common:]:
         raise InputError(
-            f"{path}: was written as {place}; put it back or delete it and start again, it is made "
-            "anew"
+            f"{path}: was written as {place}; put it back, or delete it and start again: it will "
+            "be made again"
         )
 
 
-def _place(path: Path) -> Path:
+def _noted_path(path: Path) -> Path:
     """A path as a checkout that is moved keeps it: from the working directory, else its name."""
     if not path.is_absolute():
         return Path(os.path.normpath(path))
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else Path(path.name)
-
-
-def _is_same_place(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether one path is the end of the other: they may start from different folders."""
-    common = min(len(one), len(other))
-    return one[-common:] == other[-common:]

@@ -1,8 +1,7 @@
 """GPUs for one job: claimed by locks that the system releases when the job dies.
 
 Every GPU has a lock file in one folder of the machine, by its UUID; the job that holds its flock
-has the GPU, until it ends however it ends. What a scheduler or a person put into
-CUDA_VISIBLE_DEVICES is all that is chosen from.
+has the GPU. Chosen from is what a scheduler or a person put into CUDA_VISIBLE_DEVICES.
 """
 
 import fcntl
@@ -21,7 +20,6 @@ from workflow_scripts.errors import InputError
 # the machine's, not TMPDIR: a scheduler may give every job a TMPDIR of its own
 LOCKS = Path("/tmp/prunethink-gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-SECONDS_BETWEEN_TRIES = 2.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Claim:
-    """GPUs of this job, by their names for CUDA_VISIBLE_DEVICES."""
+    """GPUs of this job, by their names for CUDA_VISIBLE_DEVICES, and their locks."""
 
     names: tuple[str, ...]
     files: tuple[int, ...]
@@ -66,7 +64,7 @@ def claim_gpus(
     key: str,
     environment: MutableMapping[str, str] = os.environ,
     locks: Path = LOCKS,
-    seconds_between_tries: float = SECONDS_BETWEEN_TRIES,
+    seconds_between_tries: float = 2.0,
 ) -> Claim:
     """Take `count` GPUs that no other job has and make them all that CUDA sees here.
 
@@ -75,23 +73,19 @@ def claim_gpus(
     """
     gpus = visible_gpus(environment)
     if len(gpus) < count:
-        there = f"the GPUs that this job may use are {len(gpus)}" if gpus else "there is no GPU"
-        given = environment.get(VISIBLE)
-        if given is not None:
-            there += f" ({VISIBLE} is {given!r})"
+        given = f" ({VISIBLE} is {environment[VISIBLE]!r})" if VISIBLE in environment else ""
         raise InputError(
-            f"{key}: cuda is asked for with {count} GPU(s) for each job, but {there}; ask for "
-            "fewer, set it to cpu or run on another machine"
+            f"{key}: cuda is asked for with {count} GPU(s) for each job, but this job may use "
+            f"{len(gpus)}{given}; ask for fewer, set it to cpu or run on another machine"
         )
-    _make_folder(locks)
+    with suppress(FileExistsError):
+        locks.mkdir()
+        locks.chmod(0o1777)  # everybody's, as the GPUs are
     waited = False
     while (claim := _try_to_claim(count, gpus, locks)) is None:
         if not waited:
-            print(
-                f"waiting for {count} of {len(gpus)} GPU(s): other jobs have them",
-                file=sys.stderr,
-                flush=True,
-            )
+            said = f"waiting for {count} of {len(gpus)} GPU(s): other jobs have them"
+            print(said, file=sys.stderr, flush=True)
         waited = True
         time.sleep(seconds_between_tries)
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order in which nvidia-smi counts
@@ -102,41 +96,33 @@ def claim_gpus(
 def visible_gpus(environment: MutableMapping[str, str] = os.environ) -> list[Gpu]:
     """The GPUs that this job may use, in the order of CUDA_VISIBLE_DEVICES or of nvidia-smi.
 
-    As for CUDA, an entry that names no GPU ends the list. Parts of a GPU (MIG-...) are taken as
-    they are named.
+    As for CUDA, an entry that names no GPU ends the list, and the beginning of a UUID counts where
+    it is unique. Parts of a GPU (MIG-...) are taken as they are named.
     """
-    uuids = _installed(environment)
-    if VISIBLE not in environment:
-        return [Gpu(index, uuid) for index, uuid in uuids.items()]
-    found = []
-    for entry in environment[VISIBLE].split(","):
-        entry = entry.strip()
-        if entry.startswith("MIG-") and uuids:
-            found.append(Gpu(entry, re.sub(r"[^\w-]", "_", entry)))
-            continue
-        matches = [i for i, uuid in uuids.items() if entry and entry == i or _is_uuid(entry, uuid)]
-        if len(matches) != 1:
-            break
-        found.append(Gpu(matches[0], uuids[matches[0]]))
-    return found
-
-
-def _is_uuid(entry: str, uuid: str) -> bool:
-    """CUDA takes the beginning of a UUID for the whole where it is unique."""
-    return entry.startswith("GPU-") and uuid.startswith(entry)
-
-
-def _installed(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """The UUIDs of this machine's GPUs by their index, as nvidia-smi lists them."""
     command = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
         listed = subprocess.run(
             command, env=dict(environment), capture_output=True, text=True, check=True
-        )
+        ).stdout
     except (FileNotFoundError, subprocess.CalledProcessError):
-        return {}
-    rows = [line.split(",") for line in listed.stdout.splitlines() if "," in line]
-    return {index.strip(): uuid.strip() for index, uuid in rows}
+        listed = ""
+    rows = [line.split(",") for line in listed.splitlines() if "," in line]
+    gpus = [Gpu(index.strip(), uuid.strip()) for index, uuid in rows]
+    if VISIBLE not in environment:
+        return gpus
+    found = []
+    for entry in map(str.strip, environment[VISIBLE].split(",")):
+        matches = [
+            gpu
+            for gpu in gpus
+            if entry == gpu.name or (entry.startswith("GPU-") and gpu.lock.startswith(entry))
+        ]
+        if entry.startswith("MIG-") and gpus:
+            matches = [Gpu(entry, re.sub(r"[^\w-]", "_", entry))]
+        if len(matches) != 1:
+            break
+        found += matches
+    return found
 
 
 def _try_to_claim(count: int, gpus: list[Gpu], locks: Path) -> Claim | None:
@@ -146,41 +132,27 @@ def _try_to_claim(count: int, gpus: list[Gpu], locks: Path) -> Claim | None:
     """
     gate = _open(locks / "gate")
     fcntl.flock(gate, fcntl.LOCK_EX)
-    names: list[str] = []
-    files: list[int] = []
+    taken: dict[str, int] = {}
     try:
         for gpu in gpus:
-            if len(names) == count:
-                break
-            file = _open(locks / f"{gpu.lock}.lock")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
-                continue
-            names.append(gpu.name)
-            files.append(file)
+            if len(taken) < count:
+                file = _open(locks / f"{gpu.lock}.lock")
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    taken[gpu.name] = file
+                except BlockingIOError:
+                    os.close(file)
     finally:
         os.close(gate)
-    if len(names) == count:
-        return Claim(tuple(names), tuple(files))
-    for file in files:
-        os.close(file)
+    claim = Claim(tuple(taken), tuple(taken.values()))
+    if len(taken) == count:
+        return claim
+    claim.release()
     return None
-
-
-def _make_folder(locks: Path) -> None:
-    """The folder is everybody's, as the GPUs are."""
-    with suppress(FileExistsError):
-        locks.mkdir()
-        locks.chmod(0o1777)
 
 
 def _open(path: Path) -> int:
     """Open a lock file. Only reading is needed, so that another user's file will do."""
-    while True:
-        try:
-            return os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            with suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644))
+    return os.open(path, os.O_RDONLY)

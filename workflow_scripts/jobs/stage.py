@@ -24,5 +24,5 @@ def run_stage(main: Callable[[], None]) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         place = error.filename or "an output"
-        print(f"error: {place}: {error.strerror}; make room and start again", file=sys.stderr)
+        print(f"error: {place}: {error.strerror}; free some space and start again", file=sys.stderr)
         sys.exit(1)

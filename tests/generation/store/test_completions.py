@@ -378,7 +378,7 @@ def test_what_is_damaged_after_the_store_was_opened_is_never_served(tmp_path, da
         reader.get(request(5))
     assert str(refused.value) == (
         f"{file}: a completion in it was damaged or removed while the store was in use; start "
-        "again: it is generated anew"
+        "again: it is generated again"
     )
     file.unlink()
     with pytest.raises(InputError, match="cannot read the store: No such file"):

@@ -43,14 +43,11 @@ LATEST_READ = 64  # completions; a sweep asks for the same ones several times in
 class Store:
     """Completions of one generator; `identity` says which: weights, mask, engine, dtype.
 
-    `label` (model and variant) is a note for people who look into the store. `shared` keeps others
-    from removing records, and is not for who does that. A store that is only read is not written
-    to, not even made. Raises `InputError` for a store of another format.
+    `label` (model and variant) is a note for people who look into the store. A store that is only
+    read is not written to, not even made. Raises `InputError` for a store of another format.
     """
 
-    def __init__(
-        self, store: Path, identity: dict[str, Any], label: str = "", shared: bool = True
-    ) -> None:
+    def __init__(self, store: Path, identity: dict[str, Any], label: str = "") -> None:
         self._store, self._identity, self._label = store, identity, label
         digest = value_digest(identity)
         self._digest = digest.encode()
@@ -62,7 +59,7 @@ class Store:
         self._records: dict[str, Record] = {}
         self._tokens = lru_cache(LATEST_READ)(read_tokens)
         check_format(store)
-        self._lock = lock_shared(store) if shared and store.exists() else None
+        self._lock = lock_shared(store) if store.exists() else None
         for file in read_generator(self.folder):
             _say_damage(file)
             for record in file.records:

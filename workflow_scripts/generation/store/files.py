@@ -1,7 +1,7 @@
 """The files of a generation store: what stands in them, and who may touch them when.
 
     store/FORMAT                      the version of all that follows
-    store/LOCK                        held shared by jobs, alone by whoever removes records
+    store/LOCK                        held shared by jobs, alone by whoever removes completions
     store/{generator}/identity.json   what the completions of this folder come from
     store/{generator}/*.jsonl         completions, one file for each process that wrote some
 
@@ -107,35 +107,29 @@ def _record(file: WriterFile, offset: int, body: bytes) -> Record:
     return Record(body[2:key_end].decode(), file, offset, count, stopped_by)
 
 
-def read_line(record: Record) -> bytes:
-    """A record's line. Raises `InputError` where it is not what it was when it was found."""
+def read_tokens(record: Record) -> array:
+    """The tokens (ids, int32) of a record, read from its file.
+
+    Raises `InputError` where its line is not what it was when it was found.
+    """
     path = record.file.path
     try:
         with path.open("rb") as file:
             file.seek(record.offset)
-            line = file.readline()
+            body = _body(file.readline()) or b""
     except OSError as error:
         raise InputError(f"{path}: cannot read the store: {error.strerror or error}") from None
-    if not (_body(line) or b"").startswith(b'["%s"' % record.key.encode()):
+    if not body.startswith(b'["%s"' % record.key.encode()):
         raise InputError(
             f"{path}: a completion in it was damaged or removed while the store was in use; start "
-            "again: it is generated anew"
+            "again: it is generated again"
         )
-    return line
-
-
-def read_tokens(record: Record) -> array:
-    """The tokens (ids, int32) of a record, read from its file; raises as `read_line` does."""
-    return array("i", json.loads(_body(read_line(record)))[1])
+    return array("i", json.loads(body)[1])
 
 
 def read_generator(folder: Path) -> list[WriterFile]:
     """Every file of one generator's folder, by name; none where there is no such folder."""
-    while True:
-        try:
-            return [read_file(path) for path in sorted(folder.glob("*.jsonl"))]
-        except FileNotFoundError:
-            continue  # records were being removed: what is kept stands in another file now
+    return [read_file(path) for path in sorted(folder.glob("*.jsonl"))]
 
 
 def check_format(store: Path) -> None:

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def ask(judge: Judge, prompt: str, cache: Path, sleep: Callable[[float], None] =
                 ) from None
             wait = 2.0**attempt if failure.wait is None else failure.wait
             sleep(min(max(wait, 0.0), MAX_WAIT))
-    write_json(path, {"model": judge.model, "reply": reply})
+    with suppress(FileNotFoundError):  # another job that asks the same has just kept its reply
+        write_json(path, {"model": judge.model, "reply": reply})
     return reply
 
 
