@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,31 @@ def test_the_rules_are_as_the_table_says(tmp_path):
     assert table.keys() == reads.keys() - {"all"} and len(table) > 10
     for rule in table.keys() - {"write_report"}:
         assert table[rule] == reads[rule], rule
+
+
+def named_in_pages(pattern: str) -> set[str]:
+    """What a pattern finds in the pages, the changelog left out: it speaks of the past too."""
+    pages = [page for page in PAGES if page.name != "CHANGELOG.md"]
+    return set().union(*(re.findall(pattern, page.read_text()) for page in pages))
+
+
+def test_every_command_in_the_pages_exists():
+    modules = named_in_pages(r"python -m\s+((?:workflow_scripts|benchmarks)\.[a-z_.]*[a-z_])")
+    assert len(modules) > 8
+    for module in modules:
+        assert find_spec(module), module
+    targets = re.findall(r"^([a-z0-9]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    made = named_in_pages(r"(?m)(?:`|^ {4})make ([a-z][a-z0-9]*)")
+    assert {"demo", "docs", "test"} <= made <= {*targets}
+
+
+def test_every_path_in_the_pages_exists():
+    folders = "config|profiles|tests|workflow_scripts|rules|envs|bundled|report|benchmarks|docs"
+    paths = named_in_pages(rf"`((?:{folders})/[\w./-]*)`")
+    theirs = {"config/mine.yaml", "config/hub.lock"}  # of who reads them
+    assert len(paths) > 15
+    for path in paths - theirs:
+        assert (PROJECT / path).exists(), path
 
 
 def test_make_help_lists_every_target():
