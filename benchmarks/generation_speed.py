@@ -30,7 +30,7 @@ import yaml
 from snakemake.utils import update_config
 
 from benchmarks.processes import PROJECT, Cost, stage
-from workflow_scripts.artefacts.masks import dense_mask
+from workflow_scripts.artefacts.masks import nothing_pruned
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.stage_options import as_json, generation_options
 from workflow_scripts.generation.engines.interface import Request
@@ -82,7 +82,7 @@ class TracesOnly(Sweep):
 
 
 def print_traces(model: Path, folder: Path, options: dict[str, Any], rounds: int) -> None:
-    mask = dense_mask(model_digest(model), open_checkpoint(model).blocks)
+    mask = nothing_pruned(model_digest(model), open_checkpoint(model).blocks)
     job = describe_job(model, mask, {"problems": folder / "problems.jsonl"}, options)
     sweep = TracesOnly(job.sweep.settings, job.sweep.thinking)
     engine = ENGINES["vllm"](model, mask, job.engine, len(job.tokenizer), job.longest)

@@ -68,7 +68,8 @@ def measure(folder: Path, blocks: int, tokens: int, threads: int) -> tuple[Cost,
         "masking.build_mask",
         *("--model", model, "--options", json.dumps({"method": "wanda"})),
         *("--allocation", allocation, "--statistics", collected, "--threads", threads),
-        *("--mask", folder / "mask.safetensors", "--record", folder / "mask.json"),
+        *("--mask", folder / "mask.safetensors", "--weights", folder / "weights.safetensors"),
+        *("--record", folder / "mask.json"),
     )
     return statistics, mask
 

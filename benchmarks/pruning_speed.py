@@ -152,7 +152,9 @@ class Work:
             "masking.build_mask",
             *("--model", self.model, "--options", json.dumps(options), "--allocation", allocation),
             *(*files, "--threads", self.threads),
-            *("--mask", self.scratch / "mask.safetensors", "--record", self.scratch / "mask.json"),
+            *("--mask", self.scratch / "mask.safetensors"),
+            *("--weights", self.scratch / "weights.safetensors"),
+            *("--record", self.scratch / "mask.json"),
         )
 
 

@@ -6,6 +6,7 @@ rule generate:
         manifest="resources/models/{model}/manifest.json",
         record="results/{model}/{variant}/mask.json",
         mask=ancient("results/{model}/{variant}/mask.safetensors"),
+        weights=ancient("results/{model}/{variant}/weights.safetensors"),
         benchmarks=expand(
             "resources/benchmarks/{benchmark}.jsonl", benchmark=RUN.benchmarks
         ),
@@ -48,7 +49,8 @@ rule generate:
     shell:
         # descriptor 3 is the terminal that waits for the job: progress goes there and into the log
         "python -m workflow_scripts.generation.generate --terminal-fd 3"
-        " --model {params.model} --mask {input.mask} --record {input.record}"
+        " --model {params.model} --mask {input.mask} --weights {input.weights}"
+        " --record {input.record}"
         " --benchmarks {params.benchmarks}"
         " --options {params.options:q} --speed {resources.speed:q}"
         " --store store --output {params.output} --provenance {output.provenance}"

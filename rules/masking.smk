@@ -7,6 +7,7 @@ rule build_mask:
         manifest="resources/models/{model}/manifest.json",
     output:
         mask="results/{model}/{variant}/mask.safetensors",
+        weights="results/{model}/{variant}/weights.safetensors",
         record="results/{model}/{variant}/mask.json",
     log:
         "logs/build_mask/{model}/{variant}.log",
@@ -30,13 +31,14 @@ rule build_mask:
         "python -m workflow_scripts.masking.build_mask"
         " --model {params.model} --options {params.options:q} {params.files}"
         " --device {params.device} --threads {params.threads}"
-        " --mask {output.mask} --record {output.record} > {log} 2>&1"
+        " --mask {output.mask} --weights {output.weights} --record {output.record} > {log} 2>&1"
 
 
 rule export_checkpoint:
     input:
         record="results/{model}/{variant}/mask.json",
         mask=ancient("results/{model}/{variant}/mask.safetensors"),
+        weights=ancient("results/{model}/{variant}/weights.safetensors"),
         manifest="resources/models/{model}/manifest.json",
     output:
         directory("results/{model}/{variant}/checkpoint"),
@@ -53,5 +55,5 @@ rule export_checkpoint:
         model=model_folder,
     shell:
         "python -m workflow_scripts.masking.export_checkpoint"
-        " --model {params.model} --mask {input.mask} --record {input.record}"
-        " --output {output} > {log} 2>&1"
+        " --model {params.model} --mask {input.mask} --weights {input.weights}"
+        " --record {input.record} --output {output} > {log} 2>&1"

@@ -10,18 +10,20 @@ import torch
 from transformers import PreTrainedModel
 
 from tests.models.tiny_models import load_model
+from workflow_scripts.artefacts.masks import VariantFiles, variant_files
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking import build_mask
 from workflow_scripts.models.checkpoints import linears, open_checkpoint
 
 
-def run(place: Path, folder: Path, options: dict, **files: Path) -> tuple[Path, Path]:
-    paths = place / "mask.safetensors", place / "mask.json"
-    stage = ["--model", folder, "--options", json.dumps(options), "--mask", paths[0]]
+def run(place: Path, folder: Path, options: dict, **files: Path) -> VariantFiles:
+    made = variant_files(place)
+    stage = ["--model", folder, "--options", json.dumps(options), "--mask", made.mask]
     for name, path in files.items():
         stage += [f"--{name}", path]
-    build_mask.main([str(part) for part in [*stage, "--record", paths[1]]])
-    return paths
+    stage += ["--weights", made.weights, "--record", made.record]
+    build_mask.main([str(part) for part in stage])
+    return made
 
 
 def refused(place: Path, *arguments: object, **files: Path) -> str:

@@ -1,46 +1,29 @@
-import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.artefacts.variants import in_memory, on_disk, random_keeps
 from tests.files.by_hand import without_checksum
 from tests.models.tiny_models import ARCHITECTURES, load_model, token_ids
 from workflow_scripts.artefacts.masks import (
-    Mask,
-    MaskPlan,
-    apply_mask,
-    dense_mask,
+    Plan,
+    PrunedLinear,
+    nothing_pruned,
     pack,
-    read_mask,
-    shortened_config,
+    read_pruned,
     unpack,
-    write_mask,
+    variant_files,
+    write_pruned,
 )
+from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned, shortened_config
 from workflow_scripts.errors import InputError
-from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
-
-
-def random_keeps(folder: Path, seed: int = 0) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    found = linears(open_checkpoint(folder))
-    return {x.name: torch.rand(x.shape, generator=generator) > 0.3 for x in found}
-
-
-def saved(
-    place: Path, folder: Path, keeps: Mapping[str, torch.Tensor], removed: tuple[int, ...] = ()
-) -> tuple[Path, Path]:
-    """The paths of a mask written for the model in `folder`, and of its record."""
-    plan = MaskPlan({name: 0.3 for name in keeps}, keeps.items(), removed)
-    paths = place / "mask.safetensors", place / "mask.json"
-    found = linears(open_checkpoint(folder))
-    write_mask(*paths, plan, found, model_digest(folder), "magnitude", {"option": 1})
-    return paths
+from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 
 @given(st.integers(1, 9), st.integers(1, 37), st.randoms(use_true_random=False))
@@ -48,7 +31,7 @@ def test_packing_round_trip(rows: int, columns: int, random) -> None:
     bits = [[random.random() < 0.5 for _ in range(columns)] for _ in range(rows)]
     keep = torch.tensor(bits)
     packed = pack(keep)
-    assert packed.dtype == np.uint8 and packed.shape == (-(-rows * columns // 8),)
+    assert packed.dtype == torch.uint8 and packed.shape == (-(-rows * columns // 8),)
     flat = [bit for row in bits for bit in row]
     for place, bit in enumerate(flat):
         assert (packed[place // 8] >> (place % 8)) & 1 == bit
@@ -58,20 +41,20 @@ def test_packing_round_trip(rows: int, columns: int, random) -> None:
 def test_a_mask_is_read_as_it_was_written(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = tiny_model("qwen3")
     keeps = random_keeps(folder)
-    paths = saved(tmp_path, folder, keeps, (1,))
-    mask = read_mask(*paths, model_digest(folder))
-    assert mask.shapes == {name: tuple(keep.shape) for name, keep in keeps.items()}
-    assert (mask.blocks, mask.removed_blocks, mask.kept_blocks) == (3, (1,), (0, 2))
-    assert mask.model_digest == model_digest(folder)
+    pruned = read_pruned(on_disk(tmp_path, folder, keeps, (1,)), model_digest(folder))
+    record = pruned.record
+    assert (record.blocks, record.removed_blocks, record.kept_blocks) == (3, (1,), (0, 2))
+    assert record.model_digest == model_digest(folder)
+    assert set(pruned.keep) == set(keeps)
     for name, keep in keeps.items():
-        assert torch.equal(unpack(mask.keep[name], mask.shapes[name]), keep)
+        assert torch.equal(pruned.kept(name), keep)
 
 
 def test_the_record_counts_what_is_removed(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = tiny_model("llama")
     keeps = {name: keep for name, keep in random_keeps(folder).items() if "mlp" in name}
-    _, record_path = saved(tmp_path, folder, keeps, (2,))
-    record = json.loads(record_path.read_text())
+    files = on_disk(tmp_path, folder, keeps, (2,))
+    record = json.loads(files.record.read_text())
     pruned = {name: int((~keep).sum()) for name, keep in keeps.items()}
     assert record["linears"] == {
         name: {
@@ -94,14 +77,13 @@ def test_the_record_counts_what_is_removed(tmp_path: Path, tiny_model: Callable[
 
 def test_a_mask_that_removes_nothing(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = tiny_model("llama")
-    mask = read_mask(*saved(tmp_path, folder, {}))
-    assert (dict(mask.keep), mask.removed_blocks) == ({}, ())
-    without_files = dense_mask(model_digest(folder), mask.blocks)
-    assert dataclasses.replace(mask, keep={}) == without_files
+    pruned = read_pruned(on_disk(tmp_path, folder, {}))
+    assert pruned.is_dense
+    assert pruned.digest == nothing_pruned(model_digest(folder), 3).digest
     assert json.loads((tmp_path / "mask.json").read_text())["removed_fraction"] == 0
     model, input_ids = load_model(folder), token_ids(1, 6).long()
     before = model(input_ids).logits
-    apply_mask(model, mask)
+    apply_pruned(model, pruned, open_checkpoint(folder))
     assert torch.equal(model(input_ids).logits, before)
 
 
@@ -110,22 +92,22 @@ def test_equal_masks_are_equal_bytes_and_the_digest_tells_others_apart(
 ) -> None:
     folder = tiny_model("llama")
     keeps = random_keeps(folder)
-    paths = [saved(tmp_path / name, folder, keeps) for name in "ab"]
+    paths = [on_disk(tmp_path / name, folder, keeps) for name in "ab"]
     assert [p.read_bytes() for p in paths[0]] == [p.read_bytes() for p in paths[1]]
     name = "model.layers.2.mlp.up_proj.weight"
     flipped = keeps[name].clone()
     flipped[-1, -1] = ~flipped[-1, -1]
     others = [
-        saved(tmp_path / "c", folder, {**keeps, name: flipped}),
-        saved(tmp_path / "d", folder, keeps, (0,)),
-        saved(tmp_path / "e", folder, {n: keep for n, keep in keeps.items() if n != name}),
+        on_disk(tmp_path / "c", folder, {**keeps, name: flipped}),
+        on_disk(tmp_path / "d", folder, keeps, (0,)),
+        on_disk(tmp_path / "e", folder, {n: keep for n, keep in keeps.items() if n != name}),
     ]
-    assert len({read_mask(*found).digest for found in [paths[0], *others]}) == 4
+    assert len({read_pruned(found).digest for found in [paths[0], *others]}) == 4
 
 
 def refused(*arguments: object) -> str:
     with pytest.raises(InputError) as error:
-        read_mask(*arguments)
+        read_pruned(*arguments)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -137,57 +119,55 @@ def test_no_flipped_bit_of_a_mask_goes_unnoticed(
     data: st.DataObject,
 ) -> None:
     folder = tiny_model("llama")
-    mask, record = saved(tmp_path_factory.getbasetemp(), folder, random_keeps(folder))
-    content = bytearray(mask.read_bytes())
+    files = on_disk(tmp_path_factory.getbasetemp(), folder, random_keeps(folder))
+    content = bytearray(files.mask.read_bytes())
     header = 8 + int.from_bytes(content[:8], "little")
     content[data.draw(st.integers(header, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    without_checksum(mask).write_bytes(content)
-    assert refused(mask, record) == (
-        f"{mask}: damaged: its digest is not the one in {record}; delete both and start again, "
-        "they are made anew"
-    )
+    files.mask.write_bytes(content)
+    assert refused(files).startswith(f"{files.mask}: damaged: its digest is not the one in")
 
 
 def test_damaged_masks_are_refused(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = tiny_model("llama")
-    mask, record = saved(tmp_path, folder, random_keeps(folder))
+    files = on_disk(tmp_path, folder, random_keeps(folder))
     other = "0" * 64
-    line = refused(mask, record, other)
-    assert line == (
-        f"{record}: mask of another model (digest {model_digest(folder)}, this model's is {other})"
-    )
-    whole = mask.read_bytes()
-    without_checksum(mask).write_bytes(whole[:-3])
-    assert refused(mask, record) == (
-        f"{mask}: truncated: {len(whole) - 3} bytes, header says {len(whole)}"
-    )
-    mask.unlink()
-    assert refused(mask, record) == f"{mask}: No such file or directory"
-    record.unlink()
-    assert refused(mask, record) == f"{record}: no such file"
+    line = refused(files, other)
+    assert line.startswith(f"{files.record}: mask of another model")
+    assert model_digest(folder) in line and other in line
+    whole = files.mask.read_bytes()
+    files.mask.write_bytes(whole[:-3])
+    assert refused(files).startswith(f"{files.mask}: ")
+    files.mask.write_bytes(whole)
+    for gone in (files.weights, files.mask, files.record):
+        gone.unlink()
+        assert refused(files).startswith(f"{gone}: ")
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "found"),
     [
-        ({"format": 2}, "not a mask's record of format 1"),
-        ({"blocks": "3"}, "blocks is '3', not a int"),
-        ({"linears": None}, "linears is None, not a dict"),
-        ({"removed_blocks": [1, 0]}, "removed_blocks is [1, 0], not some of 3 blocks"),
-        ({"removed_blocks": [3]}, "removed_blocks is [3], not some of 3 blocks"),
-        ({"removed_blocks": [0, 1, 2]}, "removed_blocks is [0, 1, 2], not some of 3 blocks"),
-        ({"removed_blocks": ["0"]}, "removed_blocks is ['0'], not some of 3 blocks"),
-        ({"removed_blocks": [0]}, "damaged: its digest is not the one in"),
-        ({"linears": {}}, "stands only in one of the mask and"),
+        ({"format": 2}, ["not a mask's record of format 1"]),
+        ({"blocks": "3"}, ["blocks", "'3'"]),
+        ({"linears": None}, ["linears", "None"]),
+        ({"digest": ...}, ["digest", "missing"]),
+        ({"removed_blocks": [1, 0]}, ["removed_blocks", "(1, 0)", "3 blocks"]),
+        ({"removed_blocks": [3]}, ["removed_blocks", "(3,)", "3 blocks"]),
+        ({"removed_blocks": [0, 1, 2]}, ["removed_blocks", "(0, 1, 2)", "3 blocks"]),
+        ({"removed_blocks": ["0"]}, ["removed_blocks", "'0'"]),
+        ({"removed_blocks": [0]}, ["damaged: its digest is not the one in"]),
+        ({"linears": {}}, ["only in one of the mask and"]),
     ],
 )
 def test_records_that_do_not_belong_to_the_mask(
-    tmp_path: Path, tiny_model: Callable[..., Path], change: dict, message: str
+    tmp_path: Path, tiny_model: Callable[..., Path], change: dict, found: list[str]
 ) -> None:
     folder = tiny_model("llama")
-    mask, record = saved(tmp_path, folder, random_keeps(folder))
-    without_checksum(record).write_text(json.dumps({**json.loads(record.read_text()), **change}))
-    assert message in refused(mask, record)
+    files = on_disk(tmp_path, folder, random_keeps(folder))
+    record = {**json.loads(files.record.read_text()), **change}
+    record = {key: value for key, value in record.items() if value is not ...}
+    without_checksum(files.record).write_text(json.dumps(record))
+    line = refused(files)
+    assert all(part in line for part in found), line
 
 
 @pytest.mark.parametrize("shape", [[18, 17], [18], "18 x 18", [18, 0], [18.0, 18.0]])
@@ -195,12 +175,12 @@ def test_records_with_another_shape(
     tmp_path: Path, tiny_model: Callable[..., Path], shape: object
 ) -> None:
     folder = tiny_model("llama")
-    mask, record = saved(tmp_path, folder, random_keeps(folder))
-    content = json.loads(record.read_text())
+    files = on_disk(tmp_path, folder, random_keeps(folder))
+    content = json.loads(files.record.read_text())
     name = "model.layers.0.self_attn.q_proj.weight"
     content["linears"][name]["shape"] = shape
-    without_checksum(record).write_text(json.dumps(content))
-    assert name in refused(mask, record)
+    without_checksum(files.record).write_text(json.dumps(content))
+    assert name in refused(files)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -214,7 +194,7 @@ def test_an_applied_mask_is_the_pruned_model(
     """Against hand work on the dense model: zeroed weights, removed blocks skipped by a hook."""
     folder = tiny_model(architecture)
     keeps, input_ids = random_keeps(folder), token_ids(2, 9).long()
-    mask = read_mask(*saved(tmp_path, folder, keeps, removed), model_digest(folder))
+    mask = read_pruned(on_disk(tmp_path, folder, keeps, removed), model_digest(folder))
 
     by_hand = load_model(folder)
     with torch.no_grad():
@@ -224,7 +204,7 @@ def test_an_applied_mask_is_the_pruned_model(
         by_hand.model.layers[block].register_forward_hook(lambda layer, inputs, output: inputs[0])
 
     model = load_model(folder)
-    apply_mask(model, mask)
+    apply_pruned(model, mask, open_checkpoint(folder))
     with torch.no_grad():
         expected = by_hand(input_ids, use_cache=False).logits
         assert torch.equal(model(input_ids, use_cache=False).logits, expected)
@@ -265,45 +245,44 @@ def test_sliding_windows_stay_with_their_blocks(
     model = load_model(folder)
     types = ["full_attention", "sliding_attention", "sliding_attention"]
     assert (model.config.layer_types, model.config.max_window_layers) == (types, 1)
-    apply_mask(model, read_mask(*saved(tmp_path, folder, {}, (0,))))
+    apply_pruned(model, in_memory(folder, removed=(0,)), open_checkpoint(folder))
     assert (model.config.layer_types, model.config.max_window_layers) == (types[1:], 0)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("blocks", "name", "shape", "found"),
     [
-        ({"blocks": 4}, "mask is for a model of 4 blocks, this one has 3"),
-        (
-            {"shapes": {"model.layers.9.x": (1, 1)}},
-            "mask has model.layers.9.x, which the model has not",
-        ),
-        (
-            {"shapes": {"model.layers.0.mlp.up_proj.weight": (18, 25)}},
-            "mask has model.layers.0.mlp.up_proj.weight of shape (18, 25), the model (25, 18)",
-        ),
+        (4, None, None, "mask is for a model of 4 blocks, this one has 3"),
+        (3, "model.layers.9.x", (1, 1), "model.layers.9.x, which the model has not"),
+        (3, "model.layers.0.mlp.up_proj.weight", (18, 25), "of shape (18, 25)"),
     ],
 )
 def test_a_mask_that_does_not_fit_leaves_the_model_alone(
-    tmp_path: Path, tiny_model: Callable[..., Path], changes: dict, message: str
+    tiny_model: Callable[..., Path],
+    blocks: int,
+    name: str | None,
+    shape: tuple[int, int] | None,
+    found: str,
 ) -> None:
     folder = tiny_model("llama")
-    mask = read_mask(*saved(tmp_path, folder, random_keeps(folder), (1,)))
+    keeps = random_keeps(folder) | ({name: torch.ones(shape, dtype=torch.bool)} if name else {})
+    pruned = in_memory(folder, keeps, (1,))
+    pruned = replace(pruned, record=pruned.record.model_copy(update={"blocks": blocks}))
     model = load_model(folder)
-    fields = {name: getattr(mask, name) for name in Mask.__dataclass_fields__}
     with pytest.raises(InputError) as error:
-        apply_mask(model, Mask(**{**fields, **changes}))
-    assert str(error.value) == message
+        apply_pruned(model, pruned, open_checkpoint(folder))
+    assert found in str(error.value)
     assert len(model.model.layers) == 3
-    for name, parameter in load_model(folder).named_parameters():
-        assert torch.equal(model.get_parameter(name), parameter)
+    for parameter_name, parameter in load_model(folder).named_parameters():
+        assert torch.equal(model.get_parameter(parameter_name), parameter)
 
 
-def test_a_plan_that_leaves_out_a_linear_writes_nothing(
+def test_a_plan_that_leaves_out_a_linear_writes_no_record(
     tmp_path: Path, tiny_model: Callable[..., Path]
 ) -> None:
-    found = linears(open_checkpoint(tiny_model("llama")))
-    keeps = [(linear.name, torch.ones(linear.shape, dtype=torch.bool)) for linear in found]
-    plan = MaskPlan({name: 0.3 for name, _ in keeps}, keeps[:-1])
+    checkpoint = open_checkpoint(tiny_model("llama"))
+    steps = [PrunedLinear(*item) for item in random_keeps(checkpoint.folder).items()]
+    plan = Plan({step.name: 0.3 for step in steps}, steps[:-1])
     with pytest.raises(ValueError, match="never came: model.layers.2.mlp.down_proj.weight"):
-        write_mask(tmp_path / "a.safetensors", tmp_path / "a.json", plan, found, "", "wanda", {})
+        write_pruned(variant_files(tmp_path), plan, checkpoint, "", "wanda", {})
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ import torch
 
 from tests.artefacts.mask_references import reference, refused, run, weights_of
 from tests.models.tiny_models import ARCHITECTURES, save_allocation, write_manifest
-from workflow_scripts.artefacts.masks import read_mask, unpack
+from workflow_scripts.artefacts.masks import read_pruned
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.models.checkpoints import model_digest
 from workflow_scripts.models.tensor_files import open_tensors
@@ -24,12 +24,12 @@ def test_magnitude_is_the_reference(
     folder = tiny_model(architecture)
     allocation = save_allocation(tmp_path / "allocation.json", folder, sparsity)
     paths = run(tmp_path, folder, {"method": "magnitude"}, allocation=allocation)
-    mask, weights = read_mask(*paths, model_digest(folder)), weights_of(folder)
-    assert set(mask.shapes) == set(weights)
+    mask, weights = read_pruned(paths, model_digest(folder)), weights_of(folder)
+    assert set(mask.keep) == set(weights)
     for name, weight in weights.items():
         expected = reference(np.abs(weight).reshape(-1), sparsity).reshape(weight.shape)
-        np.testing.assert_array_equal(unpack(mask.keep[name], weight.shape), expected, name)
-        achieved = read_json(paths[1])["linears"][name]["achieved"]
+        np.testing.assert_array_equal(mask.kept(name), expected, name)
+        achieved = read_json(paths.record)["linears"][name]["achieved"]
         assert achieved == round(sparsity * weight.size) / weight.size
 
 
@@ -47,14 +47,14 @@ def test_wanda_is_the_reference(
     allocation = save_allocation(tmp_path / "allocation.json", folder, sparsity)
     files = {"allocation": allocation, "statistics": found}
     paths = run(tmp_path, folder, {"method": "wanda"}, **files)
-    mask, tensors = read_mask(*paths, model_digest(folder)), open_tensors(found)
+    mask, tensors = read_pruned(paths, model_digest(folder)), open_tensors(found)
     for name, weight in weights_of(folder).items():
         squares = read_tensor(tensors, f"{name}.sum_squares").double().numpy()
-        keep = unpack(mask.keep[name], weight.shape).numpy()
+        keep = mask.kept(name).numpy()
         for row, kept in zip(weight, keep, strict=True):
             expected = reference(np.abs(row) * np.sqrt(squares), sparsity)
             np.testing.assert_array_equal(kept, expected, name)
-        achieved = read_json(paths[1])["linears"][name]["achieved"]
+        achieved = read_json(paths.record)["linears"][name]["achieved"]
         assert achieved == round(sparsity * weight.shape[1]) / weight.shape[1]
 
 
@@ -68,7 +68,7 @@ def test_every_linear_gets_its_own_sparsity(
         record["linears"][name] = number / 50
     write_json(path, record)
     files = {"allocation": path, "statistics": statistics_file(folder)}
-    _, written = run(tmp_path, folder, {"method": "wanda"}, **files)
+    written = run(tmp_path, folder, {"method": "wanda"}, **files).record
     for name, found in read_json(written)["linears"].items():
         assert found["requested"] == record["linears"][name]
         assert abs(found["achieved"] - found["requested"]) <= 0.5 / found["shape"][1] + 1e-12
@@ -80,19 +80,19 @@ def test_half_precision_weights_are_compared_as_they_are(
     """bf16 has many equal magnitudes: the count is exact, the first of equal ones goes first."""
     folder = tiny_model("llama", dtype=torch.bfloat16)
     allocation = save_allocation(tmp_path / "allocation.json", folder, 0.5)
-    mask = read_mask(*run(tmp_path, folder, {"method": "magnitude"}, allocation=allocation))
+    mask = read_pruned(run(tmp_path, folder, {"method": "magnitude"}, allocation=allocation))
     tied = 0
     for name, weight in weights_of(folder).items():
         scores = np.abs(weight).reshape(-1)
         expected = reference(scores, 0.5)
-        np.testing.assert_array_equal(unpack(mask.keep[name], scores.shape), expected, name)
+        np.testing.assert_array_equal(mask.kept(name).reshape(-1), expected, name)
         tied += scores[~expected].max() == scores[expected].min()
     assert tied > 0
 
 
 def test_dense_removes_nothing(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
-    mask = read_mask(*run(tmp_path, tiny_model(), {"method": "dense"}))
-    assert (len(mask.keep), mask.removed_blocks) == (0, ())
+    mask = read_pruned(run(tmp_path, tiny_model(), {"method": "dense"}))
+    assert (len(mask.keep), mask.record.removed_blocks) == (0, ())
 
 
 def test_equal_inputs_are_equal_bytes(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from tests.artefacts.variants import on_disk, random_keeps
 from tests.models.tiny_models import (
     ARCHITECTURES,
     VOCABULARY,
@@ -17,7 +18,8 @@ from tests.models.tiny_models import (
     token_ids,
     write_manifest,
 )
-from workflow_scripts.artefacts.masks import MaskPlan, apply_mask, read_mask, write_mask
+from workflow_scripts.artefacts.masks import VariantFiles, read_pruned, variant_files
+from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking import build_mask, export_checkpoint
 from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
@@ -25,19 +27,14 @@ from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor, save_tensors
 
 
-def random_mask(place: Path, folder: Path, removed: tuple[int, ...] = ()) -> tuple[Path, Path]:
+def random_mask(place: Path, folder: Path, removed: tuple[int, ...] = ()) -> VariantFiles:
     """A mask of half of the weights, and the blocks that it removes."""
-    generator = torch.Generator().manual_seed(0)
-    found = linears(open_checkpoint(folder))
-    keeps = {x.name: torch.rand(x.shape, generator=generator) > 0.5 for x in found}
-    plan = MaskPlan({name: 0.5 for name in keeps}, keeps.items(), removed)
-    paths = place / "mask.safetensors", place / "mask.json"
-    write_mask(*paths, plan, found, model_digest(folder), "magnitude", {})
-    return paths
+    return on_disk(place, folder, random_keeps(folder, 0.5), removed)
 
 
-def export(folder: Path, mask: tuple[Path, Path], output: Path) -> Path:
-    stage = ["--model", folder, "--mask", mask[0], "--record", mask[1], "--output", output]
+def export(folder: Path, files: VariantFiles, output: Path) -> Path:
+    stage = ["--model", folder, "--mask", files.mask, "--weights", files.weights]
+    stage += ["--record", files.record, "--output", output]
     export_checkpoint.main([str(part) for part in stage])
     return output
 
@@ -58,7 +55,7 @@ def test_an_export_is_the_masked_model(
     paths = random_mask(tmp_path, folder, removed)
     exported = export(folder, paths, tmp_path / "checkpoint")
     masked = load_model(folder, torch.bfloat16)
-    apply_mask(masked, read_mask(*paths))
+    apply_pruned(masked, read_pruned(paths), open_checkpoint(folder))
     opened = load_model(exported, "auto")
     assert opened.dtype == torch.bfloat16
     expected = dict(masked.named_parameters())
@@ -83,17 +80,15 @@ def test_an_export_is_a_model_of_its_own(tmp_path: Path, tiny_model: Callable[..
     allocation = save_allocation(tmp_path / "allocation.json", exported, 0.5)
     stage = ["--model", exported, "--options", '{"method": "magnitude"}']
     stage += ["--allocation", allocation]
-    stage += ["--mask", tmp_path / "m.safetensors", "--record", tmp_path / "m.json"]
+    files = variant_files(tmp_path / "again")
+    stage += ["--mask", files.mask, "--weights", files.weights, "--record", files.record]
     build_mask.main([str(part) for part in stage])
-    assert read_mask(tmp_path / "m.safetensors", tmp_path / "m.json").blocks == 2
+    assert read_pruned(files).record.blocks == 2
 
 
 def test_a_dense_export_is_the_checkpoint(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     folder = tiny_model("qwen2", sharded=True)
-    paths = tmp_path / "mask.safetensors", tmp_path / "mask.json"
-    found = linears(open_checkpoint(folder))
-    write_mask(*paths, MaskPlan(), found, model_digest(folder), "dense", {})
-    exported = export(folder, paths, tmp_path / "checkpoint")
+    exported = export(folder, on_disk(tmp_path, folder, {}), tmp_path / "checkpoint")
     names, left = ({path.name for path in place.iterdir()} for place in (folder, exported))
     assert names - left == {"manifest.json", ".manifest.json.sha256"} and left <= names
     for name in ("config.json", "model.safetensors.index.json"):
@@ -235,7 +230,7 @@ def test_a_mask_of_another_model_is_refused(
     with pytest.raises(InputError) as error:
         export(folder, paths, tmp_path / "checkpoint")
     assert str(error.value) == (
-        f"{paths[1]}: mask of another model (digest {model_digest(other)}, this model's is "
+        f"{paths.record}: mask of another model (digest {model_digest(other)}, this model's is "
         f"{model_digest(folder)})"
     )
     assert not (tmp_path / "checkpoint").exists()

@@ -17,7 +17,7 @@ from tests.models.tiny_models import (
     save_statistics,
     token_ids,
 )
-from workflow_scripts.artefacts.masks import read_mask, unpack
+from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.models import blocks, checkpoints
@@ -28,9 +28,9 @@ DIVISIBLE = {"hidden": 24, "intermediate": 32}  # by the groups of the patterns 
 OWL = {"kind": "owl", "threshold": 3.0, "spread": 0.1}
 
 
-def masks_of(paths: tuple[Path, Path], folder: Path) -> dict[str, np.ndarray]:
-    mask = read_mask(*paths, model_digest(folder))
-    return {name: unpack(mask.keep[name], shape).numpy() for name, shape in mask.shapes.items()}
+def masks_of(paths: VariantFiles, folder: Path) -> dict[str, np.ndarray]:
+    mask = read_pruned(paths, model_digest(folder))
+    return {name: mask.kept(name).numpy() for name in mask.keep}
 
 
 def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
@@ -78,8 +78,8 @@ def test_wanda_is_the_reference_whatever_its_options(
     paths = run(tmp_path, folder, {"method": "wanda", **options}, **files)
     sparsities = dict.fromkeys(in_scope(folder, "all"), 0.37)
     assert_same(masks_of(paths, folder), wanda_masks(folder, SAMPLES, sparsities, **options))
-    assert read_json(paths[1])["options"] == options
-    for row in read_json(paths[1])["linears"].values():
+    assert read_json(paths.record)["options"] == options
+    for row in read_json(paths.record)["linears"].values():
         entries = row["shape"][1] if comparison == "row" else np.prod(row["shape"])
         assert abs(row["achieved"] - row["requested"]) * entries < 1
 
@@ -104,7 +104,7 @@ def test_wanda_with_owl_in_a_scope_is_the_reference(
     assert len(set(sparsities.values())) > 1
     expected = wanda_masks(folder, SAMPLES, sparsities, propagate=propagate)
     assert_same(masks_of(paths, folder), expected)
-    record = read_json(paths[1])
+    record = read_json(paths.record)
     pruned = sum((~keep).sum() for keep in expected.values())
     weights = sum(linear.weights for linear in linears(open_checkpoint(folder)))
     assert record["removed_fraction"] == pruned / weights
@@ -228,7 +228,8 @@ def test_on_a_gpu_blocks_are_bf16_and_scores_those_of_the_stored_weights(
             )
         with torch.no_grad():
             model(SAMPLES.long(), use_cache=False)
-        kept = dict(keep_in_sequence(checkpoint, found[: len(here) * (block + 1)], SAMPLES, keep))
+        before = found[: len(here) * (block + 1)]
+        kept = {x.name: x.keep for x in keep_in_sequence(checkpoint, before, SAMPLES, keep)}
         for linear in here:
             model.get_parameter(linear.name).data.masked_fill_(~kept[linear.name], 0)
 
@@ -254,7 +255,8 @@ def test_the_batch_does_not_matter_and_one_block_is_in_memory(
     for batch in (1, 2, 5):
         opened.clear()
         members = linears(checkpoint)
-        masks = dict(keep_in_sequence(checkpoint, members, SAMPLES, keep, batch=batch))
+        steps = keep_in_sequence(checkpoint, members, SAMPLES, keep, batch=batch)
+        masks = {step.name: step.keep for step in steps}
         assert list(masks) == [linear.name for linear in members]
         assert opened == [0, 1, 2]
         found.append({name: mask.numpy() for name, mask in masks.items()})

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.artefacts.mask_references import refused, run
-from workflow_scripts.artefacts.masks import read_mask
+from workflow_scripts.artefacts.masks import read_pruned
 from workflow_scripts.artefacts.statistics import read_statistics, write_statistics
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
@@ -44,8 +44,8 @@ def test_shortgpt_removes_the_blocks_of_lowest_influence(
     statistics = with_influence(statistics_file(folder), path, folder, influence)
     options = {"method": "shortgpt", "remove_blocks": count}
     paths = run(tmp_path, folder, options, statistics=statistics)
-    assert read_mask(*paths).removed_blocks == removed
-    record = read_json(paths[1])
+    assert read_pruned(paths).record.removed_blocks == removed
+    record = read_json(paths.record)
     assert record["options"] == {"remove_blocks": count}
     assert record["removed_fraction"] == count / 4
 
@@ -69,8 +69,8 @@ def test_reverse_order_removes_the_last_blocks(
 ) -> None:
     folder = tiny_model("llama", blocks=4)
     paths = run(tmp_path, folder, {"method": "reverse-order", "remove_blocks": count})
-    mask, record = read_mask(*paths), read_json(paths[1])
-    assert mask.removed_blocks == tuple(range(4 - count, 4))
+    mask, record = read_pruned(paths), read_json(paths.record)
+    assert mask.record.removed_blocks == tuple(range(4 - count, 4))
     assert len(mask.keep) == 0
     assert (record["method"], record["options"]) == ("reverse-order", {"remove_blocks": count})
     assert record["removed_fraction"] == count / 4
@@ -91,8 +91,8 @@ def test_the_blocks_on_the_list_are_removed(
 ) -> None:
     folder = tiny_model("llama", blocks=4)
     paths = run(tmp_path, folder, {"method": "blocks", "blocks": listed})
-    assert read_mask(*paths).removed_blocks == tuple(sorted(listed))
-    assert read_json(paths[1])["removed_fraction"] == len(listed) / 4
+    assert read_pruned(paths).record.removed_blocks == tuple(sorted(listed))
+    assert read_json(paths.record)["removed_fraction"] == len(listed) / 4
 
 
 @pytest.mark.parametrize(

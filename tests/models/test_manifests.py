@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.artefacts.masks import dense_mask
+from workflow_scripts.artefacts.masks import nothing_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import bundled
@@ -48,7 +48,7 @@ def test_weights_are_checked_by_whoever_reads_them(model, tmp_path):
         "and start again, it is fetched anew"
     )
     assert refusal(load_block, open_decoder(checkpoint), 0) == line
-    mask = dense_mask(digest, checkpoint.blocks)
+    mask = nothing_pruned(digest, checkpoint.blocks)
     assert refusal(export, checkpoint, mask, tmp_path / "exported") == line
     assert not (tmp_path / "exported").exists()
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from tests.artefacts.records_by_hand import write_mask_record
 from workflow_scripts.artefacts.records import Answer, Grade
-from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables.comparison_table import areas, compare, main
 from workflow_scripts.tables.content.cell_files import write_cells
 from workflow_scripts.tables.content.cells import read_cells
@@ -47,11 +47,11 @@ def results(write_results):
         grades, answers = graded(right)
         folder = write_results("m", variant, "b", grades=grades, answers=answers)
         share, blocks = REMOVED[variant]
-        record = {
-            "method": variant.split("-")[0], "removed_fraction": share,
-            "removed_blocks": list(blocks), "digest": "0",
-        }  # fmt: skip
-        write_json(folder / "m" / variant / "mask.json", record)
+        write_mask_record(
+            folder / "m" / variant / "mask.json",
+            method=variant.split("-")[0], removed_fraction=share,
+            removed_blocks=sorted(blocks), blocks=40,
+        )  # fmt: skip
     return folder
 
 

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from safetensors.numpy import save_file
 
+from tests.artefacts.records_by_hand import write_mask_record
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables import (
@@ -236,11 +237,10 @@ def test_the_sparsity_figure_is_that_of_the_largest_budget(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text(csv_text(ROWS))
     for variant, removed in REMOVED.items():
-        record = {
-            "method": removed.method, "removed_fraction": removed.share, "removed_blocks": [],
-            "digest": "",
-        }  # fmt: skip
-        write_json(tmp_path / "m" / variant / "mask.json", record)
+        write_mask_record(
+            tmp_path / "m" / variant / "mask.json",
+            method=removed.method, removed_fraction=removed.share,
+        )  # fmt: skip
     flags = ["--table", str(table), "--model", "m", "--benchmark", "b"]
     one, two = twice(sparsity_curves, [*flags, "--results", str(tmp_path)], tmp_path)
     assert one == two
@@ -257,8 +257,7 @@ def test_block_scores_come_from_statistics_and_influence_files(tmp_path):
     assert block_scores_plot.read_scores(influence) == {
         "attention": [1.0] * 3, "mlp": [2.5] * 3,
     }  # fmt: skip
-    record = tmp_path / "mask.json"
-    write_json(record, {"removed_blocks": [1]})
+    record = write_mask_record(tmp_path / "mask.json", removed_blocks=[1])
     about = ["--model", "m", "--set", "chains"]
     marked = ["--variants", "shortgpt-1", "--records", str(record)]
     one, two = twice(

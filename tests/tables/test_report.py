@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.artefacts.records_by_hand import write_mask_record
 from workflow_scripts.artefacts.records import Answer, Grade
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables import everything
@@ -56,11 +57,11 @@ def results(tmp_path_factory) -> Path:
             write_records(folder / "m" / variant / "answers" / f"{benchmark}.jsonl", answers)
         removed = [1] if variant == "shortgpt-1" else []
         share = {"wanda-20": 0.2, "wanda-50": 0.5, "shortgpt-1": 0.25}.get(variant, 0.0)
-        record = {
-            "method": variant.split("-")[0], "removed_fraction": share, "removed_blocks": removed,
-            "digest": f"digest-of-{variant}", "linears": {}, "blocks": 4,
-        }  # fmt: skip
-        write_json(folder / "m" / variant / "mask.json", record)
+        write_mask_record(
+            folder / "m" / variant / "mask.json",
+            method=variant.split("-")[0], removed_fraction=share, removed_blocks=removed,
+            digest=f"digest-of-{variant}",
+        )  # fmt: skip
         producer = {"engine": "transformers", "device": "a machine & its parts", "torch": "2.13.0"}
         write_json(folder / "m" / variant / "generation.json", {"producers": [producer]})
     (folder / "m" / "wanda-50" / "grades" / "c.jsonl").unlink()

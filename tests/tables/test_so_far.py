@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.artefacts.records_by_hand import write_mask_record
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import everything
 from workflow_scripts.tables.content.removals import Removed
@@ -20,11 +21,10 @@ def build(results: Path, output: Path, **generation: object) -> str:
     config.write_text(json.dumps({"generation": generation}))
     for variant in VARIANTS[1:]:
         removed = Removed(int(variant[-2:]) / 100, (), "wanda", "0")
-        record = {"removed_fraction": removed.share, "removed_blocks": [], "linears": {},
-                  "method": removed.method, "digest": removed.digest, "blocks": 2}  # fmt: skip
-        path = results / "m" / variant / "mask.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record))
+        write_mask_record(
+            results / "m" / variant / "mask.json",
+            removed_fraction=removed.share, method=removed.method, digest=removed.digest, blocks=2,
+        )  # fmt: skip
     everything.main(
         [
             *("--results", str(results), "--resources", str(results), "--logs", str(results)),

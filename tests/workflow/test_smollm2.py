@@ -12,7 +12,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from tests.workflow.checkout import PROJECT, Checkout, copy_project, write_config
-from workflow_scripts.artefacts.masks import apply_mask, read_mask, unpack
+from workflow_scripts.artefacts.masks import read_pruned, unpack, variant_files
+from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
+from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor
 
@@ -103,7 +105,7 @@ def test_the_mask_keeps_the_larger_half_of_every_row(finished, dense):
     weight = dense.get_submodule(WATCHED).weight.detach().double()
     scores = weight.abs() * squares.double().sqrt()
     packed = read_tensor(open_tensors(folder / "wanda-50/mask.safetensors"), f"{WATCHED}.weight")
-    keep = unpack(packed.numpy(), weight.shape)
+    keep = unpack(packed, weight.shape)
     assert set(keep.sum(1).tolist()) == {weight.shape[1] // 2}
     least_kept = scores.masked_fill(~keep, torch.inf).amin(1)
     most_pruned = scores.masked_fill(keep, -torch.inf).amax(1)
@@ -113,7 +115,9 @@ def test_the_mask_keeps_the_larger_half_of_every_row(finished, dense):
 def test_the_exported_model_has_the_logits_of_the_masked_one(finished, calibration):
     folder = finished.folder / "results/smollm2/wanda-50"
     masked = opened(finished.folder / MODEL)
-    apply_mask(masked, read_mask(folder / "mask.safetensors", folder / "mask.json"))
+    apply_pruned(
+        masked, read_pruned(variant_files(folder)), open_checkpoint(finished.folder / MODEL)
+    )
     exported = opened(folder / "checkpoint")
     with torch.no_grad():
         expected = masked(calibration[:2]).logits

@@ -1,22 +1,30 @@
-"""A checkpoint as a mask leaves it, as a plain Hugging Face folder.
+"""A checkpoint as a variant leaves it: tensor by tensor, in a loaded model, as a folder.
 
-Weights keep their dtype and their shards; pruned ones are zero, removed blocks are gone and those
-left are renumbered. One tensor at a time is in memory.
+All three have the same weights to the bit. They keep the checkpoint's dtype; pruned ones are zero,
+removed blocks are gone and those left are renumbered. One tensor at a time is in memory.
 """
 
+import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from workflow_scripts.artefacts.masks import Mask, check_fit, shortened_config, unpack
+from workflow_scripts.artefacts.config_changes import FLAGS, config_changes, linear_biases
+from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.artefacts.weights import BIAS, LORA_A, changed_names, with_delta
+from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.models import checkpoints
-from workflow_scripts.models.blocks import load_config
 from workflow_scripts.models.checkpoints import Checkpoint
-from workflow_scripts.models.tensor_files import TensorFile
 from workflow_scripts.models.tensors import DTYPES, write_tensors
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 # What goes along: tokenizer, chat template, generation config. Weights in other formats do not, for
 # they are the dense ones.
@@ -24,77 +32,180 @@ COPIED = (".json", ".jinja", ".txt", ".model")
 REWRITTEN = (checkpoints.CONFIG, checkpoints.INDEX, checkpoints.MANIFEST)
 
 
-def export(checkpoint: Checkpoint, mask: Mask, output: Path) -> None:
-    """Write `checkpoint` as `mask` leaves it to the folder `output`, whole or not at all.
+@dataclass(frozen=True)
+class ExportedTensor:
+    """A tensor of the pruned model: its name in the dense one, dtype, shape, and shard's file."""
 
-    Raises `InputError` where the mask does not fit the checkpoint.
+    source: str
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    shard: str
+
+
+def check_fit(pruned: Pruned, shapes: Mapping[str, tuple[int, ...]], blocks: int) -> None:
+    """Raise `InputError` unless a variant fits parameters of these shapes and this many blocks."""
+    record = pruned.record
+    if blocks != record.blocks:
+        raise InputError(f"mask is for a model of {record.blocks} blocks, this one has {blocks}")
+    masked = {name: linear.shape for name, linear in record.linears.items()}
+    changed = {name: w.shape for name, w in record.weights.items() if name in shapes}
+    for name, shape in {**changed, **masked}.items():
+        if name not in shapes:
+            raise InputError(f"mask has {name}, which the model has not")
+        if tuple(shapes[name]) != shape:
+            raise InputError(f"mask has {name} of shape {shape}, the model {tuple(shapes[name])}")
+    for name in changed_names(record.weights):
+        if name not in shapes and name.removesuffix(BIAS) + ".weight" not in shapes:
+            raise InputError(f"weights have {name}, which is no tensor or bias of the model")
+
+
+def exported_tensors(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, ExportedTensor]:
+    """What the pruned model holds, by the names it has once the blocks are renumbered.
+
+    Where biases are new, every linear of that part of a block has one: of zeros if need be. Raises
+    `InputError` where the variant does not fit, or no plain checkpoint can hold the result.
     """
-    check_fit(mask, checkpoint.shapes, checkpoint.blocks)
-    names = exported_names(checkpoint, mask)
+    check_fit(pruned, checkpoint.shapes, checkpoint.blocks)
+    changes = config_changes(checkpoint, pruned.record.weights)
+    entries = {}
+    for name, path in checkpoint.files.items():
+        dtype, shape = DTYPES[checkpoint.dtypes[name]], checkpoint.shapes[name]
+        entries[name] = ExportedTensor(name, dtype, shape, path.name)
+    for part, name in linear_biases(checkpoint):
+        if changes.get(FLAGS[part]) and name not in entries:
+            weight = entries[name.removesuffix(BIAS) + ".weight"]
+            entries[name] = ExportedTensor(name, weight.dtype, weight.shape[:1], weight.shard)
+    numbers = {block: number for number, block in enumerate(pruned.record.kept_blocks)}
+    found = {}
+    for name, entry in entries.items():
+        place = checkpoints.split_block(name)
+        if place is None:
+            found[name] = entry
+        elif place[0] in numbers:
+            found[checkpoints.block_prefix(numbers[place[0]]) + place[1]] = entry
+    return found
+
+
+def pruned_tensor(checkpoint: Checkpoint, pruned: Pruned, entry: ExportedTensor) -> Tensor:
+    """One tensor of the pruned model: changed, with its delta and mask; a new bias."""
+    name, record = entry.source, pruned.record
+    if name in record.weights:
+        tensor = pruned.weights[name].to(entry.dtype)
+    elif name in checkpoint.files:
+        tensor = checkpoints.load_tensor(checkpoint, name)
+    else:
+        tensor = torch.zeros(entry.shape, dtype=entry.dtype)
+    if name + LORA_A in record.weights:
+        tensor = with_delta(tensor, name, pruned.weights, record.scales[name])
+    if name in record.linears:
+        tensor = tensor.masked_fill(~pruned.kept(name), 0)
+    return tensor
+
+
+def pruned_tensors(checkpoint: Checkpoint, pruned: Pruned) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of the pruned model by its name there, one at a time, as `export` writes them.
+
+    Raises `InputError` as `exported_tensors` does.
+    """
+    for name, entry in exported_tensors(checkpoint, pruned).items():
+        yield name, pruned_tensor(checkpoint, pruned, entry)
+
+
+def exported_config(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Any]:
+    """config.json of the pruned model: for the blocks that stay and the biases that are new.
+
+    Lists with one item a block come from the config as transformers completes it: one that
+    config.json leaves to a default would be completed otherwise, and wrongly, for fewer blocks.
+    """
+    changes = config_changes(checkpoint, pruned.record.weights)
+    if pruned.record.removed_blocks:
+        from workflow_scripts.models.blocks import load_config
+
+        complete = load_config(checkpoint).to_dict()
+        changes = shortened_config(complete, pruned.record.kept_blocks) | changes
+    merged = {**checkpoint.config, **changes}
+    return {k: v for k, v in merged.items() if k not in changes or v is not None}
+
+
+def export(checkpoint: Checkpoint, pruned: Pruned, output: Path) -> None:
+    """Write the pruned model to the folder `output`, whole or not at all."""
+    entries = exported_tensors(checkpoint, pruned)
     with written_atomically(output) as folder:
         folder.mkdir()
-        for shard in checkpoint.shards.values():
-            write_shard(checkpoint, mask, shard, names, folder / shard.path.name)
+        for path, shard in checkpoint.shards.items():
+            here = {name: entry for name, entry in entries.items() if entry.shard == path.name}
+            if here:
+                layout = {name: (entry.dtype, entry.shape) for name, entry in here.items()}
+                tensors = (
+                    (name, pruned_tensor(checkpoint, pruned, entry)) for name, entry in here.items()
+                )
+                metadata = shard.metadata or {"format": "pt"}
+                write_tensors(folder / path.name, layout, tensors, metadata, checksum=False)
         for file in checkpoint.folder.iterdir():
             if file.is_file() and file.suffix in COPIED and file.name not in REWRITTEN:
                 shutil.copyfile(file, folder / file.name)
-        write_json(folder / checkpoints.CONFIG, exported_config(checkpoint, mask), checksum=False)
+        config = exported_config(checkpoint, pruned)
+        write_json(folder / checkpoints.CONFIG, config, checksum=False)
         if checkpoint.folder / checkpoints.SINGLE not in checkpoint.shards:
-            write_json(
-                folder / checkpoints.INDEX, exported_index(checkpoint, names), checksum=False
-            )
+            sizes = [e.dtype.itemsize * math.prod(e.shape) for e in entries.values()]
+            index = {
+                "metadata": {"total_size": sum(sizes)},
+                "weight_map": {name: entry.shard for name, entry in entries.items()},
+            }
+            write_json(folder / checkpoints.INDEX, index, checksum=False)
 
 
-def exported_names(checkpoint: Checkpoint, mask: Mask) -> dict[str, str]:
-    """The names of the tensors that stay -> their names once the blocks are renumbered."""
-    numbers = {block: number for number, block in enumerate(mask.kept_blocks)}
-    names = {}
-    for name in checkpoint.files:
-        place = checkpoints.split_block(name)
-        if place is None:
-            names[name] = name
-        elif place[0] in numbers:
-            names[name] = checkpoints.block_prefix(numbers[place[0]]) + place[1]
-    return names
+@torch.no_grad()
+def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoint) -> None:
+    """Prune a model loaded from `checkpoint` in place: zero, change and add weights, drop blocks.
 
-
-def write_shard(
-    checkpoint: Checkpoint, mask: Mask, shard: TensorFile, names: Mapping[str, str], path: Path
-) -> None:
-    """Write what stays of one shard; nothing where nothing does."""
-    staying = [name for name in names if checkpoint.files[name] == shard.path]
-    if not staying:
-        return
-    layout = {
-        names[name]: (DTYPES[checkpoint.dtypes[name]], checkpoint.shapes[name]) for name in staying
-    }
-
-    def tensors() -> Iterator[tuple[str, Tensor]]:
-        for name in staying:
-            tensor = checkpoints.load_tensor(checkpoint, name)
-            if name in mask.shapes:
-                tensor.masked_fill_(~unpack(mask.keep[name], mask.shapes[name]), 0)
-            yield names[name], tensor
-
-    write_tensors(path, layout, tensors(), shard.metadata or {"format": "pt"}, checksum=False)
-
-
-def exported_config(checkpoint: Checkpoint, mask: Mask) -> dict:
-    """config.json for the blocks that stay.
-
-    Lists with one item a block come from the config as transformers completes it: one that
-    config.json leaves to a default would be completed anew, and wrongly, for fewer blocks.
+    The blocks left are renumbered, for the key-value cache, and the config is shortened with them.
+    Biases are added to any linear, whatever the architecture. Raises `InputError`, and leaves the
+    model as it was, where the variant does not fit.
     """
-    if not mask.removed_blocks:
-        return dict(checkpoint.config)
-    complete = load_config(checkpoint).to_dict()
-    return {**checkpoint.config, **shortened_config(complete, mask.kept_blocks)}
+    layers, record = model.get_submodule(checkpoints.BLOCKS), pruned.record
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    check_fit(pruned, shapes, len(layers))
+    changed = changed_names(record.weights)
+    for name in record.linears:
+        if name not in changed:
+            weight = model.get_parameter(name)
+            weight.masked_fill_(~pruned.kept(name).to(weight.device), 0)
+    for name in sorted(changed):
+        owner, _, kind = name.rpartition(".")
+        module = model.get_submodule(owner)
+        old = getattr(module, kind)
+        like = module.weight if old is None else old
+        stored = name if old is not None else f"{owner}.weight"
+        entry = ExportedTensor(name, DTYPES[checkpoint.dtypes[stored]], tuple(like.shape), "")
+        tensor = pruned_tensor(checkpoint, pruned, entry).to(like.device, like.dtype)
+        setattr(module, kind, nn.Parameter(tensor, requires_grad=like.requires_grad))
+    if not record.removed_blocks:
+        return
+    for block in reversed(record.removed_blocks):
+        del layers[block]
+    for number, layer in enumerate(layers):
+        for module in layer.modules():
+            if hasattr(module, "layer_idx"):
+                module.layer_idx = number
+    for key, value in shortened_config(model.config.to_dict(), record.kept_blocks).items():
+        setattr(model.config, key, value)
 
 
-def exported_index(checkpoint: Checkpoint, names: Mapping[str, str]) -> dict:
-    """The index of an exported checkpoint of several shards."""
-    entries = [checkpoint.shards[checkpoint.files[name]].entries[name] for name in names]
-    return {
-        "metadata": {"total_size": sum(entry.end - entry.begin for entry in entries)},
-        "weight_map": {names[name]: checkpoint.files[name].name for name in names},
-    }
+def shortened_config(config: Mapping[str, Any], kept_blocks: Sequence[int]) -> dict[str, Any]:
+    """The entries of a config that change when only `kept_blocks` of its blocks stay.
+
+    Those are the number of blocks, every list with one item a block (`layer_types` and its like;
+    lists of token ids and class names are none, whatever their length), and `max_window_layers`,
+    the first block with a sliding window.
+    """
+    blocks = config["num_hidden_layers"]
+    changes: dict[str, Any] = {"num_hidden_layers": len(kept_blocks)}
+    for key, value in config.items():
+        per_block = isinstance(value, list | tuple) and len(value) == blocks
+        if per_block and "token" not in key and key != "architectures":
+            changes[key] = [value[block] for block in kept_blocks]
+    if type(config.get("max_window_layers")) is int:
+        first = config["max_window_layers"]
+        changes["max_window_layers"] = sum(block < first for block in kept_blocks)
+    return changes

@@ -2,6 +2,7 @@
 
     python -m workflow_scripts.generation.generate --model resources/models/reasoner \\
         --mask results/reasoner/wanda-20/mask.safetensors \\
+        --weights results/reasoner/wanda-20/weights.safetensors \\
         --record results/reasoner/wanda-20/mask.json \\
         --benchmarks chains=resources/benchmarks/chains.jsonl \\
         --options '{"budgets": [6, 12], ...}' --store store --output results/reasoner/wanda-20 \\
@@ -20,7 +21,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artefacts.masks import Mask, dense_mask, read_mask
+from workflow_scripts.artefacts.masks import (
+    Pruned,
+    VariantFiles,
+    nothing_pruned,
+    read_pruned,
+)
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.generation.engines.interface import Engine
@@ -40,13 +46,13 @@ def main() -> None:
     model, output = Path(arguments.model), Path(arguments.output)
     label = f"{model.name}/{output.name}"
     tell = Teller(label, arguments.terminal_fd)
-    mask = _mask(model, arguments)
+    pruned = _pruned(model, arguments)
     benchmarks = dict(entry.split("=", 1) for entry in arguments.benchmarks)
-    job = describe_job(model, mask, {k: Path(v) for k, v in benchmarks.items()}, options)
+    job = describe_job(model, pruned, {k: Path(v) for k, v in benchmarks.items()}, options)
 
     with closing(Store(Path(arguments.store), job.identity, label)) as store:
         if _is_something_missing(job, store, tell):
-            _decode(model, mask, job, store, Progress(tell))
+            _decode(model, pruned, job, store, Progress(tell))
         for name, group in job.benchmarks.items():
             write_traces_and_answers(output, name, group, job.sweep, store, job.tokenizer.decode)
             if arguments.sequences:
@@ -57,7 +63,8 @@ def main() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="folder of the dense checkpoint")
-    parser.add_argument("--mask", help="without it and its record: the dense model")
+    parser.add_argument("--mask", help="without this and the next two: the dense model")
+    parser.add_argument("--weights", help="what the variant changes, weights.safetensors")
     parser.add_argument("--record", help="the mask's record, mask.json")
     parser.add_argument("--benchmarks", required=True, nargs="+", metavar="NAME=FILE")
     parser.add_argument("--options", required=True, help="generation settings as JSON")
@@ -68,16 +75,20 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--provenance", required=True, help="file for what the results come from")
     parser.add_argument("--terminal-fd", type=int, help="say progress on this descriptor as well")
     arguments = parser.parse_args()
-    if (arguments.mask is None) != (arguments.record is None):
-        parser.error("--mask and --record belong together")
+    if len({value is None for value in _variant_files(arguments)}) > 1:
+        parser.error("--mask, --weights and --record belong together")
     return arguments
 
 
-def _mask(model: Path, arguments: argparse.Namespace) -> Mask:
+def _variant_files(arguments: argparse.Namespace) -> tuple[str | None, ...]:
+    return arguments.mask, arguments.weights, arguments.record
+
+
+def _pruned(model: Path, arguments: argparse.Namespace) -> Pruned:
     digest = model_digest(model)
     if arguments.mask is None:
-        return dense_mask(digest, open_checkpoint(model).blocks)
-    return read_mask(Path(arguments.mask), Path(arguments.record), digest)
+        return nothing_pruned(digest, open_checkpoint(model).blocks)
+    return read_pruned(VariantFiles(*map(Path, _variant_files(arguments))), digest)
 
 
 def _is_something_missing(job: Job, store: Store, tell: Teller) -> bool:
@@ -98,12 +109,12 @@ def _is_something_missing(job: Job, store: Store, tell: Teller) -> bool:
     return missing > 0
 
 
-def _decode(model: Path, mask: Mask, job: Job, store: Store, progress: Progress) -> None:
+def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progress) -> None:
     """Bring what is missing into the store."""
 
     def start() -> Engine:
         settings = job.engine
-        engine = ENGINES[settings.engine](model, mask, settings, len(job.tokenizer), job.longest)
+        engine = ENGINES[settings.engine](model, pruned, settings, len(job.tokenizer), job.longest)
         store.write_as(dict(engine.producer))
         progress.start()
         return engine

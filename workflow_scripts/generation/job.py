@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artefacts.masks import Mask
+from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
@@ -27,7 +27,7 @@ from workflow_scripts.models import tokenizers as text_rows
 
 @dataclass(frozen=True)
 class Job:
-    """One model under one mask: its sweep and the samples of each benchmark.
+    """One variant of a model: its sweep and the samples of each benchmark.
 
     `identity` is what completions depend on beside their requests, `longest` the tokens of the
     longest sequence that may come about.
@@ -46,14 +46,19 @@ class Job:
 
 
 def describe_job(
-    model: Path, mask: Mask, benchmarks: dict[str, Path], options: dict[str, Any]
+    model: Path, pruned: Pruned, benchmarks: dict[str, Path], options: dict[str, Any]
 ) -> Job:
-    """The job of a model's folder, its mask, benchmark files by name and generation options.
+    """The job of a model's folder, a variant of it, benchmark files by name and generation options.
 
     Raises `InputError` for what cannot be done: an engine that is not installed, delimiters that
     the tokenizer does not know, a budget beyond the model's context.
     """
     engine = resolved(EngineSettings(**{k: options[k] for k in EngineSettings.__annotations__}))
+    if engine.engine not in pruned.record.engines:
+        raise InputError(
+            f"generation.engine: {engine.engine} cannot run what method {pruned.record.method} "
+            f"makes of {model}; set it to {' or '.join(pruned.record.engines)}"
+        )
     tokenizer = load_chat_tokenizer(model)
     end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
     thinking = tokenise_format(tokenizer, options["thinking"], end_of_turn, str(model))
@@ -67,7 +72,7 @@ def describe_job(
         sweep=sweep,
         benchmarks=samples,
         engine=engine,
-        identity=_identity(model, mask, engine),
+        identity=_identity(model, pruned, engine),
         tokenizer=tokenizer,
         longest=_longest_sequence(samples, sweep, context),
     )
@@ -101,7 +106,7 @@ def _generation_config(model: Path) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def _identity(model: Path, mask: Mask, settings: EngineSettings) -> dict[str, Any]:
+def _identity(model: Path, pruned: Pruned, settings: EngineSettings) -> dict[str, Any]:
     """What completions depend on beside their request: the weights left, the engine, its dtype.
 
     vLLM's batch-invariant mode computes in another way.
@@ -110,7 +115,7 @@ def _identity(model: Path, mask: Mask, settings: EngineSettings) -> dict[str, An
     weights = {k: v for k, v in files.items() if k.endswith(".safetensors") or k == "config.json"}
     identity = {
         "weights": files_digest(weights),
-        "mask": mask.digest,
+        "mask": pruned.digest,
         "engine": settings.engine,
         "device": settings.device,
         "dtype": settings.dtype,

@@ -6,7 +6,7 @@ has a trace and an answer of its own, with its own seeds.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -160,6 +160,13 @@ class Sweep:
         place += ["budget", budget] if settings.independent else []
         place += ["extension", extended] if extended else []
         return derive_seed(settings.seed, sample.problem, sample.repeat, *place)
+
+
+def needed(sweep: Sweep, samples: Iterable[Sample], get: Get) -> Iterator[Request]:
+    """Every request of the samples whose predecessors have completions, stored or not."""
+    for sample in samples:
+        for step in sweep.steps(sample, get):
+            yield step.request
 
 
 def run_sweep(

@@ -4,6 +4,7 @@
         --options '{"method": "wanda"}' --allocation results/reasoner/wanda-20/allocation.json \\
         --statistics results/reasoner/statistics/chains.safetensors --threads 1 \\
         --mask results/reasoner/wanda-20/mask.safetensors \\
+        --weights results/reasoner/wanda-20/weights.safetensors \\
         --record results/reasoner/wanda-20/mask.json
 
 Counts are the nearest whole number to sparsity times weights: per linear for magnitude, per output
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from workflow_scripts.artefacts.allocations import Allocation, read_allocation
 from workflow_scripts.artefacts.calibration_sets import read_calibration_set
-from workflow_scripts.artefacts.masks import MaskPlan, write_mask
+from workflow_scripts.artefacts.masks import Plan, PrunedLinear, VariantFiles, write_pruned
 from workflow_scripts.artefacts.statistics import Statistics, read_statistics
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.gpus import take_gpus
@@ -67,17 +68,17 @@ class Inputs:
 class Method:
     """A pruning method: how it plans a mask, the options it has and the files it needs for them."""
 
-    plan: Callable[[Inputs], MaskPlan]
+    plan: Callable[[Inputs], Plan]
     needs: Callable[[Mapping[str, Any]], tuple[str, ...]]
     options: tuple[str, ...] = ()
 
 
-def dense(inputs: Inputs) -> MaskPlan:
+def dense(inputs: Inputs) -> Plan:
     """Remove nothing."""
-    return MaskPlan()
+    return Plan()
 
 
-def magnitude(inputs: Inputs) -> MaskPlan:
+def magnitude(inputs: Inputs) -> Plan:
     """Prune the weights of least absolute value, compared within each linear."""
     selection = magnitude_selection(inputs.options, inputs.allocation)
 
@@ -88,7 +89,7 @@ def magnitude(inputs: Inputs) -> MaskPlan:
     return _one_by_one(inputs, keep)
 
 
-def wanda(inputs: Inputs) -> MaskPlan:
+def wanda(inputs: Inputs) -> Plan:
     """Prune the weights of least |W_ij| * ||X_j||, compared within each output row (Wanda).
 
     X comes from the dense model where `propagate` is dense, so that no forward pass is needed here.
@@ -114,35 +115,35 @@ def wanda(inputs: Inputs) -> MaskPlan:
 
     linears = [linear for linear in inputs.linears if linear.name in requested]
     keeps = keep_in_sequence(inputs.checkpoint, linears, inputs.calibration, keep, inputs.device)
-    return MaskPlan(requested=requested, keeps=keeps)
+    return Plan(requested=requested, linears=keeps)
 
 
-def _one_by_one(inputs: Inputs, keep: Callable[[Linear, Tensor], Tensor]) -> MaskPlan:
+def _one_by_one(inputs: Inputs, keep: Callable[[Linear, Tensor], Tensor]) -> Plan:
     """A mask of the linears in scope that depends on no other linear's mask."""
 
-    def keeps() -> Iterator[tuple[str, Tensor]]:
+    def keeps() -> Iterator[PrunedLinear]:
         for linear in inputs.linears:
             if linear.name in inputs.allocation.sparsities:
                 weight = checkpoints.load_tensor(inputs.checkpoint, linear.name)
-                yield linear.name, keep(linear, weight)
+                yield PrunedLinear(linear.name, keep(linear, weight))
 
-    return MaskPlan(requested=inputs.allocation.sparsities, keeps=keeps())
+    return Plan(requested=inputs.allocation.sparsities, linears=keeps())
 
 
-def shortgpt(inputs: Inputs) -> MaskPlan:
+def shortgpt(inputs: Inputs) -> Plan:
     """Remove the blocks that change their input least."""
     removed = least_influential(inputs.options, inputs.statistics.block_influence)
-    return MaskPlan(removed_blocks=removed)
+    return Plan(removed_blocks=removed)
 
 
-def reverse_order(inputs: Inputs) -> MaskPlan:
+def reverse_order(inputs: Inputs) -> Plan:
     """Remove blocks from the last one down."""
-    return MaskPlan(removed_blocks=last_blocks(inputs.options, inputs.checkpoint.blocks))
+    return Plan(removed_blocks=last_blocks(inputs.options, inputs.checkpoint.blocks))
 
 
-def blocks_listed(inputs: Inputs) -> MaskPlan:
+def blocks_listed(inputs: Inputs) -> Plan:
     """Remove the blocks that the options list."""
-    return MaskPlan(removed_blocks=listed_blocks(inputs.options, inputs.checkpoint.blocks))
+    return Plan(removed_blocks=listed_blocks(inputs.options, inputs.checkpoint.blocks))
 
 
 def needs(*files: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
@@ -175,6 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--mask", required=True, type=Path)
+    parser.add_argument("--weights", required=True, type=Path)
     parser.add_argument("--record", required=True, type=Path)
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
@@ -197,9 +199,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     inputs = Inputs(
         checkpoint, linears, options, allocation, statistics, calibration, arguments.device
     )
-    write_mask(
-        arguments.mask, arguments.record, method.plan(inputs), linears, digest, name, options
-    )
+    files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
+    write_pruned(files, method.plan(inputs), checkpoint, digest, name, options)
 
 
 def find_method(name: Any) -> Method:

@@ -2,17 +2,18 @@
 
     python -m workflow_scripts.masking.export_checkpoint --model resources/models/reasoner \\
         --mask results/reasoner/wanda-20/mask.safetensors \\
+        --weights results/reasoner/wanda-20/weights.safetensors \\
         --record results/reasoner/wanda-20/mask.json --output results/reasoner/wanda-20/checkpoint
 
-Weights keep their dtype and their shards; pruned ones are zero, removed blocks are gone and those
-left are renumbered. One tensor at a time is in memory.
+Weights keep their dtype and their shards; pruned ones are zero, changed ones changed, removed
+blocks are gone and those left are renumbered. One tensor at a time is in memory.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.artefacts.masks import read_mask
+from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
@@ -22,12 +23,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
     parser.add_argument("--mask", required=True, type=Path)
+    parser.add_argument("--weights", required=True, type=Path)
     parser.add_argument("--record", required=True, type=Path, help="the mask's mask.json")
     parser.add_argument("--output", required=True, type=Path, help="folder to write")
     arguments = parser.parse_args(argv)
     digest = checkpoints.model_digest(arguments.model)
-    mask = read_mask(arguments.mask, arguments.record, digest)
-    export(checkpoints.open_checkpoint(arguments.model), mask, arguments.output)
+    files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
+    pruned = read_pruned(files, digest)
+    export(checkpoints.open_checkpoint(arguments.model), pruned, arguments.output)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from workflow_scripts.artefacts.masks import PrunedLinear
 from workflow_scripts.models import blocks, checkpoints
 from workflow_scripts.models.activations import finite_fp32, watched
 from workflow_scripts.models.blocks import Call
@@ -25,7 +26,7 @@ def keep_in_sequence(
     keep: Callable[[Linear, Tensor, Tensor], Tensor],
     device: str = "cpu",
     batch: int | None = None,
-) -> Iterator[tuple[str, Tensor]]:
+) -> Iterator[PrunedLinear]:
     """Decide on `linears` (in the order of the blocks) one by one; yields name and mask of each.
 
     `keep` is given a linear, its weight and the sum of squares of its inputs over all tokens of
@@ -52,7 +53,7 @@ def keep_in_sequence(
             squares = finite_fp32(seen[module].sum_squares, linear.name).to(device)
             kept = keep(linear, stored, squares)
             weight.masked_fill_(~kept, 0)
-            yield linear.name, kept.cpu()
+            yield PrunedLinear(linear.name, kept.cpu())
         if index < last:  # nothing is asked of what comes behind the last one
             for span, after in _outputs(block, index, hidden, calls, spans):
                 hidden[span] = after

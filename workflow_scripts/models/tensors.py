@@ -7,7 +7,8 @@ metadata too, so that equal contents are equal bytes.
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +31,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def read_tensor(file: TensorFile, name: str) -> Tensor:
@@ -53,6 +54,24 @@ def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
     return tensor
 
 
+class StoredTensors(Mapping[str, Tensor]):
+    """The tensors of a file by name, each read when asked for."""
+
+    def __init__(self, file: TensorFile) -> None:
+        self.file = file
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.file.entries:
+            raise KeyError(name)
+        return read_tensor(self.file, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.file.entries)
+
+    def __len__(self) -> int:
+        return len(self.file.entries)
+
+
 def _find(file: TensorFile, name: str) -> Entry:
     if name not in file.entries:
         raise InputError(f"{file.path}: has no tensor {name}")
@@ -72,26 +91,26 @@ def _opened(path: Path) -> BinaryIO:
 
 def _fill(source: BinaryIO, begin: int, tensor: Tensor, path: Path) -> None:
     """Read a contiguous tensor's bytes straight into its memory."""
-    wanted = memoryview(_raw(tensor))
+    wanted = tensor_bytes(tensor)
     source.seek(begin)
     if source.readinto(wanted) != len(wanted):
         raise InputError(f"{path}: became shorter while it was read")
 
 
-def _raw(tensor: Tensor) -> Any:
-    """A contiguous tensor's memory as a NumPy array of bytes."""
-    return tensor.reshape(-1).view(torch.uint8).numpy()
+def tensor_bytes(tensor: Tensor) -> memoryview:
+    """A tensor's bytes in row-major order."""
+    return memoryview(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
 
 
-def write_tensors(
+@contextmanager
+def tensor_writer(
     path: Path,
     layout: Mapping[str, tuple[torch.dtype, Sequence[int]]],
-    tensors: Iterable[tuple[str, Tensor]],
     metadata: Mapping[str, str],
     *,
     checksum: bool = True,
-) -> None:
-    """Write a safetensors file from tensors that come one by one, in any order, atomically.
+) -> Iterator[Callable[[str, Tensor], None]]:
+    """Write a safetensors file from tensors that are put into it in any order, atomically.
 
     `layout` gives every tensor's dtype and shape ahead. Wide dtypes lie first, so that every tensor
     is aligned, and names are sorted within a width.
@@ -104,7 +123,7 @@ def write_tensors(
         dtype, shape = layout[name]
         begins[name], end = end, end + math.prod(shape) * dtype.itemsize
         header[name] = {
-            "dtype": _DTYPE_NAMES[dtype],
+            "dtype": DTYPE_NAMES[dtype],
             "shape": list(shape),
             "data_offsets": [begins[name], end],
         }
@@ -112,13 +131,30 @@ def write_tensors(
     text += b" " * (-len(text) % 8)
     with written_atomically(path, checksum=checksum) as temporary, temporary.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
-        for name, tensor in tensors:
+
+        def put(name: str, tensor: Tensor) -> None:
             if (tensor.dtype, tuple(tensor.shape)) != (layout[name][0], tuple(layout[name][1])):
                 raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}")
             file.seek(8 + len(text) + begins.pop(name))
-            file.write(memoryview(_raw(tensor.detach().contiguous())))
+            file.write(tensor_bytes(tensor))
+
+        yield put
         if begins:
             raise ValueError(f"tensors never came: {', '.join(begins)}")
+
+
+def write_tensors(
+    path: Path,
+    layout: Mapping[str, tuple[torch.dtype, Sequence[int]]],
+    tensors: Iterable[tuple[str, Tensor]],
+    metadata: Mapping[str, str],
+    *,
+    checksum: bool = True,
+) -> None:
+    """Write a safetensors file from tensors that come one by one; see `tensor_writer`."""
+    with tensor_writer(path, layout, metadata, checksum=checksum) as put:
+        for name, tensor in tensors:
+            put(name, tensor)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:

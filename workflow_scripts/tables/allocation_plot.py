@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -23,8 +22,7 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import read_json
+from workflow_scripts.artefacts.mask_records import MaskedLinear, read_mask_record
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables.drawing import style
 
@@ -52,31 +50,24 @@ class Removal:
 
 def read_removal(path: Path, variant: str) -> Removal:
     """Read a mask's record. Raises `InputError` where it is not one."""
-    record = read_json(path)
-    try:
-        weights = _weights_by_part(record["linears"])
-        removed = frozenset(record["removed_blocks"])
-        shares = [
-            (1.0, 1.0) if block in removed else tuple(weights.get((block, p), 0.0) for p in PARTS)
-            for block in range(record["blocks"])
-        ]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise InputError(f"{path}: not a mask's record") from None
+    record = read_mask_record(path)
+    weights, removed = _weights_by_part(record.linears), frozenset(record.removed_blocks)
+    shares = [
+        (1.0, 1.0) if block in removed else tuple(weights.get((block, p), 0.0) for p in PARTS)
+        for block in range(record.blocks)
+    ]
     return Removal(variant, shares, removed)
 
 
-def _weights_by_part(linears: Mapping[str, Any]) -> dict[tuple[int, str], float]:
+def _weights_by_part(linears: Mapping[str, MaskedLinear]) -> dict[tuple[int, str], float]:
     """The pruned share of every (block, part), its linears weighted by their numbers of weights."""
     pruned: dict[tuple[int, str], float] = {}
     total: dict[tuple[int, str], int] = {}
     for name, linear in linears.items():
         match = _LINEAR.fullmatch(name)
-        if not match:
-            raise ValueError(name)
         place = int(match[1]), match[2]
-        size = linear["shape"][0] * linear["shape"][1]
-        pruned[place] = pruned.get(place, 0.0) + linear["achieved"] * size
-        total[place] = total.get(place, 0) + size
+        pruned[place] = pruned.get(place, 0.0) + linear.achieved * linear.weights
+        total[place] = total.get(place, 0) + linear.weights
     return {place: pruned[place] / total[place] for place in total}
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from safetensors import SafetensorError, safe_open
 
+from workflow_scripts.artefacts.mask_records import read_mask_record
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.checksums import verify_checksum
@@ -50,14 +51,6 @@ def read_scores(path: Path) -> dict[str, list[float]]:
         return {part: [float(row[part]) for row in record["blocks"]] for part in PARTS}
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: not influence scores") from None
-
-
-def read_removed_blocks(path: Path) -> list[int]:
-    """The blocks that a variant takes out whole, from its mask's record."""
-    try:
-        return [int(block) for block in read_json(path)["removed_blocks"]]
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{path}: not a mask's record") from None
 
 
 def draw_block_scores(
@@ -135,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.statistics:
         scores = {"Block Influence": read_block_influence(options.statistics)}
         pairs = zip(options.variants, options.records, strict=True)
-        removed = {variant: read_removed_blocks(path) for variant, path in pairs}
+        removed = {variant: read_mask_record(path).removed_blocks for variant, path in pairs}
         title = f"{options.model}: Block Influence on {options.set}"
         note = removed_note(removed)
         subtitle = "how far each block turns its input" + (f"; {note}" if note else "")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from workflow_scripts.artefacts.masks import dense_mask
+from workflow_scripts.artefacts.masks import nothing_pruned
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import EngineSettings
 from workflow_scripts.generation.engines.start import resolved, start_transformers
@@ -76,13 +76,13 @@ def test_transformers_on_a_gpu_claims_one(monkeypatch, tiny_model):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="torch finds no GPU on this machine"):
         start_transformers(
-            tiny_model(), dense_mask("", 3), replace(SETTINGS, device="cuda"), 46, 32
+            tiny_model(), nothing_pruned("", 3), replace(SETTINGS, device="cuda"), 46, 32
         )
     assert claimed == [(1, "generation.device")]
 
 
 def test_transformers_says_what_computes(tiny_model):
-    engine = start_transformers(tiny_model(), dense_mask("", 3), SETTINGS, 46, 32)
+    engine = start_transformers(tiny_model(), nothing_pruned("", 3), SETTINGS, 46, 32)
     assert engine.producer["torch"] == torch.__version__
     assert "vllm" not in engine.producer and engine.producer["device"] not in ("", "cpu")
     assert all(isinstance(value, str) for value in engine.producer.values())
@@ -92,8 +92,8 @@ def test_the_store_keeps_what_batch_invariant_mode_gives_apart(tiny_model):
     model = tiny_model()
     vllm = replace(SETTINGS, engine="vllm", device="cuda")
     variants = [vllm, replace(vllm, batch_invariant=True), replace(vllm, engine="transformers")]
-    found = [_identity(model, dense_mask("", 3), settings) for settings in variants]
+    found = [_identity(model, nothing_pruned("", 3), settings) for settings in variants]
     assert found[0] | {"batch_invariant": True} == found[1] != found[0]
     assert "batch_invariant" not in found[2]
     for settings in (replace(vllm, tensor_parallel=2), replace(vllm, batch_size=9)):
-        assert _identity(model, dense_mask("", 3), settings) == found[0]
+        assert _identity(model, nothing_pruned("", 3), settings) == found[0]

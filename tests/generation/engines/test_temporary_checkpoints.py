@@ -12,7 +12,8 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from tests.models.tiny_models import folder_bytes, load_model
-from workflow_scripts.artefacts.masks import Mask, apply_mask, dense_mask
+from workflow_scripts.artefacts.masks import nothing_pruned
+from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines import temporary_checkpoints
 from workflow_scripts.generation.engines.temporary_checkpoints import checkpoint_of
@@ -29,7 +30,7 @@ def scratch(tmp_path, monkeypatch):
 
 def shortened(model, removed=(1,)):
     """A mask that takes blocks out of a tiny model."""
-    return Mask({}, {}, tuple(removed), open_checkpoint(model).blocks, model_digest(model), "")
+    return nothing_pruned(model_digest(model), open_checkpoint(model).blocks, removed)
 
 
 def folders_in(scratch):
@@ -38,7 +39,7 @@ def folders_in(scratch):
 
 def test_the_dense_model_is_opened_where_it_is(tiny_model, scratch):
     model = tiny_model()
-    with checkpoint_of(model, dense_mask(model_digest(model), 3)) as folder:
+    with checkpoint_of(model, nothing_pruned(model_digest(model), 3)) as folder:
         assert folder == model
         assert not list(scratch.iterdir())
 
@@ -47,7 +48,7 @@ def test_a_pruned_model_is_there_for_the_block_alone(tiny_model, scratch):
     model = tiny_model()
     before = folder_bytes(model)
     expected = load_model(model)
-    apply_mask(expected, shortened(model))
+    apply_pruned(expected, shortened(model), open_checkpoint(model))
     with checkpoint_of(model, shortened(model)) as folder:
         assert folders_in(scratch) == [folder.parent]
         opened = AutoModelForCausalLM.from_pretrained(folder).state_dict()
@@ -68,7 +69,7 @@ def test_it_goes_with_an_error_too(tiny_model, scratch, error):
 
 def test_a_mask_that_does_not_fit_leaves_nothing(tiny_model, scratch):
     model = tiny_model()
-    misfit = Mask({}, {}, (1,), 7, model_digest(model), "")
+    misfit = nothing_pruned(model_digest(model), 7, (1,))
     with pytest.raises(InputError, match="mask is for a model of 7"), checkpoint_of(model, misfit):
         pass
     assert not folders_in(scratch)
@@ -99,9 +100,9 @@ def start_job(model, scratch):
     """Another process that holds a temporary checkpoint, whose folder it prints."""
     code = (
         "import time; from pathlib import Path\n"
-        "from workflow_scripts.artefacts.masks import Mask\n"
+        "from workflow_scripts.artefacts.masks import nothing_pruned\n"
         "from workflow_scripts.generation.engines.temporary_checkpoints import checkpoint_of\n"
-        f"mask = Mask({{}}, {{}}, (1,), 3, {model_digest(model)!r}, '')\n"
+        f"mask = nothing_pruned({model_digest(model)!r}, 3, (1,))\n"
         f"with checkpoint_of(Path({str(model)!r}), mask) as folder:\n"
         "    print(folder.parent, flush=True)\n"
         "    time.sleep(60)\n"

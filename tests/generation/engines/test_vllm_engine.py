@@ -223,7 +223,8 @@ def experiment(tmp_path_factory):
         (model / file.name).write_bytes(file.read_bytes())
     write_manifest(model)
     allocation = save_allocation(folder / "allocation.json", model, 0.5)
-    mask = ["--mask", folder / "mask.safetensors", "--record", folder / "mask.json"]
+    mask = ["--mask", folder / "mask.safetensors", "--weights", folder / "weights.safetensors"]
+    mask += ["--record", folder / "mask.json"]
     magnitude = ["--options", '{"method": "magnitude"}', "--allocation", allocation]
     build_mask.main([str(part) for part in ["--model", model, *magnitude, *mask]])
     problems = (PROJECT / "bundled/benchmarks/chains.jsonl").read_text().splitlines()
@@ -240,7 +241,9 @@ def generated(experiment, engine):
     options = generation_options(load_settings(config, PROJECT), "reasoner")
     stage = [
         *("--model", experiment / "reasoner", "--options", json.dumps(options)),
-        *("--mask", experiment / "mask.safetensors", "--record", experiment / "mask.json"),
+        *("--mask", experiment / "mask.safetensors"),
+        *("--weights", experiment / "weights.safetensors"),
+        *("--record", experiment / "mask.json"),
         *("--benchmarks", f"chains={experiment / 'chains.jsonl'}"),
         *("--store", folder / "store", "--output", folder),
         *("--provenance", folder / "generation.json"),

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from workflow_scripts.artefacts.masks import Mask, pack
+from tests.artefacts.variants import in_memory
+from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.engines.start import start_vllm
@@ -50,18 +51,17 @@ class Done:
     log: str = ""
 
 
-def pruned(model: Path, removed: tuple[int, ...] | None) -> Mask:
+def pruned(model: Path, removed: tuple[int, ...] | None) -> Pruned:
     """Half of the weights of every linear go, and whole blocks; nothing where `removed` is None."""
     checkpoint = open_checkpoint(model)
     if removed is None:
-        return Mask({}, {}, (), checkpoint.blocks, "", "")
-    keep, shapes = {}, {}
+        return in_memory(model)
+    keeps = {}
     for linear in linears(checkpoint):
         if linear.block not in removed:
             weight = load_tensor(checkpoint, linear.name).float().abs()
-            keep[linear.name] = pack(weight > weight.median())
-            shapes[linear.name] = linear.shape
-    return Mask(keep, shapes, removed, checkpoint.blocks, "", "")
+            keeps[linear.name] = weight > weight.median()
+    return in_memory(model, keeps, removed)
 
 
 def decode(work: Work, scratch: Path) -> Done:

@@ -4,12 +4,12 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
-from workflow_scripts.artefacts.masks import Mask, apply_mask
+from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.fingerprint import producer_of
 from workflow_scripts.generation.engines.interface import Engine, EngineSettings
 from workflow_scripts.jobs.gpus import take_gpus
-from workflow_scripts.models.checkpoints import check_weights
+from workflow_scripts.models.checkpoints import check_weights, open_checkpoint
 
 # keys that the transformers engine has no use for, and what they are where nothing is asked for
 ONLY_VLLM = {"tensor_parallel": 1, "batch_invariant": False, "engine_options": {}}
@@ -45,7 +45,7 @@ def resolved(settings: EngineSettings) -> EngineSettings:
 
 
 def start_transformers(
-    model: Path, mask: Mask, settings: EngineSettings, vocabulary: int, longest: int
+    model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
 ) -> Engine:
     """Load the dense checkpoint, prune it in memory and put it behind the transformers engine."""
     if settings.device == "cuda":
@@ -54,6 +54,7 @@ def start_transformers(
     import torch
     from transformers import AutoModelForCausalLM
 
+    from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
     from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
 
     torch.set_num_threads(settings.threads)
@@ -64,7 +65,7 @@ def start_transformers(
         local_files_only=True,
         trust_remote_code=False,
     )
-    apply_mask(loaded, mask)
+    apply_pruned(loaded, pruned, open_checkpoint(model))
     loaded.to(settings.device)
     engine = TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
     engine.producer = producer_of(settings)
@@ -72,7 +73,7 @@ def start_transformers(
 
 
 def start_vllm(
-    model: Path, mask: Mask, settings: EngineSettings, vocabulary: int, longest: int
+    model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
 ) -> Engine:
     """Open the pruned checkpoint, a temporary one unless nothing is pruned, with vLLM."""
     if settings.device == "cuda":
@@ -81,7 +82,7 @@ def start_vllm(
     from workflow_scripts.generation.engines.temporary_checkpoints import checkpoint_of
     from workflow_scripts.generation.engines.vllm_engine import VllmEngine
 
-    with checkpoint_of(model, mask) as folder:
+    with checkpoint_of(model, pruned) as folder:
         return VllmEngine(folder, settings, vocabulary, longest)
 
 

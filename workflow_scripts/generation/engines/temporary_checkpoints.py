@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from workflow_scripts.artefacts.masks import Mask
+from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import check_weights, open_checkpoint
@@ -26,18 +26,18 @@ LOCK = "lock"
 
 
 @contextmanager
-def checkpoint_of(model: Path, mask: Mask) -> Iterator[Path]:
-    """The folder of `model` as `mask` leaves it, for as long as the block lasts.
+def checkpoint_of(model: Path, pruned: Pruned) -> Iterator[Path]:
+    """The folder of `model` as `pruned` leaves it, for as long as the block lasts.
 
     That is `model` itself where nothing is removed: a dense model is never copied.
     """
-    if not mask.shapes and not mask.removed_blocks:
+    if pruned.is_dense:
         check_weights(model)
         yield model
         return
     with _terminable(), _held_folder() as folder:
         try:
-            export(open_checkpoint(model), mask, folder / "checkpoint")
+            export(open_checkpoint(model), pruned, folder / "checkpoint")
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise

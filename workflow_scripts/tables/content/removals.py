@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import read_json
+from workflow_scripts.artefacts.mask_records import read_mask_record
 
 STEP = 0.005  # shares of removed weights that are no further apart count as one
 
@@ -30,16 +29,10 @@ def read_removed(
             path = results / model / variant / "mask.json"
             if not path.exists():
                 continue
-            record = read_json(path)
-            try:
-                found[model, variant] = Removed(
-                    float(record["removed_fraction"]),
-                    tuple(int(block) for block in record["removed_blocks"]),
-                    str(record["method"]),
-                    str(record["digest"]),
-                )
-            except (KeyError, TypeError, ValueError):
-                raise InputError(f"{path}: not a mask's record") from None
+            record = read_mask_record(path)
+            found[model, variant] = Removed(
+                record.removed_fraction, record.removed_blocks, record.method, record.digest
+            )
     return found
 
 

@@ -1,0 +1,116 @@
+"""`mask.json`: what a variant does to a model, without the bits and the weights. No torch here."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.files.digests import value_digest
+
+FORMAT = 1
+ENGINES = ("transformers", "vllm")
+
+# tuples come as JSON's lists
+_AsList = Field(strict=False)
+Shape = Annotated[tuple[PositiveInt, ...], _AsList]
+MatrixShape = Annotated[tuple[PositiveInt, PositiveInt], _AsList]
+_STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class MaskedLinear(BaseModel):
+    """A masked linear: shape (output, input), sparsity asked for and reached, both in [0, 1]."""
+
+    model_config = _STRICT
+    shape: MatrixShape
+    requested: float
+    achieved: float
+
+    @property
+    def weights(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+
+class ChangedTensor(BaseModel):
+    """A tensor in `weights.safetensors`: its shape, dtype as safetensors names it, and sha256."""
+
+    model_config = _STRICT
+    shape: Shape
+    dtype: str
+    sha256: str
+
+
+class MaskRecord(BaseModel):
+    """What `mask.json` says of a variant of a model.
+
+    `linears` holds the masked linears by the names of their weights; block numbers and names are
+    those of the dense model. `removed_fraction` is the share of all linear weights that is gone.
+    `weights` are the tensors that the variant brings along, `scales` those of its low-rank deltas
+    by parameter name, `config` what they change in config.json (None: the key goes), `engines`
+    those that can run the result. `digest` covers mask and weights.
+    """
+
+    model_config = _STRICT
+    format: Literal[1] = FORMAT
+    method: str
+    options: Mapping[str, Any] = {}
+    model_digest: str
+    blocks: PositiveInt
+    removed_blocks: Annotated[tuple[int, ...], _AsList] = ()
+    linears: Mapping[str, MaskedLinear] = {}
+    removed_fraction: float = 0.0
+    weights: Mapping[str, ChangedTensor] = {}
+    scales: Mapping[str, float] = {}
+    config: Mapping[str, Any] = {}
+    engines: Annotated[tuple[str, ...], _AsList] = ENGINES
+    digest: str
+
+    @property
+    def kept_blocks(self) -> tuple[int, ...]:
+        return tuple(block for block in range(self.blocks) if block not in self.removed_blocks)
+
+    @model_validator(mode="after")
+    def _some_blocks_stay(self) -> "MaskRecord":
+        removed = self.removed_blocks
+        if not self.kept_blocks or removed != tuple(
+            block for block in range(self.blocks) if block in removed
+        ):
+            raise ValueError(f"removed_blocks is {removed}, not some of {self.blocks} blocks")
+        return self
+
+
+def read_mask_record(path: Path) -> MaskRecord:
+    """Read a `mask.json`. Raises `InputError`, naming the key, where it is not one."""
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise InputError(f"{path}: not a mask's record of format {FORMAT}")
+    try:
+        return MaskRecord.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key, value = ".".join(map(str, first["loc"])), first["input"]
+        if not key:
+            raise InputError(f"{path}: {first['ctx']['error']}") from None
+        said = "missing" if first["type"] == "missing" else f"{value!r}: {first['msg']}"
+        raise InputError(f"{path}: {key} is {said}") from None
+
+
+def variant_digest(
+    removed_blocks: Sequence[int],
+    shapes: Mapping[str, Sequence[int]],
+    bits: Mapping[str, str],
+    weights: Mapping[str, ChangedTensor],
+    scales: Mapping[str, float],
+) -> str:
+    """The digest of a variant, from the sha256 of every linear's packed bits and every tensor.
+
+    Without weights it is that of the removed blocks and the mask alone.
+    """
+    linears = {name: [list(shape), bits[name]] for name, shape in shapes.items()}
+    content: dict[str, Any] = {"removed_blocks": list(removed_blocks), "linears": linears}
+    if weights:
+        changed = {name: [list(w.shape), w.dtype, w.sha256] for name, w in weights.items()}
+        content |= {"weights": changed, "scales": dict(scales)}
+    return value_digest(content)
