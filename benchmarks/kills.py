@@ -150,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moments", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=6, help="take each so-manieth problem")
+    parser.add_argument("--every", type=int, default=6, help="take every n-th problem")
     parser.add_argument(
         "--by-time", type=float, default=0.3, help="part of the moments that fall anywhere in time"
     )

@@ -115,7 +115,7 @@ def differences(checkout: Checkout, undisturbed: Undisturbed) -> list[str]:
     """The results that are not those of the undisturbed run.
 
     Tables and figures must all be there; what they come from may be missing, for Snakemake makes it
-    anew only where something needs it.
+    again only where something needs it.
     """
     found, read = made(checkout), ("results/tables", "results/figures")
     wanted = {n: c for n, c in undisturbed.made.items() if n in found or n.startswith(read)}

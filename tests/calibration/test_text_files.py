@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.calibration import text_files
 from workflow_scripts.calibration.text_files import numbered_rows
 from workflow_scripts.errors import InputError
 
@@ -131,52 +130,6 @@ def test_pairs_are_made_of_fields(tmp_path, name):
     with pytest.raises(InputError) as caught:
         list(numbered_rows(path, pair=PAIR | {"prompt": "{n}"}))
     assert str(caught.value) == f"{where}: field 'n' is 1, not a string"
-
-
-BOUND = 1 << 12
-
-
-@pytest.fixture
-def small_bounds(monkeypatch) -> None:
-    """What no line may come to in bytes, as small as a test's files."""
-    monkeypatch.setattr(text_files, "MAX_LINE", BOUND)
-
-
-@pytest.mark.parametrize("suffix", [".txt", ".txt.gz"])
-def test_a_line_that_would_fill_the_memory_is_refused(tmp_path, small_bounds, suffix):
-    path = tmp_path / f"a{suffix}"
-    pack = gzip.compress if suffix.endswith(".gz") else bytes
-    path.write_bytes(pack(b"first\n" + b"x" * (BOUND - 1) + b"\n"))
-    assert len(list(numbered_rows(path))) == 2
-    path.write_bytes(pack(b"first\n" + b"x" * BOUND + b"\n"))
-    assert refused(path) == f"{path}:2: a line of more than {BOUND} bytes"
-
-
-@pytest.mark.parametrize("line", [b"\n", b"a\n"])
-def test_a_file_that_unpacks_to_far_more_than_texts_do_is_refused(tmp_path, small_bounds, line):
-    path = tmp_path / "a.txt.gz"
-    path.write_bytes(gzip.compress(line * 100_000))
-    assert refused(path) == (
-        f"{path}: unpacks to more than 100 times its size, which no file of texts does"
-    )
-    path.write_bytes(gzip.compress(b"".join(b"%d\n" % number for number in range(20_000))))
-    assert len(list(numbered_rows(path))) == 20_000
-
-
-def test_a_parquet_file_that_unpacks_to_far_more_than_texts_do_is_refused(tmp_path, small_bounds):
-    path = tmp_path / "a.parquet"
-    for texts, is_refused in ((["x" * 10**7], True), (["some text"] * 10, False)):
-        pd.DataFrame({"text": texts}).to_parquet(path, compression="zstd")
-        if is_refused:
-            assert "unpacks to more than 100 times its size" in refused(path)
-        else:
-            assert len(list(numbered_rows(path))) == len(texts)
-
-
-def test_equal_texts_may_shrink_as_far_as_they_do_where_they_are_few(tmp_path):
-    path = tmp_path / "a.txt.gz"
-    path.write_bytes(gzip.compress(b"the same\n" * 50_000))
-    assert len(list(numbered_rows(path))) == 50_000
 
 
 def test_a_number_that_python_does_not_read_is_one_line(tmp_path):

@@ -56,7 +56,7 @@ class Hub:
     """What the hub serves and what it was asked. `status` and `error` make it refuse everything.
 
     `files` are those of a repository ("models/owner/name"), or of one of its commits
-    ("models/owner/name@COMMIT"); `commit` is where the main branches stand.
+    ("models/owner/name@COMMIT"); `commit` is where the main branches are.
     """
 
     address: str

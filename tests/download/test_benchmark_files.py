@@ -42,38 +42,29 @@ def test_the_same_problems_come_of_every_kind_of_file(tmp_path, kind):
     ]
 
 
-def test_rows_of_csv_are_named_by_the_line_they_start_at(tmp_path):
+def test_rows_of_csv_are_named_by_their_number(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text('q,a\n"x\ny",1\n\nz,2\n')
+    path.write_text('q,a\n"x\ny",1\n\nz,NA\n')
     assert [(row.where, dict(row.values)) for row in rows_of_file(path)] == [
-        (f"{path}:2", {"q": "x\ny", "a": "1"}),
-        (f"{path}:5", {"q": "z", "a": "2"}),
+        (f"{path}, row 1", {"q": "x\ny", "a": "1"}),
+        (f"{path}, row 2", {"q": "z", "a": "NA"}),
     ]
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"q,a\nx\n", "a.csv:2: has 1 cells, the first line 2"),
-        (b"q,a\nx,1,2\n", "a.csv:2: has 3 cells, the first line 2"),
-        (b"q,q\nx,1\n", "a.csv:1: a column has no name, or one that stands twice"),
-        (b"q,\nx,1\n", "a.csv:1: a column has no name, or one that stands twice"),
-        (b'q,a\n"x,1\n', "a.csv:2: not valid CSV (unexpected end of data)"),
-        (b"q,a\n\xff,1\n", "a.csv: not UTF-8 (invalid start byte at byte 4)"),
-    ],
-)
-def test_a_damaged_csv_file_is_one_line(tmp_path, content, said):
+@pytest.mark.parametrize("content", [b"", b"q,a\nx,1\ny,3,4,5\n", b'q,a\n"x,1\n', b"q,a\n\xff,1\n"])
+def test_a_damaged_csv_file_is_one_line(tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
         rows_of_file(path)
-    assert str(caught.value) == f"{tmp_path}/{said}"
+    assert str(caught.value).startswith(f"{path}: cannot be read (")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_parquet_file_and_files_that_are_none(tmp_path):
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1 no more")
-    with pytest.raises(InputError, match="a.parquet: not a parquet file or damaged"):
+    with pytest.raises(InputError, match="a.parquet: cannot be read"):
         rows_of_file(path)
     for name in ("b.parquet", "b.csv"):
         with pytest.raises(InputError, match=f"{name}: .*No such file or directory"):

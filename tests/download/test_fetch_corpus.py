@@ -68,8 +68,8 @@ def test_another_file_takes_its_place(fetch, tmp_path):
         ),
         (
             {"id": "owner/other"},
-            "hub dataset 'owner/other': not found; the id is wrong, or it is private and it needs "
-            "HF_TOKEN",
+            "hub dataset 'owner/other': not found; the id is wrong, or it is private and HF_TOKEN "
+            "gives no access to it",
         ),
         (
             {"env": {"HF_HUB_OFFLINE": "1"}},

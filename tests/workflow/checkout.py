@@ -117,6 +117,6 @@ def small_checkout(folder: Path, **changes: object) -> Checkout:
 
 
 def write_config(checkout: Checkout, config: dict, name: str = "small.yaml") -> None:
-    # JSON first: no YAML anchors for what stands twice
+    # JSON first: no YAML anchors for what is there twice
     text = yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False)
     (checkout.folder / name).write_text(text)

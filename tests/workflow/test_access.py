@@ -235,7 +235,7 @@ def contents(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def leaks(root: Path) -> list[str]:
-    """Where below a folder any form of a secret stands."""
+    """Where below a folder any form of a secret is."""
     wanted = set().union(*(forms(secret) for secret in SECRETS.values()))
     return [
         name

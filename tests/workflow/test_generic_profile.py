@@ -1,6 +1,6 @@
 """The generic profile: what it asks of PBS and SGE, and what it makes of their answers.
 
-Scripts on PATH stand for their commands; a test of the whole profile runs jobs through them.
+Scripts on PATH replace their commands; a test of the whole profile runs jobs through them.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A run without a network: a folder stands for the hub, and the lock file outlives resources/."""
+"""A run without a network: a folder replaces the hub, and the lock file outlives resources/."""
 
 import json
 import os

@@ -100,7 +100,7 @@ class Site:
                 process.send_signal(signal.SIGCONT)
 
     def job(self, kind: tuple[str, str], nth: int = 1) -> str:
-        """The SLURM job of the stage that is caught for the so-manieth time."""
+        """The SLURM job of the stage that is caught for the n-th time."""
         return self.wait_for(lambda: self.caught.get(kind, [])[nth - 1 : nth], f"{kind}")[0]
 
     def start(self, *arguments: str) -> subprocess.Popen:

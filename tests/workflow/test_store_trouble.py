@@ -39,7 +39,7 @@ def refused(checkout: Checkout) -> str:
 def test_a_full_disk_costs_nothing_that_was_written(checkout):
     store = checkout.folder / "store"
     store.mkdir()
-    # room for the two small files of a store and for 4096 bytes of completions
+    # space for the two small files of a store and for 4096 bytes of completions
     mount = ["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", str(store)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode:

@@ -50,7 +50,7 @@ class Rows:
 def open_rows(
     source: Mapping[str, Any], corpus: Path | None, traces: Path | None, folder: Path
 ) -> Rows:
-    """The rows of a source; `folder` is where they may take room on the disk.
+    """The rows of a source; `folder` is where they are kept on disk.
 
     `corpus` is the manifest of a source of kind hub, `traces` the folder of a source of kind
     generated. Raises `InputError` for a source that is not there or not readable.

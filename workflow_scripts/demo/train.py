@@ -132,7 +132,7 @@ def train(
     started = reported = time.monotonic()
     for step in range(steps):
         ids, labels = batch_tensors(tokenizer, [training_example(rng) for _ in range(batch_size)])
-        # no attention mask: padding stands on the right, where causal attention never looks
+        # no attention mask: padding is on the right, where causal attention never looks
         logits = model(input_ids=ids, use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(
             logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED

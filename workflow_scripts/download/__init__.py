@@ -1,1 +1,1 @@
-"""Models and benchmarks, brought from where they are into the form that every stage reads."""
+"""Models and benchmarks, brought from where they are into the format that every stage reads."""

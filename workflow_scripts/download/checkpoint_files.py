@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.download.hub.links import refuse_link_to_other_kind
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models.file_names import may_be_of_checkpoint
@@ -30,9 +29,9 @@ _POINTER = b"version https://git-lfs"
 def checkpoint_files(folder: Path) -> list[str]:
     """Sorted names of the files that make up the model in `folder`, each one checked.
 
-    Only files directly in the folder count. They may be links to files of their own kind, as in
-    the hub's cache. Of the weights, those count that transformers would open: model.safetensors,
-    else the shards that model.safetensors.index.json names. Raises `InputError` for a missing,
+    Only files directly in the folder count; they may be links. Of the weights, those count that
+    transformers would open: model.safetensors, else the shards that model.safetensors.index.json
+    names. Raises `InputError` for a missing,
     truncated or otherwise damaged file.
     """
     names = _allowed_names(folder)
@@ -63,7 +62,6 @@ def _allowed_names(folder: Path) -> list[str]:
             if not path.is_file():
                 state = "a broken link" if path.is_symlink() else "not a regular file"
                 raise InputError(f"{path}: {state}")
-            refuse_link_to_other_kind(path)
             names.append(path.name)
     return names
 

@@ -1,7 +1,7 @@
 """A GGUF file, turned once into an ordinary safetensors checkpoint with a tokenizer.
 
 A GGUF file is of use to engines of its own; pruning needs the weights themselves. So they are
-unpacked into float32, which holds every value that the file stands for without a second rounding
+unpacked into float32, which holds every value that the file encodes without a second rounding
 (a quantised weight is a small whole number times a float16 scale, plus a float16 offset). The
 whole model is in memory meanwhile. Equal files give equal bytes with equal library versions.
 """

@@ -51,13 +51,13 @@ def parse_source(text: str, kinds: Mapping[str, Fields]) -> dict[str, Any]:
     return source
 
 
-def bundled_path(room: str, name: str, suffix: str = "") -> Path:
-    """The path of something that comes with the project, below `bundled/{room}`, if it is whole."""
-    folder = BUNDLED / room
+def bundled_path(kind: str, name: str, suffix: str = "") -> Path:
+    """The path of something that comes with the project, below `bundled/{kind}`, if it is whole."""
+    folder = BUNDLED / kind
     there = sorted(p.name.removesuffix(suffix) for p in folder.glob(f"*{suffix}"))
     if name not in there:
         raise InputError(
-            f"source of kind bundled: no {room[:-1]} {name!r}; there are: "
+            f"source of kind bundled: no {kind[:-1]} {name!r}; there are: "
             f"{', '.join(there) or 'none'}"
         )
     return check_bundled(folder / (name + suffix))

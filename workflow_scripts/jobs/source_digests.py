@@ -61,7 +61,7 @@ def _essence(node: Any) -> Any:
 
 
 def _imports(tree: ast.Module) -> list[str]:
-    """Names below the package that a module imports, wherever in it the import stands."""
+    """Names below the package that a module imports, wherever in it the import is."""
     prefix = PACKAGE.name + "."
     names = []
     for node in ast.walk(tree):
@@ -69,6 +69,6 @@ def _imports(tree: ast.Module) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.append(node.module)
-            # `from package.room import module` names a module only in its second half
+            # `from package.wing import module` names a module only in its second half
             names += [f"{node.module}.{alias.name}" for alias in node.names]
     return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]

@@ -326,7 +326,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_was_written(small_disk):
     again = opened(folder)
     kept = [again.get(request(n, max_tokens=700)) for n in range(written + 1)]
     assert kept == [*map(long, range(written)), None]
-    # the disk has room again: the next run goes on, and this one could
+    # there is space again: the next run goes on, and this one could
     subprocess.run(["mount", "-o", "remount,size=1m", str(small_disk)], check=True)
     for writer, n in ((again, written), (store, written + 1)):
         writer.add(request(n, max_tokens=700), long(n))

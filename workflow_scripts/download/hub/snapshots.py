@@ -4,13 +4,12 @@ The access token is read from the environment variable HF_TOKEN and from nowhere
 printed. HF_HUB_OFFLINE, the local hub cache (HF_HOME) and a mirror (HF_ENDPOINT) work as
 everywhere: what the cache holds is not downloaded again, and offline the cache is all there is.
 Where PRUNETHINK_HUB names a folder, files are taken from it and the network is left alone: the
-files of a repository stand in `{models,datasets}/OWNER/NAME/REVISION/` there, as in the repository
+files of a repository are in `{models,datasets}/OWNER/NAME/REVISION/` there, as in the repository
 itself; REVISION is `main` where the config has none.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +25,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import filter_repo_objects, httpx, logging
 
-from workflow_scripts.download.hub.links import refuse_links_out
 from workflow_scripts.download.hub_lock import entry_name, how_to_accept, locked_commit
 from workflow_scripts.errors import InputError
 
@@ -46,10 +44,6 @@ class Snapshot(NamedTuple):
     entry: str
 
 
-class NoSuchRevision(InputError):
-    """The repository is there, and has no such revision."""
-
-
 def fetch_snapshot(
     source: Mapping[str, Any],
     repository_type: str,
@@ -64,33 +58,14 @@ def fetch_snapshot(
     line, for a repository or revision that is not there, needs access that the token does not give,
     or cannot be reached and is not in the cache.
     """
-
-    def fetch(revision: str) -> tuple[Path, str | None]:
-        place = _local(source["id"], repository_type, revision)
-        if place is not None:
-            return place, _commit(revision)
-        with _one_line_errors(source["id"], repository_type, revision):
-            folder = snapshot_download(
-                source["id"],
-                repo_type=repository_type,
-                revision=revision,
-                allow_patterns=list(allowed),
-                ignore_patterns=list(ignored),
-                token=os.environ.get("HF_TOKEN") or False,  # False: no token from a login on disk
-            )
-        # the hub's cache names a snapshot's folder after its commit
-        return Path(folder), Path(folder).name
-
+    patterns = {"allow_patterns": list(allowed), "ignore_patterns": list(ignored)}
     entry = entry_name(repository_type, source["id"], source.get("revision"))
-    folder, commit = _at_revision(source, entry, lock, fetch)
+    folder, commit = _fetch(
+        source, repository_type, entry, lock, lambda **asked: snapshot_download(**asked, **patterns)
+    )
     # others may have put more of the repository into the same folder
     present = [str(p.relative_to(folder)) for p in sorted(folder.rglob("*")) if p.is_file()]
-    names = list(
-        filter_repo_objects(present, allow_patterns=list(allowed), ignore_patterns=list(ignored))
-    )
-    for name in names:
-        refuse_links_out(folder, name, _spoken(repository_type, source["id"]))
-    return Snapshot(folder, names, commit, entry)
+    return Snapshot(folder, list(filter_repo_objects(present, **patterns)), commit, entry)
 
 
 def fetch_file(
@@ -100,121 +75,84 @@ def fetch_file(
 
     Raises `InputError` also for a file that the revision does not have.
     """
+    lack = InputError(
+        f"hub {repository_type} {source['id']!r}: revision {source.get('revision') or BRANCH!r} "
+        f"has no file {name!r}"
+    )
 
-    def fetch(revision: str) -> tuple[Path, str | None]:
-        what = _spoken(repository_type, source["id"])
-        lack = f"{what}: revision {revision!r} has no file {name!r}"
-        place = _local(source["id"], repository_type, revision)
-        if place is not None:
-            if not (place / name).is_file():
-                raise InputError(f"{lack} in the folder of {FOLDER}")
-            return place, _commit(revision)
-        with _one_line_errors(source["id"], repository_type, revision):
-            try:
-                file = hf_hub_download(
-                    source["id"],
-                    name,
-                    repo_type=repository_type,
-                    revision=revision,
-                    token=os.environ.get("HF_TOKEN") or False,
-                )
-            except LocalEntryNotFoundError:
-                raise  # nothing is known of the file; it is a kind of the next error
-            except EntryNotFoundError:
-                raise InputError(lack) from None
-        folder = Path(file.removesuffix(name))
-        return folder, folder.name
+    def download(**asked: Any) -> str:
+        try:
+            return hf_hub_download(filename=name, **asked).removesuffix(name)
+        except LocalEntryNotFoundError:
+            raise  # nothing is known of the file; it is a kind of the next error
+        except EntryNotFoundError:
+            raise lack from None
 
     entry = entry_name(repository_type, source["id"], source.get("revision"), name)
-    folder, commit = _at_revision(source, entry, lock, fetch)
-    refuse_links_out(folder, name, _spoken(repository_type, source["id"]))
+    folder, commit = _fetch(source, repository_type, entry, lock, download)
+    if not (folder / name).is_file():
+        raise lack
     return Snapshot(folder, [name], commit, entry)
 
 
-def _at_revision(
+def _fetch(
     source: Mapping[str, Any],
+    repository_type: str,
     entry: str,
     lock: Path | None,
-    fetch: Callable[[str], tuple[Path, str | None]],
+    download: Callable[..., str],
 ) -> tuple[Path, str | None]:
-    """Fetch the source's revision, else the locked commit, else the main branch."""
+    """The folder and commit of the source's revision, else the locked one, else the main branch."""
     logging.set_verbosity_error()  # its warnings about retries; the last failure is reported
-    if source.get("revision"):
-        return fetch(source["revision"])
-    locked = locked_commit(lock, entry)
-    if locked is None:
-        return fetch(BRANCH)
+    what, locked = f"hub {repository_type} {source['id']!r}", None
+    if not (revision := source.get("revision")):
+        locked = locked_commit(lock, entry)
+        revision = locked or BRANCH
+    if root := os.environ.get(FOLDER):
+        place = Path(root, f"{repository_type}s", source["id"], revision)
+        if not place.is_dir():
+            raise InputError(f"{what}: {FOLDER} is set, and there is no folder {place}")
+        return place, None if revision == BRANCH else revision  # of a branch no commit is known
+    page = f"{constants.ENDPOINT}/{'datasets/' * (repository_type == 'dataset')}{source['id']}"
     try:
-        return fetch(locked)
-    except NoSuchRevision as error:
-        raise InputError(f"{error}, which is the locked one; {how_to_accept(entry)}") from None
-
-
-def _local(repository: str, repository_type: str, revision: str) -> Path | None:
-    """The repository's folder where a folder stands for the hub, else None."""
-    root = os.environ.get(FOLDER)
-    if not root:
-        return None
-    place = Path(root, f"{repository_type}s", repository, revision)
-    if not place.is_dir():
-        raise InputError(
-            f"{_spoken(repository_type, repository)}: {FOLDER} is set, and there is no folder "
-            f"{place}"
+        folder = download(
+            repo_id=source["id"],
+            repo_type=repository_type,
+            revision=revision,
+            token=os.environ.get("HF_TOKEN") or False,  # False: no token from a login on disk
         )
-    return place
-
-
-def _spoken(repository_type: str, repository: str) -> str:
-    return f"hub {repository_type} {repository!r}"
-
-
-def _commit(revision: str) -> str | None:
-    """The revision where it can be a commit; of a branch in a folder none is known."""
-    return None if revision == BRANCH else revision
-
-
-@contextmanager
-def _one_line_errors(repository: str, repository_type: str, revision: str) -> Iterator[None]:
-    what = _spoken(repository_type, repository)
-    room = "datasets/" if repository_type == "dataset" else ""
-    page = f"{constants.ENDPOINT}/{room}{repository}"
-    given = bool(os.environ.get("HF_TOKEN"))
-    try:
-        yield
-    except GatedRepoError:
-        if given:
-            todo = f"the account of HF_TOKEN has not been granted it; accept the terms at {page}"
-        else:
-            todo = (
-                f"accept the terms at {page} with an account of yours, then set the environment "
-                "variable HF_TOKEN to a token of that account"
-            )
-        raise InputError(f"{what}: access is gated; {todo}") from None
-    except RepositoryNotFoundError:
-        todo = "HF_TOKEN gives no access to it" if given else "it needs HF_TOKEN"
-        raise InputError(
-            f"{what}: not found; the id is wrong, or it is private and {todo}"
-        ) from None
     except RevisionNotFoundError:
-        raise NoSuchRevision(f"{what}: there is no revision {revision!r}") from None
-    except LocalEntryNotFoundError as error:
-        cache = f"revision {revision!r} is not complete in the local hub cache"
-        if constants.HF_HUB_OFFLINE:
-            raise InputError(f"{what}: {cache}, and HF_HUB_OFFLINE forbids downloading") from None
-        cause = error.__cause__ or error
-        why = type(cause).__name__
-        if isinstance(cause, HfHubHTTPError):
-            why = f"HTTP status {cause.response.status_code}"
-        raise InputError(f"{what}: {cache}, and the hub cannot be reached ({why})") from None
-    except HFValidationError:
-        raise InputError(f"{what}: not a repository id such as 'owner/name'") from None
+        todo = f", which is the locked one; {how_to_accept(entry)}" if locked else ""
+        raise InputError(f"{what}: there is no revision {revision!r}{todo}") from None
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        raise InputError(f"{what}: {_explained(error, page, revision)}") from None
     except ValueError as error:
         # a name that leads out of the repository, or an answer that is no JSON
         raise InputError(f"{what}: {' '.join(str(error).split())}") from None
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        raise InputError(f"{what}: the hub answered with HTTP status {status}") from None
     except httpx.HTTPError as error:
         # what was finished stays in the cache, and the next attempt goes on from there
         why = type(error).__name__
         raise InputError(f"{what}: the download broke off ({why}); run it again") from None
+    return Path(folder), Path(folder).name  # the hub's cache names a snapshot after its commit
+
+
+def _explained(error: Exception, page: str, revision: str) -> str:
+    """What an error of the hub's client means and what to do."""
+    if isinstance(error, GatedRepoError):
+        return (
+            f"access is gated; accept the terms at {page} and set the environment variable "
+            "HF_TOKEN to a token of the account that did"
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return "not found; the id is wrong, or it is private and HF_TOKEN gives no access to it"
+    if isinstance(error, HFValidationError):
+        return "not a repository id such as 'owner/name'"
+    if isinstance(error, LocalEntryNotFoundError):
+        cache = f"revision {revision!r} is not complete in the local hub cache"
+        if constants.HF_HUB_OFFLINE:
+            return f"{cache}, and HF_HUB_OFFLINE forbids downloading"
+        cause = error.__cause__ or error
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        why = f"HTTP status {status}" if status else type(cause).__name__
+        return f"{cache}, and the hub cannot be reached ({why})"
+    return f"the hub answered with HTTP status {error.response.status_code}"

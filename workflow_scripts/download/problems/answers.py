@@ -28,7 +28,7 @@ def _integer(answer: Any, _: Choices = None) -> str | None:
 
 
 def _expression(answer: Any, _: Choices = None) -> str | None:
-    """A mathematical expression as it stands, or a JSON number."""
+    """A mathematical expression as it is, or a JSON number."""
     if isinstance(answer, str):
         return answer.strip()
     if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer):

@@ -51,7 +51,9 @@ def problems_from_rows(rows: Sequence[Row], name: str, layout: Layout = Layout()
     for number, row in enumerate(rows):
         problem = _problem(row, f"{name}-{number:0{width}}", layout)
         if problem.id in seen:
-            raise InputError(f"{row.where}: id {problem.id!r} stands already at {seen[problem.id]}")
+            raise InputError(
+                f"{row.where}: id {problem.id!r} was used at {seen[problem.id]} already"
+            )
         seen[problem.id] = row.where
         problems.append(problem)
     return problems
@@ -102,9 +104,7 @@ def _problem(row: Row, default_id: str, layout: Layout) -> Problem:
     answer = _answer(values, kind, choices, layout, where)
     if kind == "choice":
         choices, answer = place_choices(question, choices, answer, layout.choice_order)
-    problem = Problem(str(identity), question, answer, kind, choices)
-    _refuse_half_characters(problem, where)
-    return problem
+    return Problem(str(identity), question, answer, kind, choices)
 
 
 def _fields(row: Row, columns: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -153,15 +153,6 @@ def _answer(
     if written is None:
         raise InputError(f"{where}: answer is {_short(stated)}, which is not of kind {kind}")
     return written
-
-
-def _refuse_half_characters(problem: Problem, where: str) -> None:
-    """JSON can spell half of a surrogate pair, which no file and no tokenizer can hold."""
-    for text in (problem.id, problem.question, problem.answer, *(problem.choices or ())):
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            raise InputError(f"{where}: holds half a character (a lone surrogate)") from None
 
 
 def _short(value: Any) -> str:

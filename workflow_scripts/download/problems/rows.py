@@ -1,14 +1,10 @@
 """Rows of a benchmark's source, each with the place that an error message should name."""
 
-import csv
 import json
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import yaml
 
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.errors import InputError
@@ -23,7 +19,7 @@ ROWS_AT_ONCE = 1024
 
 
 class Row(NamedTuple):
-    """One row as it was found; `where` is `file:line` or the data set, split and row."""
+    """One row as it was found; `where` is `file:line`, or the file or data set and the row."""
 
     where: str
     values: Mapping[str, Any]
@@ -43,62 +39,35 @@ def rows_of_jsonl(path: Path) -> list[Row]:
 def _json_row(line: bytes, where: str) -> Row:
     try:
         values = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
-    except RecursionError:
-        raise InputError(f"{where}: not valid JSON (nested too deeply)") from None
     if not isinstance(values, dict):
         raise InputError(f"{where}: expected a JSON object, found {type(values).__name__}")
     return Row(where, values)
 
 
 def rows_of_csv(path: Path) -> list[Row]:
-    """Rows of a CSV file by the names in its first line; every value is a text.
+    """Rows of a CSV file, from 1, by the names in its first line; every value is a text."""
+    import pandas as pd
 
-    Raises `InputError` for a line that has not as many cells as the first one.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(_csv_rows(file, path))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
-
-
-def _csv_rows(file: Iterator[str], path: Path) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)  # a question may be longer than csv expects of a cell
-    reader = csv.reader(file, strict=True)
-    header: list[str] = []
-    start = 1
-    try:
-        for cells in reader:
-            where = f"{path}:{start}"
-            start = reader.line_num + 1  # a row may go over several lines
-            if not header:
-                header = cells
-                if len(set(header)) < len(header) or "" in header:
-                    raise InputError(f"{where}: a column has no name, or one that stands twice")
-            elif len(cells) == len(header):
-                yield Row(where, dict(zip(header, cells, strict=True)))
-            elif cells:
-                raise InputError(f"{where}: has {len(cells)} cells, the first line {len(header)}")
-    except csv.Error as error:
-        raise InputError(f"{path}:{start}: not valid CSV ({error})") from None
+    options = {"dtype": str, "na_filter": False, "encoding": "utf-8-sig"}
+    return _numbered(path, lambda: pd.read_csv(path, **options).to_dict("records"), first=1)
 
 
 def rows_of_parquet(path: Path) -> list[Row]:
     """Rows of a parquet file, counted from 0."""
-    from pyarrow import ArrowException, parquet
+    from pyarrow import parquet
 
+    return _numbered(path, lambda: parquet.ParquetFile(path).read().to_pylist(), first=0)
+
+
+def _numbered(path: Path, read: Callable[[], list[dict[str, Any]]], first: int) -> list[Row]:
     try:
-        values = parquet.ParquetFile(path).read().to_pylist()
-    except ArrowException as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: not a parquet file or damaged ({reason})") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    return [Row(f"{path}, row {number}", row) for number, row in enumerate(values)]
+        rows = read()
+    except (OSError, ValueError) as error:  # what pandas and arrow raise are such
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+    return [Row(f"{path}, row {number}", row) for number, row in enumerate(rows, first)]
 
 
 READERS: dict[str, Callable[[Path], list[Row]]] = {
@@ -136,7 +105,7 @@ def _only(names: Sequence[str], folder: Path, made: Path) -> Path:
 
 
 def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> list[Row]:
-    """Rows of one split of a folder in the layout of a hub data set; `name` stands in messages.
+    """Rows of one split of a folder in the layout of a hub data set; `name` is for messages.
 
     Rows are counted from 0, as the hub's own viewer counts them. Values are those that the files
     hold: what a column's type would open beside them (images, sounds, addresses) stays closed.
@@ -148,7 +117,6 @@ def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> 
 
     chosen = f"config {config!r}, split {split!r}" if config else f"split {split!r}"
     what = f"data set {name!r}, {chosen}"
-    _refuse_far_files(folder, f"data set {name!r}")
     # a cache of its own: the common one may hold what an earlier file of the same name was
     with tempfile.TemporaryDirectory() as cache:
         try:
@@ -159,34 +127,3 @@ def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> 
         batches = table.with_format("arrow").iter(ROWS_AT_ONCE)
         rows = (row for batch in batches for row in batch.to_pylist())
         return [Row(f"{what}, row {number}", row) for number, row in enumerate(rows)]
-
-
-def _refuse_far_files(folder: Path, what: str) -> None:
-    """Raise `InputError` where a data set's card names files that are not in its repository.
-
-    A card says which files a split is made of, and the library would open any path or address.
-    """
-    from huggingface_hub import DatasetCard
-
-    if not (folder / CARD).is_file():
-        return
-    try:
-        card = DatasetCard.load(folder / CARD, ignore_metadata_errors=True).data.to_dict()
-    except (ValueError, TypeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{what}: {CARD}: its metadata cannot be read ({reason})") from None
-    for text in _texts(card.get("configs")):
-        if text.startswith(("/", "~")) or ".." in Path(text).parts or "::" in text or "://" in text:
-            raise InputError(
-                f"{what}: {CARD} names {text!r}, which is no file of the repository; such a data "
-                "set is not opened"
-            )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text inside a JSON value, keys apart."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (dict, list)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)

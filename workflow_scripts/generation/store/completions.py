@@ -2,7 +2,7 @@
 
 One folder holds the completions of one generator: an engine with one set of weights. A completion's
 key is the digest of its request without `max_tokens`, since what a smaller cap leaves is the
-beginning of what a larger one does. In memory is only where completions stand; their tokens are
+beginning of what a larger one does. In memory is only where completions are; their tokens are
 read when they are asked for. Every process appends to a file of its own, so that any number of jobs
 on any number of nodes may write at once; what is torn or damaged is dropped on reading, said in a
 line on stderr, and generated again. `store_files` has the layout.

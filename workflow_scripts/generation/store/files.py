@@ -1,4 +1,4 @@
-"""The files of a generation store: what stands in them, and who may touch them when.
+"""The files of a generation store: what is in them, and who may touch them when.
 
     store/FORMAT                      the version of all that follows
     store/LOCK                        held shared by jobs, alone by whoever removes completions
@@ -40,7 +40,7 @@ class WriterFile:
 
 
 class Record(NamedTuple):
-    """Where a completion stands, and all of it but its tokens, which `read_tokens` reads.
+    """Where a completion is, and all of it but its tokens, which `read_tokens` reads.
 
     So that a store may hold more tokens than memory does. `offset` is in bytes, `count` in tokens.
     """
