@@ -7,9 +7,9 @@ Calibration sets and influence sets of kind hub are drawn from such a file.
                    "text": "text"}' \
         --lock config/hub.lock --output resources/corpora/mine/manifest.json
 
-Beside the manifest is a link to the file in the hub's cache, so that a corpus is on a disk once. The
-manifest holds the source, the commit (null where a folder is used instead of the hub and none is
-known) and the file's sha256.
+Beside the manifest is a link to the file in the hub's cache, so that a corpus is on a disk once.
+The manifest holds the source, the commit (null where a folder is used instead of the hub and none
+is known) and the file's sha256.
 """
 
 import argparse

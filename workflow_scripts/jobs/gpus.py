@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from workflow_scripts.errors import InputError
 
@@ -22,25 +22,11 @@ LOCKS = Path("/tmp/prunethink-gpus")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(NamedTuple):
     """`name` is what CUDA_VISIBLE_DEVICES takes, `lock` the name of its lock file."""
 
     name: str
     lock: str
-
-
-@dataclass(frozen=True)
-class Claim:
-    """GPUs of this job, by their names for CUDA_VISIBLE_DEVICES, and their locks."""
-
-    names: tuple[str, ...]
-    files: tuple[int, ...]
-
-    def release(self) -> None:
-        """Give the GPUs back; the end of the process does it as well."""
-        for file in self.files:
-            os.close(file)
 
 
 def take_gpus(count: int, key: str) -> None:
@@ -65,11 +51,12 @@ def claim_gpus(
     environment: MutableMapping[str, str] = os.environ,
     locks: Path = LOCKS,
     seconds_between_tries: float = 2.0,
-) -> Claim:
+) -> dict[str, int]:
     """Take `count` GPUs that no other job has and make them all that CUDA sees here.
 
     Has to come before this process uses CUDA. Waits, and says so once on stderr, while too few are
-    free. Raises `InputError` where there are not as many.
+    free. Returns their names with the lock files, which are open until this process ends. Raises
+    `InputError` where there are not as many.
     """
     gpus = visible_gpus(environment)
     if len(gpus) < count:
@@ -89,7 +76,7 @@ def claim_gpus(
         waited = True
         time.sleep(seconds_between_tries)
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order in which nvidia-smi counts
-    environment[VISIBLE] = ",".join(claim.names)
+    environment[VISIBLE] = ",".join(claim)
     return claim
 
 
@@ -125,7 +112,7 @@ def visible_gpus(environment: MutableMapping[str, str] = os.environ) -> list[Gpu
     return found
 
 
-def _try_to_claim(count: int, gpus: list[Gpu], locks: Path) -> Claim | None:
+def _try_to_claim(count: int, gpus: list[Gpu], locks: Path) -> dict[str, int] | None:
     """Claim `count` GPUs, or none: two jobs that each hold a part would wait for ever.
 
     One job tries at a time, or two could take each other's part and both fail.
@@ -144,10 +131,10 @@ def _try_to_claim(count: int, gpus: list[Gpu], locks: Path) -> Claim | None:
                     os.close(file)
     finally:
         os.close(gate)
-    claim = Claim(tuple(taken), tuple(taken.values()))
     if len(taken) == count:
-        return claim
-    claim.release()
+        return taken
+    for file in taken.values():
+        os.close(file)
     return None
 
 
