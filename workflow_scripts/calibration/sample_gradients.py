@@ -110,7 +110,7 @@ def completion_loss(model: PreTrainedModel, sample: Sample) -> Tensor:
 
     The prompt's tokens are read and not predicted.
     """
-    tokens = torch.tensor([sample.tokens])
+    tokens = torch.tensor([sample.tokens], device=model.device)
     completion = tokens[0, sample.prompt :]
     # the head runs from the prompt's last position on, which predicts the completion's first token
     output = model(tokens, use_cache=False, logits_to_keep=len(completion) + 1)
