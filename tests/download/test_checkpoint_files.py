@@ -17,41 +17,33 @@ def refused(folder) -> str:
     return message
 
 
-def test_a_truncated_file_is_named_with_its_bytes_and_those_of_its_header(model_folder):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[:-4],
+        lambda whole: whole + b"\0",
+        lambda whole: whole[:20],
+        lambda whole: b"\1\2",
+    ],
+)
+def test_weights_that_are_cut_or_go_on_are_named(model_folder, damage):
     weights = model_folder / "model.safetensors"
-    size = weights.stat().st_size
-    weights.write_bytes(weights.read_bytes()[:-4])
-    assert refused(model_folder) == (f"{weights}: truncated: {size - 4} bytes, header says {size}")
-
-
-def test_a_file_that_goes_on_after_its_tensors_is_refused(model_folder):
-    weights = model_folder / "model.safetensors"
-    size = weights.stat().st_size
-    weights.write_bytes(weights.read_bytes() + b"\0")
-    assert refused(model_folder) == (f"{weights}: damaged: {size + 1} bytes, header says {size}")
-
-
-def test_a_file_cut_inside_its_header(model_folder):
-    weights = model_folder / "model.safetensors"
-    (length,) = struct.unpack("<Q", weights.read_bytes()[:8])
-    weights.write_bytes(weights.read_bytes()[:20])
-    assert refused(model_folder) == (f"{weights}: truncated: 20 bytes, header ends at {8 + length}")
-    weights.write_bytes(b"\1\2")
-    assert refused(model_folder) == (f"{weights}: not a safetensors file")
+    weights.write_bytes(damage(weights.read_bytes()))
+    assert refused(model_folder).startswith(f"{weights}: damaged, truncated or ")
 
 
 def test_a_file_of_another_format(model_folder):
     weights = model_folder / "model.safetensors"
     for body in (b"[1, 2]", b"{]", b'{"a": 1}', b'{"a": {"data_offsets": [0]}}'):
         weights.write_bytes(struct.pack("<Q", len(body)) + body)
-        assert refused(model_folder) == f"{weights}: damaged: its safetensors header cannot be read"
+        assert refused(model_folder).startswith(f"{weights}: damaged, truncated or ")
 
 
 def test_a_shape_that_does_not_fit_its_bytes(model_folder):
     weights = model_folder / "model.safetensors"
     body = json.dumps({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}).encode()
     weights.write_bytes(struct.pack("<Q", len(body)) + body + b"\0" * 8)
-    assert refused(model_folder) == f"{weights}: damaged: its safetensors header cannot be read"
+    assert refused(model_folder).startswith(f"{weights}: damaged, truncated or ")
 
 
 def test_shards_are_chosen_by_the_index(sharded_folder):

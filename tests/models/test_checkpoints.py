@@ -95,7 +95,7 @@ def test_a_truncated_shard_is_one_clear_line(copied: Callable[..., Path]) -> Non
     assert refused(folder).startswith("model.safetensors: has changed since it was fetched: ")
     write_manifest(folder)  # as if that had been fetched
     line = refused(folder)
-    assert line == f"model.safetensors: truncated: {size - 1000} bytes, header says {size}"
+    assert line.startswith("model.safetensors: damaged, truncated or ")
 
 
 def test_a_missing_shard_is_named(copied: Callable[..., Path]) -> None:

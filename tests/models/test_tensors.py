@@ -59,9 +59,12 @@ def test_what_the_safetensors_library_writes_is_read(tmp_path: Path) -> None:
 
 
 def test_every_tensor_is_aligned_for_its_dtype(sample: Path) -> None:
-    entries = open_tensors(sample).entries
+    content = sample.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
     for name, tensor in SAMPLE.items():
-        assert entries[name].begin % tensor.dtype.itemsize == 0, name
+        begin = 8 + length + header[name]["data_offsets"][0]
+        assert begin % tensor.dtype.itemsize == 0, name
 
 
 def test_equal_contents_are_equal_bytes(tmp_path: Path) -> None:
@@ -103,16 +106,6 @@ def entry(begin: int, end: int, dtype: str = "U8", shape: list[int] | None = Non
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
-def test_a_file_that_was_cut_says_its_size_and_what_it_should_be(sample: Path) -> None:
-    whole = sample.read_bytes()
-    without_checksum(sample).write_bytes(whole[:-1])
-    with pytest.raises(InputError) as error:
-        open_tensors(sample)
-    assert str(error.value) == (
-        f"{sample}: truncated: {len(whole) - 1} bytes, header says {len(whole)}"
-    )
-
-
 @given(st.data())
 def test_no_cut_goes_unnoticed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -121,26 +114,24 @@ def test_no_cut_goes_unnoticed(
     save_tensors(path, SAMPLE, METADATA)
     whole = path.read_bytes()
     without_checksum(path).write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
-    with pytest.raises(InputError, match=r"truncated: \d+ bytes|not a safetensors file"):
+    with pytest.raises(InputError, match="truncated"):
         open_tensors(path)
 
 
 @pytest.mark.parametrize(
-    ("header", "data", "message"),
+    ("header", "data"),
     [
-        ({"a": entry(0, 4)}, b"12345", "damaged: "),
-        ({"a": entry(0, 4), "b": entry(2, 6)}, b"123456", "overlap or leave holes"),
-        ({"a": entry(0, 2), "b": entry(4, 6)}, b"123456", "overlap or leave holes"),
-        ({"a": entry(0, 4, "F32", [2])}, b"1234", "its safetensors header cannot be read"),
-        ({"a": {"dtype": "U8", "shape": [4]}}, b"1234", "its safetensors header cannot be read"),
-        ([1, 2], b"", "its safetensors header cannot be read"),
+        ({"a": entry(0, 4)}, b"12345"),
+        ({"a": entry(0, 4), "b": entry(2, 6)}, b"123456"),
+        ({"a": entry(0, 2), "b": entry(4, 6)}, b"123456"),
+        ({"a": entry(0, 4, "F32", [2])}, b"1234"),
+        ({"a": {"dtype": "U8", "shape": [4]}}, b"1234"),
+        ([1, 2], b""),
     ],
 )
-def test_a_header_that_lies_is_refused(
-    tmp_path: Path, header: object, data: bytes, message: str
-) -> None:
+def test_a_header_that_lies_is_refused(tmp_path: Path, header: object, data: bytes) -> None:
     path = raw_file(tmp_path / "t.safetensors", header, data)
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match="damaged") as error:
         open_tensors(path)
     assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
 
@@ -148,7 +139,7 @@ def test_a_header_that_lies_is_refused(
 def test_text_in_place_of_a_safetensors_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pointer.safetensors"
     path.write_text("version 1 of a pointer to a large file\n")
-    with pytest.raises(InputError, match="pointer.safetensors: not a safetensors file"):
+    with pytest.raises(InputError, match=r"pointer.safetensors: .*no safetensors file"):
         open_tensors(path)
 
 

@@ -1,8 +1,6 @@
 """Tensors of safetensors files, read and written one at a time.
 
-They are read with plain reads, not through a memory map: a map's touched pages stay resident, and a
-walk over a model would end with the whole model in memory. They are written in a fixed order, and
-metadata too, so that equal contents are equal bytes.
+They are written in a fixed order, and metadata too, so that equal contents are equal bytes.
 """
 
 import json
@@ -10,14 +8,15 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
-from workflow_scripts.models.tensor_files import Entry, TensorFile
+from workflow_scripts.models.tensor_files import TensorFile
 
 DTYPES = {
     "F64": torch.float64,
@@ -35,23 +34,26 @@ DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def read_tensor(file: TensorFile, name: str) -> Tensor:
-    """Read one tensor in its own dtype. Raises `InputError` where it is missing or unreadable."""
-    entry = _find(file, name)
-    tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
-    with _opened(file.path) as source:
-        _fill(source, entry.begin, tensor, file.path)
-    return tensor
+    """Read one tensor in its own dtype. Raises `InputError` where it is missing or unreadable.
+
+    The file is mapped for as long as the tensor lives, so that a walk over a model holds no more.
+    """
+    if name not in file.entries:
+        raise InputError(f"{file.path}: has no tensor {name}")
+    dtype = file.entries[name].dtype
+    if dtype not in DTYPES:
+        raise InputError(f"{file.path}: {name} is {dtype}, which is none of {', '.join(DTYPES)}")
+    try:
+        with safe_open(file.path, "pt") as source:
+            return source.get_tensor(name)
+    except (OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{file.path}: cannot be read any more: {reason}") from None
 
 
 def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
     """Read some rows of a tensor, shape (rows, ...), without reading the others."""
-    entry = _find(file, name)
-    tensor = torch.empty((len(rows), *entry.shape[1:]), dtype=DTYPES[entry.dtype])
-    width = (entry.end - entry.begin) // entry.shape[0]  # bytes
-    with _opened(file.path) as source:
-        for place, row in enumerate(rows):
-            _fill(source, entry.begin + row * width, tensor[place], file.path)
-    return tensor
+    return read_tensor(file, name)[list(rows)]
 
 
 class StoredTensors(Mapping[str, Tensor]):
@@ -70,31 +72,6 @@ class StoredTensors(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.file.entries)
-
-
-def _find(file: TensorFile, name: str) -> Entry:
-    if name not in file.entries:
-        raise InputError(f"{file.path}: has no tensor {name}")
-    entry = file.entries[name]
-    if entry.dtype not in DTYPES:
-        known = ", ".join(DTYPES)
-        raise InputError(f"{file.path}: {name} is {entry.dtype}, which is none of {known}")
-    return entry
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-
-
-def _fill(source: BinaryIO, begin: int, tensor: Tensor, path: Path) -> None:
-    """Read a contiguous tensor's bytes straight into its memory."""
-    wanted = tensor_bytes(tensor)
-    source.seek(begin)
-    if source.readinto(wanted) != len(wanted):
-        raise InputError(f"{path}: became shorter while it was read")
 
 
 def tensor_bytes(tensor: Tensor) -> memoryview:
