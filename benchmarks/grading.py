@@ -24,12 +24,13 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from workflow_scripts.artefacts.records import Answer, Grade, Problem
+from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.grading.comparison.notation import clean, rational
-from workflow_scripts.grading.comparison.pool import Comparer, Verdict
+from workflow_scripts.grading.comparison.pool import Verdict, compare_all
 from workflow_scripts.grading.grade_answers import grade
 
 BEGUN = "begun by the format"
-LEAD = "Final Answer:"  # what a format may have written in front of an answer
+PREFIX = "Final Answer:"  # what a format may have written in front of an answer
 PROSE = "This is what was asked for. I checked 3 cases and it held in all of them."
 
 
@@ -120,7 +121,7 @@ def grade_texts(
         Answer(str(n), 0, 1, 0, 1, "length" if n in begun else "stop", 1, "eos", text)
         for n, (_, text) in enumerate(texts)
     ]
-    return grade(problems, answers, "benchmark", workers, {"after_cap": LEAD})
+    return grade(problems, answers, "benchmark", workers, AnswerPrefix(after_cap=PREFIX))
 
 
 def forms(rows: Sequence[tuple[str, str]], workers: int) -> None:
@@ -156,8 +157,7 @@ def others(rows: Sequence[tuple[str, str]], workers: int, most: int | None) -> N
     if most is not None and most < len(pairs):
         pairs = random.Random(0).sample(pairs, most)
     start = time.monotonic()
-    with Comparer(workers) as comparer:
-        verdicts = comparer.compare(pairs)
+    verdicts = compare_all(pairs, workers)
     took = time.monotonic() - start
     equal = [pair for pair, verdict in verdicts.items() if verdict.equal]
     notes = [(pair, verdict.note) for pair, verdict in verdicts.items() if verdict.note]
@@ -276,8 +276,7 @@ def speed(rows: Sequence[tuple[str, str]], workers: Sequence[int]) -> None:
     pairs += [(gold, rf"\boxed{{{golds[n - k]}}}") for n, gold in enumerate(golds) for k in (1, 2)]
     for count in workers:
         start = time.monotonic()
-        with Comparer(count) as comparer:  # the start alone
-            verdict = comparer.compare([("x+y", "y+x")])
+        verdict = compare_all([("x+y", "y+x")], count)  # the start alone
         assert verdict == {("x+y", "y+x"): Verdict(True)}
         first = time.monotonic() - start
         start = time.monotonic()

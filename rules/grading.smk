@@ -23,11 +23,11 @@ rule grade_answers:
         runtime=minutes,
     params:
         code=code("grading.grade_answers"),
-        leads=lambda wildcards: as_json(leads(SETTINGS, wildcards.model)),
+        options=lambda wildcards: as_json(leads(SETTINGS, wildcards.model)),
     shell:
         "python -m workflow_scripts.grading.grade_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"
-        " --leads {params.leads:q} --workers {threads}"
+        " --options {params.options:q} --workers {threads}"
         " --output {output.grades} --grader {output.grader} > {log} 2>&1"
 
 
@@ -56,10 +56,10 @@ rule judge_answers:
     threads: 1
     params:
         code=code("grading.judge_answers"),
-        leads=lambda wildcards: as_json(leads(SETTINGS, wildcards.model)),
-        options=as_json(vars(SETTINGS.judge)),
+        options=lambda wildcards: as_json(
+            vars(SETTINGS.judge) | {"answer_prefix": leads(SETTINGS, wildcards.model)}
+        ),
     shell:
         "python -m workflow_scripts.grading.judge_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"
-        " --options {params.options:q} --leads {params.leads:q}"
-        " --cache judge_store --output {output} > {log} 2>&1"
+        " --options {params.options:q} --cache judge_store --output {output} > {log} 2>&1"

@@ -8,8 +8,10 @@ from unittest import mock
 import pytest
 
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
+from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.download.problems.answers import KINDS
 from workflow_scripts.errors import InputError
+from workflow_scripts.grading.comparison import pool
 from workflow_scripts.grading.comparison.expressions import PACKAGES
 from workflow_scripts.grading.grade_answers import GRADERS, grade, main
 from workflow_scripts.jobs.source_digests import PACKAGE, source_digest
@@ -54,24 +56,23 @@ def test_grades_have_the_keys_and_the_order_of_the_answers(tmp_path):
         list(row) == ["id", "repeat", "budget", "extracted", "correct", "reason"] for row in rows
     )
     first = [path.read_bytes() for path in paths]
-    main([*arguments, "--workers", "2", "--leads", json.dumps(LEADS)])
+    main([*arguments, "--workers", "2", "--options", PREFIX.model_dump_json()])
     assert [path.read_bytes() for path in paths] == first
     which = json.loads(paths[3].read_text())
     assert which == {"source": source_digest("grading.grade_answers"), "packages": PACKAGES}
 
 
 def test_the_grader_is_all_that_grading_runs():
-    """A module that is only started as a process of its own counts as well."""
+    """A module that only runs in worker processes counts as well."""
     folder = PACKAGE / "grading"
-    modules = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("judge")}
     before = source_digest("grading.grade_answers")
-    for module in modules - {"__init__"}:
-        path = folder / f"{module}.py"
-        real = Path.read_bytes
-        with mock.patch.object(
-            Path, "read_bytes", lambda self, p=path, r=real: r(self) + b"\n0" * (self == p)
-        ):
-            assert source_digest("grading.grade_answers") != before, module
+    for part in ("comparison", "extraction"):
+        for path in [p for p in (folder / part).glob("*.py") if p.stem != "__init__"]:
+            real = Path.read_bytes
+            with mock.patch.object(
+                Path, "read_bytes", lambda self, p=path, r=real: r(self) + b"\n0" * (self == p)
+            ):
+                assert source_digest("grading.grade_answers") != before, path
 
 
 # right answer, what stands in the box, whether it is right
@@ -103,12 +104,12 @@ def test_plain_whole_numbers_and_choices_start_no_worker():
     problems = [*PROBLEMS, Problem("c", "?", "B", "choice", ["1", "2"])]
     answers = [answer("a", 0, 6, r"\boxed{x = 3}"), answer("b", 0, 6, "Answer: 7 miles")]
     answers.append(answer("c", 0, 6, r"\boxed{x^2+1}"))
-    with mock.patch("subprocess.Popen", side_effect=AssertionError):
+    with mock.patch.object(pool, "ProcessPool", side_effect=AssertionError):
         graded = grade(problems, answers, "answers.jsonl")
     assert [g.correct for g in graded] == [False] * 3
 
 
-LEADS = {"after_cap": "Final Answer:", "after_stop": ""}
+PREFIX = AnswerPrefix(after_cap="Final Answer:")
 
 
 @pytest.mark.parametrize(
@@ -121,15 +122,15 @@ LEADS = {"after_cap": "Final Answer:", "after_stop": ""}
 )
 def test_what_the_format_began_to_state_counts_where_it_did(problem, text):
     cut = replace(answer("a", 0, 6, text), trace_finish="length")
-    for trace_finish, leads, correct in (
-        ("length", LEADS, True),
+    for trace_finish, prefix, correct in (
+        ("length", PREFIX, True),
         ("length", None, False),
-        ("stop", LEADS, False),
-        ("eos", LEADS, False),
-        ("stop", {"after_stop": "So the answer is"}, True),
+        ("stop", PREFIX, False),
+        ("eos", PREFIX, False),
+        ("stop", AnswerPrefix(after_stop="So the answer is"), True),
     ):
         one = replace(cut, trace_finish=trace_finish)
-        (graded,) = grade([problem], [one], "answers.jsonl", leads=leads)
+        (graded,) = grade([problem], [one], "answers.jsonl", prefix=prefix)
         assert graded.correct == correct
 
 

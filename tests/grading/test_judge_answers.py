@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from workflow_scripts.artefacts.records import (
     read_records,
     write_records,
 )
+from workflow_scripts.config.judge import JudgeJob
+from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.errors import InputError
 from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case
 from workflow_scripts.grading.judge_answers import cases_of, judgements
@@ -40,11 +41,8 @@ ANSWERS = [
 
 
 def options(url, **changes):
-    values = {
-        "enabled": True, "url": url, "model": "m", "prompt": "equivalence",
-        "key_variable": "NO_KEY", "max_tokens": 16, "timeout": 5.0, "attempts": 2, "parallel": 3,
-    }  # fmt: skip
-    return values | changes
+    values = {"url": url, "model": "m", "key_variable": "NO_KEY", "attempts": 2, "parallel": 3}
+    return JudgeJob(**values | changes)
 
 
 def wise(number, body):
@@ -99,7 +97,7 @@ def test_what_was_answered_before_the_judge_gave_up_is_kept(tmp_path):
 
 
 def test_the_paper_s_options_are_the_right_answer_and_those_extracted_before():
-    earlier = {(case.text, case.earlier) for case in cases_of(PROBLEMS, ANSWERS, {})}
+    earlier = {(case.text, case.earlier) for case in cases_of(PROBLEMS, ANSWERS, AnswerPrefix())}
     assert earlier == {
         (r"\boxed{\frac{2}{4}}", ()),
         (r"\boxed{0.5}", (r"\frac{2}{4}",)),
@@ -112,12 +110,13 @@ def test_the_paper_s_options_are_the_right_answer_and_those_extracted_before():
 def test_what_the_format_began_to_state_is_extracted_for_the_judge_too():
     said = [answer("b", 0, " B, because of this.\n\nIt is so."), answer("b", 1, "C")]
     cut = [dataclasses.replace(one, trace_finish="length") for one in said]
-    for answers, leads, extracted in (
-        (said, {"after_cap": "Final Answer:"}, None),
-        (cut, {}, None),
-        (cut, {"after_cap": "Final Answer:"}, "B"),
+    for answers, prefix, extracted in (
+        (said, "Final Answer:", None),
+        (cut, "", None),
+        (cut, "Final Answer:", "B"),
     ):
-        assert cases_of(PROBLEMS, answers, leads)[0].extracted == extracted
+        (case, _) = cases_of(PROBLEMS, answers, AnswerPrefix(after_cap=prefix))
+        assert case.extracted == extracted
 
 
 def test_the_paper_s_protocol_shows_numbered_options_and_reads_a_number(tmp_path):
@@ -188,7 +187,7 @@ def test_the_key_stands_in_no_file_and_no_log(tmp_path):
                     sys.executable, "-m", "workflow_scripts.grading.judge_answers",
                     "--benchmark", tmp_path / "benchmark.jsonl",
                     "--answers", tmp_path / "answers.jsonl",
-                    "--options", json.dumps(options(server.url, key_variable="PLANTED")),
+                    "--options", options(server.url, key_variable="PLANTED").model_dump_json(),
                     "--cache", tmp_path / cache, "--output", tmp_path / "judgements.jsonl",
                 ],
                 cwd=PROJECT, env=os.environ | {"PLANTED": KEY}, capture_output=True, text=True,
@@ -198,5 +197,5 @@ def test_the_key_stands_in_no_file_and_no_log(tmp_path):
     assert server.keys == [f"Bearer {KEY}"] * len(server.keys)
     assert [j.correct for j in read_records(tmp_path / "judgements.jsonl", Judgement)] == [None] * 6
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) >= 3 + 6
+    assert len(files) >= 3 + 5
     assert not [path for path in files if KEY.encode() in path.read_bytes()]

@@ -3,25 +3,27 @@
     python -m workflow_scripts.grading.grade_answers \
         --benchmark resources/benchmarks/chains.jsonl \
         --answers results/reasoner/dense/answers/chains.jsonl \
-        --leads '{"after_cap": "Final Answer:", "after_stop": ""}' \
+        --options '{"after_cap": "Final Answer:", "after_stop": ""}' \
         --output results/reasoner/dense/grades/chains.jsonl \
         --grader results/reasoner/dense/grades/chains.grader.json
 
 Reads text and compares text: no model, no judge, no chance. Equal inputs give equal bytes, whatever
-the number of workers.
+the number of workers. The options are the answer prefix: what the model's format writes in front of
+an answer.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
+from workflow_scripts.config.entry import parser_of
+from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.grading.comparison.expressions import PACKAGES
-from workflow_scripts.grading.comparison.pool import Comparer, Verdict
+from workflow_scripts.grading.comparison.pool import Verdict, compare_all
 from workflow_scripts.grading.extraction.integers import whole_number
 from workflow_scripts.grading.extraction.statements import (
     Extraction,
@@ -38,10 +40,9 @@ from workflow_scripts.jobs.stage import run_stage
 class Kind:
     """How problems of one kind are graded.
 
-    `extract` finds what an answer states, after what its format wrote in front of it. Where
-    `is_plain` says so of that, it is right if it is what `normal` makes of the problem's own
-    answer; else both are compared as mathematics. `normal` returns None for an answer that no
-    problem of this kind can have; `needed` says what it must be.
+    `extract` finds what an answer states. Where `is_plain` says so of that, it is right if it is
+    what `normal` makes of the problem's own answer; else both are compared as mathematics. `normal`
+    returns None for an answer that no problem of this kind can have; `needed` says what it must be.
     """
 
     extract: Callable[[Problem, Answer, str], Extraction]
@@ -57,24 +58,24 @@ def _letter(problem: Problem) -> str | None:
 
 GRADERS: dict[str, Kind] = {
     "integer": Kind(
-        extract=lambda problem, answer, lead: extract_integer(
-            answer.text, answer.answer_finish, lead
+        extract=lambda _, answer, prefix: extract_integer(
+            answer.text, answer.answer_finish, prefix
         ),
         normal=lambda problem: whole_number(problem.answer),
         needed="a whole number",
         is_plain=lambda stated: whole_number(stated) is not None,
     ),
     "math": Kind(
-        extract=lambda problem, answer, lead: extract_expression(
-            answer.text, answer.answer_finish, lead
+        extract=lambda _, answer, prefix: extract_expression(
+            answer.text, answer.answer_finish, prefix
         ),
         normal=lambda problem: problem.answer.strip() or None,
         needed="an answer",
         is_plain=lambda stated: False,
     ),
     "choice": Kind(
-        extract=lambda problem, answer, lead: extract_choice(
-            answer.text, answer.answer_finish, problem.choices or [], lead
+        extract=lambda problem, answer, prefix: extract_choice(
+            answer.text, answer.answer_finish, problem.choices or [], prefix
         ),
         normal=_letter,
         needed="the letter of one of its choices",
@@ -88,41 +89,36 @@ def grade(
     answers: Sequence[Answer],
     where: str,
     workers: int = 1,
-    leads: Mapping[str, str] | None = None,
+    prefix: AnswerPrefix | None = None,
 ) -> list[Grade]:
     """Grades with the keys of the answers, in their order.
 
     Every problem must have exactly one answer for each repeat and budget that occurs; `where`
-    names the answers in messages. Raises `InputError` where one is missing, stands twice or belongs
-    to no problem, and for a problem that cannot be graded. `workers` processes compare mathematics;
-    `leads` is what `extraction_of` takes.
+    names the answers in messages. Raises `InputError` where one is missing, occurs twice or belongs
+    to no problem, and for a problem that cannot be graded. `workers` processes compare mathematics.
     """
     by_id = {problem.id: problem for problem in problems}
     right = {problem.id: right_answer(problem) for problem in problems}
     check_complete(by_id, answers, where)
-    stated = [extraction_of(by_id[answer.id], answer, leads or {}) for answer in answers]
+    stated = [extraction_of(by_id[answer.id], answer, prefix) for answer in answers]
     pairs = {
         (right[answer.id], extraction.extracted)
         for answer, extraction in zip(answers, stated, strict=True)
         if extraction.extracted is not None
         and not GRADERS[by_id[answer.id].kind].is_plain(extraction.extracted)
     }
-    with Comparer(workers) as comparer:
-        verdicts = comparer.compare(sorted(pairs))
+    verdicts = compare_all(sorted(pairs), workers)
     return [
         _grade(answer, extraction, right[answer.id], verdicts)
         for answer, extraction in zip(answers, stated, strict=True)
     ]
 
 
-def extraction_of(problem: Problem, answer: Answer, leads: Mapping[str, str]) -> Extraction:
-    """What an answer states.
-
-    `leads` are the last lines of what the model's format wrote in front of the answer: `after_cap`
-    where the budget cut the trace, `after_stop` elsewhere. They may begin the statement.
-    """
-    lead = leads.get("after_cap" if answer.trace_finish == "length" else "after_stop", "")
-    return GRADERS[problem.kind].extract(problem, answer, lead)
+def extraction_of(problem: Problem, answer: Answer, prefix: AnswerPrefix | None) -> Extraction:
+    """What an answer states; what the model's format wrote in front may begin the statement."""
+    prefix = prefix or AnswerPrefix()
+    written = prefix.after_cap if answer.trace_finish == "length" else prefix.after_stop
+    return GRADERS[problem.kind].extract(problem, answer, written)
 
 
 def right_answer(problem: Problem) -> str:
@@ -191,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--benchmark", required=True, type=Path, help="JSONL file of problems")
     parser.add_argument("--answers", required=True, type=Path, help="JSONL file of answers")
     parser.add_argument(
-        "--leads", type=json.loads, default={}, help="what the format writes before answers, JSON"
+        "--options", type=parser_of(AnswerPrefix), help="the answer prefix of the format, JSON"
     )
     parser.add_argument("--workers", type=int, default=1, help="processes that compare mathematics")
     parser.add_argument("--output", required=True, type=Path, help="JSONL file of grades to write")
@@ -199,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     problems = read_records(options.benchmark, Problem)
     answers = read_records(options.answers, Answer)
-    grades = grade(problems, answers, str(options.answers), options.workers, options.leads)
+    grades = grade(problems, answers, str(options.answers), options.workers, options.options)
     if options.grader:
         write_json(options.grader, grader())
     write_records(options.output, grades)

@@ -1,138 +1,84 @@
 """Comparisons in processes of their own: limits, replacements, and nothing that is executed."""
 
 import json
-import os
+import multiprocessing
 import re
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.grading import GOLDS, grade_texts, hostile_texts
+from tests.grading.comparison import misbehaving
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.comparison import pool as equivalence
-from workflow_scripts.grading.comparison import worker as comparison_worker
+from workflow_scripts.grading.comparison import pool, worker
 from workflow_scripts.grading.comparison.expressions import PACKAGES
-from workflow_scripts.grading.comparison.pool import Comparer, Verdict
+from workflow_scripts.grading.comparison.pool import Verdict, compare_all
 from workflow_scripts.paths import PROJECT
 
 
-def children():
-    """The processes that this one has started and not waited for, whoever's tests they serve."""
-    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+def test_a_comparison_that_goes_wrong_ends_and_harms_no_other(monkeypatch, tmp_path):
+    monkeypatch.setattr(pool, "WALL_SECONDS", 4)
+    monkeypatch.setattr(worker, "compare", misbehaving.compare)
+    notes = {
+        "behave": "",
+        "sleep": "out of time",
+        "spin": "out of time",
+        "endless_step": "out of time",
+        "take_memory": "out of memory",
+        "killed": "out of memory",
+        "killed_once": "",
+        "fall": "crashed",
+        "leave": "crashed",
+        "fail": "crashed",
+    }
+    verdicts = compare_all([(name, str(tmp_path / "mark")) for name in notes], workers=2)
+    assert {name: verdict for (name, _), verdict in verdicts.items()} == {
+        name: Verdict(not note, note) for name, note in notes.items()
+    }
+    assert multiprocessing.active_children() == []
 
 
-def sleep(*_):
-    time.sleep(1000)
+def test_workers_that_do_not_start_are_no_verdict(monkeypatch):
+    monkeypatch.setattr(worker, "start", misbehaving.start)
+    with pytest.raises(RuntimeError):
+        compare_all([("x+y", "y+x")])
 
 
-def spin(*_):
-    while True:
-        pass
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    code = (
+        "from workflow_scripts.grading.comparison import pool, worker\n"
+        "from tests.grading.comparison import misbehaving\n"
+        "worker.compare = misbehaving.compare\n"
+        f"pool.compare_all([('spin', {str(tmp_path / 'mark')!r})])"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT) as started:
+        while not (tmp_path / "mark.spinning").exists():
+            assert started.poll() is None
+            time.sleep(0.1)
+        below = psutil.Process(started.pid).children(recursive=True)
+        started.kill()
+    assert below and psutil.wait_procs(below, timeout=60)[1] == []
 
 
-def take_memory(*_):
-    return len(bytearray(1 << 33))
-
-
-def fall(*_):
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def leave(*_):
-    os._exit(3)
-
-
-def raise_something(*_):
-    raise KeyboardInterrupt
-
-
-def never_ending_sum(*_):
-    return 9 ** (9**9) > 1  # one step of the interpreter: no signal handler of Python's gets a turn
-
-
-@pytest.mark.parametrize(
-    ("does", "note"),
-    [
-        (sleep, "out of time"),
-        (spin, "out of time"),
-        (never_ending_sum, "out of time"),
-        (take_memory, "out of memory"),
-        (fall, "crashed"),
-        (leave, "crashed"),
-        (raise_something, "crashed"),
-    ],
-    ids=lambda value: getattr(value, "__name__", value),
-)
-def test_a_comparison_that_goes_wrong_ends_and_harms_no_other(does, note, monkeypatch):
-    before = children()
-    monkeypatch.setattr(comparison_worker, "CPU_SECONDS", 1)
-    monkeypatch.setattr(comparison_worker, "WALL_SECONDS", 3 if does is sleep else 60)
-    with monkeypatch.context() as broken:
-        broken.setattr(comparison_worker, "equal", does)
-        assert comparison_worker.compare("1", "x") == {"equal": False, "note": note}
-    monkeypatch.setattr(comparison_worker, "equal", lambda gold, answer, _: gold == answer)
-    assert comparison_worker.compare("1", "1") == {"equal": True, "note": ""}
-    assert children() == before  # it left no process behind
-
-
-def test_a_worker_that_was_killed_is_replaced():
-    with Comparer(1) as comparer:
-        assert comparer.compare([("x+y", "y+x")]) == {("x+y", "y+x"): Verdict(True)}
-        worker = comparer._idle.get()
-        worker._process.kill()
-        worker._process.wait()
-        comparer._idle.put(worker)
-        pairs = [("2x", "x+x"), ("2x", "x")]
-        assert [v.equal for v in comparer.compare(pairs).values()] == [True, False]
-        replaced = comparer._idle.get()
-        comparer._idle.put(replaced)
-    assert replaced._process.poll() is not None  # and ended when it is over
-
-
-def test_equal_pairs_are_compared_once_and_easy_ones_without_a_worker(monkeypatch):
-    asked = []
-    monkeypatch.setattr(equivalence, "_Worker", lambda: pytest.fail("started"))
-    with Comparer(2) as comparer:
-        easy = [("1", "1.0"), (r"\frac12", "0.5"), ("2", "3"), ("x", " x "), ("1", "9" * 5000)]
-        verdicts = [comparer.compare(easy)[pair] for pair in easy]
-    assert verdicts == [
-        *[Verdict(v) for v in (True, True, False, True)],
-        Verdict(False, "too long"),
-    ]
-
-    class Counting:
-        def ask(self, *pair):
-            asked.append(pair)
-            return Verdict(True)
-
-        def end(self):
-            pass
-
-    monkeypatch.setattr(equivalence, "_Worker", Counting)
-    with Comparer(3) as comparer:
-        comparer.compare([("x", "y"), ("x", "y"), ("x", "z")] * 5)
-    assert sorted(asked) == [("x", "y"), ("x", "z")]
+def test_what_is_easy_needs_no_worker(monkeypatch):
+    monkeypatch.setattr(pool, "ProcessPool", lambda *_, **__: pytest.fail("started"))
+    easy = {
+        ("1", "1.0"): Verdict(True),
+        (r"\frac12", "0.5"): Verdict(True),
+        ("2", "3"): Verdict(False),
+        ("x", " x "): Verdict(True),
+        ("1", "9" * 5000): Verdict(False, "too long"),
+    }
+    assert compare_all([*easy, *easy], workers=2) == easy
 
 
 def test_a_library_of_another_version_is_refused_and_not_a_wrong_answer(monkeypatch):
     monkeypatch.setitem(PACKAGES, "math-verify", "0.0.1")
-    with Comparer(1) as comparer, pytest.raises(InputError) as caught:
-        comparer.compare([("x+y", "y+x")])
-    assert re.fullmatch(
-        r"math-verify: version [0-9.]+ is installed; grading is made for 0\.0\.1, which "
-        r"envs/lock\.txt and envs/data\.yaml name",
-        str(caught.value),
-    )
-
-
-def test_a_worker_that_cannot_start_is_no_verdict(monkeypatch, tmp_path):
-    monkeypatch.setattr(equivalence.comparison_worker, "__name__", "no.such.module")
-    with Comparer(1) as comparer, pytest.raises(RuntimeError, match="did not start"):
-        comparer.compare([("x+y", "y+x")])
+    with pytest.raises(InputError, match=r"^math-verify: .* 0\.0\.1, .*envs/lock\.txt"):
+        compare_all([("x+y", "y+x")])
 
 
 def test_the_versions_are_those_of_the_lock():

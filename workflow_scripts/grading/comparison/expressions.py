@@ -84,12 +84,17 @@ def prepare() -> None:
         expressions_equal(text, text + "+1")
 
 
-def settle() -> None:
-    """Make chance the same in every process: sympy tests some equalities at random points."""
+def forget() -> None:
+    """Begin every comparison alike, whatever was compared before.
+
+    sympy tests some equalities at random points, and keeps what it has worked out.
+    """
+    from sympy.core.cache import clear_cache
     from sympy.core.random import seed
 
     random.seed(0)
     seed(0)
+    clear_cache()
 
 
 def _guarded(text: str) -> str:

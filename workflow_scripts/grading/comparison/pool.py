@@ -1,33 +1,29 @@
-"""Whether the answers of a benchmark are equivalent to its right ones.
+r"""Whether the answers of a benchmark are equivalent to its right ones.
 
-    with Comparer(workers=2) as comparer:
-        verdicts = comparer.compare([("\\\\frac{1}{2}", "0.5"), ...])
+    verdicts = compare_all([("\\frac{1}{2}", "0.5"), ...], workers=2)
 
 What spelling or exact numbers decide is decided here. Everything else goes to worker processes
-(`comparison_worker`), which start when the first pair needs one and are replaced when they die.
-Each pair is compared once, by itself; so verdicts depend neither on the order of the pairs nor on
-the number of workers.
+(`worker`), which start when a pair needs one. Each pair is compared once, by itself; so verdicts
+depend neither on the order of the pairs nor on the number of workers.
 """
 
-import json
+import multiprocessing
 import os
-import queue
-import subprocess
-import sys
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, TimeoutError
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from types import TracebackType
-from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.comparison import worker as comparison_worker
+from workflow_scripts.grading.comparison import worker
 from workflow_scripts.grading.comparison.answers import quick_equal
 from workflow_scripts.grading.comparison.expressions import PACKAGES
-from workflow_scripts.paths import PROJECT
 
 MAX_ANSWER = 1000  # characters; a longer one is no answer that a right one is equal to
+WALL_SECONDS = 60  # for a comparison that sleeps, which takes no processor time
 
 
 @dataclass(frozen=True)
@@ -38,59 +34,13 @@ class Verdict:
     note: str = ""
 
 
-class Comparer:
-    """A pool of worker processes; a context manager, which ends them."""
-
-    def __init__(self, workers: int = 1) -> None:
-        self._executor = ThreadPoolExecutor(workers)
-        self._idle: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
-        for _ in range(workers):
-            self._idle.put(None)  # a place; its process starts when it is needed
-        self._workers = workers
-
-    def __enter__(self) -> "Comparer":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown(cancel_futures=True)
-        for _ in range(self._workers):
-            worker = self._idle.get()
-            if worker is not None:
-                worker.end()
-
-    def compare(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Verdict]:
-        """The verdict on every pair of a right answer and an answer; equal pairs count once."""
-        verdicts: dict[tuple[str, str], Verdict] = {}
-        waiting: list[tuple[str, str]] = []
-        for pair in dict.fromkeys(pairs):
-            verdict = _at_once(*pair)
-            if verdict is None:
-                waiting.append(pair)
-            else:
-                verdicts[pair] = verdict
-        verdicts.update(zip(waiting, self._executor.map(self._ask, waiting), strict=True))
-        return verdicts
-
-    def _ask(self, pair: tuple[str, str]) -> Verdict:
-        worker = self._idle.get()
-        try:
-            worker = worker or _Worker()
-            verdict = worker.ask(*pair)
-            if verdict is None:  # something else has ended it: what it compares runs in copies
-                worker.end()
-                worker = None
-                worker = _Worker()
-                verdict = worker.ask(*pair)
-            if verdict is None:
-                raise RuntimeError(f"two workers died one after the other, over {pair!r}")
-            return verdict
-        finally:
-            self._idle.put(worker)
+def compare_all(
+    pairs: Iterable[tuple[str, str]], workers: int = 1
+) -> dict[tuple[str, str], Verdict]:
+    """The verdict on every pair of a right answer and an answer; equal pairs count once."""
+    verdicts = {pair: _at_once(*pair) for pair in dict.fromkeys(pairs)}
+    waiting = [pair for pair, verdict in verdicts.items() if verdict is None]
+    return verdicts | _by_workers(waiting, workers) if waiting else verdicts
 
 
 def _at_once(gold: str, answer: str) -> Verdict | None:
@@ -100,6 +50,35 @@ def _at_once(gold: str, answer: str) -> Verdict | None:
         return Verdict(False, "too long")
     quick = quick_equal(gold, answer)
     return None if quick is None else Verdict(quick)
+
+
+def _by_workers(waiting: Sequence[tuple[str, str]], workers: int) -> dict[tuple[str, str], Verdict]:
+    _check_packages()
+    # the order of Python's sets, and with it sympy's way through a problem, hangs on the seed
+    os.environ["PYTHONHASHSEED"] = "0"
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload(["workflow_scripts.grading.comparison.warm"])
+    pool = ProcessPool(workers, initializer=worker.start, context=forking)
+    verdicts = {}
+    try:
+        for _ in range(2):  # once more for what the system killed for want of memory
+            futures = {p: pool.schedule(worker.compare, p, timeout=WALL_SECONDS) for p in waiting}
+            verdicts |= {pair: _verdict(future) for pair, future in futures.items()}
+            waiting = [pair for pair in waiting if verdicts[pair].note == "out of memory"]
+    finally:
+        pool.stop()
+        pool.join()
+    return verdicts
+
+
+def _verdict(future: Future[tuple[bool, str]]) -> Verdict:
+    try:
+        return Verdict(*future.result())
+    except TimeoutError:
+        return Verdict(False, "out of time")
+    except ProcessExpired as ended:
+        notes = {-signal.SIGPROF: "out of time", -signal.SIGKILL: "out of memory"}
+        return Verdict(False, notes.get(ended.exitcode, "crashed"))
 
 
 def _check_packages() -> None:
@@ -113,43 +92,3 @@ def _check_packages() -> None:
                 f"{name}: version {installed} is installed; grading is made for {needed}, "
                 "which envs/lock.txt and envs/data.yaml name"
             )
-
-
-class _Worker:
-    """One worker process. Raises RuntimeError where it does not start."""
-
-    def __init__(self) -> None:
-        _check_packages()
-        # the order of Python's sets, and with it sympy's way through a problem, hangs on the seed
-        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", comparison_worker.__name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONPATH": path},
-            text=True,
-            encoding="utf-8",
-        )
-        if self._answer() != {"ready": True}:
-            self.end()
-            raise RuntimeError("the process that compares answers did not start")
-
-    def ask(self, gold: str, answer: str) -> Verdict | None:
-        """The verdict of this worker; None where it has died."""
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(json.dumps({"gold": gold, "answer": answer}) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            return None
-        said = self._answer()
-        return None if said is None else Verdict(**said)
-
-    def _answer(self) -> dict[str, Any] | None:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        return json.loads(line) if line.endswith("\n") else None
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.communicate()

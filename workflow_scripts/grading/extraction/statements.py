@@ -243,7 +243,7 @@ def first_line(text: str) -> str:
     return _ITEM.sub("", line, count=1) if begins else line
 
 
-def shown(text: str) -> str:
-    """A statement on one line, cut to a length that a reader of grades can take in."""
+def shown(text: str, most: int = _SHOWN) -> str:
+    """A text on one line, cut to a length that a reader of grades can take in."""
     line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
+    return line if len(line) <= most else line[:most] + "…"
