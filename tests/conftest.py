@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share."""
+"""Fixtures that several folders share, and the order of all tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,16 @@ from tests.models.tiny_models import save_tiny_model
 # how long an example takes says more about the machine's other work than about the code
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+# what takes longest comes first, so that in the end no process waits for another
+LONG = ("workflow/", "engines/", "test_train", "test_pool", "test_statements", "download/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((n for n, part in enumerate(LONG) if part in item.nodeid), len(LONG))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,7 @@
 """Training the demo reasoner: what it learns from, that it learns, and what it saves."""
 
 import json
-import os
 import random
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -18,9 +15,11 @@ from workflow_scripts.demo.train import (
     batch_tensors,
     build_model,
     learning_rate,
+    main,
     save,
     train,
 )
+from workflow_scripts.jobs.stage import run_stage
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +33,7 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(False)
 
 
 def labelled(tokenizer, labels):
@@ -106,25 +106,25 @@ def test_saved_folder_is_an_ordinary_model_with_the_same_bytes_each_time(tokeniz
     assert len(AutoTokenizer.from_pretrained(tmp_path / "first")) == model.config.vocab_size
 
 
-def run_stage(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.demo.train", *flags],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+@pytest.fixture
+def stage(monkeypatch):
+    def run(*flags):
+        monkeypatch.setattr("sys.argv", ["train", *map(str, flags)])
+        run_stage(main)
+
+    return run
 
 
-def test_stage_shows_progress_and_writes_the_folder(tmp_path):
+def test_stage_shows_progress_and_writes_the_folder(stage, tmp_path, capsys):
     output = tmp_path / "reasoner"
-    done = run_stage("--output", str(output), "--steps", "2", "--batch-size", "2")
-    assert done.returncode == 0, done.stderr
-    assert "step 2/2  loss " in done.stderr and " left" in done.stderr
+    stage("--output", output, "--steps", "2", "--batch-size", "2")
+    said = capsys.readouterr().err
+    assert "step 2/2  loss " in said and " left" in said
     assert (output / "model.safetensors").exists()
 
 
-def test_stage_refuses_to_train_without_steps(tmp_path):
-    done = run_stage("--output", str(tmp_path / "reasoner"), "--steps", "0")
-    assert done.returncode == 1
-    assert done.stderr == "error: --steps: 0 is too few; give 1 or more\n"
+def test_stage_refuses_to_train_without_steps(stage, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="1"):
+        stage("--output", tmp_path / "reasoner", "--steps", "0")
+    assert capsys.readouterr().err == "error: --steps: 0 is too few; give 1 or more\n"
     assert not (tmp_path / "reasoner").exists()

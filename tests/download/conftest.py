@@ -1,12 +1,15 @@
 """A tiny model folder, and a hub on this machine that behaves and misbehaves like the real one."""
 
 import hashlib
+import importlib
+import io
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,9 +17,11 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import disable_progress_bars
 from safetensors.numpy import save_file
 
-from workflow_scripts.paths import PROJECT
+from workflow_scripts.jobs.stage import run_stage as run_as_stage
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
@@ -133,27 +138,33 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def run_stage(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a stage as its rule does, with its own empty hub cache and nothing else of the user's."""
+    """Run a stage as its rule does, with its own empty hub cache and nothing else of the user's.
+
+    In this process, since what stages import takes seconds; the hub's client reads its environment
+    when it is loaded.
+    """
 
     def run(
         module: str, *arguments: object, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
-        clean |= {
-            "HF_HOME": str(tmp_path / "hub-home"),
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join((str(tmp_path), str(PROJECT))),
-            "NO_PROXY": "127.0.0.1",
-        }
-        return subprocess.run(
-            [sys.executable, "-m", f"workflow_scripts.download.{module}", *map(str, arguments)],
-            cwd=tmp_path,
-            env=clean | dict(env or {}),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        stage = importlib.import_module(f"workflow_scripts.download.{module}")
+        out, err, status = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [n for n in os.environ if n.startswith(("HF_", "HUGGING", "PRUNETHINK"))]:
+                patch.delenv(name)
+            more = {"HF_HOME": str(tmp_path / "hub-home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+            for name, value in {**more, "NO_PROXY": "127.0.0.1", **(env or {})}.items():
+                patch.setenv(name, value)
+            patch.chdir(tmp_path)
+            patch.setattr(sys, "argv", [module, *map(str, arguments)])
+            importlib.reload(constants)
+            disable_progress_bars()
+            with redirect_stdout(out), redirect_stderr(err):
+                try:
+                    run_as_stage(stage.main)
+                except SystemExit as ended:
+                    status = ended.code
+        importlib.reload(constants)
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
     return run

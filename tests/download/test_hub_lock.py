@@ -181,8 +181,8 @@ def _record(lock: Path, number: int) -> None:
 def test_jobs_that_record_at_once_lose_nothing(tmp_path):
     lock = tmp_path / LOCK
     with multiprocessing.get_context("fork").Pool(8) as pool:
-        pool.starmap(_record, [(lock, number) for number in range(64)])
-    names = [f"dataset owner/{number:02}@main" for number in range(64)]
+        pool.starmap(_record, [(lock, number) for number in range(24)])
+    names = [f"dataset owner/{number:02}@main" for number in range(24)]
     assert list(entries(tmp_path)) == [*names, "dataset owner/common@main"]
     assert sorted(path.name for path in lock.parent.iterdir()) == [lock.name]
 

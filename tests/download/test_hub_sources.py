@@ -122,10 +122,10 @@ def closed_port() -> str:
     ],
 )  # fmt: skip
 def test_every_way_to_fail_is_one_line(
-    served_model, fetch_model, tmp_path, status, error, env, message
+    served_model, fetch_model, tmp_path, monkeypatch, status, error, env, message
 ):
     # the client tries again five times, and waits longer each time
-    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep = lambda seconds: None")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     served_model.status, served_model.error = status, error
     done = fetch_model(**env)
     message = message.replace("{hub}", served_model.address)

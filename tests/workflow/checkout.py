@@ -50,9 +50,7 @@ class Checkout:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """The jobs of a dry run, by rule."""
-        text = self.run("--dry-run", "--quiet", "all", *arguments)
-        text = self.run("--dry-run", *arguments) if not text.strip() else text
-        return job_counts(text)
+        return job_counts(self.run("--dry-run", "--quiet", "rules", *arguments))
 
     def tables(self) -> dict[str, bytes]:
         """Everything that people read, by name."""
@@ -72,8 +70,11 @@ class Checkout:
 
 
 def environment() -> dict[str, str]:
-    """Of this process, without what would tell a checkout about another one."""
-    hidden = ("PYTHONPATH", "SNAKEMAKE_PROFILE")
+    """Of this process, without what would tell a checkout about another one.
+
+    Compiled modules are kept, as they are for a user.
+    """
+    hidden = ("PYTHONPATH", "SNAKEMAKE_PROFILE", "PYTHONDONTWRITEBYTECODE")
     return {key: value for key, value in os.environ.items() if key not in hidden}
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.workflow.checkout import SMALL, Checkout, small_checkout, write_config
 
 CONFIG = ("--configfile", "small.yaml")
+ANSWERS = "results/reasoner/dense/answers/small.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_budget_beyond_the_context(checkout):
     write_config(checkout, SMALL | {"generation": {"budgets": [6, 100_000]}})
     errors = [
         line
-        for line in refused(checkout, "--cores", "1").splitlines()
+        for line in refused(checkout, "--cores", "1", ANSWERS).splitlines()
         if line.startswith("error: ")
     ]
     said = "generation.budgets: 100000 tokens leave no room for prompt and answer in the model's"
@@ -96,16 +97,15 @@ def test_budget_beyond_the_context(checkout):
 def test_delimiter_that_is_not_one_token(checkout):
     formats = {"think": {"stop": "</think></think>"}}
     write_config(checkout, SMALL | {"thinking_formats": formats})
-    printed = refused(checkout, "--cores", "1")
+    printed = refused(checkout, "--cores", "1", ANSWERS)
     assert (
         "error: thinking_formats.think.stop: '</think></think>' is 2 tokens of the tokenizer of "
         "resources/models/reasoner; each must be exactly one"
     ) in printed
 
 
-def test_damaged_mask_is_refused(checkout):
-    target = "results/reasoner/wanda-50/mask.json"
-    checkout.run("--cores", "1", target, *CONFIG)
+def test_damaged_mask_is_refused(changeable):
+    checkout = changeable
     mask = checkout.folder / "results/reasoner/wanda-50/mask.safetensors"
     damaged = bytearray(mask.read_bytes())
     damaged[-10] ^= 1
@@ -113,7 +113,7 @@ def test_damaged_mask_is_refused(checkout):
     answers = "results/reasoner/wanda-50/answers/small.jsonl"
     errors = [
         line
-        for line in refused(checkout, "--cores", "1", answers).splitlines()
+        for line in refused(checkout, "--cores", "1", answers, "--force").splitlines()
         if line.startswith("error: ")
     ]
     assert len(errors) == 1 and "mask.safetensors" in errors[0]

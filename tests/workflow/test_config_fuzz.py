@@ -9,7 +9,7 @@ from tests.config.config_mistakes import KINDS
 from tests.workflow.checkout import PROJECT, copy_project
 
 MISTAKES = 90  # in each config; `python -m benchmarks.config_fuzz` makes 300
-DRY_RUNS = 2  # of each config's, let in and refused alike
+DRY_RUNS = 1  # of each config's, let in and refused alike
 
 
 @pytest.fixture(scope="module")

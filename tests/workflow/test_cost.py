@@ -7,12 +7,18 @@ import sys
 
 import pytest
 
-from tests.workflow.checkout import Checkout, copy_project, environment, small_checkout
+from tests.workflow.checkout import (
+    SMALL,
+    Checkout,
+    copy_project,
+    environment,
+    small_checkout,
+)
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.estimates.sizes import model_size
 
-RUN = {"variants": ["dense", "magnitude-50"], "benchmarks": ["small"]}
+RUN = {"variants": ["dense", "wanda-50"], "benchmarks": ["small"]}
 
 
 def cost(checkout: Checkout, *arguments: str) -> dict[str, list[int]]:
@@ -32,13 +38,15 @@ def rows(checkout: Checkout, kind: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("sweep", ["shared", "independent"])
-def test_a_run_costs_what_was_said(tmp_path, sweep):
-    generation = {"budgets": [6, 24, 72], "repeats": 2, "sweep": sweep}
+def test_a_run_costs_what_was_said(finished, tmp_path, sweep):
+    generation = SMALL["generation"] | {"sweep": sweep}
     checkout = small_checkout(tmp_path, run=RUN, generation=generation)
     said = cost(checkout, "small.yaml", "--mean-trace", "30", "--mean-answer", "1")
     config = ("--configfile", "small.yaml")
     assert said["jobs"] == [sum(checkout.planned(*config).values())]
     made = [f"results/reasoner/{variant}/answers/small.jsonl" for variant in RUN["variants"]]
+    if sweep == "shared":  # its completions are there
+        (checkout.folder / "store").symlink_to(finished.folder / "store")
     checkout.run("--cores", "2", *made, *config)
     traces, answers = rows(checkout, "traces"), rows(checkout, "answers")
     assert said["traces"][0] == len(traces) == (48 if sweep == "shared" else 144)
@@ -50,7 +58,7 @@ def test_a_run_costs_what_was_said(tmp_path, sweep):
     again = cost(checkout, "small.yaml", "--mean-trace", "30", "--mean-answer", "1")
     assert again == said  # also of what is there already
     size = model_size(load_settings(read_config([])), "reasoner", checkout.folder)
-    mask = checkout.folder / "results/reasoner/magnitude-50/mask.safetensors"
+    mask = checkout.folder / "results/reasoner/wanda-50/mask.safetensors"
     header = int.from_bytes(mask.read_bytes()[:8], "little") + 8
     assert mask.stat().st_size - header == size.linear_weights // 8
 

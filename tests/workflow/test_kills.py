@@ -20,11 +20,15 @@ def undisturbed(base, folder):
     return run_undisturbed(base, folder / "undisturbed")
 
 
-@pytest.mark.parametrize("target", ["job", "snakemake"])
-def test_a_run_that_was_killed_goes_on_by_itself(base, undisturbed, folder, target):
-    """No unlocking, nothing finished is decoded again, and no byte differs."""
-    kill = kill_once(base, folder / target, undisturbed, target, lambda run, _: run.decoded() >= 15)
-    assert kill.target == target and kill.running == "generate"
+def test_a_run_that_was_killed_goes_on_by_itself(base, undisturbed, folder):
+    """No unlocking, nothing finished is decoded again, and no byte differs.
+
+    A killed job is met in test_chaos.
+    """
+    kill = kill_once(
+        base, folder / "killed", undisturbed, "snakemake", lambda run, _: run.decoded() >= 15
+    )
+    assert kill.target == "snakemake" and kill.running == "generate"
     assert 15 <= kill.stored < undisturbed.completions
     assert kill.outlived < 20
     assert kill.finished_twice == 0

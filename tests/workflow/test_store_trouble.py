@@ -5,26 +5,18 @@ import subprocess
 
 import pytest
 
-from tests.workflow.checkout import SMALL, Checkout, small_checkout
+from tests.workflow.checkout import Checkout
 
 CONFIG = ("--configfile", "small.yaml")
 ANSWERS = "results/reasoner/dense/answers/small.jsonl"
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Checkout:
-    """A checkout with the mask and the benchmark that generation starts from."""
-    run = SMALL["run"] | {"variants": ["dense"]}
-    checkout = small_checkout(tmp_path_factory.mktemp("built"), run=run)
-    inputs = ("results/reasoner/dense/mask.json", "resources/benchmarks/small.jsonl")
-    checkout.run("--cores", "2", *inputs, *CONFIG)
-    return checkout
-
-
 @pytest.fixture
-def checkout(built, tmp_path) -> Checkout:
-    shutil.copytree(built.folder, tmp_path / "copy", symlinks=True)
-    return Checkout(tmp_path / "copy")
+def checkout(changeable) -> Checkout:
+    """A checkout with the mask and the benchmark that generation starts from, and no store."""
+    shutil.rmtree(changeable.folder / "store")
+    shutil.rmtree(changeable.folder / "results/reasoner/dense/answers")
+    return changeable
 
 
 def refused(checkout: Checkout) -> str:
