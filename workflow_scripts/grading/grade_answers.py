@@ -40,12 +40,13 @@ from workflow_scripts.jobs.stage import run_stage
 class Kind:
     """How problems of one kind are graded.
 
-    `extract` finds what an answer states. Where `is_plain` says so of that, it is right if it is
-    what `normal` makes of the problem's own answer; else both are compared as mathematics. `normal`
-    returns None for an answer that no problem of this kind can have; `needed` says what it must be.
+    `extract` finds what an answer states, from the problem, the answer's text and finish, and its
+    prefix. Where `is_plain` says so of that, it is right if it is what `normal` makes of the
+    problem's own answer; else both are compared as mathematics. `normal` returns None for an answer
+    that no problem of this kind can have; `needed` says what it must be.
     """
 
-    extract: Callable[[Problem, Answer, str], Extraction]
+    extract: Callable[[Problem, str, str, str], Extraction]
     normal: Callable[[Problem], str | None]
     needed: str
     is_plain: Callable[[str], bool]
@@ -56,26 +57,22 @@ def _letter(problem: Problem) -> str | None:
     return problem.answer if problem.answer in letters else None
 
 
-GRADERS: dict[str, Kind] = {
+GRADERS = {
     "integer": Kind(
-        extract=lambda _, answer, prefix: extract_integer(
-            answer.text, answer.answer_finish, prefix
-        ),
+        extract=lambda _, *answer: extract_integer(*answer),
         normal=lambda problem: whole_number(problem.answer),
         needed="a whole number",
         is_plain=lambda stated: whole_number(stated) is not None,
     ),
     "math": Kind(
-        extract=lambda _, answer, prefix: extract_expression(
-            answer.text, answer.answer_finish, prefix
-        ),
+        extract=lambda _, *answer: extract_expression(*answer),
         normal=lambda problem: problem.answer.strip() or None,
         needed="an answer",
         is_plain=lambda stated: False,
     ),
     "choice": Kind(
-        extract=lambda problem, answer, prefix: extract_choice(
-            answer.text, answer.answer_finish, problem.choices or [], prefix
+        extract=lambda problem, text, finish, prefix: extract_choice(
+            text, finish, problem.choices or [], prefix
         ),
         normal=_letter,
         needed="the letter of one of its choices",
@@ -108,17 +105,23 @@ def grade(
         and not GRADERS[by_id[answer.id].kind].is_plain(extraction.extracted)
     }
     verdicts = compare_all(sorted(pairs), workers)
-    return [
-        _grade(answer, extraction, right[answer.id], verdicts)
-        for answer, extraction in zip(answers, stated, strict=True)
-    ]
+    grades = []
+    for answer, extraction in zip(answers, stated, strict=True):
+        pair = right[answer.id], extraction.extracted
+        verdict = verdicts.get(pair, Verdict(pair[0] == pair[1]))
+        extracted = None if extraction.extracted is None else shown(extraction.extracted)
+        # where an answer could not be compared, the reason says why
+        reason = f"{extraction.reason}: {verdict.note}" if verdict.note else extraction.reason
+        key = answer.id, answer.repeat, answer.budget
+        grades.append(Grade(*key, extracted, verdict.equal, reason))
+    return grades
 
 
 def extraction_of(problem: Problem, answer: Answer, prefix: AnswerPrefix | None) -> Extraction:
     """What an answer states; what the model's format wrote in front may begin the statement."""
     prefix = prefix or AnswerPrefix()
     written = prefix.after_cap if answer.trace_finish == "length" else prefix.after_stop
-    return GRADERS[problem.kind].extract(problem, answer, written)
+    return GRADERS[problem.kind].extract(problem, answer.text, answer.answer_finish, written)
 
 
 def right_answer(problem: Problem) -> str:
@@ -132,26 +135,6 @@ def right_answer(problem: Problem) -> str:
     if right is None:
         raise InputError(f"problem {problem.id!r}: answer is {problem.answer!r}, not {kind.needed}")
     return right
-
-
-def _grade(
-    answer: Answer,
-    extraction: Extraction,
-    right: str,
-    verdicts: Mapping[tuple[str, str], Verdict],
-) -> Grade:
-    """A grade; where an answer could not be compared, the reason says why."""
-    extracted = extraction.extracted
-    same = Verdict(extracted == right)
-    verdict = same if extracted is None else verdicts.get((right, extracted), same)
-    return Grade(
-        id=answer.id,
-        repeat=answer.repeat,
-        budget=answer.budget,
-        extracted=None if extracted is None else shown(extracted),
-        correct=verdict.equal,
-        reason=f"{extraction.reason}: {verdict.note}" if verdict.note else extraction.reason,
-    )
 
 
 def grader() -> dict[str, object]:

@@ -191,9 +191,9 @@ CUT = "We have 3 cases. First, let n = 1; the number of ways is 4"
     "text", [CUT, "So $x = 3$.\n\n" + CUT, r"We add \frac{1}{2}, and get $x = 4$"]
 )
 def test_the_number_at_which_an_answer_was_cut_is_none(text):
-    for lead in ("", "Final Answer:"):
-        assert extract_integer(text, "length", lead) == Extraction(None, "truncated")
-        assert extract_expression(text, "length", lead) == Extraction(None, "truncated")
+    for prefix in ("", "Final Answer:"):
+        assert extract_integer(text, "length", prefix) == Extraction(None, "truncated")
+        assert extract_expression(text, "length", prefix) == Extraction(None, "truncated")
 
 
 def test_the_letter_at_which_an_answer_was_cut_is_none():
@@ -379,9 +379,9 @@ def test_a_letter_without_a_choice_is_none():
     assert extract_choice("C", "length", ["red", "blue"]) == Extraction(None, "truncated")
 
 
-LED_CHOICES = ["10^-4 eV", "10^-11 eV", "10^-8 eV", "10^-9 eV"]
+BEGUN_CHOICES = ["10^-4 eV", "10^-11 eV", "10^-8 eV", "10^-9 eV"]
 # kind, what follows "Final Answer:", what is extracted without it and with it
-LED = [
+BEGUN = [
     ("choice", " A) 10^-4 eV\n\nThe others are too small.", None, "A"),
     ("choice", " (A) 10^-4 eV\n\nThis follows from the uncertainty relation.", None, "A"),
     ("choice", " 10^-4 eV\n\nThis follows from the uncertainty relation.", None, "A"),
@@ -425,26 +425,26 @@ LED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "text", "alone", "led"), LED)
-def test_what_the_format_has_begun_to_state(kind, text, alone, led):
-    def extracted(lead):
+@pytest.mark.parametrize(("kind", "text", "alone", "begun"), BEGUN)
+def test_what_the_format_has_begun_to_state(kind, text, alone, begun):
+    def extracted(prefix):
         if kind == "choice":
-            return extract_choice(text, "eos", LED_CHOICES, lead).extracted
+            return extract_choice(text, "eos", BEGUN_CHOICES, prefix).extracted
         return {"integer": extract_integer, "math": extract_expression}[kind](
-            text, "eos", lead
+            text, "eos", prefix
         ).extracted
 
-    assert extracted("Final Answer:") == extracted("So the answer is") == led
-    for lead in ("", "</think>", "<|im_start|>answer", "Answer: 5. Now"):
-        assert extracted(lead) == alone
+    assert extracted("Final Answer:") == extracted("So the answer is") == begun
+    for prefix in ("", "</think>", "<|im_start|>answer", "Answer: 5. Now"):
+        assert extracted(prefix) == alone
 
 
-def test_a_lead_begins_no_statement_that_is_denied():
+def test_a_prefix_begins_no_statement_that_is_denied():
     assert extract_integer(" not 5, it\nis 6", "eos", "So the answer is").extracted == "6"
 
 
 @given(st.text(), st.sampled_from(["Final Answer:", "So the answer is", "</think>", "answer: 1"]))
-def test_any_unicode_is_read_after_any_lead_without_an_error(text, lead):
-    extract_integer(text, "eos", lead)
-    extract_expression(text, "eos", lead)
-    extract_choice(text, "length", ["red", "blue"], lead)
+def test_any_unicode_is_read_after_any_prefix_without_an_error(text, prefix):
+    extract_integer(text, "eos", prefix)
+    extract_expression(text, "eos", prefix)
+    extract_choice(text, "length", ["red", "blue"], prefix)

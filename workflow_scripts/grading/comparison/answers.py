@@ -18,6 +18,7 @@ them are compared exactly here, and everything else is asked of `expressions_equ
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import chain, dropwhile
 
 from workflow_scripts.grading.comparison.notation import clean, rational
 from workflow_scripts.grading.comparison.structure import RELATION, parts_of, pieces, split
@@ -27,19 +28,7 @@ Equal = Callable[[str, str], bool]
 
 MAX_ITEMS = 40  # of a list that is compared item by item
 
-_BASES = (
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+_BASES = re.findall("[a-z]+", "two three four five six seven eight nine ten eleven twelve")
 _BASE = re.compile(
     r"(?:\(?([0-9A-Za-z]+)\)?) ?_ ?\{? ?(?:\\text\{ ?)?\(?([0-9]{1,2}|[a-z]{3,9})\)? ?\}{0,2}"
 )
@@ -62,7 +51,7 @@ def equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
 
     `expressions_equal` decides about two single `clean` expressions, the gold one first.
     """
-    return _equal(clean(gold), clean(answer), expressions_equal, depth=0)
+    return _equal(clean(gold), clean(answer), expressions_equal)
 
 
 def quick_equal(gold: str, answer: str) -> bool | None:
@@ -74,42 +63,40 @@ def quick_equal(gold: str, answer: str) -> bool | None:
     return None if None in values else values[0] == values[1]
 
 
-def _equal(gold: str, answer: str, expressions_equal: Equal, depth: int) -> bool:
+def _equal(gold: str, answer: str, expressions_equal: Equal, depth: int = 0) -> bool:
     if not answer or depth > 6:
         return False
     if _key(gold) == _key(answer):
         return True
-    for layer in (_bases_equal, _words_equal):
-        verdict = layer(gold, answer)
-        if verdict is not None:
-            return verdict
 
     def deeper(one: str, other: str) -> bool:
         return _equal(one.strip(), other.strip(), expressions_equal, depth + 1)
 
-    verdict = _values_equal(gold, answer, deeper)
-    if verdict is None:
-        verdict = _parts_equal(gold, answer, deeper)
-    if verdict is None:
-        verdict = _single_equal(gold, answer, expressions_equal)
-    return verdict
+    for layer in (_bases_equal, _words_equal, _values_equal, _parts_equal):
+        verdict = layer(gold, answer, deeper)
+        if verdict is not None:
+            return verdict
+    return _single_equal(gold, answer, expressions_equal)
 
 
 def _key(text: str) -> str:
     """Equal for answers that differ in spaces and in how text is set."""
-    return re.sub(r"(?<![0-9]) | (?![0-9])", "", _TEXT.sub(lambda m: m[1], text))
+    return re.sub(r"(?<![0-9]) | (?![0-9])", "", _bare(text))
 
 
-def _bases_equal(gold: str, answer: str) -> bool | None:
+def _bare(text: str) -> str:
+    return _TEXT.sub(lambda match: match[1], text)
+
+
+def _bases_equal(gold: str, answer: str, _: Equal) -> bool | None:
     one, other = _in_base(gold), _in_base(answer)
-    if one is None and other is None:
-        return None
-    if one is None:
+    if one and other:
+        return one == other
+    if other:
         return other == (_key(gold), 10)
-    if other is None:
-        plain = re.fullmatch("[0-9A-Za-z]+", answer)
-        return _in_base(f"{answer}_{one[1]}") == one if plain else None
-    return one == other
+    if one and re.fullmatch("[0-9A-Za-z]+", answer):
+        return _in_base(f"{answer}_{one[1]}") == one
+    return None
 
 
 def _in_base(text: str) -> tuple[str, int] | None:
@@ -120,30 +107,26 @@ def _in_base(text: str) -> tuple[str, int] | None:
     return (match[1].lstrip("0").upper(), int(base)) if str(base).isdigit() else None
 
 
-def _words_equal(gold: str, answer: str) -> bool | None:
+def _words_equal(gold: str, answer: str, _: Equal) -> bool | None:
     """Answers in words, where the right one is. Case, articles and brackets do not matter."""
     said = _words(gold)
     if said is None:
         return None
-    letter = _LETTER.fullmatch(_TEXT.sub(lambda m: m[1], gold).strip())
-    if letter:
-        begun = re.match(r"\(?([A-Z])(?:\)|\.|:|$)", _TEXT.sub(lambda m: m[1], answer).strip())
+    if letter := _LETTER.fullmatch(_bare(gold).strip()):
+        begun = re.match(r"\(?([A-Z])(?:\)|\.|:|$)", _bare(answer).strip())
         return bool(begun) and begun[1] == letter[1]
     return said == _words(answer, anything=True)
 
 
 def _words(text: str, anything: bool = False) -> list[str] | None:
     r"""The words of an answer in words: `\text{}` around all of it, or a word of four letters."""
-    inner = _TEXT.fullmatch(text)
-    bare = _TEXT.sub(lambda m: m[1], text)
-    if not (inner and not re.search("[0-9]", bare) or anything):
-        plain = re.fullmatch(r"[A-Za-z][A-Za-z' -]{3,}", bare)
-        if not plain or not re.search("[A-Za-z]{4,}", bare):
-            return None
+    bare = _bare(text)
+    is_text = _TEXT.fullmatch(text) and not re.search("[0-9]", bare)
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z' -]{3,}", bare) and re.search("[A-Za-z]{4,}", bare)
+    if not (is_text or plain or anything):
+        return None
     words = re.findall(r"[^\W_]+", bare.lower())
-    while words and words[0] in ("the", "a", "an"):
-        words = words[1:]
-    return words
+    return list(dropwhile(lambda word: word in ("the", "a", "an"), words))
 
 
 def _values_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
@@ -156,10 +139,8 @@ def _values_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
         names = [name.split("(")[0].lower() for name, _ in (one, other)]
         differ = names[0] != names[1] and "(" not in one[0] + other[0]
         return False if differ else deeper(one[1], other[1])
-    if one:
-        return deeper(one[1], answer)
-    if other:
-        return deeper(gold, other[1])
+    if one or other:
+        return deeper(one[1] if one else gold, other[1] if other else answer)
     *before, last = split(answer, "=")
     if before and "=" not in gold and len(pieces(answer)) < 2:
         return _is_one(answer) and deeper(gold, last)
@@ -172,16 +153,15 @@ def _is_one(text: str) -> bool:
     What stands behind the last sign of `y = 3 when x = 5` is not what the chain is about.
     """
     inside = text.partition("=")[2].rpartition("=")[0]
-    listed = RELATION.search(text) or _CONDITION.search(inside) or len(pieces(text)) > 1
-    return not listed
+    return not (RELATION.search(text) or _CONDITION.search(inside) or len(pieces(text)) > 1)
 
 
 def _assignment(text: str) -> tuple[str, str] | None:
     """Name and value of `x = 5`, of `f(x) = x^2` and of `x = 10/2 = 5`."""
     match = _ASSIGNMENT.fullmatch(text)
-    if not match or not _is_one(match[2] if match[1].startswith("(") else text):
-        return None
-    return match[1], match[2].rsplit("=", 1)[-1].strip()
+    if match and _is_one(match[2] if match[1].startswith("(") else text):
+        return match[1], match[2].rsplit("=", 1)[-1].strip()
+    return None
 
 
 def _parts_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
@@ -189,8 +169,7 @@ def _parts_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
     one, other = parts_of(gold), parts_of(answer)
     if one is None and other is None:
         return None
-    one, other = one or ("", [gold]), other or ("", [answer])
-    (kind, items), (other_kind, other_items) = one, other
+    (kind, items), (other_kind, other_items) = one or ("", [gold]), other or ("", [answer])
     if len(items) != len(other_items) or len(items) > MAX_ITEMS:
         return False
     bare = {"", "set"}
@@ -211,13 +190,11 @@ def _same_set(items: Sequence[str], others: Sequence[str], deeper: Equal) -> boo
     """Whether every item has a partner of its own among the others, in any order."""
     left = list(others)
     for item in sorted(items, key=len, reverse=True):
-        exact = [i for i, other in enumerate(left) if _key(other) == _key(item)]
-        found = (
-            exact[0] if exact else next((i for i, o in enumerate(left) if deeper(item, o)), None)
-        )
+        exact = (other for other in left if _key(other) == _key(item))
+        found = next(chain(exact, (other for other in left if deeper(item, other))), None)
         if found is None:
             return False
-        del left[found]
+        left.remove(found)
     return True
 
 

@@ -6,7 +6,7 @@ plain expressions, hands text to Python's `eval` by way of sympy's `parse_expr`;
 here. The LaTeX reader builds sympy objects from a grammar; of an answer's text only the digits of
 its numbers reach `eval`, by way of `sympy.Number`. But it can be asked for work without end
 (`9^{9^{9}}`, `\operatorname{eye}(10^9)`). So an expression must be made of known characters and
-commands and must not be a known monster, and whoever calls this sets limits on time and memory for
+commands and must not be known to be huge, and whoever calls this sets limits on time and memory for
 what is left.
 """
 
@@ -19,26 +19,23 @@ from typing import Any
 
 from workflow_scripts.grading.comparison.notation import closing
 
-LONGEST = 400  # characters
-DEEPEST = 24  # brackets inside one another
+MAX_LENGTH = 400  # characters
+MAX_DEPTH = 24  # brackets inside one another
 MAX_NUMBER = 60  # digits of one number that are handed to the library
-LARGEST_POWER = 20_000  # decimal digits of a power, factorial or binomial of written numbers
-LARGEST_EXPONENT = 60  # of brackets in which there are letters
+MAX_POWER = 20_000  # decimal digits of a power, factorial or binomial of written numbers
+MAX_EXPONENT = 60  # of brackets in which there are letters
 
 # What the comparisons were made for: another version may compare differently.
 PACKAGES = {"math-verify": "0.9.0", "latex2sympy2-extended": "1.11.0", "sympy": "1.14.0"}
 
 _CHARACTERS = re.compile(r"[0-9A-Za-z+\-*/^_=<>!|.,;:%'&(){}\[\]\\ ]*")
-_COMMANDS = frozenset(
-    re.findall(
-        r"[A-Za-z]+",
-        """frac binom sqrt pi infty cdot times div pm mp le ge ne in cup cap text begin end langle
-    rangle lfloor rfloor lceil rceil sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh
-    log ln exp alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda
-    mu nu xi rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma
-    Phi Psi Omega mathbb overline vec hat bar circ ell mid lvert rvert vert prime""",
-    )
-)
+_COMMANDS = """
+    frac binom sqrt pi infty cdot times div pm mp le ge ne in cup cap text begin end langle rangle
+    lfloor rfloor lceil rceil sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln exp
+    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho
+    sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
+    mathbb overline vec hat bar circ ell mid lvert rvert vert prime
+"""
 _MATRIX = re.compile(r"\\(?:begin|end)\{matrix\}")
 _POWER = re.compile(r"([0-9.]+)\s*\^\s*\{?\s*-?([0-9.]+)\s*\}?(?:\s*\^\s*\{?\s*-?([0-9.]+))?")
 _FACTORIAL = re.compile(r"([0-9]+)\s*!")
@@ -99,31 +96,29 @@ def forget() -> None:
 
 def _guarded(text: str) -> str:
     """An expression as it is handed over, or `Refused`."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_LENGTH:
         raise Refused("too long")
-    text = _braced(text)
-    text = _FUNCTIONS.sub(r"\\\1 ", text)
+    text = _FUNCTIONS.sub(r"\\\1 ", _braced(text))
     if not _CHARACTERS.fullmatch(text):
         raise Refused("unknown signs")
     depth = 0
     for character in text:
         depth += (character in "([{") - (character in ")]}")
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise Refused("nested too deeply")
         if depth < 0:
-            raise Refused("unbalanced")
+            break
     if depth:
         raise Refused("unbalanced")
-    commands = set(re.findall(r"\\([A-Za-z]+)", text))
-    if commands - _COMMANDS or len(_MATRIX.findall(text)) != len(
-        re.findall(r"\\(?:begin|end)", text)
-    ):
+    commands = re.findall(r"\\([A-Za-z]+)", text)
+    environments = commands.count("begin") + commands.count("end")
+    if set(commands) - set(_COMMANDS.split()) or len(_MATRIX.findall(text)) != environments:
         raise Refused("unknown commands")
     if max(map(len, re.findall("[0-9]+", text)), default=0) > MAX_NUMBER:
         raise Refused("number too long")
     if _TWO_NUMBERS.search(text):
         raise Refused("two numbers side by side")
-    if _monstrous(text):
+    if _is_huge(text):
         raise Refused("number too large")
     return _DECIMAL.sub(_as_fraction, text)
 
@@ -139,23 +134,24 @@ def _braced(text: str) -> str:
     return text
 
 
-def _monstrous(text: str) -> bool:
+def _is_huge(text: str) -> bool:
     """Whether written numbers make powers, factorials or binomials that take an age to work out.
 
     It need not see every one: what it does not see is ended by the limit on time.
     """
-    sizes = [_power_digits(*match.groups()) for match in _POWER.finditer(text)]
-    letters = re.search(r"(?<![\\A-Za-z])[A-Za-z]", text)
-    sizes += [_factorial_digits(float(number)) for number in _FACTORIAL.findall(text)]
-    if not letters and _FACTORIAL_OF_MORE.search(text):
-        return True
+    digits = [_power_digits(*match.groups()) for match in _POWER.finditer(text)]
+    digits += [_factorial_digits(float(number)) for number in _FACTORIAL.findall(text)]
     for above, below in _BINOMIAL.findall(text):
         if re.search("[0-9]{4}", above):  # n over k is at most n^k
-            sizes.append(float(below) * len(above) if below.strip().isdigit() else math.inf)
-    exponents = [float(number) for number in _POWER_OF_BRACKETS.findall(text)]
-    # a sum is multiplied out, a number is not
-    limit = LARGEST_EXPONENT if letters else LARGEST_POWER
-    return max(sizes, default=0) > LARGEST_POWER or max(exponents, default=0) > limit
+            digits.append(float(below) * len(above) if below.strip().isdigit() else math.inf)
+    letters = re.search(r"(?<![\\A-Za-z])[A-Za-z]", text)
+    # a sum with letters is multiplied out, a number is not
+    limit = MAX_EXPONENT if letters else MAX_POWER
+    return (
+        (not letters and bool(_FACTORIAL_OF_MORE.search(text)))
+        or max(digits, default=0) > MAX_POWER
+        or max(map(float, _POWER_OF_BRACKETS.findall(text)), default=0) > limit
+    )
 
 
 def _power_digits(base: str, power: str, tower: str | None) -> float:
@@ -220,10 +216,10 @@ def _equal_as_complex(one: Any, other: Any) -> bool:
 
     if not isinstance(one, Basic) or not isinstance(other, Basic):
         return False
-    changed = []
-    for expression in (one, other):
-        letters = [s for s in expression.free_symbols if s.name == "i"]
-        changed.append(expression.subs(dict.fromkeys(letters, I)))
-    if changed == [one, other]:
+    first, second = (
+        said.subs({letter: I for letter in said.free_symbols if letter.name == "i"})
+        for said in (one, other)
+    )
+    if (first, second) == (one, other):
         return False
-    return verify([changed[0]], [changed[1]], strict=True, timeout_seconds=None)
+    return verify([first], [second], strict=True, timeout_seconds=None)

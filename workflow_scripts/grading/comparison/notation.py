@@ -5,6 +5,7 @@ signs, spaces, Unicode signs), and `rational` reads numbers exactly. Nothing is 
 """
 
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 
 # Signs that LaTeX has commands for, and figures of other kinds.
@@ -19,15 +20,8 @@ _SIGNS = str.maketrans(
     | {"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx "}
     | {"°": r"^\circ ", "º": r"^\circ ", "％": "%", "¢": r"\text{ cents}"}
     | {"α": r"\alpha ", "β": r"\beta ", "θ": r"\theta ", "λ": r"\lambda ", "φ": r"\phi "}
-    | {
-        "\u2009": r"\,",
-        "\u202f": r"\,",
-        "\u00a0": " ",
-        "\u200b": "",
-        "，": ", ",
-        "（": "(",
-        "）": ")",
-    }
+    | {"\u2009": r"\,", "\u202f": r"\,", "\u00a0": " ", "\u200b": ""}
+    | {"，": ", ", "（": "(", "）": ")"}
 )
 
 _ROOT_SIGN = re.compile(r"√\s*([0-9]+(?:\.[0-9]+)?|[A-Za-z])")
@@ -108,49 +102,48 @@ def clean(text: str) -> str:
 
 def _without_commas(text: str) -> str:
     """Without the commas of thousands. In brackets a comma separates: (1,234) are two numbers."""
-    parts, done, depth = [], 0, 0
+    cuts, depth = [], 0
     for match in _BRACKET_OR_THOUSANDS.finditer(text):
         if match["number"] is None:
             depth = max(0, depth + (1 if match[0][-1] in "([{" else -1))
         elif depth == 0:
-            parts += [text[done : match.start()], match[0].replace(",", "")]
-            done = match.end()
-    return "".join(parts) + text[done:]
+            cuts.append((*match.span(), match[0].replace(",", "")))
+    return _replaced(text, cuts)
 
 
 def _values_without_font(text: str) -> str:
     r"""`\mathbf{\frac{1}{2}}` and `\text{27 miles}` without the font; words keep theirs."""
-    opened: list[tuple[int, int, bool]] = []  # a group's brace, and whether a value stands in it
+    opened = []  # where a group's brace starts and ends, and whether there is a value in it
     cuts = []
     for match in _IN_TEXT.finditer(text):
-        sign, group = match.group(), None
-        if sign == "}":
-            start, end, value = opened.pop() if opened else (0, 0, False)
+        sign = match[0]
+        group = [*match.span(), False] if sign.endswith("{") and sign != r"\{" else None
+        value = sign != "{" if group else sign[0] != "^" and sign[-1] not in "{}"
+        if sign == "}" and opened:
+            start, end, value = opened.pop()
             if value and text[start] in "_^":
                 cuts.append((start, end, text[start] + "{"))
             elif value and text[start] == "\\":
                 cuts += [(start, end, " "), (*match.span(), " ")]
-        elif sign.endswith("{") and sign != r"\{":
-            group, value = (*match.span(), False), sign != "{"
-        else:
-            value = sign[0] != "^" and sign[-1] not in "{}"
         if value and opened:
-            opened[-1] = (*opened[-1][:2], True)
+            opened[-1][2] = True
         if group:
             opened.append(group)
+    return _replaced(text, sorted(cuts))
+
+
+def _replaced(text: str, cuts: Iterable[tuple[int, int, str]]) -> str:
+    """A text with something else in the place of parts of it: start, end, what is there instead."""
     parts, done = [], 0
-    for start, end, instead in sorted(cuts):
+    for start, end, instead in cuts:
         parts += [text[done:start], instead]
         done = end
     return "".join(parts) + text[done:]
 
 
 def _braced_fraction(match: re.Match[str]) -> str:
-    above, below = (
-        match[whole] if match[whole] is not None else match[single]
-        for whole, single in ((1, 2), (3, 4))
-    )
-    return rf"\frac{{{above.strip()}}}{{{below.strip()}}}"
+    above, below = ((match[n] or match[n + 1] or "").strip() for n in (1, 3))
+    return rf"\frac{{{above}}}{{{below}}}"
 
 
 def _without_edges(text: str) -> str:
@@ -219,8 +212,7 @@ def rational(text: str) -> Fraction | None:
         inner = rational(text[1:-1].strip())
         return None if inner is None else sign * inner
     for pattern in _RATIONALS:
-        match = pattern.fullmatch(text)
-        if match:
+        if match := pattern.fullmatch(text):
             return _value(sign, match.groupdict())
     return None
 

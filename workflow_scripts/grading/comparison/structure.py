@@ -2,7 +2,6 @@ r"""What an answer is made of: the items of a list, a tuple, an interval, a unio
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from string import ascii_lowercase
 
 from workflow_scripts.grading.comparison.notation import closing
@@ -29,20 +28,16 @@ def parts_of(text: str) -> tuple[str, list[str]] | None:
     ranges = split(text, r"\cup") if r"\cup" in text else _split_or(text)
     if len(ranges) > 1:
         return "union", [r.strip() for r in ranges]
-    interval = _interval(text)
-    if interval:
+    if interval := _interval(text):
         return interval
-    match = _MATRIX.fullmatch(text)
-    if match:
-        rows = [row for row in match[1].split(r"\\") if row.strip()]
-        cells = [[cell.strip() for cell in row.split("&")] for row in rows]
-        if len(cells) == 1 or all(len(row) == 1 for row in cells):
-            return "matrix", [cell for row in cells for cell in row]
-        return f"matrix of {len(cells)} rows", [cell for row in cells for cell in row]
+    if match := _MATRIX.fullmatch(text):
+        rows = [row.split("&") for row in match[1].split(r"\\") if row.strip()]
+        is_vector = len(rows) == 1 or all(len(row) == 1 for row in rows)
+        kind = "matrix" if is_vector else f"matrix of {len(rows)} rows"
+        return kind, [cell.strip() for row in rows for cell in row]
     for opening, ending, kind in ((r"\{", r"\}", "set"), (r"\langle", r"\rangle", "()")):
         if text.startswith(opening) and text.endswith(ending):
-            items = _items(text[len(opening) : -len(ending)])
-            return kind, items
+            return kind, _items(text[len(opening) : -len(ending)])
     if text[:1] in "([" and text[-1:] in ")]" and closing(text, 0) == len(text) - 1:
         items = _items(text[1:-1])
         return (text[0] + text[-1], items) if len(items) > 1 else None
@@ -108,12 +103,8 @@ def _items(text: str) -> list[str]:
     r"""The pieces of a list; `a \pm b` is two of them."""
     items = []
     for piece in pieces(text):
-        if _PM.search(piece):
-            for plus, minus in (("+", "-"), ("-", "+")):
-                signs = {"pm": plus, "mp": minus}
-                items.append(_PM.sub(lambda m, signs=signs: signs[m[1]], piece).strip())
-        else:
-            items.append(piece)
+        for signs in ("+-", "-+") if _PM.search(piece) else ("",):
+            items.append(_PM.sub(lambda m, signs=signs: signs[m[1] == "mp"], piece).strip())
     return items
 
 
@@ -126,17 +117,12 @@ def pieces(text: str) -> list[str]:
 
 
 def split(text: str, *separators: str) -> list[str]:
-    """Pieces between separators that stand outside of all brackets."""
-    depth, cuts = 0, [(0, 0)]
-    position = 0
-    while position < len(text):
-        character = text[position]
-        depth += (character in "([{") - (character in ")]}")
-        separator = next((s for s in separators if text.startswith(s, position)), None)
-        if separator and depth == 0:
-            cuts.append((position, position + len(separator)))
-            position += len(separator)
-        else:
-            position += 1
-    cuts.append((len(text), len(text)))
-    return [text[end:start] for (_, end), (start, _) in pairwise(cuts)]
+    """Pieces between separators that are outside of all brackets."""
+    depth, done, found = 0, 0, []
+    for match in re.finditer("|".join(map(re.escape, separators)) + r"|[()\[\]{}]", text):
+        if match[0] not in separators:
+            depth += 1 if match[0] in "([{" else -1
+        elif depth == 0:
+            found.append(text[done : match.start()])
+            done = match.end()
+    return [*found, text[done:]]

@@ -9,51 +9,25 @@ import re
 
 from workflow_scripts.grading.comparison.notation import rational
 
-_NAMES = {
-    "degree": "degrees deg",
-    "radian": "radians rad rads",
-    "percent": "%",
-    "cent": "cents",
-    "dollar": "dollars usd bucks",
-    "euro": "euros eur",
-    "pound sterling": "gbp",
-    "yen": "jpy",
-    "inch": "inches in",
-    "foot": "feet ft",
-    "yard": "yards yd yds",
-    "mile": "miles mi",
-    "millimeter": "millimeters millimetre millimetres mm",
-    "centimeter": "centimeters centimetre centimetres cm cms",
-    "decimeter": "decimeters dm",
-    "meter": "meters metre metres m",
-    "kilometer": "kilometers kilometre kilometres km kms",
-    "milligram": "milligrams mg",
-    "gram": "grams g",
-    "kilogram": "kilograms kg kgs",
-    "ounce": "ounces oz",
-    "pound": "pounds lb lbs",
-    "milliliter": "milliliters millilitre millilitres ml",
-    "liter": "liters litre litres l",
-    "gallon": "gallons gal",
-    "second": "seconds sec secs s",
-    "minute": "minutes min mins",
-    "hour": "hours hr hrs h",
-    "day": "days",
-    "week": "weeks",
-    "month": "months",
-    "year": "years yr yrs",
-    "mph": "miles/hour",
-    "km/h": "kmh kph km/hr",
-    "m/s": "mps",
-    "hertz": "hz",
-    "joule": "joules j",
-    "newton": "newtons",
-    "watt": "watts",
-    "volt": "volts",
-    "kelvin": "kelvins",
-    "mole": "moles mol",
+# units with their other names
+_UNITS = """
+    degree, degrees, deg; radian, radians, rad, rads; percent, %; cent, cents; dollar, dollars,
+    usd, bucks; euro, euros, eur; pound sterling, gbp; yen, jpy; inch, inches, in; foot, feet,
+    ft; yard, yards, yd, yds; mile, miles, mi; millimeter, millimeters, millimetre, millimetres,
+    mm; centimeter, centimeters, centimetre, centimetres, cm, cms; decimeter, decimeters, dm;
+    meter, meters, metre, metres, m; kilometer, kilometers, kilometre, kilometres, km, kms;
+    milligram, milligrams, mg; gram, grams, g; kilogram, kilograms, kg, kgs; ounce, ounces, oz;
+    pound, pounds, lb, lbs; milliliter, milliliters, millilitre, millilitres, ml; liter, liters,
+    litre, litres, l; gallon, gallons, gal; second, seconds, sec, secs, s; minute, minutes, min,
+    mins; hour, hours, hr, hrs, h; day, days; week, weeks; month, months; year, years, yr, yrs;
+    mph, miles/hour; km/h, kmh, kph, km/hr; m/s, mps; hertz, hz; joule, joules, j; newton,
+    newtons; watt, watts; volt, volts; kelvin, kelvins; mole, moles, mol
+"""
+KNOWN = {
+    alias: names[0]
+    for names in ([name.strip() for name in unit.split(",")] for unit in _UNITS.split(";"))
+    for alias in names
 }
-KNOWN = {alias: name for name, aliases in _NAMES.items() for alias in [name, *aliases.split()]}
 
 # glued to a number, one letter is a variable
 _BARE = sorted((name for name in KNOWN if len(name) > 1 and name.isalpha()), key=len, reverse=True)
@@ -73,29 +47,16 @@ _MODULUS = re.compile(
     r"\{? ?([0-9A-Za-z]+) ?\}?\)?",
     re.DOTALL,
 )
-_FACTORS = {
-    "dozen": 12,
-    "hundred": 100,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-}
-_ABOUT_NUMBERS = frozenset(
-    re.findall(
-        r"[a-z]+",
-        "and or is are was not times plus minus over divided squared cubed factorial pi half "
-        "halves thirds fourths fifths sixths sevenths eighths ninths tenths hundredths "
-        "thousandths most least wrong incorrect impossible",
-    )
-)
-_MATHEMATICAL = _ABOUT_NUMBERS | frozenset(
-    re.findall(
-        r"[a-z]+",
-        "in mod sin cos tan cot sec csc log ln exp sqrt base to the lim max min gcd lcm if for "
-        "where with",
-    )
-)
+_FACTORS = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+_FACTORS["trillion"] = 10**12
+_ABOUT_NUMBERS = """
+    and or is are was not times plus minus over divided squared cubed factorial pi half halves
+    thirds fourths fifths sixths sevenths eighths ninths tenths hundredths thousandths most least
+    wrong incorrect impossible
+"""
+_MATHEMATICAL = """
+    in mod sin cos tan cot sec csc log ln exp sqrt base to the lim max min gcd lcm if for where with
+"""
 
 
 def without_unit(text: str) -> tuple[str, str | None]:
@@ -103,26 +64,28 @@ def without_unit(text: str) -> tuple[str, str | None]:
 
     A power counts as part of the unit: `cm^2` and `square centimeters` are `centimeter^2`.
     """
-    match = _MODULUS.fullmatch(text)
-    if match:
+    if match := _MODULUS.fullmatch(text):
         return match[1], f"mod {match[2]}"
-    money = _CURRENCY.search(text)
-    if money:
+    if money := _CURRENCY.search(text):
         return without_unit(_CURRENCY.sub("", text).strip())[0], _MONEY[money[1]]
-    match = _DEGREES.fullmatch(text)
-    if match:
+    if match := _DEGREES.fullmatch(text):
         return match[1].strip(), "degree"
-    match = _PERCENT.fullmatch(text)
-    if match:
+    if match := _PERCENT.fullmatch(text):
         return match[1].strip(), "percent"
     match = _AS_TEXT.fullmatch(text)
-    if match and not _words(match[2]) & _ABOUT_NUMBERS and re.search(r"[0-9]|\\pi", match[1]):
+    if (
+        match
+        and not _words(match[2]) & _words(_ABOUT_NUMBERS)
+        and re.search(r"[0-9]|\\pi", match[1])
+    ):
         return _with_factor(match[1].strip(), match[2], match[3])
     match = _LETTER.fullmatch(text)
     if match and rational(match[1]) is not None:
         return match[1], known(match[2], match[3])
     match = _GLUED.fullmatch(text) or _WORDS.fullmatch(text)
-    is_unit = match and (known(match[2]) or not _words(match[2]) & _MATHEMATICAL)
+    is_unit = match and (
+        known(match[2]) or not _words(match[2]) & _words(_ABOUT_NUMBERS + _MATHEMATICAL)
+    )
     if match and is_unit and _is_value(match[1]):
         return _with_factor(match[1].strip(), match[2], match[3])
     return text, None
@@ -144,19 +107,17 @@ def _words(text: str) -> set[str]:
 
 
 def _is_value(text: str) -> bool:
-    """A number, or an expression that no plain word stands in."""
-    if rational(text) is not None:
-        return True
+    """A number, or an expression that no plain word is part of."""
     bare = re.sub(r"\\[A-Za-z]+", "", text)
-    return bool(re.search("[0-9]", bare)) and not re.search("[A-Za-z]{2,}", bare)
+    is_expression = re.search("[0-9]", bare) and not re.search("[A-Za-z]{2,}", bare)
+    return bool(is_expression) or rational(text) is not None
 
 
 def known(text: str, power: str | None = None) -> str | None:
     """The one name of a unit; None where it is not known."""
     name = " ".join(text.lower().replace(".", "").split())
-    for word, meaning in (("square ", "2"), ("sq ", "2"), ("cubic ", "3"), ("cu ", "3")):
-        if name.startswith(word):
-            name, power = name.removeprefix(word), meaning
+    if match := re.fullmatch(r"(square|sq|cubic|cu) (.*)", name):
+        name, power = match[2], "2" if match[1][0] == "s" else "3"
     if match := re.fullmatch(r"(.*\w) ?\^ ?\{? ?([23]) ?\}?", name):
         name, power = match.groups()
     name = KNOWN.get(name)

@@ -1,4 +1,4 @@
-r"""The boxes of an answer: `\boxed{42}`, and what else stands for one. Linear in the text."""
+r"""The boxes of an answer: `\boxed{42}`, and what else is taken for one. Linear in the text."""
 
 import re
 from typing import NamedTuple
@@ -11,25 +11,30 @@ _BETWEEN = re.compile(
 )
 
 
+class _Box(NamedTuple):
+    """A box from the start of its command to its closing brace."""
+
+    start: int
+    content: str
+    end: int
+
+
 def boxed(text: str) -> str | None:
-    r"""What stands in the last `\boxed{}` whose braces balance; None where there is none.
+    r"""What is in the last `\boxed{}` whose braces balance; None where there is none.
 
     `\fbox{}` counts as well, and so does `\boxed 7` where nothing has braces. A box that is empty
     or was cut off does not count, nor do braces that LaTeX escapes.
     """
-    boxes = _boxes(text)
-    if boxes:
-        return boxes[-1].content
-    unbraced = _UNBRACED.findall(text)
-    return unbraced[-1] if unbraced else None
+    boxes, _ = _boxes(text)
+    contents = [box.content for box in boxes] or _UNBRACED.findall(text)
+    return contents[-1] if contents else None
 
 
 def last_boxes(text: str) -> list[str]:
     """The contents of the last box and of those before it that are one statement with it."""
-    boxes = _boxes(text)
+    boxes, _ = _boxes(text)
     if not boxes:
-        box = boxed(text)
-        return [] if box is None else [box]
+        return _UNBRACED.findall(text)[-1:]
     together = [boxes[-1]]
     for box in reversed(boxes[:-1]):
         between = text[box.end + 1 : together[0].start]
@@ -39,18 +44,19 @@ def last_boxes(text: str) -> list[str]:
     return list(dict.fromkeys(box.content.strip() for box in together))
 
 
-class _Box(NamedTuple):
-    """A box from the start of its command to its closing brace."""
-
-    start: int
-    content: str
-    end: int
+def is_cut_in_box(text: str) -> bool:
+    """Whether the last box that opens has no end: what is in it is a beginning."""
+    return _boxes(text)[1]
 
 
-def _boxes(text: str) -> list[_Box]:
-    """Boxes whose braces balance, in order; of nested ones only the innermost."""
+def _boxes(text: str) -> tuple[list[_Box], bool]:
+    """Boxes whose braces balance, in order, of nested ones the innermost; and whether one is cut.
+
+    That is the last one that opens.
+    """
     opened: list[re.Match[str] | None] = []  # the command of a box; None for a plain brace
     found: list[_Box] = []
+    last = None
     for match in _BRACE.finditer(text):
         sign = match.group()
         if sign == "}":
@@ -63,16 +69,6 @@ def _boxes(text: str) -> list[_Box]:
         elif sign == "{":
             opened.append(None)
         elif len(sign) > 2:
+            last = match
             opened.append(match)
-    return found
-
-
-def is_cut_in_box(text: str) -> bool:
-    """Whether the last box that opens has no end: what stands in it is a beginning."""
-    starts = [match.end() for match in OPEN_BOX.finditer(text)]
-    depth = 1 if starts else 0
-    for match in _BRACE.finditer(text, starts[-1] if starts else len(text)):
-        depth += {"}": -1, r"\{": 0, r"\}": 0}.get(match.group(), 1)
-        if depth == 0:
-            return False
-    return bool(starts)
+    return found, last is not None and last in opened

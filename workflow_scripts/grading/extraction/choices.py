@@ -65,10 +65,8 @@ def letter_alone(text: str, choices: Sequence[str]) -> str | None:
 
 def choice_in(text: str, choices: Sequence[str]) -> str | None:
     """The letter of the one choice that a statement names; None where it names none or several."""
-    plain = _plain(text)
-    claim = _claim(plain)
-    letter = _whole_or_label(plain, claim, choices)
-    if letter:
+    claim = _claim(text)
+    if letter := _whole_or_label(text, claim, choices):
         return letter
     correct, named, bracketed, last = (
         {found for found in pattern.findall(claim) if _in_range(found, choices)}
@@ -83,12 +81,12 @@ def choice_in(text: str, choices: Sequence[str]) -> str | None:
 
 def choice_at_start(text: str, choices: Sequence[str]) -> str | None:
     """The letter of the choice that a text is or starts with."""
+    claim = _claim(text)
+    return _whole_or_label(text, claim, choices) or _first(_FIRST_WORD, claim, choices)
+
+
+def _whole_or_label(text: str, claim: str, choices: Sequence[str]) -> str | None:
     plain = _plain(text)
-    claim = _claim(plain)
-    return _whole_or_label(plain, claim, choices) or _first(_FIRST_WORD, claim, choices)
-
-
-def _whole_or_label(plain: str, claim: str, choices: Sequence[str]) -> str | None:
     letter = _alone(plain, choices) or _choice_of_text(plain, choices) or _alone(claim, choices)
     match = None if letter else _LABEL.match(claim)
     return _in_range(match[1], choices) if match and match[1].isupper() else letter
@@ -104,9 +102,12 @@ def _alone(plain: str, choices: Sequence[str]) -> str | None:
     return _in_range(match[1].upper(), choices) if match else None
 
 
-def _claim(plain: str) -> str:
+def _claim(text: str) -> str:
     """What a statement claims: without its reasons and the letters that it says are not right."""
-    return " ".join(_DENIED.sub(" ", _BESIDE.sub(" ", _BESIDE_FIRST.sub(" ", plain))).split())
+    claim = _plain(text)
+    for beside in (_BESIDE_FIRST, _BESIDE, _DENIED):
+        claim = beside.sub(" ", claim)
+    return " ".join(claim.split())
 
 
 def _plain(text: str) -> str:

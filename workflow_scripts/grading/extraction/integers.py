@@ -52,7 +52,7 @@ def whole_number(text: str) -> str | None:
     without one. Digits stay text, for they can be more than an int is willing to parse.
     """
     match = _WHOLE.fullmatch(_plain(text))
-    return _canonical(match[1], match[2]) if match else None
+    return _plain_form(match[0]) if match else None
 
 
 def _plain(text: str) -> str:
@@ -66,37 +66,30 @@ def _plain(text: str) -> str:
 def first_or_last(text: str) -> str | None:
     """The number that a statement starts with, unless it goes on calculating; else its last one.
 
-    None for several values with names of their own, of which it says no one.
+    None for several values with names of their own (`x = 1, y = 5`), of which it says no one.
     """
-    return at_start(text) or (None if _are_values(text) else _last(_plain(text)))
+    items = [item for item in _ITEMS.split(text) if item.strip()]
+    are_named = len(items) > 1 and all(map(_NAMED.match, items))
+    return at_start(text) or (None if are_named else last_in(text))
 
 
 def at_start(text: str) -> str | None:
     """The number that a statement starts with, unless it goes on calculating or lists more."""
     masked = _without_expressions(_plain(text))
     first = _NUMBER.match(masked)
-    return _number(first.group()) if first and not _CONTINUES.match(masked, first.end()) else None
-
-
-def _are_values(text: str) -> bool:
-    """Whether a statement is `x = 1, y = 5`: several values, each with a name."""
-    items = [item for item in _ITEMS.split(text) if item.strip()]
-    return len(items) > 1 and all(map(_NAMED.match, items))
+    goes_on = first and _CONTINUES.match(masked, first.end())
+    return _plain_form(first[0]) if first and not goes_on else None
 
 
 def last_in(text: str) -> str | None:
     """The last number in a text, unless it is part of a calculation that was not carried out."""
-    return _last(_plain(text))
-
-
-def _last(text: str) -> str | None:
-    masked = _without_expressions(text)
+    masked = _without_expressions(_plain(text))
     last = next(iter(deque(_NUMBER.finditer(masked), maxlen=1)), None)
     if last is None or _OPERATOR_AFTER.match(masked, last.end()):
         return None
     before = masked[max(0, last.start() - _REACH) : last.start()]
     denied = _OPERAND_BEFORE.search(before) or _DENIED_BEFORE.search(before)
-    return None if denied else _number(last.group())
+    return None if denied else _plain_form(last[0])
 
 
 def _without_expressions(text: str) -> str:
@@ -130,11 +123,6 @@ def _closing_braces(text: str) -> dict[int, int]:
     return closing
 
 
-def _number(text: str) -> str:
-    sign = "-" if "-" in text else ""
-    return _canonical(sign, text.replace("-", "").strip())
-
-
-def _canonical(sign: str, digits: str) -> str:
-    digits = digits.split(".")[0].replace(",", "").lstrip("0") or "0"
-    return f"-{digits}" if sign == "-" and digits != "0" else digits
+def _plain_form(number: str) -> str:
+    digits = re.sub("[^0-9]", "", number.partition(".")[0]).lstrip("0") or "0"
+    return f"-{digits}" if "-" in number and digits != "0" else digits

@@ -5,6 +5,7 @@ x = 5, because 2x = 10                      x = 5
 """
 
 import re
+from itertools import pairwise, takewhile
 
 from workflow_scripts.grading.extraction.integers import first_or_last
 
@@ -17,27 +18,23 @@ _SENTENCE_ENDS = re.compile(
     r"when|this|that|obtained|found|after)\b"
     r"|\s+\((?=[A-Za-z]{2,}\s)"
 )
-_LEADS = re.compile(
+_OPENING = re.compile(
     r"(?:(?:so|thus|hence|therefore|then|and|we\s+(?:get|have|find)|it|this|that|there|here)\b[\s,]*)*"
     r"(?:(?:the|our|my)\s+)?(?:(?:final|correct|right)\s+)?(?:answer|result|value|solution)?s?\s*"
     r"(?:(?:is|are|equals|=|:)\s*(?:equal\s+to\s+)?:?\s+)",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}(?![A-Za-z{(])")
-_MATHEMATICAL = frozenset(
-    re.findall(
-        r"[a-z]+",
-        "and or in mod sin cos tan cot sec csc log ln exp sqrt pi base inf infty infinity",
-    )
-)
+_MATHEMATICAL = "and or in mod sin cos tan cot sec csc log ln exp sqrt pi base inf infty infinity"
 _END_VALUE = re.compile(
     r"(?:\b(?:is|are|be|equals?|to|of|get|gives?|obtain|have|find|=|:)\s+|=\s*|^)"
     r"(-?\s?[$€£]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:\s*/\s*[0-9]+)?(?:\s*%|(?:\s+[A-Za-z]+){0,3})?)"
     r"[.!\s]*$"
 )
-_LONGEST = 2000  # characters of a statement that are looked at
-_MOST_WORDS = 3  # of an answer that is no sentence: `5 meters per second`
-_MOST_WORDS_AT_START = 2  # of one that a text starts with: `5 square meters`
+_JOINED = re.compile(r"[\s,;]*(?:and|or)?[\s,;]*")  # between formulas that are one expression
+_MAX_LENGTH = 2000  # characters of a statement that are looked at
+_MAX_WORDS = 3  # of an answer that is no sentence: `5 meters per second`
+_MAX_WORDS_AT_START = 2  # of one that a text starts with: `5 square meters`
 _EMPHASIS = " \t\n*_`"
 
 
@@ -51,18 +48,16 @@ def expression_in(text: str, from_start: bool) -> str | None:
 
     None where there is none, unless the statement is a few words, which may be the answer.
     """
-    text = (text[:_LONGEST] if from_start else text[-_LONGEST:]).strip(_EMPHASIS)
-    formulas = list(_FORMULA.finditer(text))
-    if formulas:
+    text = (text[:_MAX_LENGTH] if from_start else text[-_MAX_LENGTH:]).strip(_EMPHASIS)
+    if formulas := list(_FORMULA.finditer(text)):
         return _of_formulas(text, formulas, from_start)
     text = _SENTENCE_ENDS.split(text, maxsplit=1)[0] if from_start else text
     text = text.strip(_EMPHASIS).rstrip(".!?")
-    lead = _LEADS.match(text)
-    told = text[lead.end() :].strip(_EMPHASIS) if lead else text
-    if _words(told) <= _MOST_WORDS and told:
+    opening = _OPENING.match(text)
+    told = text[opening.end() :].strip(_EMPHASIS) if opening else text
+    if _words(told) <= _MAX_WORDS and told:
         return told
-    value = _END_VALUE.search(text)
-    if value:
+    if value := _END_VALUE.search(text):
         return value[1].strip()
     return first_or_last(text) if from_start else None
 
@@ -80,38 +75,25 @@ def expression_at_start(line: str) -> str | None:
         return found if re.fullmatch(r"\w+\W?|\w+ \w+", line) else None
     ends = re.match(r"[\s*_`]*(?:[.,;:!(]|because\b|since\b|$)", line[len(found) :])
     begins = _FORMULA.match(found) or _words(found.split(maxsplit=1)[0]) == 0
-    few = _words(_FORMULA.sub(" ", found)) <= _MOST_WORDS_AT_START
+    few = _words(_FORMULA.sub(" ", found)) <= _MAX_WORDS_AT_START
     return found if begins and few and ends else None
 
 
 def _of_formulas(text: str, formulas: list[re.Match[str]], from_start: bool) -> str:
     outside = _FORMULA.sub(" ", text).strip(" .,;:!?*_`")
-    lead = _LEADS.match(text)
-    begun = formulas[0].start() <= (lead.end() if lead else 0)
     if _words(outside) == 0 and not re.search("[0-9]", outside):
         return text
-    if from_start and begun:
-        group = [formulas[0]]
-        for formula in formulas[1:]:
-            if not _joined(text[group[-1].end() : formula.start()]):
-                break
-            group.append(formula)
-        unit = re.match(r"\s*(?:[A-Za-z]+\s*){0,3}(?=[.,;]|$)", text[group[-1].end() :])
-        end = unit.end() if unit else 0
-        return text[group[0].start() : group[-1].end() + end].strip()
-    group = [formulas[-1]]
-    for formula in reversed(formulas[:-1]):
-        if not _joined(text[formula.end() : group[0].start()]):
-            break
-        group.insert(0, formula)
-    return text[group[0].start() : group[-1].end()]
-
-
-def _joined(between: str) -> bool:
-    return re.fullmatch(r"[\s,;]*(?:and|or)?[\s,;]*", between) is not None
+    opening = _OPENING.match(text)
+    joined = [_JOINED.fullmatch(text[a.end() : b.start()]) for a, b in pairwise(formulas)]
+    if from_start and formulas[0].start() <= (opening.end() if opening else 0):
+        end = formulas[len(list(takewhile(bool, joined)))].end()
+        unit = re.match(r"\s*(?:[A-Za-z]+\s*){0,3}(?=[.,;]|$)", text[end:])
+        return text[formulas[0].start() : end + (unit.end() if unit else 0)].strip()
+    start = formulas[-1 - len(list(takewhile(bool, reversed(joined))))].start()
+    return text[start : formulas[-1].end()]
 
 
 def _words(text: str) -> int:
     """How many words a text holds that are neither commands nor names of functions."""
     bare = re.sub(r"\\(?:text|mbox|mathrm|textbf)\s*\{[^{}]*\}|\\[A-Za-z]+", " ", text)
-    return len([word for word in _WORD.findall(bare) if word.lower() not in _MATHEMATICAL])
+    return len([w for w in _WORD.findall(bare) if w.lower() not in _MATHEMATICAL.split()])

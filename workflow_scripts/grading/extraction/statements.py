@@ -5,9 +5,10 @@ states its answer in a box (`\boxed{42}`), after "Answer:", "Final Answer:" or "
 bare: in its last line or in its first. The first of these that there is counts, and of several of
 its kind the last. Every step takes time linear in the text.
 
-Where the format itself has begun the statement ("Final Answer:", the `lead`), the text starts with
-what is stated; a first line that starts with an answer then counts before a last line that is a
-sentence. The last line of an answer that was cut off is no statement: it is where the tokens ended.
+Where the format itself has begun the statement (the answer prefix is "Final Answer:"), the text
+starts with what is stated; a first line that starts with an answer then counts before a last line
+that is a sentence. The last line of an answer that was cut off is no statement: it is where the
+tokens ended.
 """
 
 import re
@@ -63,35 +64,29 @@ _ANNOUNCES = re.compile(r"^1[.)]\s+[A-Za-z*]|:$")
 _NAMES = re.compile(r"[\w\s=+*/^(){}-]+")  # what may stand before the last = of one value
 
 
-def extract_integer(text: str, finish: str, lead: str = "") -> Extraction:
+def extract_integer(text: str, finish: str, prefix: str = "") -> Extraction:
     """The whole number that an answer states. `finish` is the answer's (`eos` or `length`).
 
-    A statement that is no whole number is returned as it stands, like an expression.
+    A statement that is no whole number is returned as it is, like an expression.
     """
-    text, led = _after(lead, text)
-    boxes = last_boxes(text)
-    if boxes:
+    text, begun = _after(prefix, text)
+    if boxes := last_boxes(text):
         return Extraction(_number_in_box(", ".join(boxes)), "boxed")
-    statement = stated(text)
-    if statement is not None:
+    if statement := _statement(text):
         number = whole_number(statement) or first_or_last(statement)
-        return Extraction(
-            number or expression_in(statement, from_start=True) or statement, "stated"
-        )
+        return Extraction(number or expression_in(statement, True) or statement, "stated")
     if finish == "length" and is_cut_in_box(text):
         return _nothing(finish)
-    last, first = _last_line(text, finish), first_line(text)
+    last, first = last_line(text, finish), first_line(text)
     if whole_number(last) is None:
-        if whole_number(first) is not None:
-            return Extraction(whole_number(first), "first line")
-        number = at_start(led) or (first_or_last(led) if is_bare(led) else None)
-        if number is not None:
-            return Extraction(number, "stated")
-        expression = expression_at_start(led)
+        if number := whole_number(first):
+            return Extraction(number, "first line")
+        number = at_start(begun) or (first_or_last(begun) if is_bare(begun) else None)
+        expression = number or expression_at_start(begun)
         if expression and re.search("[0-9]", expression):
             return Extraction(expression, "stated")
     number = last_in(last)
-    return Extraction(number, "last line") if number is not None else _nothing(finish)
+    return Extraction(number, "last line") if number else _nothing(finish)
 
 
 def _number_in_box(box: str) -> str:
@@ -101,77 +96,65 @@ def _number_in_box(box: str) -> str:
     return whole_number(box) or (whole_number(value) if names_one else None) or box
 
 
-def extract_expression(text: str, finish: str, lead: str = "") -> Extraction:
+def extract_expression(text: str, finish: str, prefix: str = "") -> Extraction:
     """The mathematical answer that an answer states, whole and as it is written there.
 
     Several boxes with nothing but commas, "and" or "or" between them are one answer.
     """
-    text, led = _after(lead, text)
-    boxes = last_boxes(text)
-    if boxes:
+    text, begun = _after(prefix, text)
+    if boxes := last_boxes(text):
         return Extraction(", ".join(boxes), "boxed")
-    statement = stated(text)
-    if statement is not None:
-        return Extraction(expression_in(statement, from_start=True) or statement, "stated")
+    if statement := _statement(text):
+        return Extraction(expression_in(statement, True) or statement, "stated")
     if finish == "length" and is_cut_in_box(text):
         return _nothing(finish)
-    last, first = OPEN_BOX.sub("", _last_line(text, finish)), first_line(text)
+    last, first = OPEN_BOX.sub("", last_line(text, finish)), first_line(text)
     if not is_bare(last):
         if is_bare(first):
             return Extraction(first, "first line")
-        expression = expression_at_start(led)
-        if expression:
+        if expression := expression_at_start(begun):
             return Extraction(expression, "stated")
     expression = expression_in(last, from_start=False)
     return Extraction(expression, "last line") if expression else _nothing(finish)
 
 
-def extract_choice(text: str, finish: str, choices: Sequence[str], lead: str = "") -> Extraction:
+def extract_choice(text: str, finish: str, choices: Sequence[str], prefix: str = "") -> Extraction:
     """The letter of the choice that an answer states, by letter or by the choice's own text.
 
     A box or statement that names no choice (a value on the way) does not end the search.
     """
-    text, led = _after(lead, text)
-    box = boxed(text)
-    letter = choice_in(box, choices) if box is not None else None
-    if letter:
-        return Extraction(letter, "boxed")
-    statements = _statements(text)
-    for statement in reversed(statements):
-        letter = choice_in(statement, choices)
-        if letter:
-            return Extraction(letter, "stated")
-    last, first = _last_line(text, finish), first_line(text)
+    text, begun = _after(prefix, text)
+    box, statements = boxed(text), _statements(text)
+    last, first = last_line(text, finish), first_line(text)
+    found = [(choice_in(box, choices) if box else None, "boxed")]
+    found += [(choice_in(statement, choices), "stated") for statement in reversed(statements)]
     if not letter_alone(last, choices):
-        letter = letter_alone(first, choices)
+        found.append((letter_alone(first, choices), "first line"))
+        found.append((choice_at_start(begun, choices), "stated"))
+    found.append((choice_in(last, choices), "last line"))
+    for letter, reason in found:
         if letter:
-            return Extraction(letter, "first line")
-        letter = choice_at_start(led, choices)
-        if letter:
-            return Extraction(letter, "stated")
-    letter = choice_in(last, choices)
-    if letter:
-        return Extraction(letter, "last line")
+            return Extraction(letter, reason)
     if box is not None:
         return Extraction(shown(box), "boxed")
     return Extraction(shown(statements[-1]), "stated") if statements else _nothing(finish)
 
 
-def _after(lead: str, text: str) -> tuple[str, str]:
-    """An answer without thinking and markers, and its first line where `lead` begins a statement.
+def _after(prefix: str, text: str) -> tuple[str, str]:
+    """An answer without thinking and markers, and its first line where `prefix` begins a statement.
 
-    That line is empty where the lead begins none, where other text stands in between, and where the
+    That line is empty where the prefix begins none, where other text is in between, and where the
     line only announces what follows: the first of a list, or with a colon at its end.
     """
-    opening = next((m for m in _STATED.finditer(f"{lead} 0") if m.end() > len(lead)), None)
-    lead = lead[opening.start() :] if opening else ""
-    whole = without_thinking(lead + text)
-    if not lead or not whole.startswith(lead):
+    opening = next((m for m in _STATED.finditer(f"{prefix} 0") if m.end() > len(prefix)), None)
+    prefix = prefix[opening.start() :] if opening else ""
+    whole = without_thinking(prefix + text)
+    if not prefix or not whole.startswith(prefix):
         return without_thinking(text), ""
-    text = whole[len(lead) :]
+    text = whole[len(prefix) :]
     line = first_line(text)
-    # a lead "the answer is" begins no statement before "not 5"
-    is_statement = _STATED.match(lead + text) and not _ANNOUNCES.search(line)
+    # a prefix "the answer is" begins no statement before "not 5"
+    is_statement = _STATED.match(prefix + text) and not _ANNOUNCES.search(line)
     return text, line if is_statement else ""
 
 
@@ -184,22 +167,14 @@ def without_thinking(text: str) -> str:
 
     Where nothing follows the end of the thinking, what was written before it counts.
     """
-    parts = [part for part in _THINKING_ENDS.split(text) if part.strip()]
-    text = parts[-1] if parts else ""
-    start = _THINKING_STARTS.search(text)
-    if start:
-        text = text[: start.start()]
-    for ending in _TURN_ENDS.finditer(text):
-        if text[: ending.start()].strip():
-            text = text[: ending.start()]
-            break
-    return _MARKER.sub("\n", text)
+    text = next((part for part in reversed(_THINKING_ENDS.split(text)) if part.strip()), "")
+    text = _THINKING_STARTS.split(text, maxsplit=1)[0]
+    before = (text[: ending.start()] for ending in _TURN_ENDS.finditer(text))
+    return _MARKER.sub("\n", next((part for part in before if part.strip()), text))
 
 
-def stated(text: str) -> str | None:
-    """The line after the last "Answer:" or "the answer is" that anything follows."""
-    statements = _statements(text)
-    return statements[-1] if statements else None
+def _statement(text: str) -> str | None:
+    return next(reversed(_statements(text)), None)
 
 
 def _statements(text: str) -> list[str]:
@@ -210,37 +185,35 @@ def _statements(text: str) -> list[str]:
     for opening, end in zip(openings, ends, strict=False):
         following = text[opening.end() : end]
         ending = _DISPLAY.get(following[:2])
-        inside, closed, _ = following[2:].partition(ending) if ending else ("", "", "")
-        statement = inside if closed else following.split("\n", 1)[0]
-        if "\n" in opening.group() and not closed:
-            statement = _ITEM.sub("", statement, count=1)
+        statement, closed, _ = following[2:].partition(ending) if ending else ("", "", "")
+        if not closed:
+            statement = following.partition("\n")[0]
+            statement = _ITEM.sub("", statement) if "\n" in opening[0] else statement
         found.append(statement.strip())
     return [statement for statement in found if statement.strip("*_ ")]
 
 
-def _last_line(text: str, finish: str) -> str:
-    return "" if finish == "length" else last_line(text)
+def last_line(text: str, finish: str = "eos") -> str:
+    """The last line of a text that says anything, or its last formula if that ends it.
 
-
-def last_line(text: str) -> str:
-    """The last line of a text that says anything, or its last formula if that ends it."""
-    end = len(text)
+    Empty where the text was cut off (`finish` is `length`).
+    """
+    end = 0 if finish == "length" else len(text)
     while end > 0 and _RULE.fullmatch(text, text.rfind("\n", 0, end) + 1, end):
         end = text.rfind("\n", 0, end)
     text = text[: max(end, 0)].rstrip()
     for opening, ending in _DISPLAY.items():
         if text.endswith(ending):
-            start = text.rfind(opening, 0, -2)
-            return text[start + 2 : -2].strip() if start >= 0 else text[:-2].strip()
-    return _ITEM.sub("", text.rsplit("\n", 1)[-1], count=1)
+            return text[:-2].rpartition(opening)[2].strip()
+    return _ITEM.sub("", text.rpartition("\n")[2])
 
 
 def first_line(text: str) -> str:
-    """The first line of a text in which anything stands; empty where there is none."""
+    """The first line of a text that is not blank; empty where there is none."""
     line = text.lstrip()
     begins = "\n" in text[: len(text) - len(line)]  # else "- 5" may be a number
-    line = line.split("\n", 1)[0].strip()
-    return _ITEM.sub("", line, count=1) if begins else line
+    line = line.partition("\n")[0].strip()
+    return _ITEM.sub("", line) if begins else line
 
 
 def shown(text: str, most: int = _SHOWN) -> str:
