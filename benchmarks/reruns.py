@@ -219,7 +219,7 @@ CHANGES = (
     Change(
         "the grader",
         edited(
-            "workflow_scripts/grading/grade_answers.py", "same = Verdict(", "same=not()and Verdict("
+            "workflow_scripts/grading/grade_answers.py", "pair[0] == pair[1]", "pair[0] != pair[1]"
         ),
     ),
     Change("the formula of Wanda's scores", edited(KERNELS, WANDA, WANDA.replace(".sqrt()", ""))),
