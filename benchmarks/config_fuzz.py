@@ -30,10 +30,11 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from tests.config.config_mistakes import KINDS, Mistake, garbled, mistake, written
 from tests.workflow.checkout import PROJECT, Checkout, copy_project
+from workflow_scripts.config.catalogues import Sourced
+from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import MAX_LINES, load_settings
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.config.sources import source_files
-from workflow_scripts.config.stage_options import as_json, as_options, trace_options
+from workflow_scripts.config.source_files import source_files
 from workflow_scripts.config.uses import in_use
 from workflow_scripts.errors import InputError
 
@@ -64,7 +65,6 @@ class Case:
 def shipped() -> list[str]:
     """The names of all configs in config/, the default one first."""
     names = sorted(path.name for path in (PROJECT / "config").glob("*.yaml"))
-    names.remove("schema.yaml")
     return sorted(names, key=lambda name: name != DEFAULT)
 
 
@@ -107,12 +107,13 @@ def _at_the_door(case: Case, file: Path) -> Case:
 def _use(settings: Settings) -> None:
     """Take from what is let in what the rules take from it; raises where something is not there."""
     for model in settings.run.models:
-        as_json(trace_options(settings, model))
-    for variant in settings.run.variants:
-        as_json(as_options(settings.variants[variant]))
+        as_json(settings.trace_job(model))
     for catalogue, names in in_use(settings).items():
         for name in names:
-            source_files(catalogue, getattr(settings, catalogue)[name].source)
+            entry = getattr(settings, catalogue)[name]
+            as_json(entry)
+            if isinstance(entry, Sourced):
+                source_files(catalogue, entry.source)
 
 
 @functools.cache

@@ -31,8 +31,9 @@ from snakemake.utils import update_config
 
 from benchmarks.processes import PROJECT, Cost, stage
 from workflow_scripts.artefacts.masks import nothing_pruned
+from workflow_scripts.config.entry import as_json
+from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.stage_options import as_json, generation_options
 from workflow_scripts.generation.engines.interface import Request
 from workflow_scripts.generation.engines.start import ENGINES
 from workflow_scripts.generation.job import Job, describe_job
@@ -65,13 +66,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             PARTS[part](arguments.model, folder, options, arguments.rounds)
 
 
-def options_of(configfile: Path | None, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+def options_of(configfile: Path | None, name: str, changes: dict[str, Any]) -> GenerationJob:
     """Generation options of a model under a config, with vLLM unless the changes say otherwise."""
     config = yaml.safe_load((PROJECT / "config/config.yaml").read_text(encoding="utf-8"))
     if configfile:
         update_config(config, yaml.safe_load(configfile.read_text(encoding="utf-8")))
     config["generation"] |= {"engine": "vllm"} | changes
-    return generation_options(load_settings(config, PROJECT), name)
+    return load_settings(config, PROJECT).generation_job(name)
 
 
 class TracesOnly(Sweep):
@@ -81,7 +82,7 @@ class TracesOnly(Sweep):
         return (step for step in super().steps(sample, get) if step.most_to_follow)
 
 
-def print_traces(model: Path, folder: Path, options: dict[str, Any], rounds: int) -> None:
+def print_traces(model: Path, folder: Path, options: GenerationJob, rounds: int) -> None:
     mask = nothing_pruned(model_digest(model), open_checkpoint(model).blocks)
     job = describe_job(model, mask, {"problems": folder / "problems.jsonl"}, options)
     sweep = TracesOnly(job.sweep.settings, job.sweep.thinking)
@@ -162,15 +163,17 @@ def bare_vllm(model: Path, job: Job) -> tuple[Callable[[list[Request]], int], Ca
     return generate, llm.reset_prefix_cache
 
 
-def print_sweep(model: Path, folder: Path, options: dict[str, Any], rounds: int) -> None:
+def print_sweep(model: Path, folder: Path, options: GenerationJob, rounds: int) -> None:
     shared, tokens = generate(model, folder / "shared", folder, options)
     runs = {
-        budget: generate(model, folder / str(budget), folder, options | {"budgets": [budget]})
-        for budget in options["budgets"]
+        budget: generate(
+            model, folder / str(budget), folder, options.model_copy(update={"budgets": (budget,)})
+        )
+        for budget in options.budgets
     }
     each = sum((cost for cost, _ in runs.values()), Cost(0, 0))
     each_tokens = sum(decoded for _, decoded in runs.values())
-    print(f"\nsweep over {len(runs)} budgets with {options['engine']}, whole processes")
+    print(f"\nsweep over {len(runs)} budgets with {options.engine}, whole processes")
     print(f"  shared: {shared.seconds:.0f} s, {tokens:,} tokens decoded")
     print(f"  a run for each budget: {each.seconds:.0f} s, {each_tokens:,} tokens decoded")
     print(
@@ -179,7 +182,7 @@ def print_sweep(model: Path, folder: Path, options: dict[str, Any], rounds: int)
     )
 
 
-def generate(model: Path, output: Path, folder: Path, options: dict[str, Any]) -> tuple[Cost, int]:
+def generate(model: Path, output: Path, folder: Path, options: GenerationJob) -> tuple[Cost, int]:
     """Run the stage with an empty store; its cost and the tokens that it decoded."""
     cost = stage(
         "generation.generate",

@@ -8,7 +8,6 @@ whole process: over blocks with the fewest calibration tokens, and over tokens w
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from workflow_scripts.models.tensors import save_tensors, write_tensors
 HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, VOCABULARY = 1536, 8960, 12, 2, 151936
 LENGTH = 256
 DIGEST = "random"
+WANDA = '{"method": "wanda", "sparsity": 0.5, "calibration": "ids"}'
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,12 +61,12 @@ def measure(folder: Path, blocks: int, tokens: int, threads: int) -> tuple[Cost,
     allocation = folder / "allocation.json"
     stage(
         "allocation.allocate_sparsity",
-        *("--model", model, "--allocation", '{"kind": "uniform"}', "--sparsity", 0.5),
+        *("--model", model, "--options", '{"sparsity": 0.5}'),
         *("--output", allocation),
     )
     mask = stage(
         "masking.build_mask",
-        *("--model", model, "--options", json.dumps({"method": "wanda"})),
+        *("--model", model, "--options", WANDA),
         *("--allocation", allocation, "--statistics", collected, "--threads", threads),
         *("--mask", folder / "mask.safetensors", "--weights", folder / "weights.safetensors"),
         *("--record", folder / "mask.json"),

@@ -36,16 +36,10 @@ from workflow_scripts.models.tensors import save_tensors
 
 SPARSITIES = (0.1, 0.2)
 PEER_SPARSITY = 0.5
-OWL = {"kind": "owl", "threshold": 5.0, "spread": 0.08}
-LAYERIF = {
-    "kind": "layerif",
-    "direction": "protect",
-    "unit": "split",
-    "low": 0.05,
-    "high": 0.4,
-    "window": 5,
-    "order": 2,
-}
+OWL = {"kind": "owl", "calibration": "ids"}
+LAYERIF = {"kind": "layerif", "influence": "made-up"}
+MAGNITUDE = {"method": "magnitude", "sparsity": PEER_SPARSITY}
+WANDA = {"method": "wanda", "sparsity": PEER_SPARSITY, "calibration": "ids"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -98,11 +92,11 @@ class Work:
 
     def wanda(self) -> Cost:
         allocation = self._allocate({"kind": "uniform"}, PEER_SPARSITY)[0]
-        return self._mask({"method": "wanda"}, allocation, "--statistics", self.statistics)
+        return self._mask(WANDA, allocation, "--statistics", self.statistics)
 
     def sequential_wanda(self) -> Cost:
         allocation = self._allocate({"kind": "uniform"}, PEER_SPARSITY)[0]
-        options = {"method": "wanda", "propagate": "pruned"}
+        options = WANDA | {"propagate": "pruned"}
         return self._mask(options, allocation, "--calibration", self.calibration)
 
     def all_variants(self) -> Cost:
@@ -115,8 +109,8 @@ class Work:
         for (kind, files), sparsity in itertools.product(allocations, SPARSITIES):
             allocation, cost = self._allocate(kind, sparsity, *files)
             total += cost
-            total += self._mask({"method": "magnitude"}, allocation)
-            total += self._mask({"method": "wanda"}, allocation, "--statistics", self.statistics)
+            total += self._mask(MAGNITUDE, allocation)
+            total += self._mask(WANDA, allocation, "--statistics", self.statistics)
         return total
 
     def peer(self, python: Path) -> Cost:
@@ -140,9 +134,10 @@ class Work:
 
     def _allocate(self, kind: dict, sparsity: float, *files: object) -> tuple[Path, Cost]:
         output = self.scratch / "allocation.json"
+        options = {"allocation": kind, "sparsity": sparsity}
         cost = stage(
             "allocation.allocate_sparsity",
-            *("--model", self.model, "--allocation", json.dumps(kind), "--sparsity", sparsity),
+            *("--model", self.model, "--options", json.dumps(options)),
             *(*files, "--output", output),
         )
         return output, cost

@@ -25,8 +25,8 @@ import yaml
 
 from benchmarks.processes import PROJECT, Cost, stage
 from workflow_scripts.artefacts.records import Grade, Trace, read_records
+from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.stage_options import as_json, generation_options
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.store.files import read_generator
@@ -83,9 +83,9 @@ def fetch(scratch: Path, problems: int | None) -> tuple[Path, Path]:
     manifest = scratch / "models" / MODEL / "manifest.json"
     benchmark = scratch / f"{BENCHMARK}.jsonl"
     source = as_json(settings.models[MODEL].source)
-    stage("download.fetch_model", "--source", source, "--output", manifest)
-    source = as_json(settings.benchmarks[BENCHMARK].source)
-    stage("download.fetch_benchmark", "--source", source, "--output", benchmark)
+    stage("download.fetch_model", "--options", source, "--output", manifest)
+    problems_of = as_json(settings.benchmarks[BENCHMARK])
+    stage("download.fetch_benchmark", "--options", problems_of, "--output", benchmark)
     lines = benchmark.read_text().splitlines(keepends=True)
     # problems are sorted by length: every n-th
     benchmark.write_text("".join(lines[:: max(1, len(lines) // (problems or len(lines)))]))
@@ -96,7 +96,7 @@ def generate(scratch: Path, sweep: str, model: Path, benchmark: Path, repeats: i
     """Generate and grade the answers of one sweep; what generation took."""
     config = default_config()
     config["generation"] |= {"sweep": sweep, "repeats": repeats}
-    options = generation_options(load_settings(config, PROJECT), MODEL)
+    options = load_settings(config, PROJECT).generation_job(MODEL)
     folder = scratch / sweep
     cost = stage(
         "generation.generate",

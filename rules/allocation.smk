@@ -3,7 +3,7 @@
 
 rule allocate_sparsity:
     input:
-        unpack(allocation_inputs),
+        unpack(inputs_of("allocations")),
         manifest="resources/models/{model}/manifest.json",
     output:
         "results/{model}/{variant}/allocation.json",
@@ -18,12 +18,8 @@ rule allocate_sparsity:
     params:
         code=code("allocation.allocate_sparsity"),
         model=model_folder,
-        allocation=lambda wildcards: as_json(variant_of(wildcards).allocation),
-        sparsity=lambda wildcards: variant_of(wildcards).sparsity,
-        scope=lambda wildcards: variant_of(wildcards).scope,
-        files=allocation_flags,
+        options=options_of("variants", *Share.model_fields),
+        files=flags_of("allocations"),
     shell:
-        "python -m workflow_scripts.allocation.allocate_sparsity"
-        " --model {params.model} --allocation {params.allocation:q}"
-        " --sparsity {params.sparsity} --scope {params.scope} {params.files}"
-        " --output {output} > {log} 2>&1"
+        "python -m workflow_scripts.allocation.allocate_sparsity --model {params.model}"
+        " --options {params.options:q} {params.files} --output {output} > {log} 2>&1"

@@ -3,7 +3,7 @@
 
 rule build_calibration_set:
     input:
-        unpack(calibration_inputs),
+        unpack(inputs_of("calibration_sets")),
         manifest="resources/models/{model}/manifest.json",
     output:
         "resources/calibration/{model}/{calibration}.safetensors",
@@ -18,18 +18,12 @@ rule build_calibration_set:
     params:
         code=code("calibration.build_calibration_set"),
         model=model_folder,
-        source=lambda wildcards: as_json(calibration_of(wildcards).source),
-        sources=calibration_sources,
-        files=calibration_flags,
-        sampling=lambda wildcards: calibration_of(wildcards).sampling,
-        samples=lambda wildcards: calibration_of(wildcards).samples,
-        length=lambda wildcards: calibration_of(wildcards).length,
-        seed=lambda wildcards: calibration_of(wildcards).seed,
+        options=options_of("calibration_sets"),
+        sources=digest_of("calibration_sets"),
+        files=flags_of("calibration_sets"),
     shell:
-        "python -m workflow_scripts.calibration.build_calibration_set"
-        " --model {params.model} --source {params.source:q} {params.files}"
-        " --sampling {params.sampling} --samples {params.samples} --length {params.length}"
-        " --seed {params.seed} --output {output} > {log} 2>&1"
+        "python -m workflow_scripts.calibration.build_calibration_set --model {params.model}"
+        " --options {params.options:q} {params.files} --output {output} > {log} 2>&1"
 
 
 rule collect_statistics:
@@ -52,17 +46,17 @@ rule collect_statistics:
     params:
         code=code("calibration.collect_statistics"),
         model=model_folder,
-        device=SETTINGS.pruning.device,
+        options=as_json(SETTINGS.pruning),
         threads=SETTINGS.generation.threads,
     shell:
-        "python -m workflow_scripts.calibration.collect_statistics"
-        " --model {params.model} --calibration {input.calibration} --device {params.device}"
+        "python -m workflow_scripts.calibration.collect_statistics --model {params.model}"
+        " --calibration {input.calibration} --options {params.options:q}"
         " --threads {params.threads} --output {output} > {log} 2>&1"
 
 
 rule score_influence:
     input:
-        unpack(influence_inputs),
+        unpack(inputs_of("influence_sets")),
         manifest="resources/models/{model}/manifest.json",
     output:
         "results/{model}/influence/{influence}.json",
@@ -79,18 +73,11 @@ rule score_influence:
     params:
         code=code("calibration.score_influence"),
         model=model_folder,
-        source=lambda wildcards: as_json(influence_of(wildcards).source),
-        sources=influence_sources,
-        files=influence_flags,
-        train=lambda wildcards: influence_of(wildcards).train_samples,
-        validation=lambda wildcards: influence_of(wildcards).validation_samples,
-        length=lambda wildcards: influence_of(wildcards).length,
-        seed=lambda wildcards: influence_of(wildcards).seed,
-        hessian=lambda wildcards: influence_of(wildcards).hessian,
+        options=options_of("influence_sets"),
+        sources=digest_of("influence_sets"),
+        files=flags_of("influence_sets"),
         threads=SETTINGS.generation.threads,
     shell:
-        "python -m workflow_scripts.calibration.score_influence"
-        " --model {params.model} --source {params.source:q} {params.files}"
-        " --train-samples {params.train} --validation-samples {params.validation}"
-        " --length {params.length} --seed {params.seed} --hessian {params.hessian}"
-        " --threads {params.threads} --output {output} > {log} 2>&1"
+        "python -m workflow_scripts.calibration.score_influence --model {params.model}"
+        " --options {params.options:q} {params.files} --threads {params.threads}"
+        " --output {output} > {log} 2>&1"

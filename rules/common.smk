@@ -1,4 +1,4 @@
-# What the rules share: the config behind its door, digests of source code, and input functions.
+# What the rules share: the config behind its door, digests of source code, and what a job is about.
 import os
 import re
 import shutil
@@ -6,31 +6,23 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
-from workflow_scripts.config.sources import source_files, sources_digest
-from workflow_scripts.config.consistency import may_be_vllm
-from workflow_scripts.jobs.source_digests import source_digest
+from workflow_scripts.config.entry import as_json
+from workflow_scripts.config.generation import Generation
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.methods import Share
+from workflow_scripts.config.source_files import source_files, sources_digest
+from workflow_scripts.config.sources import HubFile
+from workflow_scripts.config.uses import answered_in_use
 from workflow_scripts.errors import InputError
-from workflow_scripts.jobs.environment import prepare
 from workflow_scripts.estimates.resources import resources
+from workflow_scripts.jobs.environment import prepare
 from workflow_scripts.jobs.orphans import (
     forget_runs,
     mark_runner,
     note_run,
     remove_stale_lock,
 )
-from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.stage_options import (
-    as_json,
-    as_options,
-    generation_options,
-    leads,
-    needs_allocation,
-    needs_calibration,
-    needs_statistics,
-    result_options,
-    speed_options,
-    trace_options,
-)
+from workflow_scripts.jobs.source_digests import source_digest
 
 SNAKEMAKE_FOLDER = Path(".snakemake")
 
@@ -86,77 +78,68 @@ def code(module):
     return source_digest(module)
 
 
-def variant_of(wildcards):
-    return SETTINGS.variants[wildcards.variant]
+# the wildcard that names an entry of a catalogue
+WILDCARDS = {
+    "models": "model",
+    "benchmarks": "benchmark",
+    "calibration_sets": "calibration",
+    "influence_sets": "influence",
+    "variants": "variant",
+}
 
 
-def calibration_of(wildcards):
-    return SETTINGS.calibration_sets[wildcards.calibration]
+def entry_of(catalogue, wildcards):
+    """The entry of the config that a job is about; `allocations` are those of variants."""
+    if catalogue == "allocations":
+        return entry_of("variants", wildcards).allocation
+    return getattr(SETTINGS, catalogue)[getattr(wildcards, WILDCARDS[catalogue])]
 
 
-def influence_of(wildcards):
-    return SETTINGS.influence_sets[wildcards.influence]
+def local_files(catalogue, wildcards):
+    source = getattr(entry_of(catalogue, wildcards), "source", None)
+    return source_files(catalogue, source) if source else []
 
 
-def model_files(wildcards):
-    return source_files("models", SETTINGS.models[wildcards.model].source)
+def inputs_of(catalogue):
+    """What an entry is made from: files of other jobs, by the stage's flags, and local ones."""
+
+    def inputs(wildcards):
+        files = local_files(catalogue, wildcards)
+        made = entry_of(catalogue, wildcards).files()
+        return made | ({"files": files} if files else {})
+
+    return inputs
 
 
-def benchmark_files(wildcards):
-    return source_files("benchmarks", SETTINGS.benchmarks[wildcards.benchmark].source)
+def flags_of(catalogue):
+    """The files of other jobs as flags of the stage."""
+
+    def flags(wildcards):
+        files = entry_of(catalogue, wildcards).files()
+        return [f"--{name} {path.format(**wildcards)}" for name, path in files.items()]
+
+    return flags
 
 
-# Of wildcards alone: Snakemake reruns nothing for a parameter that is made from inputs.
+def digest_of(catalogue):
+    """A digest of the local files; of wildcards alone, as parameters made of inputs rerun nothing."""
+    return lambda wildcards: sources_digest(local_files(catalogue, wildcards))
 
 
-def model_sources(wildcards):
-    return sources_digest(model_files(wildcards))
+def options_of(catalogue, *keys):
+    """An entry as the flag `--options` of its stage; only those of its keys that matter to it."""
+    chosen = {"include": {*keys}} if keys else {}
+    return lambda wildcards: as_json(entry_of(catalogue, wildcards), **chosen)
 
 
-def benchmark_sources(wildcards):
-    return sources_digest(benchmark_files(wildcards))
+def corpus_options(catalogue):
+    """What fetching the corpus of a set is told: nothing of how it is read."""
 
+    def options(wildcards):
+        source = entry_of(catalogue, wildcards).source
+        return as_json(source, include={*HubFile.model_fields})
 
-def calibration_sources(wildcards):
-    return sources_digest(calibration_inputs(wildcards).get("files", []))
-
-
-def influence_sources(wildcards):
-    return sources_digest(influence_inputs(wildcards).get("files", []))
-
-
-def calibration_inputs(wildcards):
-    """The files that a calibration set is drawn from."""
-    source = calibration_of(wildcards).source
-    if source["kind"] == "hub":
-        return {"corpus": "resources/corpora/{calibration}/manifest.json"}
-    if source["kind"] == "generated":
-        kinds = ("traces", "grades", "sequences")
-        folder = "results/{model}/calibration_traces"
-        return {kind: f"{folder}/{kind}/{source['benchmark']}.jsonl" for kind in kinds}
-    return {"files": source_files("calibration_sets", source)}
-
-
-def calibration_flags(wildcards):
-    kind = calibration_of(wildcards).source["kind"]
-    files = {
-        "hub": {"corpus": "resources/corpora/{calibration}/manifest.json"},
-        "generated": {"traces": "results/{model}/calibration_traces"},
-    }
-    return as_flags(files.get(kind, {}), wildcards)
-
-
-def influence_inputs(wildcards):
-    """The files that an influence set is drawn from."""
-    source = influence_of(wildcards).source
-    if source["kind"] == "hub":
-        return {"corpus": "resources/influence_corpora/{influence}/manifest.json"}
-    return {"files": source_files("influence_sets", source)}
-
-
-def influence_flags(wildcards):
-    fetched = influence_of(wildcards).source["kind"] == "hub"
-    return as_flags(influence_inputs(wildcards) if fetched else {}, wildcards)
+    return options
 
 
 def memory(wildcards, attempt, rulename):
@@ -173,15 +156,10 @@ def model_folder(wildcards, input):
     return os.path.dirname(input.manifest)
 
 
-def variant_folder(wildcards, input):
-    return os.path.dirname(input.record)
-
-
-def benchmark_pins(wildcards):
-    """What a benchmark must be, as flags: its number of problems and its digest."""
-    benchmark = SETTINGS.benchmarks[wildcards.benchmark]
-    pins = {"problems": benchmark.problems, "sha256": benchmark.sha256}
-    return [f"--{name} {pin}" for name, pin in pins.items() if pin is not None]
+def mask_device(wildcards):
+    """Only a mask that runs the model on a calibration set needs a GPU."""
+    runs_model = entry_of("variants", wildcards).runs_model
+    return SETTINGS.pruning.device if runs_model else "cpu"
 
 
 def traces_of_calibration_sets(wildcards):
@@ -190,76 +168,9 @@ def traces_of_calibration_sets(wildcards):
     A job finds in the store what was there when it began, so that the dense variant's would decode
     them a second time beside those that draw them.
     """
-    if variant_of(wildcards).method != "dense":
+    if entry_of("variants", wildcards).method != "dense":
         return []
-    calibration, _ = used_sets()
-    sources = [SETTINGS.calibration_sets[name].source for name in calibration]
-    drawn = {source["benchmark"] for source in sources if source["kind"] == "generated"}
-    place = "results/{model}/calibration_traces/traces/{benchmark}.jsonl"
     return [
-        place.format(model=wildcards.model, benchmark=benchmark)
-        for benchmark in sorted(drawn.intersection(RUN.benchmarks))
+        f"results/{wildcards.model}/calibration_traces/traces/{benchmark}.jsonl"
+        for benchmark in sorted({*answered_in_use(SETTINGS)} & {*RUN.benchmarks})
     ]
-
-
-def generation_gpus():
-    """GPUs of a job that generates."""
-    generation = SETTINGS.generation
-    return generation.tensor_parallel if generation.device == "cuda" else 0
-
-
-def generation_environment():
-    """The conda environment with the engine of the config; vLLM's is for GPUs."""
-    engine, device = SETTINGS.generation.engine, SETTINGS.generation.device
-    is_for_vllm = device == "cuda" and may_be_vllm(engine, device)
-    return "../envs/vllm.yaml" if is_for_vllm else "../envs/torch.yaml"
-
-
-def allocation_inputs(wildcards):
-    """The files that a variant's allocation is made from, under the names of the stage's flags."""
-    allocation, files = variant_of(wildcards).allocation, {}
-    if "calibration" in allocation:
-        files["statistics"] = (
-            f"results/{{model}}/statistics/{allocation['calibration']}.safetensors"
-        )
-    if "influence" in allocation:
-        files["influence"] = (
-            f"results/{{model}}/influence/{allocation['influence']}.json"
-        )
-    return files
-
-
-def allocation_flags(wildcards):
-    return as_flags(allocation_inputs(wildcards), wildcards)
-
-
-def mask_inputs(wildcards):
-    """The files that a variant's mask is made from, under the names of build_mask's flags."""
-    variant, files = variant_of(wildcards), {}
-    if needs_allocation(variant):
-        files["allocation"] = "results/{model}/{variant}/allocation.json"
-    if needs_statistics(variant):
-        files["statistics"] = (
-            f"results/{{model}}/statistics/{variant.calibration}.safetensors"
-        )
-    if needs_calibration(variant):
-        files["calibration"] = (
-            f"resources/calibration/{{model}}/{variant.calibration}.safetensors"
-        )
-    return files
-
-
-def mask_device(wildcards):
-    """Only a mask that runs the model on a calibration set has use for a GPU."""
-    return (
-        SETTINGS.pruning.device if needs_calibration(variant_of(wildcards)) else "cpu"
-    )
-
-
-def mask_flags(wildcards):
-    return as_flags(mask_inputs(wildcards), wildcards)
-
-
-def as_flags(files, wildcards):
-    """Files by the names of a stage's flags, as these flags."""
-    return [f"--{name} {path.format(**wildcards)}" for name, path in files.items()]

@@ -11,7 +11,7 @@ localrules:
 
 rule fetch_model:
     input:
-        model_files,
+        unpack(inputs_of("models")),
     output:
         "resources/models/{model}/manifest.json",
     log:
@@ -21,11 +21,11 @@ rule fetch_model:
     threads: 1
     params:
         code=code("download.fetch_model"),
-        source=lambda wildcards: as_json(SETTINGS.models[wildcards.model].source),
-        sources=model_sources,
+        options=lambda wildcards: as_json(entry_of("models", wildcards).source),
+        sources=digest_of("models"),
     shell:
         "python -m workflow_scripts.download.fetch_model"
-        " --source {params.source:q} --lock config/hub.lock --output {output} > {log} 2>&1"
+        " --options {params.options:q} --lock config/hub.lock --output {output} > {log} 2>&1"
 
 
 rule fetch_corpus:
@@ -38,10 +38,10 @@ rule fetch_corpus:
     threads: 1
     params:
         code=code("download.fetch_corpus"),
-        source=lambda wildcards: as_json(calibration_of(wildcards).source),
+        options=corpus_options("calibration_sets"),
     shell:
         "python -m workflow_scripts.download.fetch_corpus"
-        " --source {params.source:q} --lock config/hub.lock --output {output} > {log} 2>&1"
+        " --options {params.options:q} --lock config/hub.lock --output {output} > {log} 2>&1"
 
 
 use rule fetch_corpus as fetch_influence_corpus with:
@@ -51,12 +51,12 @@ use rule fetch_corpus as fetch_influence_corpus with:
         "logs/fetch_influence_corpus/{influence}.log",
     params:
         code=code("download.fetch_corpus"),
-        source=lambda wildcards: as_json(influence_of(wildcards).source),
+        options=corpus_options("influence_sets"),
 
 
 rule fetch_benchmark:
     input:
-        benchmark_files,
+        unpack(inputs_of("benchmarks")),
     output:
         "resources/benchmarks/{benchmark}.jsonl",
     log:
@@ -66,12 +66,8 @@ rule fetch_benchmark:
     threads: 1
     params:
         code=code("download.fetch_benchmark"),
-        source=lambda wildcards: as_json(
-            SETTINGS.benchmarks[wildcards.benchmark].source
-        ),
-        sources=benchmark_sources,
-        pins=benchmark_pins,
+        options=options_of("benchmarks"),
+        sources=digest_of("benchmarks"),
     shell:
         "python -m workflow_scripts.download.fetch_benchmark"
-        " --source {params.source:q} {params.pins} --lock config/hub.lock"
-        " --output {output} > {log} 2>&1"
+        " --options {params.options:q} --lock config/hub.lock --output {output} > {log} 2>&1"

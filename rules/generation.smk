@@ -27,12 +27,12 @@ rule generate:
     benchmark:
         "logs/generate/{model}/{variant}.tsv"
     conda:
-        generation_environment()
+        f"../envs/{SETTINGS.generation.environment}.yaml"
     threads: SETTINGS.generation.threads
     resources:
-        gpu=generation_gpus(),
+        gpu=SETTINGS.generation.gpus,
         # no parameter: nothing is to rerun for it
-        speed=lambda wildcards: as_json(speed_options(SETTINGS)),
+        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory,
         runtime=minutes,
     params:
@@ -43,9 +43,9 @@ rule generate:
             for name in sorted(RUN.benchmarks)
         ],
         options=lambda wildcards: as_json(
-            result_options(generation_options(SETTINGS, wildcards.model))
+            SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
         ),
-        output=variant_folder,
+        output=lambda wildcards, input: os.path.dirname(input.record),
     shell:
         # descriptor 3 is the terminal that waits for the job: progress goes there and into the log
         "python -m workflow_scripts.generation.generate --terminal-fd 3"
@@ -73,19 +73,19 @@ rule generate_calibration_traces:
     benchmark:
         "logs/generate_calibration_traces/{model}/{benchmark}.tsv"
     conda:
-        generation_environment()
+        f"../envs/{SETTINGS.generation.environment}.yaml"
     threads: SETTINGS.generation.threads
     resources:
-        gpu=generation_gpus(),
+        gpu=SETTINGS.generation.gpus,
         # no parameter: nothing is to rerun for it
-        speed=lambda wildcards: as_json(speed_options(SETTINGS)),
+        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory,
         runtime=minutes,
     params:
         code=code("generation.generate"),
         model=model_folder,
         options=lambda wildcards: as_json(
-            result_options(trace_options(SETTINGS, wildcards.model))
+            SETTINGS.trace_job(wildcards.model), exclude=Generation.SPEED
         ),
         output="results/{model}/calibration_traces",
     shell:

@@ -23,7 +23,7 @@ rule grade_answers:
         runtime=minutes,
     params:
         code=code("grading.grade_answers"),
-        options=lambda wildcards: as_json(leads(SETTINGS, wildcards.model)),
+        options=lambda wildcards: as_json(SETTINGS.answer_prefix(wildcards.model)),
     shell:
         "python -m workflow_scripts.grading.grade_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"
@@ -56,9 +56,7 @@ rule judge_answers:
     threads: 1
     params:
         code=code("grading.judge_answers"),
-        options=lambda wildcards: as_json(
-            vars(SETTINGS.judge) | {"answer_prefix": leads(SETTINGS, wildcards.model)}
-        ),
+        options=lambda wildcards: as_json(SETTINGS.judge_job(wildcards.model)),
     shell:
         "python -m workflow_scripts.grading.judge_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"

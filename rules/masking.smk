@@ -3,7 +3,7 @@
 
 rule build_mask:
     input:
-        unpack(mask_inputs),
+        unpack(inputs_of("variants")),
         manifest="resources/models/{model}/manifest.json",
     output:
         mask="results/{model}/{variant}/mask.safetensors",
@@ -23,8 +23,8 @@ rule build_mask:
     params:
         code=code("masking.build_mask"),
         model=model_folder,
-        options=lambda wildcards: as_json(as_options(variant_of(wildcards))),
-        files=mask_flags,
+        options=options_of("variants"),
+        files=flags_of("variants"),
         device=mask_device,
         threads=SETTINGS.generation.threads,
     shell:

@@ -1,8 +1,10 @@
 # What tables, figures and the report of a run are made from, and which of them there are.
 import json
 
-from workflow_scripts.files.digests import file_digest
+from workflow_scripts.config.entry import plain
+from workflow_scripts.config.uses import in_use, statistics_in_use, variants_in_use
 from workflow_scripts.files.atomic import write_json, write_text
+from workflow_scripts.files.digests import file_digest
 
 
 def dense_variant():
@@ -11,36 +13,20 @@ def dense_variant():
     return dense[0] if dense else "dense"
 
 
-def removed_by(variant):
-    """Roughly what a variant removes, to see whether a config sweeps it."""
-    return variant.sparsity or variant.options.get("remove_blocks")
-
-
 def sweeps_sparsity():
     """Whether two variants that are run differ in how much they remove and in nothing else."""
+    pruned = [variant for variant in variants_in_use(SETTINGS) if variant.amount]
     ways = [
-        (as_json({**vars(v), "name": 0, "sparsity": 0, "options": {}}), removed_by(v))
-        for v in (SETTINGS.variants[name] for name in RUN.variants)
-        if v.method != "dense"
+        (as_json(variant, exclude={variant.amount}), getattr(variant, variant.amount))
+        for variant in pruned
     ]
     return len({way for way, _ in ways}) < len(set(ways))
 
 
-def used_sets():
-    """The calibration and influence sets that the variants which are run are made with."""
-    variants = [SETTINGS.variants[name] for name in RUN.variants]
-    allocations = [variant.allocation or {} for variant in variants]
-    calibration = [v.calibration for v in variants if needs_statistics(v)]
-    calibration += [a.get("calibration") for a in allocations]
-    influence = [a.get("influence") for a in allocations]
-    return [
-        list(dict.fromkeys(filter(None, names))) for names in (calibration, influence)
-    ]
-
-
 def figures(form):
     """Every figure of the run."""
-    calibration, influence = used_sets()
+    calibration = statistics_in_use(SETTINGS)
+    influence = in_use(SETTINGS)["influence_sets"]
     kinds = ["scaling_curves", "token_curves"]
     kinds += (
         ["differences"]
@@ -96,18 +82,10 @@ def published_digests():
 
 def run_config():
     """What the report tells of the config: the catalogue entries that are used, and generation."""
-    calibration, influence = used_sets()
     used = {
-        "models": RUN.models,
-        "benchmarks": RUN.benchmarks,
-        "variants": RUN.variants,
-        "calibration_sets": calibration,
-        "influence_sets": influence,
-    }
-    entries = {
-        catalogue: {name: vars(getattr(SETTINGS, catalogue)[name]) for name in names}
-        for catalogue, names in used.items()
+        catalogue: {name: plain(getattr(SETTINGS, catalogue)[name]) for name in names}
+        for catalogue, names in in_use(SETTINGS).items()
     }
     return as_json(
-        {"run": vars(RUN), "generation": vars(SETTINGS.generation), **entries}
+        {"run": plain(RUN), "generation": plain(SETTINGS.generation), **used}
     )

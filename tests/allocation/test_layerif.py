@@ -1,6 +1,5 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,18 @@ from hypothesis import strategies as st
 from tests.files.by_hand import without_checksum
 from tests.models.tiny_models import ARCHITECTURES, save_allocation
 from workflow_scripts.allocation.layerif import (
-    LayerIF,
     layerif_sparsities,
     smoothed,
     starting_sparsities,
 )
+from workflow_scripts.config.allocations import LayerIF
+from workflow_scripts.config.entry import plain
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.models.checkpoints import Linear, linears, model_digest, open_checkpoint
 
-PAPER = LayerIF("protect", "split", 0.05, 0.40, 5, 2)
-OPTIONS = {"kind": "layerif", "influence": "chains", **vars(PAPER)}
+PAPER = LayerIF(kind="layerif", influence="chains")
+OPTIONS = plain(PAPER)
 # the polynomial of order 2 through 5 places, least squares, at its middle
 MIDDLE = np.array([-3, 12, 17, 12, -3]) / 35
 
@@ -84,7 +84,7 @@ def test_the_mean_of_either_pool_is_right_and_bounds_are_kept(
     members = of(len(scores), attention)
     given_scores = rows(scores, scores[::-1])
     for unit in ("split", "block"):
-        options = replace(PAPER, direction=direction, unit=unit)
+        options = PAPER.model_copy(update={"direction": direction, "unit": unit})
         found = layerif_sparsities(options, members, given_scores, target)
         assert list(found) == [linear.name for linear in members]
         assert all(0 <= sparsity <= 1 for sparsity in found.values())
@@ -110,7 +110,7 @@ def test_the_mean_counts_weights_and_not_blocks() -> None:
     members = [
         Linear(str(block), block, "mlp", "up", (1, size)) for block, size in enumerate([10, 10, 80])
     ]
-    options = replace(PAPER, window=1, order=0, low=0.1, high=0.3)
+    options = PAPER.model_copy(update={"window": 1, "order": 0, "low": 0.1, "high": 0.3})
     found = layerif_sparsities(options, members, rows([0.0] * 3, [0.0, 1.0, 2.0]), 0.2)
     eta = 0.2 * 100 / (0.3 * 10 + 0.2 * 10 + 0.1 * 80)
     np.testing.assert_allclose(list(found.values()), [0.3 * eta, 0.2 * eta, 0.1 * eta], atol=1e-12)
@@ -119,7 +119,7 @@ def test_the_mean_counts_weights_and_not_blocks() -> None:
 def test_influential_blocks_are_protected_or_pruned() -> None:
     scores = np.arange(9.0)
     protect = starting_sparsities(PAPER, scores)
-    prune = starting_sparsities(replace(PAPER, direction="prune"), scores)
+    prune = starting_sparsities(PAPER.model_copy(update={"direction": "prune"}), scores)
     assert (np.diff(protect) < 0).all() and (np.diff(prune) > 0).all()
     np.testing.assert_allclose([protect[0], protect[-1]], [0.40, 0.05], atol=1e-12)
     np.testing.assert_allclose([prune[0], prune[-1]], [0.05, 0.40], atol=1e-12)
@@ -127,7 +127,7 @@ def test_influential_blocks_are_protected_or_pruned() -> None:
 
 def test_a_block_as_unit_has_one_score_and_one_sparsity() -> None:
     attention, mlp = [5.0, 0, 0, 0, 0], [0.0, 0, 0, 0, 7]
-    options = replace(PAPER, unit="block", window=1, order=0)
+    options = PAPER.model_copy(update={"unit": "block", "window": 1, "order": 0})
     found = layerif_sparsities(options, of(5), rows(attention, mlp), 0.2)
     assert all(found[f"{block}.attention"] == found[f"{block}.mlp"] for block in range(5))
     start = 0.40 - 0.35 * np.array([5, 0, 0, 0, 7]) / 7
@@ -175,7 +175,7 @@ def test_the_stage_writes_what_the_scores_say(
     path = save_allocation(tmp_path / "allocation.json", folder, 0.2, request, influence=influence)
     record = read_json(path)
     found = linears(open_checkpoint(folder))
-    options = replace(PAPER, unit=unit)
+    options = PAPER.model_copy(update={"unit": unit})
     assert record["linears"] == layerif_sparsities(options, found, scores, 0.2)
     assert abs(record["requested_mean"] - 0.2) < 1e-6
     assert record["options"] == {key: value for key, value in request.items() if key != "kind"}

@@ -21,7 +21,7 @@ from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
 
 PERCENTAGES = st.integers(0, 10**6).map(lambda outliers: outliers / 10**4)  # of a million weights
-OWL = {"kind": "owl", "threshold": 3.0, "spread": 0.08}
+OWL = {"kind": "owl", "calibration": "set", "threshold": 3.0, "spread": 0.08}
 
 
 def formula(outliers: list[float], target: float, spread: float) -> np.ndarray:

@@ -15,10 +15,21 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.masking import build_mask
 from workflow_scripts.models.checkpoints import linears, open_checkpoint
 
+# keys of a variant that reach its mask as files
+OTHERS = {
+    "dense": {},
+    "magnitude": {"sparsity": 0.5},
+    "wanda": {"sparsity": 0.5, "calibration": "set"},
+    "shortgpt": {"calibration": "set"},
+    "reverse-order": {},
+    "blocks": {},
+}
+
 
 def run(place: Path, folder: Path, options: dict, **files: Path) -> VariantFiles:
     made = variant_files(place)
-    stage = ["--model", folder, "--options", json.dumps(options), "--mask", made.mask]
+    stage = ["--model", folder, "--options", json.dumps(OTHERS[options["method"]] | options)]
+    stage += ["--mask", made.mask]
     for name, path in files.items():
         stage += [f"--{name}", path]
     stage += ["--weights", made.weights, "--record", made.record]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models.tiny_models import tiny_tokenizer, write_manifest
-from workflow_scripts.calibration import build_calibration_set, text_sources
+from workflow_scripts.calibration import build_calibration_set, corpora
 from workflow_scripts.calibration.build_calibration_set import pack_windows
 from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.errors import InputError
@@ -33,8 +33,9 @@ def run(
     folder: Path, path: Path, samples: int, length: int, seed: int = 0, output: str = "out"
 ) -> Path:
     made = path.with_name(f"{output}.safetensors")
-    stage = ["--model", folder, "--source", json.dumps({"kind": "local", "path": str(path)})]
-    stage += ["--samples", samples, "--length", length, "--seed", seed, "--output", made]
+    source = {"kind": "local", "path": str(path)}
+    options = {"source": source, "samples": samples, "length": length, "seed": seed}
+    stage = ["--model", folder, "--options", json.dumps(options), "--output", made]
     build_calibration_set.main([str(part) for part in stage])
     return made
 
@@ -100,14 +101,14 @@ def test_equal_seeds_are_equal_bytes_and_other_seeds_other_rows(
 def test_a_bundled_source_comes_with_the_project(
     tmp_path: Path, tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert text_sources.BUNDLED.is_dir()
-    monkeypatch.setattr(text_sources, "BUNDLED", tmp_path)
-    path = source_file(tmp_path, PAIRS)
+    (tmp_path / "calibration").mkdir()
+    monkeypatch.setattr(corpora, "BUNDLED", tmp_path)
+    path = source_file(tmp_path / "calibration", PAIRS)
     local = run(tiny_model(), path, 5, 14)
     bundled = tmp_path / "bundled.safetensors"
-    stage = ["--model", str(tiny_model()), "--source", '{"kind": "bundled", "name": "rows"}']
-    stage += ["--samples", "5", "--length", "14", "--seed", "0", "--output", str(bundled)]
-    build_calibration_set.main(stage)
+    options = {"source": {"kind": "bundled", "name": "rows"}, "samples": 5, "length": 14}
+    stage = ["--model", tiny_model(), "--options", json.dumps(options), "--output", bundled]
+    build_calibration_set.main([str(part) for part in stage])
     assert bundled.read_bytes() == local.read_bytes()
 
 
@@ -145,7 +146,7 @@ def test_no_samples_are_refused(
     tmp_path: Path, tiny_model: Callable[..., Path], samples: int, length: int
 ) -> None:
     line = refused(tiny_model(), source_file(tmp_path, PAIRS), samples, length)
-    assert line == f"calibration set of {samples} x {length} tokens: both must be 1 or more"
+    assert line.startswith(f"--options: {'length' if samples > 0 else 'samples'}: ")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, tiny_model: Callable[..., Pat
     gone = tmp_path / "gone.jsonl"
     assert refused(folder, gone, 1, 8) == f"{gone}: No such file or directory"
     table = tmp_path / "rows.csv"
-    assert refused(folder, table, 1, 8).startswith(f"{table}: a file of texts is .jsonl, ")
+    assert "must be a .jsonl" in refused(folder, table, 1, 8)
     latin = tmp_path / "latin.txt"
     latin.write_bytes("naïve".encode("latin-1"))
     assert refused(folder, latin, 1, 8).startswith(f"{latin}:1: not UTF-8 (")

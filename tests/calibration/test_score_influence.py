@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
-from workflow_scripts.calibration import score_influence, text_sources
+from workflow_scripts.calibration import corpora, score_influence
 from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
 from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.errors import InputError
@@ -25,22 +25,17 @@ def source_file(place: Path, rows: Sequence[dict], name: str = "rows.jsonl") -> 
     return path
 
 
-def run(folder: Path, path: Path, output: Path, **changes: object) -> dict:
-    source = {"kind": "local", "path": str(path)}
-    flags = {
-        "model": folder,
-        "source": json.dumps(source),
-        "train-samples": 5,
-        "validation-samples": 3,
+def run(
+    folder: Path, path: Path, output: Path, flags: Sequence[object] = (), **changes: object
+) -> dict:
+    options = {
+        "source": {"kind": "local", "path": str(path)},
+        "train_samples": 5,
+        "validation_samples": 3,
         "length": 30,
-        "seed": 0,
-        "hessian": "identity",
-        "output": output,
     }
-    flags |= {key.replace("_", "-"): value for key, value in changes.items()}
-    score_influence.main(
-        [str(part) for key, value in flags.items() for part in (f"--{key}", value)]
-    )
+    stage = ["--model", folder, "--options", json.dumps(options | changes), "--output", output]
+    score_influence.main([str(part) for part in [*stage, *flags]])
     return json.loads(output.read_text())
 
 
@@ -124,9 +119,9 @@ def test_equal_rows_are_equal_bytes_wherever_they_are(
         run(tiny_model(), path, turned, seed=1)["data_digest"]
         != (run(tiny_model(), path, first)["data_digest"])
     )
-    assert text_sources.BUNDLED.is_dir()
-    monkeypatch.setattr(text_sources, "BUNDLED", tmp_path)
-    run(tiny_model(), path, again, source='{"kind": "bundled", "name": "rows"}')
+    monkeypatch.setattr(corpora, "BUNDLED", tmp_path)
+    (tmp_path / "calibration").symlink_to(tmp_path)
+    run(tiny_model(), path, again, source={"kind": "bundled", "name": "rows"})
     assert first.read_bytes() == again.read_bytes()
 
 
@@ -142,12 +137,12 @@ def test_rows_of_another_shape_on_the_hub_or_here_are_the_same_rows(
     expected = run(folder, source_file(tmp_path, PAIRS), tmp_path / "a.json")
     path = source_file(tmp_path, shaped, "shaped.jsonl")
     parts = {"prompt": "{question}", "completion": "{left};{right}<end>"}
-    local = json.dumps({"kind": "local", "path": str(path)} | parts)
+    local = {"kind": "local", "path": str(path)} | parts
     assert run(folder, path, tmp_path / "b.json", source=local) == expected
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps({"files": {path.name: file_digest(path)}}))
-    hub = json.dumps({"kind": "hub", "id": "owner/name", "file": f"data/{path.name}"} | parts)
-    assert run(folder, path, tmp_path / "c.json", source=hub, corpus=manifest) == expected
+    hub = {"kind": "hub", "id": "owner/name", "file": f"data/{path.name}"} | parts
+    assert run(folder, path, tmp_path / "c.json", ["--corpus", manifest], source=hub) == expected
 
 
 def test_what_is_train_and_what_is_validation_matters(
@@ -167,7 +162,7 @@ def test_what_is_train_and_what_is_validation_matters(
 def test_threads_are_set(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     before = torch.get_num_threads()
     try:
-        run(tiny_model(), source_file(tmp_path, PAIRS), tmp_path / "out.json", threads=3)
+        run(tiny_model(), source_file(tmp_path, PAIRS), tmp_path / "out.json", ["--threads", 3])
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -246,17 +241,12 @@ def test_sets_that_cannot_be_drawn_are_refused(
         f"{path}: has 12 different rows, 10 train and 3 validation rows are needed"
     )
     for changes in ({"train_samples": 0}, {"validation_samples": 0}, {"length": 1}):
-        sizes = {"train_samples": 5, "validation_samples": 3, "length": 30} | changes
-        assert refused(folder, path, **changes) == (
-            f"influence set of {sizes['train_samples']} + {sizes['validation_samples']} rows of "
-            f"{sizes['length']} tokens: both sets need 1 row or more, a row 2 tokens or more"
-        )
+        assert next(iter(changes)) in refused(folder, path, **changes)
     line = refused(folder, path, length=33)
     assert line == "influence set of 33 tokens a row: the model takes 32"
-    line = refused(folder, path, source='{"kind": "hub"}')
-    assert line == "calibration source: its kind needs the flag --corpus"
-    line = refused(folder, path, source='{"kind": "web"}')
-    assert line == "calibration source {'kind': 'web'}: its kind is neither bundled nor local"
+    hub = {"kind": "hub", "id": "owner/name", "file": "a.jsonl"}
+    source = hub | {"prompt": "{q}", "completion": "{a}"}
+    assert "--corpus" in refused(folder, path, source=source)
 
 
 def test_models_that_cannot_be_scored_are_refused(

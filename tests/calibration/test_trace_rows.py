@@ -10,7 +10,8 @@ import pytest
 from tests.files.by_hand import without_checksum
 from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, write_records
 from workflow_scripts.calibration import build_calibration_set
-from workflow_scripts.calibration.corpora import open_rows
+from workflow_scripts.calibration.corpora import TRACES, open_rows
+from workflow_scripts.config.sources import GeneratedTexts
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor
@@ -45,9 +46,13 @@ def traces(tmp_path: Path) -> Path:
     return folder
 
 
+def files_of(traces: Path) -> dict[str, Path]:
+    return {kind: traces / kind / "b.jsonl" for kind in TRACES}
+
+
 def passing(traces: Path, **filters: object) -> list[tuple[str, int]]:
-    source = {"kind": "generated", "benchmark": "b", **filters}
-    rows = open_rows(source, None, traces, traces.parent)
+    source = GeneratedTexts(kind="generated", benchmark="b", **filters)
+    rows = open_rows(source, None, files_of(traces), traces.parent)
     return [KEYS[rows[number][0]] for number in range(len(rows))]
 
 
@@ -73,8 +78,9 @@ def test_bounds_belong_to_what_they_bound(traces):
 def build(folder: Path, traces: Path, samples: int, length: int, **filters: object) -> list:
     made = traces.parent / "set.safetensors"
     source = {"kind": "generated", "benchmark": "b", **filters}
-    stage = ["--model", folder, "--source", json.dumps(source), "--traces", traces]
-    stage += ["--samples", samples, "--length", length, "--seed", 3, "--output", made]
+    options = {"source": source, "samples": samples, "length": length, "seed": 3}
+    stage = ["--model", folder, "--options", json.dumps(options), "--output", made]
+    stage += [part for kind, path in files_of(traces).items() for part in (f"--{kind}", path)]
     build_calibration_set.main([str(part) for part in stage])
     return read_tensor(open_tensors(made), "input_ids").tolist()
 
@@ -108,13 +114,15 @@ def test_files_of_different_runs(traces):
     without_checksum(traces / "grades" / "b.jsonl").write_bytes(
         b"".join((traces / "grades" / "b.jsonl").read_bytes().splitlines(keepends=True)[:-1])
     )
-    with pytest.raises(InputError, match=r"traces, grades and sequences of b\.jsonl are of diff"):
+    with pytest.raises(InputError, match="traces, grades and sequences are of different runs"):
         passing(traces)
 
 
-def test_a_source_without_its_flag(tmp_path):
-    with pytest.raises(InputError, match="its kind needs the flag --traces"):
-        open_rows({"kind": "generated", "benchmark": "b"}, None, None, tmp_path)
+def test_a_source_without_its_files(tiny_model: Callable[..., Path], tmp_path: Path):
+    options = {"source": {"kind": "generated", "benchmark": "b"}, "samples": 1, "length": 1}
+    stage = ["--model", str(tiny_model()), "--options", json.dumps(options)]
+    with pytest.raises(InputError, match="--traces"):
+        build_calibration_set.main([*stage, "--output", str(tmp_path / "out.safetensors")])
 
 
 @pytest.mark.parametrize("ids", [["1"], [1.0], [True], 1, None])

@@ -54,9 +54,10 @@ def corpus(place: Path, texts: list[str]) -> Path:
 def build(folder: Path, manifest: Path, samples: int, seed: int = 0) -> torch.Tensor:
     made = manifest.parent / "set.safetensors"
     source = {"kind": "hub", "id": "o/n", "revision": "0" * 40, "file": "en/train.json.gz"}
-    stage = ["--model", folder, "--source", json.dumps(source | {"text": "text"})]
-    stage += ["--corpus", manifest, "--sampling", "windows", "--samples", samples]
-    stage += ["--length", LENGTH, "--seed", seed, "--output", made]
+    options = {"source": source | {"text": "text"}, "sampling": "windows"}
+    options |= {"samples": samples, "length": LENGTH, "seed": seed}
+    stage = ["--model", folder, "--options", json.dumps(options)]
+    stage += ["--corpus", manifest, "--output", made]
     build_calibration_set.main([str(part) for part in stage])
     return read_tensor(open_tensors(made), "input_ids")
 

@@ -8,7 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.schema import SCHEMA_FILE
+from workflow_scripts.config.schema import json_schema
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
 
@@ -16,8 +16,8 @@ DEFAULT_TEXT = (PROJECT / "config" / "config.yaml").read_text(encoding="utf-8")
 DEFAULT = yaml.safe_load(DEFAULT_TEXT)
 GONE = object()
 
-# the schema as it is written, and a validator that knows nothing of ours
-RAW_SCHEMA = yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+# the schema that editors read, and a validator that knows nothing of ours
+RAW_SCHEMA = json_schema()
 PLAIN_JSON_SCHEMA = Draft202012Validator(RAW_SCHEMA)
 
 HEX40 = "0123456789abcdef0123456789abcdef01234567"

@@ -1,4 +1,4 @@
-"""config.yaml, schema.yaml and the pages about them in docs/ do not drift apart."""
+"""The classes, config.yaml, schema.json and the pages in docs/ do not drift apart."""
 
 import re
 from collections.abc import Iterator
@@ -7,19 +7,18 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from tests.config.config_door import changed, lines_of
 from workflow_scripts.artefacts.records import Problem, read_records, write_records
+from workflow_scripts.config import reference, schema
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.schema import read_schema
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.paths import PROJECT
 
 GUIDE = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
-KEYS_PAGE = (PROJECT / "docs" / "configuration-keys.md").read_text(encoding="utf-8")
 CONFIG_TEXT = (PROJECT / "config" / "config.yaml").read_text(encoding="utf-8")
 CONFIG = yaml.safe_load(CONFIG_TEXT)
-SCHEMA = read_schema()
-KNOWN = [PROJECT / "config" / name for name in ("config.yaml", "schema.yaml")]
+SCHEMA = schema.expanded_schema()
 
 
 def schema_keys(schema: dict, path: str = "") -> Iterator[tuple[str, dict]]:
@@ -50,74 +49,31 @@ def schema_here(schema: dict) -> Iterator[tuple[str, dict]]:
         yield from kind.get("properties", {}).items()
 
 
-def documented() -> dict[str, tuple[str, str, str]]:
-    """The rows of the page's tables: key path to allowed, default, meaning."""
-    rows = re.findall(r"^\| `([^`]+)` \|(.*)\|(.*)\|(.*)\|$", KEYS_PAGE, re.MULTILINE)
-    assert len({row[0] for row in rows}) == len(rows), "a key is documented twice"
-    return {path: tuple(cell.strip() for cell in cells) for path, *cells in rows}
+def test_the_schema_and_the_page_of_keys_are_current(tmp_path):
+    schema.main(tmp_path / "schema.json")
+    assert (tmp_path / "schema.json").read_text() == schema.SCHEMA_FILE.read_text()
+    reference.main(tmp_path / "keys.md")
+    assert (tmp_path / "keys.md").read_text() == reference.PAGE.read_text()
 
 
-# sections of the config have no row of their own but a heading
-KEYS = [(path, node) for path, node in schema_keys(SCHEMA) if path not in SCHEMA["properties"]]
-
-
-def test_every_key_of_the_schema_has_a_row_on_the_page_and_the_other_way_round():
-    assert set(documented()) == {path for path, _ in KEYS}
-    headings = re.findall(r"^### (\w+)$", KEYS_PAGE, re.MULTILINE)
-    assert headings == list(SCHEMA["properties"])
+def test_every_key_has_a_row_on_the_page():
+    rows = set(re.findall(r"^\| `([^`]+)` \|", reference.page(), re.MULTILINE))
+    keys = {path for path, node in schema_keys(SCHEMA) if "const" not in node}
+    assert rows == keys - set(SCHEMA["properties"])
 
 
 def test_every_key_of_the_schema_has_a_description():
     for path, node in schema_keys(SCHEMA):
-        assert node.get("description", "").endswith("."), path
-
-
-def test_the_pages_states_the_schema_s_defaults():
-    rows = documented()
-    required = required_keys(SCHEMA)
-    for path, node in KEYS:
-        default = rows[path][1].strip("`")
-        if "default" in node:
-            assert yaml.safe_load(default) == node["default"], path
-        elif path in required:
-            assert default == "", path
-        else:
-            assert default.endswith("none") or path.startswith("benchmarks.NAME.source."), path
-
-
-def required_keys(schema: dict) -> set[str]:
-    """Keys that are required wherever they are allowed."""
-    required, optional = set(), set()
-
-    def walk(node: dict, path: str) -> None:
-        for kind in node.get("oneOf", [node]):
-            for key, inner in kind.get("properties", {}).items():
-                where = f"{path}.{key}" if path else key
-                (required if key in kind.get("required", []) else optional).add(where)
-                walk(inner, where)
-            if isinstance(kind.get("additionalProperties"), dict):
-                walk(kind["additionalProperties"], f"{path}.NAME")
-
-    walk(schema, "")
-    return required - optional
-
-
-def test_the_pages_names_every_choice():
-    rows = documented()
-    choices: dict[str, set[str]] = {}
-    for path, node in KEYS:
-        named = [node["const"]] if "const" in node else node.get("enum", [])
-        choices.setdefault(path, set()).update(named)
-    for path, named in choices.items():
-        if named:
-            allowed = rows[path][0].rpartition(":")[2]
-            assert set(re.findall(r"`([^`]+)`", allowed)) == named, path
+        assert "const" in node or node.get("description", "").endswith("."), path
 
 
 @pytest.mark.parametrize("catalogue", ["models", "variants"])
 def test_the_pages_names_every_reserved_name(catalogue):
-    for name in SCHEMA["properties"][catalogue]["propertyNames"]["not"]["enum"]:
-        assert f"`{name}`" in GUIDE
+    names = {"models": "tables figures demo report.html", "variants": "statistics influence"}
+    for name in names[catalogue].split():
+        entry = CONFIG[catalogue][next(iter(CONFIG[catalogue]))]
+        (line,) = lines_of(changed(((catalogue, name), entry)))
+        assert line.startswith(f"config: {catalogue}.{name}: ") and f"`{name}`" in GUIDE
 
 
 def test_every_key_of_the_default_config_is_in_the_schema():
@@ -154,7 +110,7 @@ def test_the_default_config_pins_the_bundled_benchmark(tmp_path):
     assert file_digest(tmp_path / "chains.jsonl") == CONFIG["benchmarks"]["chains"]["sha256"]
 
 
-OVERLAYS = sorted({*(PROJECT / "config").glob("*.yaml")} - {*KNOWN})
+OVERLAYS = sorted({*(PROJECT / "config").glob("*.yaml")} - {PROJECT / "config" / "config.yaml"})
 
 
 @pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.name)
@@ -168,7 +124,7 @@ def test_every_other_config_file_runs_what_it_says_and_is_documented(path, tmp_p
     for name, entry in overlay.get("benchmarks", {}).items():
         if "sha256" in entry:
             source = settings.benchmarks[name].source
-            bundled = PROJECT / "bundled" / "benchmarks" / f"{source['name']}.jsonl"
+            bundled = PROJECT / "bundled" / "benchmarks" / f"{source.name}.jsonl"
             write_records(tmp_path / "b.jsonl", read_records(bundled, Problem))
             assert file_digest(tmp_path / "b.jsonl") == entry["sha256"]
 

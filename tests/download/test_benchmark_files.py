@@ -6,8 +6,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from tests.download.fetching import fetch_benchmark
 from workflow_scripts.artefacts.records import Problem, read_records
-from workflow_scripts.download.fetch_benchmark import fetch_benchmark
 from workflow_scripts.download.problems.rows import rows_of_file
 from workflow_scripts.errors import InputError
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.download.fetching import fetch_benchmark
 from tests.files.by_hand import without_checksum
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.download import sources
-from workflow_scripts.download.fetch_benchmark import fetch_benchmark, main
+from workflow_scripts.download.fetch_benchmark import main
 from workflow_scripts.download.problems.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
 
@@ -35,7 +36,7 @@ def local(path: Path, **more) -> dict:
 
 
 def test_a_local_file_becomes_problem_records(mine, output):
-    main(["--source", json.dumps(local(mine)), "--output", str(output)])
+    main(["--options", json.dumps({"source": local(mine)}), "--output", str(output)])
     assert read_records(output, Problem) == [
         Problem("one", "1+1=?", "2", "integer"),
         Problem("sums-1", "0-12=?", "-12", "integer", ["−12", "12"]),
@@ -52,8 +53,7 @@ def test_what_was_normalised_once_stays_as_it_is(mine, output):
 def test_the_expected_digest_lets_the_same_content_through(mine, output):
     fetch_benchmark(local(mine), output)
     digest = hashlib.sha256(output.read_bytes()).hexdigest()
-    source = json.dumps(local(mine))
-    main(["--source", source, "--sha256", digest.upper(), "--output", str(output)])
+    fetch_benchmark(local(mine), output, sha256=digest, problems=2)
 
 
 def test_another_digest_is_an_error_that_says_how_to_accept_it(mine, output):
@@ -61,7 +61,7 @@ def test_another_digest_is_an_error_that_says_how_to_accept_it(mine, output):
     found = hashlib.sha256(output.read_bytes()).hexdigest()
     without_checksum(output).unlink()
     with pytest.raises(InputError) as caught:
-        fetch_benchmark(local(mine), output, "0" * 64)
+        fetch_benchmark(local(mine), output, sha256="0" * 64)
     assert str(caught.value) == (
         f"benchmark 'sums': its content has changed: sha256 is {found}, the config says "
         f"{'0' * 64}; to accept the new content set benchmarks.sums.sha256 to {found}"
@@ -154,8 +154,8 @@ def test_a_wrong_row_is_one_line_with_file_line_and_id(tmp_path, output, line, p
 
 def test_the_command_reports_a_row_without_an_answer(tmp_path, run_stage):
     (tmp_path / "mine.jsonl").write_text('{"id": "a", "question": "1+1=?", "kind": "integer"}\n')
-    source = json.dumps({"kind": "local", "path": "mine.jsonl"})
-    done = run_stage("fetch_benchmark", "--source", source, "--output", "out/b.jsonl")
+    options = json.dumps({"source": {"kind": "local", "path": "mine.jsonl"}})
+    done = run_stage("fetch_benchmark", "--options", options, "--output", "out/b.jsonl")
     assert (done.returncode, done.stderr) == (1, "error: mine.jsonl:1 (a): has no answer\n")
     assert not (tmp_path / "out").exists()
 
@@ -233,18 +233,7 @@ def test_default_ids_are_numbered_from_zero_to_equal_width(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "kind", "message"),
     [
-        ({"question": "q"}, "integer", "source: columns: 'answer' is missing"),
-        ({"question": "q", "answer": "a", "level": "l"}, "integer",
-         "source: columns has 'level'; allowed: id, question, answer, choices"),
-        ({"question": "q", "answer": 3}, "integer",
-         "source: columns: answer is 3, not a column's name"),
-        ({"question": "q", "answer": "a"}, None,
-         "source: columns without answer_kind, which says how answers are compared"),
-        ({"question": "q", "answer": "a"}, "letter",
-         "source: answer_kind is 'letter'; allowed: integer, math, choice"),
-        ({"question": "q", "answer": "a", "choices": []}, "choice",
-         "source: columns: choices is [], not a column's name"),
-        ({"question": "q", "answer": "a", "choices": ["a", "b"]}, "choice",
+        ({"question": "q", "answer": "a", "choices": ["a", "b"]}, "integer",
          "{path}:1: no column 'b' for choices; there are: q, a"),
         ({"question": "text", "answer": "a"}, "integer",
          "{path}:1: no column 'text' for question; there are: q, a"),
@@ -255,7 +244,7 @@ def test_default_ids_are_numbered_from_zero_to_equal_width(tmp_path):
 def test_a_wrong_mapping_is_one_line(tmp_path, output, columns, kind, message):
     path = tmp_path / "theirs.jsonl"
     path.write_text('{"q": "1+1=?", "a": 2}\n')
-    source = local(path, columns=columns) | ({"answer_kind": kind} if kind else {})
+    source = local(path, columns=columns, answer_kind=kind, choice_order="shuffled")
     with pytest.raises(InputError) as caught:
         fetch_benchmark(source, output)
     assert str(caught.value) == message.replace("{path}", str(path))

@@ -11,7 +11,6 @@ SOURCE = {
     "id": "owner/corpus",
     "revision": COMMIT,
     "file": "en/train-00000.json.gz",
-    "text": "text",
 }
 CONTENT = b"not looked into here"
 
@@ -25,8 +24,8 @@ def fetch(run_stage, hub):
 
     def fetch(**changes):
         env = {"HF_ENDPOINT": hub.address} | changes.pop("env", {})
-        source = json.dumps(SOURCE | changes)
-        return run_stage("fetch_corpus", "--source", source, "--output", "c/manifest.json", env=env)
+        arguments = ("--options", json.dumps(SOURCE | changes), "--output", "c/manifest.json")
+        return run_stage("fetch_corpus", *arguments, env=env)
 
     return fetch
 

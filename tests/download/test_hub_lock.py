@@ -47,8 +47,9 @@ def fetch(run_stage, served, tmp_path):
     def fetch(env=None, **changes):
         home = {"HF_HOME": str(tmp_path / f"hub-home-{next(machines)}")}
         return run_stage(
-            "fetch_benchmark", "--source", json.dumps(SOURCE | changes), "--lock", LOCK,
-            "--output", "b.jsonl", env={"HF_ENDPOINT": served.address} | home | (env or {}),
+            "fetch_benchmark", "--options", json.dumps({"source": SOURCE | changes}),
+            "--lock", LOCK, "--output", "b.jsonl",
+            env={"HF_ENDPOINT": served.address} | home | (env or {}),
         )  # fmt: skip
 
     return fetch
@@ -143,7 +144,7 @@ def test_models_and_single_files_are_locked_as_well(served, run_stage, model_fol
     served.files["models/owner/name"] = {p.name: p.read_bytes() for p in model_folder.iterdir()}
     served.files["datasets/owner/corpus"] = {"en/a.jsonl": b"text", "en/b.jsonl": b"more"}
     model = {"kind": "hub", "id": "owner/name"}
-    corpus = {"kind": "hub", "id": "owner/corpus", "file": "en/a.jsonl", "text": "text"}
+    corpus = {"kind": "hub", "id": "owner/corpus", "file": "en/a.jsonl"}
     stages = [
         ("fetch_model", model, "m/manifest.json"),
         ("fetch_corpus", corpus, "c/manifest.json"),
@@ -152,7 +153,7 @@ def test_models_and_single_files_are_locked_as_well(served, run_stage, model_fol
     def fetch_all(home: str) -> list[str]:
         return [
             run_stage(
-                stage, "--source", json.dumps(source), "--lock", LOCK, "--output", output,
+                stage, "--options", json.dumps(source), "--lock", LOCK, "--output", output,
                 env={"HF_ENDPOINT": served.address, "HF_HOME": str(tmp_path / home)},
             ).stderr
             for stage, source, output in stages
@@ -267,7 +268,7 @@ def test_a_folder_stands_for_the_hub(fetch, served, tmp_path):
 def test_a_folder_that_lacks_something_is_one_line(run_stage, tmp_path):
     def said(stage: str, source: dict) -> str:
         done = run_stage(
-            stage, "--source", json.dumps({"kind": "hub", "id": "owner/name"} | source),
+            stage, "--options", json.dumps({"kind": "hub", "id": "owner/name"} | source),
             "--output", "x/manifest.json", env={FOLDER: "mirror"},
         )  # fmt: skip
         assert done.returncode == 1
@@ -278,7 +279,7 @@ def test_a_folder_that_lacks_something_is_one_line(run_stage, tmp_path):
         "mirror/models/owner/name/main\n"
     )
     (tmp_path / "mirror/datasets/owner/name" / COMMIT).mkdir(parents=True)
-    corpus = {"revision": COMMIT, "file": "a.jsonl", "text": "text"}
+    corpus = {"revision": COMMIT, "file": "a.jsonl"}
     assert said("fetch_corpus", corpus) == (
         f"error: hub dataset 'owner/name': revision '{COMMIT}' has no file 'a.jsonl'\n"
     )
@@ -294,13 +295,13 @@ def test_a_model_and_a_corpus_from_a_folder(run_stage, model_folder, tmp_path):
     env = {FOLDER: str(tmp_path / "mirror")}
     source = json.dumps({"kind": "hub", "id": "owner/name"})
     done = run_stage(
-        "fetch_model", "--source", source, "--lock", LOCK, "--output", "m/manifest.json", env=env
+        "fetch_model", "--options", source, "--lock", LOCK, "--output", "m/manifest.json", env=env
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "m/manifest.json").read_text())["revision"] is None
     source = {"kind": "hub", "id": "owner/corpus", "revision": COMMIT, "file": "en/a.jsonl"}
     done = run_stage(
-        "fetch_corpus", "--source", json.dumps(source), "--lock", LOCK, "--output",
+        "fetch_corpus", "--options", json.dumps(source), "--lock", LOCK, "--output",
         "c/manifest.json", env=env,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ DATASET = {
 
 
 def dataset(**changes):
-    return json.dumps(DATASET | changes)
+    return json.dumps({"source": DATASET | changes})
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def served_model(hub, model_folder):
 def fetch_model(run_stage, hub):
     def fetch(source=MODEL, **env):
         return run_stage(
-            "fetch_model", "--source", json.dumps(source), "--output", "m/manifest.json",
+            "fetch_model", "--options", json.dumps(source), "--output", "m/manifest.json",
             env={"HF_ENDPOINT": hub.address} | env,
         )  # fmt: skip
 
@@ -136,17 +136,12 @@ def test_every_way_to_fail_is_one_line(
 def test_a_gated_data_set_is_one_line(hub, run_stage, tmp_path):
     hub.status, hub.error = 403, "GatedRepo"
     done = run_stage(
-        "fetch_benchmark", "--source", dataset(), "--output", "b.jsonl",
+        "fetch_benchmark", "--options", dataset(), "--output", "b.jsonl",
         env={"HF_ENDPOINT": hub.address},
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert f"accept the terms at {hub.address}/datasets/owner/problems and set" in done.stderr
     assert not (tmp_path / "b.jsonl").exists()
-
-
-def test_an_id_that_is_none(served_model, fetch_model):
-    done = fetch_model(MODEL | {"id": "a/b/c"})
-    assert done.stderr == "error: hub model 'a/b/c': not a repository id such as 'owner/name'\n"
 
 
 def test_a_repository_without_safetensors(served_model, fetch_model):
@@ -186,7 +181,7 @@ def served_dataset(hub):
 
 def test_a_data_set_is_fetched_by_config_and_split(served_dataset, run_stage, tmp_path):
     env = {"HF_ENDPOINT": served_dataset.address}
-    arguments = ("--source", dataset(config="hard"), "--output", "b.jsonl")
+    arguments = ("--options", dataset(config="hard"), "--output", "b.jsonl")
     done = run_stage("fetch_benchmark", *arguments, env=env)
     assert done.returncode == 0, done.stderr
     content = (tmp_path / "b.jsonl").read_text()
@@ -209,12 +204,12 @@ def test_a_revision_that_is_not_cached_is_not_replaced_by_one_that_is(
 ):
     env = {"HF_ENDPOINT": served_dataset.address}
     first = run_stage(
-        "fetch_benchmark", "--source", dataset(config="hard"), "--output", "b.jsonl", env=env
+        "fetch_benchmark", "--options", dataset(config="hard"), "--output", "b.jsonl", env=env
     )
     assert first.returncode == 0
     other = dataset(config="hard", revision="f" * 40)
     done = run_stage(
-        "fetch_benchmark", "--source", other, "--output", "c.jsonl",
+        "fetch_benchmark", "--options", other, "--output", "c.jsonl",
         env=env | {"HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     assert done.returncode == 1

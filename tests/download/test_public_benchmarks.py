@@ -10,14 +10,15 @@ import yaml
 from pyarrow import parquet
 
 from workflow_scripts.artefacts.records import Problem, read_records
-from workflow_scripts.config.schema import read_schema, with_defaults
+from workflow_scripts.config.entry import plain
+from workflow_scripts.config.load import load_settings
 from workflow_scripts.download.problems.problems import Layout, problems_from_rows
 from workflow_scripts.download.problems.rows import Row
 from workflow_scripts.paths import PROJECT
 
 CONFIG = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
-ENTRIES = with_defaults(CONFIG, read_schema())["benchmarks"]
-HUB = {name: entry for name, entry in ENTRIES.items() if entry["source"]["kind"] == "hub"}
+ENTRIES = load_settings(CONFIG, PROJECT).benchmarks
+HUB = {name: plain(entry) for name, entry in ENTRIES.items() if entry.source.kind == "hub"}
 
 
 def as_parquet(rows: list[dict]) -> bytes:
@@ -132,7 +133,8 @@ def test_a_public_benchmark_is_read_as_its_entry_says(hub, run_stage, tmp_path, 
     hub.commit = source.get("revision", hub.commit)
     output = f"resources/benchmarks/{name}.jsonl"
     done = run_stage(
-        "fetch_benchmark", "--source", json.dumps(source), "--problems", 1, "--output", output,
+        "fetch_benchmark", "--options", json.dumps({"source": source, "problems": 1}),
+        "--output", output,
         env={"HF_ENDPOINT": hub.address},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -143,7 +145,7 @@ def test_another_number_of_problems_is_one_line(hub, run_stage, tmp_path):
     source = HUB["aime24"]["source"]
     hub.files[f"datasets/{source['id']}"] = LAYOUTS["aime24"][0]
     done = run_stage(
-        "fetch_benchmark", "--source", json.dumps(source), "--problems", 30,
+        "fetch_benchmark", "--options", json.dumps({"source": source, "problems": 30}),
         "--output", "aime24.jsonl", env={"HF_ENDPOINT": hub.address},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (

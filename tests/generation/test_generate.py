@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from workflow_scripts.artefacts.records import Answer, Trace, read_records
+from workflow_scripts.config.entry import plain
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.stage_options import generation_options
 from workflow_scripts.files.digests import file_digest, files_digest
 from workflow_scripts.generation import generate
 from workflow_scripts.generation.engines.interface import Completion
@@ -24,7 +24,7 @@ from workflow_scripts.paths import PROJECT
 
 BUNDLED = PROJECT / "bundled"
 SETTINGS = load_settings(yaml.safe_load((PROJECT / "config/config.yaml").read_text()), PROJECT)
-OPTIONS = generation_options(SETTINGS, "reasoner") | {
+OPTIONS = plain(SETTINGS.generation_job("reasoner")) | {
     "engine": "transformers",
     "budgets": [6, 24],
     "repeats": 2,

@@ -1,16 +1,22 @@
 """From options to a sweep, and whether its sequences fit into the model's context."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from tests.generation.scripted import S1, THINK, WAIT, sweep_of
+from workflow_scripts.config.entry import parser_of
+from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.job import _longest_sequence, _sweep_settings
 from workflow_scripts.generation.sweep import Sample, SweepSettings
 
 OPTIONS = {
+    "dtype": "float32",
+    "format": "think",
+    "thinking": {"open": "(", "stop": ")", "after_stop": ")", "after_cap": ")"},
     "budgets": [24, 6],
     "sweep": "shared",
     "repeats": 3,
@@ -25,26 +31,30 @@ OPTIONS = {
 }
 
 
+def sweep_settings(options: dict, context: int) -> SweepSettings:
+    return _sweep_settings(parser_of(GenerationJob)(json.dumps(options)), context)
+
+
 def test_options_become_settings():
     warm = Sampling(0.6, 0.95, 20)
-    assert _sweep_settings(OPTIONS, 64) == SweepSettings((6, 24), 3, 8, warm, warm, 5, False)
+    assert sweep_settings(OPTIONS, 64) == SweepSettings((6, 24), 3, 8, warm, warm, 5, False)
 
 
 def test_answers_are_sampled_as_traces_where_nothing_else_is_said():
-    colder = _sweep_settings(OPTIONS | {"answer_sampling": {"temperature": 0.0, "top_k": 0}}, 64)
+    colder = sweep_settings(OPTIONS | {"answer_sampling": {"temperature": 0.0, "top_k": 0}}, 64)
     assert colder.sampling == Sampling(0.6, 0.95, 20)
     assert colder.answer_sampling == Sampling(0.0, 0.95, 0)
 
 
 def test_independent_and_the_paper_s_seeds():
     changes = {"sweep": "independent", "seeding": "paper", "seed": [7, 11, 42]}
-    found = _sweep_settings(OPTIONS | changes, 64)
+    found = sweep_settings(OPTIONS | changes, 64)
     assert (found.independent, found.seed) == (True, (7, 11, 42))
 
 
 def test_answers_know_the_context_where_they_end_with_it():
-    assert _sweep_settings(OPTIONS, 64).context is None
-    assert _sweep_settings(OPTIONS | {"answer_beyond_context": "cut"}, 64).context == 64
+    assert sweep_settings(OPTIONS, 64).context is None
+    assert sweep_settings(OPTIONS | {"answer_beyond_context": "cut"}, 64).context == 64
 
 
 def benchmarks(*lengths):

@@ -165,6 +165,7 @@ def test_locks_of_another_user_will_do(machine, locks):
 def test_pruning_on_a_gpu_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     """Before anything is read of a model."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    stage = ["--model", "m", "--calibration", "c", "--output", "o", "--device", "cuda"]
+    stage = ["--model", "m", "--calibration", "c", "--output", "o", "--options"]
+    stage.append('{"device": "cuda"}')
     with pytest.raises(InputError, match=f"^{KEY}: .* this job may use 0; "):
         collect_statistics.main(stage)

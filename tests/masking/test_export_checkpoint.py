@@ -78,7 +78,7 @@ def test_an_export_is_a_model_of_its_own(tmp_path: Path, tiny_model: Callable[..
     assert len(linears(open_checkpoint(exported))) == 2 * 7
     assert model_digest(exported) != model_digest(tiny_model())
     allocation = save_allocation(tmp_path / "allocation.json", exported, 0.5)
-    stage = ["--model", exported, "--options", '{"method": "magnitude"}']
+    stage = ["--model", exported, "--options", '{"method": "magnitude", "sparsity": 0.5}']
     stage += ["--allocation", allocation]
     files = variant_files(tmp_path / "again")
     stage += ["--mask", files.mask, "--weights", files.weights, "--record", files.record]

@@ -134,8 +134,9 @@ def save_allocation(
     **files: Path,
 ) -> Path:
     """Run the stage that allocates sparsity, uniformly unless `allocation` says otherwise."""
-    text = json.dumps(allocation or {"kind": "uniform"})
-    stage = ["--model", folder, "--allocation", text, "--sparsity", sparsity, "--scope", scope]
+    options = {"sparsity": sparsity, "scope": scope}
+    options |= {"allocation": allocation} if allocation else {}
+    stage = ["--model", folder, "--options", json.dumps(options)]
     for name, file in files.items():
         stage += [f"--{name}", file]
     allocate_sparsity.main([str(part) for part in [*stage, "--output", path]])

@@ -6,31 +6,13 @@ of a block one sparsity (`direction: prune`, `unit: block`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from workflow_scripts.allocation.means import scaled, scaled_to_unit
+from workflow_scripts.config.allocations import LayerIF
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear
-
-DIRECTIONS = ("protect", "prune")
-UNITS = ("split", "block")
-
-
-@dataclass(frozen=True)
-class LayerIF:
-    """The options: sparsities run from `low` to `high` before they are scaled to the target.
-
-    Scores are smoothed over `window` blocks (odd) by polynomials of `order`.
-    """
-
-    direction: str
-    unit: str
-    low: float
-    high: float
-    window: int
-    order: int
 
 
 def layerif_sparsities(

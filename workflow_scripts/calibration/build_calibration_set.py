@@ -1,19 +1,19 @@
 """Make a calibration set: rows of text or of token ids, drawn by a seed and cut to one length.
 
     python -m workflow_scripts.calibration.build_calibration_set \\
-        --model resources/models/reasoner --source '{"kind": "bundled", "name": "chains"}' \\
-        --sampling packed --samples 128 --length 128 --seed 0 \\
+        --model resources/models/reasoner --options '{"source": {"kind": "bundled", \\
+        "name": "chains"}, "samples": 128, "length": 128}' \\
         --output resources/calibration/reasoner/chains.safetensors
 
 Rows come from a file of texts (bundled, local, or fetched from the hub: `--corpus`), see
-`text_files`, or are the dense model's own traces (`--traces`). Sampling `packed` shuffles them,
-puts them end to end, each plain text ended with the end-of-sequence token, and cuts the stream.
+`text_files`, or are the dense model's own traces (`--traces`, `--grades`, `--sequences`). Sampling
+`packed` shuffles them, puts them end to end, each plain text ended with the end-of-sequence token,
+and cuts the stream.
 Sampling `windows` is the recipe of the Wanda code (arXiv 2306.11695): rows longer than a sample are
 drawn with replacement, and of each a random contiguous window is taken.
 """
 
 import argparse
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,8 +23,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from workflow_scripts.calibration.corpora import Rows, open_rows
+from workflow_scripts.calibration.corpora import TRACES, Rows, open_rows
 from workflow_scripts.calibration.text_sources import shuffled
+from workflow_scripts.config.catalogues import CalibrationSet
+from workflow_scripts.config.entry import parser_of
+from workflow_scripts.config.places import check_given
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
@@ -35,22 +38,22 @@ from workflow_scripts.models.tokenizers import encode, encode_pair, load_tokeniz
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
-    parser.add_argument("--source", required=True, type=json.loads, help="where rows come from")
+    parser.add_argument("--options", required=True, help="the calibration set's entry, as JSON")
     parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
-    parser.add_argument("--traces", type=Path, help="folder of traces (kind generated)")
-    parser.add_argument("--sampling", choices=tuple(SAMPLINGS), default="packed")
-    parser.add_argument("--samples", required=True, type=int)
-    parser.add_argument("--length", required=True, type=int, help="tokens in a sample")
-    parser.add_argument("--seed", required=True, type=int, help="decides which rows are drawn")
+    for kind in TRACES:
+        parser.add_argument(f"--{kind}", type=Path, help="of the dense model (kind generated)")
     parser.add_argument("--output", required=True, type=Path)
-    options = parser.parse_args(argv)
-    digest = model_digest(options.model)
-    check_window(options.model, options.samples, options.length)
-    rows = open_rows(options.source, options.corpus, options.traces, options.output.parent)
-    draw = SAMPLINGS[options.sampling]
-    tokenizer = load_tokenizer(options.model)
-    input_ids = draw(tokenizer, rows, options.samples, options.length, options.seed)
-    save_tensors(options.output, {"input_ids": input_ids}, {"model_digest": digest})
+    arguments = parser.parse_args(argv)
+    wanted: CalibrationSet = parser_of(CalibrationSet)(arguments.options)
+    check_given(wanted, arguments)
+    digest = model_digest(arguments.model)
+    check_window(arguments.model, wanted.length)
+    traces = {kind: getattr(arguments, kind) for kind in TRACES}
+    rows = open_rows(wanted.source, arguments.corpus, traces, arguments.output.parent)
+    draw = SAMPLINGS[wanted.sampling]
+    tokenizer = load_tokenizer(arguments.model)
+    input_ids = draw(tokenizer, rows, wanted.samples, wanted.length, wanted.seed)
+    save_tensors(arguments.output, {"input_ids": input_ids}, {"model_digest": digest})
 
 
 def packed(
@@ -152,10 +155,8 @@ def pack_windows(rows: Iterator[list[int]], samples: int, length: int, where: st
     )
 
 
-def check_window(model: Path, samples: int, length: int) -> None:
-    """Raise `InputError` for samples that are none or longer than the model's positions."""
-    if samples < 1 or length < 1:
-        raise InputError(f"calibration set of {samples} x {length} tokens: both must be 1 or more")
+def check_window(model: Path, length: int) -> None:
+    """Raise `InputError` for samples that are longer than the model's positions."""
     longest = open_checkpoint(model).config.get("max_position_embeddings")
     if type(longest) is int and length > longest:
         raise InputError(f"calibration length {length}: the model takes {longest} tokens at most")

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from workflow_scripts.artefacts.calibration_sets import read_calibration_set
 from workflow_scripts.artefacts.statistics import Statistics, write_statistics
+from workflow_scripts.config.entry import parser_of
+from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.jobs.gpus import take_gpus
@@ -30,19 +32,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
     parser.add_argument("--calibration", required=True, type=Path)
-    parser.add_argument("--device", choices=tuple(blocks.DTYPES), default="cpu")
+    parser.add_argument("--options", default="{}", help="the config's pruning, as JSON")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--output", required=True, type=Path)
-    options = parser.parse_args(argv)
-    torch.set_num_threads(options.threads)
-    if options.device == "cuda":
+    arguments = parser.parse_args(argv)
+    device = parser_of(Pruning)(arguments.options).device
+    torch.set_num_threads(arguments.threads)
+    if device == "cuda":
         take_gpus(1, "pruning.device")
-    digest = checkpoints.model_digest(options.model)
-    input_ids = read_calibration_set(options.calibration, digest)
-    decoder = blocks.open_decoder(checkpoints.open_checkpoint(options.model), options.device)
-    batch = blocks.samples_per_batch(input_ids.shape[1], options.device)
+    digest = checkpoints.model_digest(arguments.model)
+    input_ids = read_calibration_set(arguments.calibration, digest)
+    decoder = blocks.open_decoder(checkpoints.open_checkpoint(arguments.model), device)
+    batch = blocks.samples_per_batch(input_ids.shape[1], device)
     statistics = collect(decoder, input_ids, batch)
-    write_statistics(options.output, statistics, digest, file_digest(options.calibration))
+    write_statistics(arguments.output, statistics, digest, file_digest(arguments.calibration))
 
 
 @torch.no_grad()

@@ -13,9 +13,12 @@ from typing import Any
 
 from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, read_records
 from workflow_scripts.calibration.text_files import numbered_rows
-from workflow_scripts.calibration.text_sources import source_path
+from workflow_scripts.config.sources import GeneratedTexts, Source
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.bundled import BUNDLED, check_bundled
 from workflow_scripts.models.manifests import check_fetched, fetched_files
+
+TRACES = ("traces", "grades", "sequences")
 
 
 class Rows:
@@ -48,31 +51,27 @@ class Rows:
 
 
 def open_rows(
-    source: Mapping[str, Any], corpus: Path | None, traces: Path | None, folder: Path
+    source: Source, corpus: Path | None, traces: Mapping[str, Path], folder: Path
 ) -> Rows:
     """The rows of a source; `folder` is where they are kept on disk.
 
-    `corpus` is the manifest of a source of kind hub, `traces` the folder of a source of kind
-    generated. Raises `InputError` for a source that is not there or not readable.
+    `corpus` is the manifest of a source of kind hub, `traces` the files of a source of kind
+    generated, by TRACES. Raises `InputError` for a source that is not there or not readable.
     """
-    if source.get("kind") == "generated":
-        return _trace_rows(source, _needed(traces, "--traces"), folder)
+    if isinstance(source, GeneratedTexts):
+        return _trace_rows(source, traces, folder)
     path = source_file(source, corpus)
-    rows = (row for _, row in numbered_rows(path, source.get("text")))
+    rows = (row for _, row in numbered_rows(path, getattr(source, "text", None)))
     return Rows(rows, str(path), folder)
 
 
-def source_file(source: Mapping[str, Any], corpus: Path | None) -> Path:
+def source_file(source: Source, corpus: Path | None) -> Path:
     """The file that a source names; `corpus` is the manifest of a source of kind hub."""
-    if source.get("kind") == "hub":
-        return _fetched(_needed(corpus, "--corpus"))
-    return source_path(dict(source))
-
-
-def _needed(path: Path | None, flag: str) -> Path:
-    if path is None:
-        raise InputError(f"calibration source: its kind needs the flag {flag}")
-    return path
+    if source.kind == "hub":
+        return _fetched(corpus)
+    if source.kind == "bundled":
+        return check_bundled(BUNDLED / "calibration" / f"{source.name}.jsonl")
+    return Path(source.path)
 
 
 def _fetched(manifest: Path) -> Path:
@@ -81,17 +80,17 @@ def _fetched(manifest: Path) -> Path:
     return manifest.parent / name
 
 
-def _trace_rows(source: Mapping[str, Any], folder: Path, spool: Path) -> Rows:
+def _trace_rows(source: GeneratedTexts, files: Mapping[str, Path], spool: Path) -> Rows:
     """Token ids of the traces and answers that pass the source's filters, in their order.
 
     A trace that several reasons speak against is counted under the first.
     """
-    name = f"{source['benchmark']}.jsonl"
-    traces = {_key(t): t for t in read_records(folder / "traces" / name, Trace)}
-    grades = {_key(g): g for g in read_records(folder / "grades" / name, Grade)}
-    sequences = read_records(folder / "sequences" / name, TokenSequence)
+    traces = {_key(t): t for t in read_records(files["traces"], Trace)}
+    grades = {_key(g): g for g in read_records(files["grades"], Grade)}
+    sequences = read_records(files["sequences"], TokenSequence)
     if {_key(s) for s in sequences} != traces.keys() or traces.keys() != grades.keys():
-        raise InputError(f"{folder}: traces, grades and sequences of {name} are of different runs")
+        where = files["traces"]
+        raise InputError(f"{where}: traces, grades and sequences are of different runs")
     accuracy = _accuracy(grades.values())
     passed: list[list[int]] = []
     refused: dict[str, int] = {}
@@ -103,7 +102,7 @@ def _trace_rows(source: Mapping[str, Any], folder: Path, spool: Path) -> Rows:
         else:
             refused[why] = refused.get(why, 0) + 1
     counts = "".join(f", {count} {why}" for why, count in sorted(refused.items()))
-    where = f"traces of benchmark {source['benchmark']!r} ({len(passed)} of {len(traces)}{counts})"
+    where = f"traces of benchmark {source.benchmark!r} ({len(passed)} of {len(traces)}{counts})"
     return Rows(passed, where, spool)
 
 
@@ -119,14 +118,14 @@ def _accuracy(grades: Iterable[Grade]) -> dict[str, float]:
     return {identity: sum(found) / len(found) for identity, found in right.items()}
 
 
-def _against(source: Mapping[str, Any], tokens: int, accuracy: float, correct: bool) -> str | None:
+def _against(source: GeneratedTexts, tokens: int, accuracy: float, correct: bool) -> str | None:
     """What speaks against a trace, or None."""
-    if tokens < source.get("min_tokens", 0):
+    if tokens < source.min_tokens:
         return "too short"
-    if tokens > source.get("max_tokens", tokens):
+    if source.max_tokens is not None and tokens > source.max_tokens:
         return "too long"
-    if accuracy < source.get("min_accuracy", 0):
+    if accuracy < source.min_accuracy:
         return "of too hard problems"
-    if accuracy > source.get("max_accuracy", 1):
+    if accuracy > source.max_accuracy:
         return "of too easy problems"
-    return "wrong" if source.get("correct_only") and not correct else None
+    return "wrong" if source.correct_only and not correct else None

@@ -1,8 +1,8 @@
 """Score the influence of every block's attention and MLP from gradients of single samples.
 
     python -m workflow_scripts.calibration.score_influence --model resources/models/reasoner \\
-        --source '{"kind": "bundled", "name": "chains"}' --train-samples 32 \\
-        --validation-samples 16 --length 128 --seed 0 --hessian identity --threads 1 \\
+        --options '{"source": {"kind": "bundled", "name": "chains"}, "train_samples": 32, \\
+        "validation_samples": 16, "length": 128}' --threads 1 \\
         --output results/reasoner/influence/chains.json
 
 The scores are LayerIF's (arXiv 2505.23811), per part of a block as in arXiv 2604.25098:
@@ -14,7 +14,6 @@ completion. A row takes one backward pass; with DataInf a train row takes three.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +30,9 @@ from workflow_scripts.calibration.sample_gradients import (
 )
 from workflow_scripts.calibration.text_files import numbered_rows
 from workflow_scripts.calibration.text_sources import shuffled
+from workflow_scripts.config.catalogues import InfluenceSet
+from workflow_scripts.config.entry import parser_of, plain
+from workflow_scripts.config.places import check_given
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
@@ -45,26 +47,23 @@ PARTS = ("prompt", "completion")
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
-    parser.add_argument("--source", required=True, type=json.loads, help="where rows come from")
+    parser.add_argument("--options", required=True, help="the influence set's entry, as JSON")
     parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
-    parser.add_argument("--train-samples", required=True, type=int)
-    parser.add_argument("--validation-samples", required=True, type=int)
-    parser.add_argument("--length", required=True, type=int, help="tokens of a sample, at most")
-    parser.add_argument("--seed", required=True, type=int, help="decides which rows are drawn")
-    parser.add_argument("--hessian", required=True, choices=sorted(HESSIANS))
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--output", required=True, type=Path)
-    options = parser.parse_args(argv)
-    torch.set_num_threads(options.threads)
-    digest = checkpoints.model_digest(options.model)
-    checkpoint = checkpoints.open_checkpoint(options.model)
+    arguments = parser.parse_args(argv)
+    wanted: InfluenceSet = parser_of(InfluenceSet)(arguments.options)
+    check_given(wanted, arguments)
+    torch.set_num_threads(arguments.threads)
+    digest = checkpoints.model_digest(arguments.model)
+    checkpoint = checkpoints.open_checkpoint(arguments.model)
     linears = checkpoints.linears(checkpoint)
-    counts = (options.train_samples, options.validation_samples)
-    check_sizes(checkpoint, counts, options.length)
-    path = source_file(options.source, options.corpus)
-    pair = {part: options.source[part] for part in PARTS if part in options.source}
-    rows = shuffled(read_pairs(path, pair), options.seed)
-    samples = draw_samples(load_tokenizer(options.model), rows, sum(counts), options.length)
+    counts = (wanted.train_samples, wanted.validation_samples)
+    check_length(checkpoint, wanted.length)
+    path = source_file(wanted.source, arguments.corpus)
+    pair = plain(wanted.source, include=set(PARTS))
+    rows = shuffled(read_pairs(path, pair), wanted.seed)
+    samples = draw_samples(load_tokenizer(arguments.model), rows, sum(counts), wanted.length)
     if len(samples) < sum(counts):
         raise InputError(
             f"{path}: has {len(samples)} different rows, {counts[0]} train and {counts[1]} "
@@ -72,27 +71,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     train, validation = samples[: counts[0]], samples[counts[0] :]
     gradients = SampleGradients(load_model(checkpoint), linears)
-    influence = HESSIANS[options.hessian](train, validation, gradients, shapes(linears))
+    influence = HESSIANS[wanted.hessian](train, validation, gradients, shapes(linears))
     record = {
         "format": 1,
         "convention": CONVENTION,
-        "hessian": options.hessian,
+        "hessian": wanted.hessian,
         "model_digest": digest,
         "data_digest": data_digest(train, validation),
         "train_samples": len(train),
         "validation_samples": len(validation),
         "blocks": part_scores(influence, linears),
     }
-    write_json(options.output, record)
+    write_json(arguments.output, record)
 
 
-def check_sizes(checkpoint: Checkpoint, counts: Sequence[int], length: int) -> None:
-    """Raise `InputError` for sets that are empty or rows that cannot have the length."""
-    if min(counts) < 1 or length < 2:
-        raise InputError(
-            f"influence set of {counts[0]} + {counts[1]} rows of {length} tokens: both sets need 1 "
-            "row or more, a row 2 tokens or more"
-        )
+def check_length(checkpoint: Checkpoint, length: int) -> None:
+    """Raise `InputError` for rows that the model cannot take."""
     longest = checkpoint.config.get("max_position_embeddings")
     if type(longest) is int and length > longest:
         raise InputError(f"influence set of {length} tokens a row: the model takes {longest}")

@@ -40,25 +40,16 @@ class Owl(AllocationKind):
     cites = "owl"
 
     kind: Literal["owl"]
-    calibration: named("calibration_sets") = Field(
-        description="A name from `calibration_sets`; outlier weights are found by its statistics."
-    )
-    threshold: float = Field(
-        default=5.0,
-        gt=0,
-        description="A weight is an outlier where its score is more than this times the mean (M).",
-    )
-    spread: Fraction = Field(
-        default=0.08,
-        description="The sparsities of the blocks span twice this, before they are kept within 0 "
-        "and 1 (lambda).",
-    )
-    floor: float = absent(
-        ge=0,
-        lt=1,
-        description="Sparsities of 0 and less become this, and the mean is left where it falls; "
-        "without it they become 0 and the others move until the mean is right.",
-    )
+    calibration: named("calibration_sets")
+    """A name from `calibration_sets`; outlier weights are found by its statistics."""
+    threshold: float = Field(5.0, gt=0)
+    """A weight is an outlier where its score is more than this times the mean (M)."""
+    spread: Fraction = 0.08
+    """The sparsities of the blocks span twice this, before they are kept within 0 and 1
+    (lambda)."""
+    floor: float = absent(ge=0, lt=1)
+    """Sparsities of 0 and less become this, and the mean is left where it falls; without it they
+    become 0 and the others move until the mean is right."""
 
     def files(self) -> dict[str, str]:
         return statistics(self.calibration)
@@ -71,37 +62,21 @@ class LayerIF(AllocationKind):
     cites = "layerif"
 
     kind: Literal["layerif"]
-    influence: named("influence_sets") = Field(
-        description="A name from `influence_sets`; the scores of the blocks come from it."
-    )
-    direction: Literal["protect", "prune"] = Field(
-        default="protect",
-        description="Whether influential blocks are pruned less (protect) or more (prune).",
-    )
-    unit: Literal["split", "block"] = Field(
-        default="split",
-        description="Whether attention and MLP are scored and allocated apart (split), or a block "
-        "has one score and one sparsity (block).",
-    )
-    low: float = Field(
-        default=0.05,
-        gt=0,
-        lt=1,
-        description="The sparsity that the least pruned block starts from, before scaling.",
-    )
-    high: float = Field(
-        default=0.40,
-        gt=0,
-        le=1,
-        description="The sparsity that the most pruned block starts from, before scaling.",
-    )
-    window: Count = Field(
-        default=5,
-        description="Blocks that the smoothing of scores looks at together, an odd number.",
-    )
-    order: Whole = Field(
-        default=2, description="The order of the polynomial that scores are smoothed with."
-    )
+    influence: named("influence_sets")
+    """A name from `influence_sets`; the scores of the blocks come from it."""
+    direction: Literal["protect", "prune"] = "protect"
+    """Whether influential blocks are pruned less (protect) or more (prune)."""
+    unit: Literal["split", "block"] = "split"
+    """Whether attention and MLP are scored and allocated apart (split), or a block has one score
+    and one sparsity (block)."""
+    low: float = Field(0.05, gt=0, lt=1)
+    """The sparsity that the least pruned block starts from, before scaling."""
+    high: float = Field(0.40, gt=0, le=1)
+    """The sparsity that the most pruned block starts from, before scaling."""
+    window: Count = 5
+    """Blocks that the smoothing of scores looks at together, an odd number."""
+    order: Whole = 2
+    """The order of the polynomial that scores are smoothed with."""
 
     def files(self) -> dict[str, str]:
         return influence(self.influence)

@@ -8,23 +8,19 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from workflow_scripts.config.engines import ENGINES, may_be
 from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.thinking import ThinkingFormat
-from workflow_scripts.config.types import Count, Different, Seed, Whole
+from workflow_scripts.config.types import Count, Different, Seed, Whole, in_words
 
 Temperature = Annotated[
     float,
-    Field(
-        ge=0,
-        le=100,
-        description="Sampling temperature; 0 always takes the likeliest token.",
-    ),
+    Field(ge=0, le=100, description="Sampling temperature; 0 always takes the likeliest token."),
 ]
 TopP = Annotated[
     float,
     Field(
         gt=0,
         le=1,
-        description="Sample from the likeliest tokens that together have this probability; 1 is "
-        "off.",
+        description="Sample from the likeliest tokens that together have this "
+        "probability; 1 is off.",
     ),
 ]
 TopK = Annotated[Whole, Field(description="Sample from this many likeliest tokens; 0 is off.")]
@@ -41,25 +37,24 @@ class AnswerSampling(Entry):
 class EngineOptions(Entry):
     """Options of vLLM for speed and memory, by vLLM's own names."""
 
-    gpu_memory_utilization: float = absent(
-        gt=0,
-        le=1,
-        description="The part of a GPU's memory that the model and its cache may take.",
-    )
-    kv_cache_memory_bytes: Count = absent(description="The memory of the key-value cache.")
-    max_num_batched_tokens: Count = absent(
-        description="The most tokens of one step, prompts included."
-    )
-    enable_prefix_caching: bool = absent(
-        description="Whether a prompt uses what the cache holds of its beginning."
-    )
-    enforce_eager: bool = absent(
-        description="Whether to do without compiled graphs, which start later and run faster."
-    )
-    cpu_offload_gb: float = absent(
-        ge=0,
-        description="How much of the weights stays in the machine's memory, in GiB per GPU.",
-    )
+    gpu_memory_utilization: float = absent(gt=0, le=1)
+    """The part of a GPU's memory that the model and its cache may take."""
+    kv_cache_memory_bytes: Count = absent()
+    """The memory of the key-value cache."""
+    max_num_batched_tokens: Count = absent()
+    """The most tokens of one step, prompts included."""
+    enable_prefix_caching: bool = absent()
+    """Whether a prompt uses what the cache holds of its beginning."""
+    enforce_eager: bool = absent()
+    """Whether to do without compiled graphs, which start later and run faster."""
+    cpu_offload_gb: float = absent(ge=0)
+    """How much of the weights stays in the machine's memory, in GiB per GPU."""
+
+
+SEEDS = (
+    "a whole number of at least 0 and at most 4294967295 or, with seeding paper, a list of such "
+    "numbers, one for each repeat"
+)
 
 
 def _seed_type(value: Any) -> str:
@@ -74,81 +69,50 @@ class Generation(Entry):
         {"batch_size", "engine_options", "tensor_parallel", "threads"}
     )
 
-    engine: Literal[("auto", *ENGINES)] = Field(
-        default="auto",
-        description="What runs the model; `auto` is vllm where the device is cuda and vLLM is "
-        "installed, else transformers.",
-    )
-    device: Literal["cpu", "cuda"] = Field(
-        default="cpu",
-        description="Where models are run; `cuda` is `tensor_parallel` GPUs for each job.",
-    )
-    tensor_parallel: Count = Field(
-        default=1, description="GPUs that share one model; more than one needs vLLM."
-    )
-    batch_invariant: bool = Field(
-        default=False, description="vLLM's batch-invariant mode, for GPUs."
-    )
-    engine_options: EngineOptions = Field(
-        default=EngineOptions(),
-        description="Options of vLLM for speed and memory, by vLLM's own names.",
-    )
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        description="The number type of weights and activations."
-    )
-    budgets: Annotated[Different[Count], AfterValidator(lambda them: tuple(sorted(them)))] = Field(
-        description="Caps on thinking tokens. The order does not matter."
-    )
-    sweep: Literal["shared", "independent"] = Field(
-        default="shared",
-        description="Whether one trace is drawn under the largest budget and cut for the others "
-        "(shared), or every budget has traces and answers of its own, with their own seeds "
-        "(independent).",
-    )
-    repeats: Count = Field(
-        description="Independent samples of every problem, each with a seed of its own."
-    )
-    seeding: Literal["per-sample", "paper"] = Field(
-        default="per-sample",
-        description="Whether every request has a seed derived from `seed` (per-sample), or all "
-        "requests of a repeat have one number of the list `seed` as it is (paper).",
-    )
+    engine: Literal[("auto", *ENGINES)] = "auto"
+    """What runs the model; `auto` is vllm where the device is cuda and vLLM is installed, else
+    transformers."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where models are run; `cuda` is `tensor_parallel` GPUs for each job."""
+    tensor_parallel: Count = 1
+    """GPUs that share one model; more than one needs vLLM."""
+    batch_invariant: bool = False
+    """vLLM's batch-invariant mode, for GPUs."""
+    engine_options: EngineOptions = EngineOptions()
+    """Options of vLLM for speed and memory, by vLLM's own names."""
+    dtype: Literal["float32", "bfloat16", "float16"]
+    """The number type of weights and activations."""
+    budgets: Annotated[Different[Count], AfterValidator(lambda them: tuple(sorted(them)))]
+    """Caps on thinking tokens. The order does not matter."""
+    sweep: Literal["shared", "independent"] = "shared"
+    """Whether one trace is drawn under the largest budget and cut for the others (shared), or every
+    budget has traces and answers of its own, with their own seeds (independent)."""
+    repeats: Count
+    """Independent samples of every problem, each with a seed of its own."""
+    seeding: Literal["per-sample", "paper"] = "per-sample"
+    """Whether every request has a seed derived from `seed` (per-sample), or all requests of a
+    repeat have one number of the list `seed` as it is (paper)."""
     seed: Annotated[
         Annotated[Seed, Tag("integer")] | Annotated[Different[Seed], Tag("array")],
         Discriminator(_seed_type),
-    ] = Field(
-        default=0,
-        description="What seeds are derived from; with `seeding` paper, the seeds of the repeats.",
-        json_schema_extra={
-            "x-allowed": "a whole number of at least 0 and at most 4294967295 or, with seeding "
-            "paper, a list of such numbers, one for each repeat"
-        },
-    )
+    ] = Field(0, **in_words(SEEDS))
+    """What seeds are derived from; with `seeding` paper, the seeds of the repeats."""
     temperature: Temperature
     top_p: TopP = 1.0
     top_k: TopK = 0
-    answer_tokens: Count = Field(
-        description="Cap on the tokens of an answer, which follow the trace."
-    )
-    answer_beyond_context: Literal["refuse", "cut"] = Field(
-        default="refuse",
-        description="Whether it is an error that the longest prompt, the largest budget and an "
-        "answer of `answer_tokens` do not fit into the model's context (refuse), or answers end "
-        "where it does (cut).",
-    )
-    answer_sampling: AnswerSampling = Field(
-        default=AnswerSampling(),
-        description="How answers are sampled where that differs from how traces are.",
-    )
-    batch_size: Count = Field(
-        default=32,
-        description="Sequences generated together. Changes speed and memory, not results.",
-    )
-    threads: Count = Field(
-        default=1,
-        description="Numeric threads of a job that computes with the model. The last digits of a "
-        "sum can depend on it, so it is a setting here and not the scheduler's choice.",
-    )
+    answer_tokens: Count
+    """Cap on the tokens of an answer, which follow the trace."""
+    answer_beyond_context: Literal["refuse", "cut"] = "refuse"
+    """Whether it is an error that the longest prompt, the largest budget and an answer of
+    `answer_tokens` do not fit into the model's context (refuse), or answers end where it does
+    (cut)."""
+    answer_sampling: AnswerSampling = AnswerSampling()
+    """How answers are sampled where that differs from how traces are."""
+    batch_size: Count = 32
+    """Sequences generated together. Changes speed and memory, not results."""
+    threads: Count = 1
+    """Numeric threads of a job that computes with the model. The last digits of a sum can depend on
+    it, so it is a setting here and not the scheduler's choice."""
 
     @property
     def likely_engine(self) -> str:
@@ -206,15 +170,12 @@ class Generation(Entry):
             said = f"{found} is not allowed with seeding paper; must be a list of {self.repeats} "
             yield ("seed",), f"{said}whole numbers, one for each repeat"
 
-    def largest_budget(self) -> "Generation":
-        """The same settings under the largest budget alone."""
-        return self.model_copy(update={"budgets": self.budgets[-1:]})
-
 
 class GenerationJob(Generation):
     """What a generation job is told: the settings, and the model's thinking format by its name."""
 
-    format: str = Field(description="The name of the thinking format, for messages.")
+    format: str
+    """The name of the thinking format, for messages."""
     thinking: ThinkingFormat
 
     def sampling(self) -> dict[str, Any]:

@@ -12,37 +12,30 @@ from workflow_scripts.config.types import Count, Text, matching
 class Judge(Entry):
     """A language model that judges answers beside the grader. Off, nothing of it runs."""
 
-    enabled: bool = Field(
-        default=False, description="Whether answers are judged, and the agreement table made."
-    )
+    enabled: bool = False
+    """Whether answers are judged, and the agreement table made."""
     url: matching(
         r'https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!"$->A-~]*)?',
         "an http or https address without user, query and fragment",
-    ) = Field(
-        default="http://localhost:8000/v1",
-        description="An OpenAI-compatible endpoint, up to what comes before `/chat/completions`.",
+    ) = "http://localhost:8000/v1"
+    """An OpenAI-compatible endpoint, up to what comes before `/chat/completions`."""
+    model: Text = "judge"
+    """The judge's name at the endpoint."""
+    prompt: Literal["equivalence", "paper"] = "equivalence"
+    """What the judge is asked: whether an answer is equivalent to the right one, or the paper's
+    protocol, which of several options it is."""
+    key_variable: matching("[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable") = (
+        "JUDGE_API_KEY"
     )
-    model: Text = Field(default="judge", description="The judge's name at the endpoint.")
-    prompt: Literal["equivalence", "paper"] = Field(
-        default="equivalence",
-        description="What the judge is asked: whether an answer is equivalent to the right one, or "
-        "the paper's protocol, which of several options it is.",
-    )
-    key_variable: matching("[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable") = Field(
-        default="JUDGE_API_KEY",
-        description="The environment variable that holds the endpoint's key; it may be unset.",
-    )
-    max_tokens: Count = Field(
-        default=16, description="Cap on the tokens of a reply; a judge that thinks needs many."
-    )
-    timeout: float = Field(
-        default=60.0, gt=0, description="Seconds in which the endpoint must reply to one attempt."
-    )
-    attempts: Count = Field(
-        default=6,
-        description="How often a question is asked before the run stops, the first time included.",
-    )
-    parallel: Count = Field(default=4, description="Questions that are under way at once.")
+    """The environment variable that holds the endpoint's key; it may be unset."""
+    max_tokens: Count = 16
+    """Cap on the tokens of a reply; a judge that thinks needs many."""
+    timeout: float = Field(60.0, gt=0)
+    """Seconds in which the endpoint must reply to one attempt."""
+    attempts: Count = 6
+    """How often a question is asked before the run stops, the first time included."""
+    parallel: Count = 4
+    """Questions that are under way at once."""
 
 
 class JudgeJob(Judge):

@@ -2,7 +2,8 @@
 
 A line names the key by its path, the value found and what is allowed, as in
 `config: variants.wanda-20.sparsity: 1.2 is not allowed; must be a number greater than 0 and less
-than 1`. The words for what is allowed are made from the schema, so that they cannot differ from it.
+than 1`. The words for what is allowed are made from the classes' JSON schema, so that they cannot
+differ from them.
 """
 
 import datetime
@@ -12,14 +13,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from jsonschema import ValidationError
+from pydantic import ValidationError
 
-from workflow_scripts.config.schema import Schema, schema_errors, tag_of
+from workflow_scripts.config.entry import Entry
+from workflow_scripts.config.schema import Schema, expanded_schema, tag_of
+from workflow_scripts.config.types import MAX_BITS
 
 KeyPath = Sequence[str | int]
 
-MAX_LEVELS = 12  # a config has six; YAML anchors can make one that contains itself
-MAX_BITS = 64
 MAX_SHOWN = 60  # characters of a value that an error line quotes
 MAX_NAMES = 12  # of a catalogue
 
@@ -48,7 +49,7 @@ def in_order(problems: Iterable[Problem], config: Any) -> list[Problem]:
     def place(problem: Problem) -> list[int]:
         steps, value = [], config
         for step in problem.path:
-            keys = range(len(value)) if isinstance(step, int) else list(value)
+            keys = list(range(len(value)) if isinstance(value, list) else value)
             found = step in keys
             steps.append(keys.index(step) if found else len(keys))
             value = value[step] if found else {}
@@ -74,9 +75,9 @@ def shown(value: Any) -> str:
         return "an empty value (null)"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, dict):
+    if isinstance(value, (dict, Entry)):
         return "a mapping"
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "a list"
     if isinstance(value, datetime.date):
         return f"the date {value}"
@@ -91,7 +92,139 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(_spoken, names)) or "none"
 
 
-def nearest(name: Any, known: Iterable[str]) -> str:
+def unknown_name(path: KeyPath, name: str, known: Iterable[str], what: str) -> Problem:
+    """The problem of a name that is not among those that exist; `what` says among what."""
+    known = [other for other in known if isinstance(other, str)]
+    near = _did_you_mean(name, known)
+    more = f" and {len(known) - MAX_NAMES} more" if len(known) > MAX_NAMES else ""
+    there = listed(known[:MAX_NAMES]) + more
+    return Problem(path, f"{shown(name)} is not in {what}{near or ';'} there: {there}")
+
+
+def not_a_config(value: Any) -> Problem:
+    """The problem of a config that is no mapping, or an empty one."""
+    found = "an empty config" if value in (None, {}) else shown(value)
+    return Problem((), f"{found} is not allowed; must be {allowed(expanded_schema())}")
+
+
+def problems_of(error: ValidationError, config: dict[str, Any]) -> Iterator[Problem]:
+    """What pydantic found wrong with a config, in words."""
+    errors = error.errors(include_url=False)
+    misnamed = {found["loc"][:-1] for found in errors if found["loc"][-1:] == ("[key]",)}
+    unknown: dict[tuple[str, str], list[KeyPath]] = {}
+    for found in errors:
+        is_name = found["loc"][-1:] == ("[key]",)
+        if not is_name and found["loc"][:2] in misnamed:
+            continue  # what is wrong below a name that is no name
+        path, node, holder = _spot(found["loc"])
+        kind, value, context = found["type"], found["input"], found.get("ctx", {})
+        if kind == "unknown_name":
+            unknown.setdefault((value, context["catalogue"]), []).append(path)
+        elif kind == "contradiction":
+            for keys, said in context["found"]:
+                is_missing = said.startswith("missing; ") and said.endswith(" needs it")
+                wanted = allowed(_spot(keys, node)[1]) if is_missing else ""
+                yield Problem((*path, *keys), f"{said}; must be {wanted}" if wanted else said)
+        elif kind == "string_unicode":
+            yield Problem(path, f"{shown(value)} is not allowed; must be text that UTF-8 can hold")
+        elif kind == "invalid_key" or (is_name and kind == "string_type"):
+            key = shown(value if kind == "string_type" else path[-1])
+            yield Problem(path[:-1], f"the key {key} is not text; put it in quotes")
+        elif kind == "reserved":
+            taken = f"{listed(context['taken'])} are names of other things in results/"
+            yield Problem(path, f"this name is not allowed; {taken}")
+        elif is_name:
+            yield Problem(path, f"this name is not allowed; must be {allowed(node)}")
+        elif kind == "extra_forbidden":
+            yield _unknown_key(path, holder)
+        elif kind == "missing":
+            if path[-1] not in _slips(_value_at(config, path[:-1]), holder):
+                yield _missing_key(path, holder)
+        elif kind.startswith("union_tag"):
+            yield _unknown_kind(path, value, node["oneOf"])
+        else:
+            yield _refused(path, value, node, kind)
+    for (name, catalogue), (path, *others) in unknown.items():
+        problem = unknown_name(path, name, config[catalogue], catalogue)
+        keys = "another key names" if len(others) == 1 else f"{len(others)} more keys name"
+        yield Problem(path, f"{problem.said} ({keys} it)") if others else problem
+
+
+def _spot(loc: Sequence[Any], node: Schema | None = None) -> tuple[KeyPath, Schema, Schema]:
+    """Where pydantic's `loc` is: the key path, the schema of the value, that of what holds it.
+
+    `loc` also has steps into the kinds of a `oneOf`, by what tells these apart.
+    """
+    node = node or expanded_schema()
+    path, holder = [], node
+    for position, step in enumerate(loc):
+        if step == "[key]":
+            node = holder.get("propertyNames", {})
+        elif "oneOf" in node:
+            tag = tag_of(node["oneOf"])
+            if tag:
+                node = next(k for k in node["oneOf"] if k["properties"][tag]["const"] == step)
+            elif position + 1 < len(loc):  # at the end the words are those of all kinds together
+                node = next(kind for kind in node["oneOf"] if kind["type"] == step)
+        else:
+            path.append(step)
+            holder = node
+            rest = node.get("items") if isinstance(step, int) else node.get("additionalProperties")
+            node = node.get("properties", {}).get(step) or rest or {}
+    return tuple(path), node, holder
+
+
+def _value_at(value: Any, path: KeyPath) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def allowed(schema: Schema) -> str:
+    """What a schema allows, in words that follow `must be`."""
+    if "x-allowed" in schema:
+        return schema["x-allowed"]
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return f"one of {listed(schema['enum'])}"
+    if "oneOf" in schema:
+        tag = tag_of(schema["oneOf"])
+        kinds = [kind["properties"][tag]["const"] for kind in schema["oneOf"]]
+        return f"a mapping with the key {tag} (one of {listed(kinds)})"
+    if schema["type"] == "object":
+        if "properties" in schema:
+            return f"a mapping with the keys {_keys(schema)}"
+        return "a mapping with names as keys"
+    if schema["type"] == "array":
+        return f"a list of one or more different items, each {allowed(schema['items'])}"
+    if schema["type"] == "string":
+        return "text that is not empty" if schema.get("minLength") else "text"
+    if schema["type"] == "boolean":
+        return "true or false"
+    noun = {"integer": "a whole number", "number": "a number"}[schema["type"]]
+    bounds = [f"{words} {schema[key]}" for key, words in BOUNDS.items() if key in schema]
+    return f"{noun} {' and '.join(bounds)}".rstrip()
+
+
+def _refused(path: KeyPath, value: Any, schema: Schema, kind: str) -> Problem:
+    """The problem of a value that `schema` does not allow."""
+    wanted = allowed(schema)
+    if kind == "repeated":
+        twice = ", ".join(dict.fromkeys(shown(item) for item in value if value.count(item) > 1))
+        return Problem(path, f"{twice} is listed more than once; must be {wanted}")
+    if kind == "empty":
+        return Problem(path, f"an empty list is not allowed; must be {wanted}")
+    if kind == "too_large":
+        wanted = f"below 2**{MAX_BITS}"
+    if kind == "nul":
+        wanted = "text without NUL"
+    near = _did_you_mean(value, schema.get("enum", []))
+    said = f"{shown(value)} is not allowed{near or ';'} must be {wanted}"
+    return Problem(path, said + _hint(value, schema))
+
+
+def _did_you_mean(name: Any, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` where a known name is near, else nothing."""
     near = _nearest(name, known)
     return f"; did you mean {shown(near)}?" if near else ""
@@ -107,126 +240,6 @@ def _nearest(name: Any, known: Iterable[str]) -> str | None:
     return by_lower[near[0]] if near else None
 
 
-def allowed(schema: Schema) -> str:
-    """What a schema allows, in words that follow `must be`."""
-    if "x-allowed" in schema:
-        return schema["x-allowed"]
-    if "const" in schema:
-        return schema["const"]
-    if "enum" in schema:
-        choices = listed(schema["enum"])
-        return f"one of {choices}" if len(schema["enum"]) > 1 else choices
-    if "oneOf" in schema:
-        tag = tag_of(schema["oneOf"])
-        kinds = [kind["properties"][tag]["const"] for kind in schema["oneOf"]]
-        return f"a mapping with the key {tag} ({'one of ' if kinds[1:] else ''}{listed(kinds)})"
-    if schema["type"] == "object":
-        if "properties" in schema:
-            return f"a mapping with the keys {listed(schema['properties'])}"
-        return "a mapping with names as keys"
-    if schema["type"] == "array":
-        return f"a list of one or more different items, each {allowed(schema['items'])}"
-    if schema["type"] == "string":
-        return "text that is not empty" if schema.get("minLength") else "text"
-    if schema["type"] == "boolean":
-        return "true or false"
-    noun = {"integer": "a whole number", "number": "a number"}[schema["type"]]
-    bounds = [f"{words} {schema[key]}" for key, words in BOUNDS.items() if key in schema]
-    return f"{noun} {' and '.join(bounds)}".rstrip()
-
-
-def refused(path: KeyPath, value: Any, schema: Schema) -> Problem:
-    """The problem of a value that `schema` does not allow."""
-    near = nearest(value, schema.get("enum", []))
-    wanted = allowed(schema) + _hint(value, schema)
-    return Problem(path, f"{shown(value)} is not allowed{near or ';'} must be {wanted}")
-
-
-def unknown_name(path: KeyPath, name: str, known: Iterable[str], what: str) -> Problem:
-    """The problem of a name that is not among those that exist; `what` says among what."""
-    known = list(known)
-    near = nearest(name, known)
-    more = f" and {len(known) - MAX_NAMES} more" if len(known) > MAX_NAMES else ""
-    there = listed(known[:MAX_NAMES]) + more
-    return Problem(path, f"{shown(name)} is not in {what}{near or ';'} there: {there}")
-
-
-def not_plain(value: Any, path: KeyPath = ()) -> Iterator[Problem]:
-    """What YAML can hold and the schema cannot judge: odd keys, dates, endless values."""
-    if len(path) > MAX_LEVELS and isinstance(value, (dict, list)):
-        yield Problem(path[:4], f"nested deeper than {MAX_LEVELS} levels; must not contain itself")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                yield Problem(path, f"the key {shown(key)} is not text; put it in quotes")
-            elif _odd_text(key):
-                yield Problem(path, f"the key {shown(key)} is not allowed; must be plain text")
-            else:
-                yield from not_plain(item, (*path, key))
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from not_plain(item, (*path, position))
-    elif isinstance(value, str):
-        if _odd_text(value):
-            yield Problem(
-                path,
-                f"{shown(value)} is not allowed; must be text that UTF-8 can hold, without NUL",
-            )
-    elif isinstance(value, int):
-        if value.bit_length() > MAX_BITS:
-            yield Problem(path, f"{shown(value)} is not allowed; must be below 2**{MAX_BITS}")
-    elif value is not None and not isinstance(value, float):
-        yield Problem(
-            path,
-            f"{shown(value)} is not allowed; must be text, a number, true, false, a list or a "
-            "mapping (text in quotes stays text)",
-        )
-
-
-def schema_problems(config: dict[str, Any], schema: Schema) -> Iterator[Problem]:
-    """Everything in `config` that the schema does not allow; some of it more than once."""
-    for error in schema_errors(config, schema):
-        yield from _problems_of(error)
-
-
-def _problems_of(error: ValidationError) -> Iterator[Problem]:
-    path, value, schema = tuple(error.absolute_path), error.instance, error.schema
-    if "propertyNames" in error.absolute_schema_path:
-        if error.validator == "not":
-            taken = listed(error.validator_value["enum"])
-            yield Problem(
-                (*path, value),
-                f"this name is not allowed; {taken} are names of other things in results/",
-            )
-        else:
-            yield Problem((*path, value), f"this name is not allowed; must be {allowed(schema)}")
-    elif error.validator == "additionalProperties":
-        for key in value:
-            if key not in schema["properties"]:
-                yield _unknown_key((*path, key), schema)
-    elif error.validator == "required":
-        slips = _slips(value, schema)
-        for key in schema["required"]:
-            if key not in value and key not in slips:
-                yield _missing_key((*path, key), schema)
-    elif error.validator == "dependentRequired":
-        slips = _slips(value, schema)
-        for key, needed in schema["dependentRequired"].items():
-            for other in needed:
-                if key in value and other not in value and other not in slips:
-                    wanted = allowed(schema["properties"][other])
-                    yield Problem((*path, other), f"missing; {key} needs it; must be {wanted}")
-    elif error.validator == "uniqueItems":
-        twice = ", ".join(dict.fromkeys(shown(item) for item in value if value.count(item) > 1))
-        yield Problem(path, f"{twice} stands there more than once; must be {allowed(schema)}")
-    elif error.validator == "minItems":
-        yield Problem(path, f"an empty list is not allowed; must be {allowed(schema)}")
-    elif error.validator == "oneOf" and isinstance(value, dict):
-        yield _unknown_kind(path, value, schema["oneOf"])
-    else:
-        yield refused(path, value, schema)
-
-
 def _slips(value: dict[str, Any], schema: Schema) -> set[str | None]:
     """Known keys that unknown ones are slips for: their lines say so, and no other need to."""
     known = schema["properties"]
@@ -234,12 +247,11 @@ def _slips(value: dict[str, Any], schema: Schema) -> set[str | None]:
 
 
 def _unknown_key(path: KeyPath, schema: Schema) -> Problem:
-    keys = schema["properties"]
-    near = nearest(path[-1], keys)
+    near = _did_you_mean(path[-1], schema["properties"]) or ";"
     kind = _kind_of(schema)
     if kind:
-        return Problem(path, f"{kind} does not take this key{near or ';'} it takes {listed(keys)}")
-    return Problem(path, f"unknown key{near or ';'} allowed: {listed(keys)}")
+        return Problem(path, f"{kind} does not take this key{near} it takes {_keys(schema)}")
+    return Problem(path, f"unknown key{near} allowed: {_keys(schema)}")
 
 
 def _missing_key(path: KeyPath, schema: Schema) -> Problem:
@@ -251,19 +263,24 @@ def _missing_key(path: KeyPath, schema: Schema) -> Problem:
 def _unknown_kind(path: KeyPath, value: dict[str, Any], kinds: list[Schema]) -> Problem:
     tag = tag_of(kinds)
     choices = {"enum": [kind["properties"][tag]["const"] for kind in kinds]}
-    if tag not in value:
-        for key in value:
-            if _nearest(key, [tag]):
-                said = f"unknown key; did you mean {shown(tag)}? it must be {allowed(choices)}"
-                return Problem((*path, key), said)
-        return Problem((*path, tag), f"missing; must be {allowed(choices)}")
-    return refused((*path, tag), value[tag], choices)
+    if tag in value:
+        return _refused((*path, tag), value[tag], choices, "")
+    for key in value:
+        if _nearest(key, [tag]):
+            said = f"unknown key; did you mean {shown(tag)}? it must be {allowed(choices)}"
+            return Problem((*path, key), said)
+    return Problem((*path, tag), f"missing; must be {allowed(choices)}")
 
 
 def _kind_of(schema: Schema) -> str:
     """`method wanda` where the schema is one kind of a `oneOf`, else nothing."""
-    tags = ((key, node["const"]) for key, node in schema["properties"].items() if "const" in node)
-    return " ".join(next(tags, ()))
+    tag = tag_of([schema])
+    return f"{tag} {schema['properties'][tag]['const']}" if tag else ""
+
+
+def _keys(schema: Schema) -> str:
+    """The keys of a mapping; what tells its kind comes first."""
+    return listed(sorted(schema["properties"], key=lambda key: key != tag_of([schema])))
 
 
 def _spoken(name: str) -> str:
@@ -271,15 +288,10 @@ def _spoken(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name) else shown(name)
 
 
-def _odd_text(text: str) -> bool:
-    """Whether a text cannot be a file name, an argument or UTF-8."""
-    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def _hint(value: Any, schema: Schema) -> str:
     """How to mend the usual slips of YAML: quotes too many, too few, no brackets."""
     wanted = schema.get("type")
-    if wanted == "string" and isinstance(value, (bool, int, float)):
+    if wanted == "string" and isinstance(value, (bool, int, float, datetime.date)):
         return "; put it in quotes if it is meant as text"
     if wanted == "array" and isinstance(value, str) and value:
         return f"; a list of one is written [{shown(value)}]"

@@ -60,18 +60,12 @@ class Method(Entry):
 class Share(Entry):
     """How much goes, and from where: what an allocation is told."""
 
-    allocation: Allocation = Field(
-        default=Uniform(kind="uniform"),
-        description="How the sparsity is divided among the linears.",
-    )
-    sparsity: float = Field(
-        gt=0, lt=1, description="The part of all linear weights that is set to zero."
-    )
-    scope: Literal[SCOPES] = Field(
-        default="all",
-        description="Which linears are pruned; the sparsity is that of these, and the others keep "
-        "every weight.",
-    )
+    allocation: Allocation = Uniform(kind="uniform")
+    """How the sparsity is divided among the linears."""
+    sparsity: float = Field(gt=0, lt=1)
+    """The part of all linear weights that is set to zero."""
+    scope: Literal[SCOPES] = "all"
+    """Which linears are pruned; the sparsity is that of these, and the others keep every weight."""
 
 
 class OfWeights(Method, Share):
@@ -82,15 +76,12 @@ class OfWeights(Method, Share):
     pattern: matching(
         "[1-9][0-9]?:[1-9][0-9]?",
         '"n:m" with 0 < n < m < 100, in quotes (n of every m consecutive input weights are pruned)',
-    ) = absent(
-        description="n:m prunes n of every m consecutive input weights of a row; the sparsity is "
-        "then n/m and the allocation uniform."
-    )
-    selection: Literal["exact", "paper"] = Field(
-        default="exact",
-        description="How weights are counted: to the nearest whole number (exact) or as the "
-        "paper's public code does (paper).",
-    )
+    ) = absent()
+    """n:m prunes n of every m consecutive input weights of a row; the sparsity is then n/m and the
+    allocation uniform."""
+    selection: Literal["exact", "paper"] = "exact"
+    """How weights are counted: to the nearest whole number (exact) or as the paper's public code
+    does (paper)."""
 
     def files(self) -> dict[str, str]:
         return dict(ALLOCATION)
@@ -142,15 +133,11 @@ class Wanda(OfWeights):
 
     method: Literal["wanda"]
     calibration: SetName
-    comparison: Literal["row", "matrix"] = Field(
-        default="row",
-        description="The group in which weights are compared, an output row or a whole linear.",
-    )
-    propagate: Literal["dense", "pruned"] = Field(
-        default="dense",
-        description="Whether inputs come from the dense model, for all linears at once (dense), or "
-        "from the pruned blocks before each block (pruned, the original algorithm).",
-    )
+    comparison: Literal["row", "matrix"] = "row"
+    """The group in which weights are compared, an output row or a whole linear."""
+    propagate: Literal["dense", "pruned"] = "dense"
+    """Whether inputs come from the dense model, for all linears at once (dense), or from the pruned
+    blocks before each block (pruned, the original algorithm)."""
 
     def files(self) -> dict[str, str]:
         made_from = statistics if self.propagate == "dense" else calibration_set
@@ -188,9 +175,8 @@ class Blocks(Method):
     title = "removal of chosen blocks"
 
     method: Literal["blocks"]
-    blocks: Different[Whole] = Field(
-        description="The blocks that are removed; the first block is 0."
-    )
+    blocks: Different[Whole]
+    """The blocks that are removed; the first block is 0."""
 
 
 METHODS = {

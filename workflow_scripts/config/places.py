@@ -4,6 +4,10 @@ Each function gives the flag under which a stage takes such a file, and its path
 with the rule's wildcards in braces.
 """
 
+from typing import Any
+
+from workflow_scripts.errors import InputError
+
 ALLOCATION = {"allocation": "results/{model}/{variant}/allocation.json"}
 
 
@@ -28,3 +32,13 @@ def calibration_traces(benchmark: str) -> dict[str, str]:
     return {
         kind: f"{folder}/{kind}/{benchmark}.jsonl" for kind in ("traces", "grades", "sequences")
     }
+
+
+def check_given(entry: Any, given: Any) -> None:
+    """Raise `InputError` where a stage is not given a file that an entry is made from.
+
+    `given` has the stage's flags as attributes.
+    """
+    for flag in entry.files():
+        if getattr(given, flag) is None:
+            raise InputError(f"--{flag} is missing; {type(entry).__name__} is made from it")

@@ -2,16 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from workflow_scripts.config.entry import Entry
 
 
 class Pruning(Entry):
     """How statistics and masks are made; the same for every model and variant."""
 
-    device: Literal["cpu", "cuda"] = Field(
-        default="cpu",
-        description="Where the model runs on calibration sets: `cpu` in fp32, `cuda` on one GPU in "
-        "bf16, with sums in fp32 and wider.",
-    )
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where the model runs on calibration sets: `cpu` in fp32, `cuda` on one GPU in bf16, with sums
+    in fp32 and wider."""

@@ -1,168 +1,72 @@
-"""The config as frozen dataclasses; `load.load_settings` makes them of a config."""
+"""A whole config: what to run, and the catalogues of what things are."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from pydantic import Field
 
+from workflow_scripts.config.catalogues import Benchmark, CalibrationSet, InfluenceSet, Model
+from workflow_scripts.config.entry import Entry
+from workflow_scripts.config.generation import Generation, GenerationJob
+from workflow_scripts.config.judge import Judge, JudgeJob
+from workflow_scripts.config.methods import Variant
+from workflow_scripts.config.pruning import Pruning
+from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
+from workflow_scripts.config.types import Different, Name, in_words, name_beside, named
 
-@dataclass(frozen=True)
-class Run:
-    """What to run: every model with every variant and benchmark, in the order of the config."""
-
-    models: tuple[str, ...]
-    variants: tuple[str, ...]
-    benchmarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Model:
-    """A dense checkpoint: where it comes from, and the name of its thinking format.
-
-    `parameters` is how many weights it has, where the config says it.
-    """
-
-    name: str
-    source: Mapping[str, Any]
-    thinking: str
-    parameters: int | None = None
+NAMES = in_words("a list of one or more names, none twice")
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """A set of problems; `problems` is their number and `sha256` that of the normalised file.
+class Run(Entry):
+    """What to run. Every named model is run with every named variant and benchmark."""
 
-    Both are None where the config does not say them.
-    """
-
-    name: str
-    source: Mapping[str, Any]
-    problems: int | None = None
-    sha256: str | None = None
+    models: Different[named("models", "a name")] = Field(**NAMES)
+    """Names from `models`, in the order of the tables."""
+    variants: Different[named("variants", "a name")] = Field(**NAMES)
+    """Names from `variants`, in the order of the tables and the legend."""
+    benchmarks: Different[named("benchmarks", "a name")] = Field(**NAMES)
+    """Names from `benchmarks`, in the order of the tables."""
 
 
-@dataclass(frozen=True)
-class CalibrationSet:
-    """`samples` token sequences of `length` tokens each, drawn with `seed`.
-
-    `sampling` is `packed` (texts end to end, cut) or `windows` (a random piece of a long text).
-    """
-
-    name: str
-    source: Mapping[str, Any]
-    sampling: str
-    samples: int
-    length: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class InfluenceSet:
-    """Rows, drawn with `seed`, that influence is scored on; `length` is in tokens.
-
-    `train_samples` are scored by their influence on the mean loss of `validation_samples` others.
-    """
-
-    name: str
-    source: Mapping[str, Any]
-    train_samples: int
-    validation_samples: int
-    length: int
-    seed: int
-    hessian: str
-
-
-@dataclass(frozen=True)
-class ThinkingFormat:
-    """The texts that open a trace, end it, prolong it, and lead from it to the answer."""
-
-    name: str
-    open: str
-    stop: str | tuple[str, ...]
-    after_stop: str
-    after_cap: str
-    newline_before_cap: bool
-    extend_with: str
-    extensions: int
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A way to prune a model.
-
-    `options` holds the keys that only this method takes, e.g. `remove_blocks`. A method without an
-    allocation, a sparsity in (0, 1), a scope or a calibration set has None there.
-    """
-
-    name: str
-    method: str
-    options: Mapping[str, Any]
-    allocation: Mapping[str, Any] | None
-    sparsity: float | None
-    scope: str | None
-    calibration: str | None
-
-
-@dataclass(frozen=True)
-class Pruning:
-    """Where the model runs on calibration sets (`cpu`, `cuda`)."""
-
-    device: str
-
-
-@dataclass(frozen=True)
-class Generation:
-    """How traces and answers are generated; budgets in tokens, ascending."""
-
-    engine: str
-    device: str
-    tensor_parallel: int
-    batch_invariant: bool
-    engine_options: Mapping[str, Any]
-    dtype: str
-    budgets: tuple[int, ...]
-    sweep: str
-    repeats: int
-    seeding: str
-    seed: int | tuple[int, ...]
-    temperature: float
-    top_p: float
-    top_k: int
-    answer_tokens: int
-    answer_beyond_context: str
-    answer_sampling: Mapping[str, Any]
-    batch_size: int
-    threads: int
-
-
-@dataclass(frozen=True)
-class Judge:
-    """An endpoint that judges answers.
-
-    `key_variable` names the environment variable of its key; `timeout` is in seconds.
-    """
-
-    enabled: bool
-    url: str
-    model: str
-    prompt: str
-    key_variable: str
-    max_tokens: int
-    timeout: float
-    attempts: int
-    parallel: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A whole config. The catalogues may hold more than what is run."""
+class Settings(Entry):
+    """What things are stands in catalogues (mappings); what to run stands in lists of names."""
 
     run: Run
-    models: Mapping[str, Model]
-    benchmarks: Mapping[str, Benchmark]
-    calibration_sets: Mapping[str, CalibrationSet]
-    influence_sets: Mapping[str, InfluenceSet]
-    thinking_formats: Mapping[str, ThinkingFormat]
-    variants: Mapping[str, Variant]
-    pruning: Pruning
+    models: dict[name_beside("tables", "figures", "demo", "report.html"), Model]
+    """Dense checkpoints by name."""
+    benchmarks: dict[Name, Benchmark]
+    """Sets of problems by name."""
+    calibration_sets: dict[Name, CalibrationSet]
+    """Texts that statistics are collected on, by name."""
+    influence_sets: dict[Name, InfluenceSet]
+    """Texts that the influence of blocks is scored on, by name."""
+    thinking_formats: dict[Name, ThinkingFormat]
+    """How a model's thinking is opened, recognised as finished, and closed, by name."""
+    variants: dict[name_beside("statistics", "influence", "calibration_traces"), Variant]
+    """Ways to prune a model, by name."""
+    pruning: Pruning = Pruning()
     generation: Generation
-    judge: Judge
+    judge: Judge = Judge()
+
+    def thinking_of(self, model: str) -> ThinkingFormat:
+        """The thinking format of a model."""
+        return self.thinking_formats[self.models[model].thinking]
+
+    def generation_job(self, model: str) -> GenerationJob:
+        """What generating for a model is told."""
+        name = self.models[model].thinking
+        thinking = self.thinking_formats[name]
+        return GenerationJob(**dict(self.generation), format=name, thinking=thinking)
+
+    def trace_job(self, model: str) -> GenerationJob:
+        """What generating calibration traces is told: only the largest budget counts.
+
+        A trace is then the same as in the run itself, and is found in the generation store.
+        """
+        job = self.generation_job(model)
+        return job.model_copy(update={"budgets": job.budgets[-1:]})
+
+    def answer_prefix(self, model: str) -> AnswerPrefix:
+        """What grading is told: what the model's format writes directly in front of an answer."""
+        return self.thinking_of(model).answer_prefix()
+
+    def judge_job(self, model: str) -> JudgeJob:
+        """What judging answers is told."""
+        return JudgeJob(**dict(self.judge), answer_prefix=self.answer_prefix(model))

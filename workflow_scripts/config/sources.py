@@ -1,131 +1,306 @@
-"""The files that a config's sources name: where they are, and which of them are not there."""
+"""Sources: where models, problems and texts come from, one class for each kind of a catalogue."""
 
-import hashlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from workflow_scripts.config.messages import KeyPath, Problem, shown, unknown_name
-from workflow_scripts.files.digests import file_digest, files_digest
-from workflow_scripts.models.file_names import may_be_of_checkpoint
-from workflow_scripts.paths import BUNDLED
+from pydantic import Field
 
-# the folder of each catalogue's bundled things, and what their names end in there
-BUNDLED_FOLDERS = {
-    "models": ("models", ""),
-    "benchmarks": ("benchmarks", ".jsonl"),
-    "calibration_sets": ("calibration", ".jsonl"),
-    "influence_sets": ("calibration", ".jsonl"),
+from workflow_scripts.config.entry import Entry, Said, absent
+from workflow_scripts.config.places import calibration_traces
+from workflow_scripts.config.types import (
+    Count,
+    Different,
+    Fraction,
+    Name,
+    Text,
+    Whole,
+    file_in_repository,
+    file_name,
+    in_words,
+    matching,
+    named,
+    one_of,
+)
+
+TEXT_FILES = tuple(f"{kind}{zip}" for kind in ("jsonl", "json", "txt") for zip in ("", ".gz"))
+PAIR_FILES = tuple(f"{kind}{zip}" for kind in ("jsonl", "json") for zip in ("", ".gz"))
+TEXT_WORDS = "a .jsonl, .json, .txt (each also .gz) or .parquet file"
+PAIR_WORDS = "a .jsonl, .json (both also .gz) or .parquet file"
+
+GgufFile = file_name("gguf", allowed="a .gguf file")
+TextColumn = Annotated[
+    Text, Field(description="The field or column that holds the text; others are ignored.")
+]
+Template = Annotated[
+    matching(
+        r"[\s\S]*\{[^{}]+\}[\s\S]*",
+        'text with the name of a field or column in braces, such as "{question}"',
+    ),
+    Field(description="What it is made of, with the names of fields or columns in braces."),
+]
+
+
+class Source(Entry):
+    """Where something comes from."""
+
+    def files(self) -> dict[str, str]:
+        """What is made of it by other jobs: the stage's flag and the path."""
+        return {}
+
+    def _both(self, *keys: str) -> Iterator[Said]:
+        """Keys that are there together or not at all."""
+        given = [key for key in keys if getattr(self, key) is not None]
+        for key in keys:
+            if given and key not in given:
+                yield (key,), f"missing; {given[0]} needs it"
+
+
+class Hub(Source):
+    """A repository on the Hugging Face hub."""
+
+    kind: Literal["hub"]
+    id: matching(
+        "[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*", "a hub id of the form owner/name"
+    )
+    """The repository on the hub."""
+    revision: matching(
+        "[0-9a-f]{40}",
+        "a commit of 40 lowercase hexadecimal digits (a pinned commit; a branch or a tag can move)",
+    ) = absent()
+    """The commit to download; left out, the one that the main branch has at the first download,
+    which config/hub.lock then holds."""
+
+
+class BundledModel(Source):
+    """A model that comes with the project."""
+
+    kind: Literal["bundled"]
+    name: Name
+    """A folder in bundled/models/."""
+
+
+class LocalModel(Source):
+    """A folder of yours."""
+
+    kind: Literal["local"]
+    path: Text
+    """A Hugging Face folder with config.json, tokenizer and safetensors."""
+
+
+class HubModel(Hub):
+    """A model on the Hugging Face hub."""
+
+
+class Gguf(Source):
+    """A GGUF file, which is turned into a Hugging Face folder once."""
+
+    kind: Literal["gguf"]
+    path: GgufFile = absent()
+    """A GGUF file, which is turned into a Hugging Face folder once."""
+    package: matching(
+        "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"
+    ) = absent()
+    """An installed Python package that holds the GGUF file."""
+    file: GgufFile = absent()
+    """The name of the GGUF file in the package."""
+
+    def contradictions(self) -> Iterator[Said]:
+        yield from self._both("package", "file")
+        if self.path is None and self.package is None and self.file is None:
+            yield ("path",), "missing; kind gguf needs it, or package and file"
+        if self.path is not None and self.package is not None:
+            yield ("path",), "kind gguf takes either path, or package and file"
+
+
+class Columns(Entry):
+    """Which column (or key) of the source holds what."""
+
+    id: Text = absent()
+    """The column of ids; without it rows are numbered."""
+    question: Text
+    """The column of questions."""
+    answer: Text
+    """The column of right answers."""
+    choices: Different[Text] = absent(
+        **in_words("a list of one or more names of columns, none twice")
+    )
+    """The columns of the choices, for multiple choice; a single one holds lists of choices."""
+
+
+AnswerKind = Annotated[
+    Literal["integer", "math", "choice"],
+    Field(description="How an answer is compared with the right one."),
+]
+
+
+class Problems(Source):
+    """Problems in rows of any shape: which column holds what, and how answers are written."""
+
+    answer_form: Literal["cell", "hashes", "letter", "index"] = "cell"
+    """What the column of right answers holds: the answer (cell), a text that ends in `####` and the
+    answer (hashes), or the letter (letter) or number from 0 (index) of a choice."""
+    choice_order: Literal["given", "shuffled"] = "given"
+    """The order in which choices are put to the model: that of the source (given), or one that only
+    the texts of question and choices decide (shuffled)."""
+
+    def contradictions(self) -> Iterator[Said]:
+        """Answers that name a choice need choices, whose order must not tell which is right."""
+        columns: Columns | None = self.columns
+        if columns is None:
+            return
+        if self.answer_kind is None:
+            yield ("answer_kind",), "missing; columns needs it"
+        for key, values in (("answer_kind", ["choice"]), ("answer_form", ["letter", "index"])):
+            if getattr(self, key) in values and columns.choices is None:
+                said = f"missing; {key} {getattr(self, key)} needs it"
+                yield ("columns", "choices"), said
+                return
+        choices = columns.choices or ()
+        if columns.answer in choices and len(choices) > 1 and self.choice_order == "given":
+            said = "given is not allowed where the right answer's column is one of the choices'; "
+            yield ("choice_order",), f"{said}must be shuffled"
+
+    def layout(self) -> dict[str, Any]:
+        """Columns and how answers are written, where the source says it."""
+        keys = ("columns", "answer_kind", "answer_form", "choice_order")
+        return self.model_dump(mode="json", exclude_none=True, include=set(keys))
+
+
+class BundledProblems(Source):
+    """Problems that come with the project."""
+
+    kind: Literal["bundled"]
+    name: Name
+    """A file in bundled/benchmarks/, without .jsonl."""
+
+
+class LocalProblems(Problems):
+    """A file of problems of yours."""
+
+    kind: Literal["local"]
+    path: file_name(
+        "jsonl", "csv", "parquet", allowed="the path of a .jsonl, .csv or .parquet file"
+    )
+    """A file of problems, one a line or row; with `columns` they may have any shape."""
+    columns: Columns = absent()
+    """Which column (or key) of the source holds what."""
+    answer_kind: AnswerKind = absent()
+
+
+class HubProblems(Hub, Problems):
+    """A data set on the Hugging Face hub."""
+
+    config: Text = absent()
+    """The configuration (subset) of the data set, where it has several."""
+    split: Text
+    """The split of the data set."""
+    columns: Columns
+    """Which column (or key) of the source holds what."""
+    answer_kind: AnswerKind
+
+
+class BundledTexts(Source):
+    """Texts that come with the project."""
+
+    kind: Literal["bundled"]
+    name: Name
+    """A file in bundled/calibration/, without .jsonl."""
+
+
+class LocalTexts(Source):
+    """A file of texts of yours."""
+
+    kind: Literal["local"]
+    path: file_name(*TEXT_FILES, "parquet", allowed=TEXT_WORDS)
+    """A file of texts, one a line or row; a .txt file has no other fields."""
+    text: TextColumn = absent()
+
+
+class HubFile(Hub):
+    """One file of a data set on the Hugging Face hub: what fetching it takes."""
+
+    file: file_in_repository(*TEXT_FILES, "parquet", allowed=TEXT_WORDS)
+    """One file of the data set on the hub."""
+
+
+class HubTexts(HubFile):
+    """A file of texts on the Hugging Face hub."""
+
+    text: TextColumn
+
+    def files(self) -> dict[str, str]:
+        return {"corpus": "resources/corpora/{calibration}/manifest.json"}
+
+
+class GeneratedTexts(Source):
+    """The dense model's own traces and answers on a benchmark."""
+
+    kind: Literal["generated"]
+    benchmark: named("benchmarks")
+    """A name from `benchmarks`; the dense model's own traces and answers on it are the texts."""
+    correct_only: bool = False
+    """Take only traces that led to the right answer."""
+    min_tokens: Whole = 0
+    """Take only traces of at least this many tokens."""
+    max_tokens: Count = absent()
+    """Take only traces of at most this many tokens."""
+    min_accuracy: Fraction = 0.0
+    """Take only problems of which at least this part of the repeats is right."""
+    max_accuracy: Fraction = 1.0
+    """Take only problems of which at most this part of the repeats is right."""
+
+    def files(self) -> dict[str, str]:
+        return calibration_traces(self.benchmark)
+
+    def contradictions(self) -> Iterator[Said]:
+        for least, most in (("min_tokens", "max_tokens"), ("min_accuracy", "max_accuracy")):
+            low, high = getattr(self, least), getattr(self, most)
+            if high is not None and high < low:
+                yield (most,), f"{high} is not allowed; must be at least {least} ({low})"
+
+
+class LocalPairs(Source):
+    """A file of prompts and completions of yours."""
+
+    kind: Literal["local"]
+    path: file_name(*PAIR_FILES, "parquet", allowed=PAIR_WORDS)
+    """A file of prompts and completions, one pair a line or row."""
+    prompt: Template = absent()
+    completion: Template = absent()
+
+    def contradictions(self) -> Iterator[Said]:
+        yield from self._both("prompt", "completion")
+
+
+class HubPairs(HubFile):
+    """A file of prompts and completions on the Hugging Face hub."""
+
+    file: file_in_repository(*PAIR_FILES, "parquet", allowed=PAIR_WORDS)
+    """One file of the data set on the hub."""
+    prompt: Template
+    completion: Template
+
+    def files(self) -> dict[str, str]:
+        return {"corpus": "resources/influence_corpora/{influence}/manifest.json"}
+
+
+# by catalogue and kind
+SOURCES = {
+    "models": {"bundled": BundledModel, "local": LocalModel, "hub": HubModel, "gguf": Gguf},
+    "benchmarks": {"bundled": BundledProblems, "local": LocalProblems, "hub": HubProblems},
+    "calibration_sets": {
+        "bundled": BundledTexts,
+        "local": LocalTexts,
+        "hub": HubTexts,
+        "generated": GeneratedTexts,
+    },
+    "influence_sets": {"bundled": BundledTexts, "local": LocalPairs, "hub": HubPairs},
 }
-BYTES_READ_WHOLE = 64 << 20
-PAGE_BYTES, SAMPLED_PAGES = 4096, 1024
-MODEL_FILES = "must be a folder with config.json and weights as *.safetensors"
 
 
-def source_files(catalogue: str, source: Mapping[str, Any], root: Path = Path(".")) -> list[Path]:
-    """The files on this machine that a source of `catalogue` consists of; none for the hub.
-
-    Rules take them as inputs, so that an edited file is noticed. Paths are relative to the working
-    directory where the config's are and where bundled files are below it.
-    """
-    path = _source_path(catalogue, source, root)
-    if path is None:
-        return []
-    if os.path.isdir(path):
-        return sorted(p for p in path.iterdir() if p.is_file() and may_be_of_checkpoint(p.name))
-    return [path]
+def source_of(catalogue: str) -> Any:
+    """Any source of a catalogue, told apart by its kind."""
+    return one_of(SOURCES[catalogue], "kind")
 
 
-def sources_digest(files: Iterable[str | Path]) -> str:
-    """A digest of what sources hold: large files by their sizes and by pages spread over them.
-
-    A parameter of the rules that read sources. As an input, a file counts as changed only where it
-    is newer than what was made from it, and one that is moved or copied into its place may not be.
-    Files that cannot be read count as empty: saying so is the business of others.
-    """
-    return files_digest({Path(file).name: _digest_or_sample(Path(file)) for file in files})
-
-
-def _digest_or_sample(file: Path) -> str:
-    try:
-        size = file.stat().st_size
-        if size <= BYTES_READ_WHOLE:
-            return file_digest(file)
-        digest = hashlib.sha256(str(size).encode())
-        with file.open("rb") as opened:
-            for page in range(SAMPLED_PAGES):
-                opened.seek((size - PAGE_BYTES) * page // (SAMPLED_PAGES - 1))
-                digest.update(opened.read(PAGE_BYTES))
-        return digest.hexdigest()
-    except OSError:
-        return ""
-
-
-def checkpoint_shards(model: str, source: Mapping[str, Any], root: Path = Path(".")) -> list[Path]:
-    """The files of a model's weights, where it is fetched or on this machine; else none."""
-    fetched = root / "resources" / "models" / model
-    local = source["kind"] in ("local", "bundled")
-    files = source_files("models", source, root) if local else []
-    if (fetched / "manifest.json").exists():
-        files = sorted(fetched.iterdir())
-    return [file for file in files if file.suffix == ".safetensors" and file.is_file()]
-
-
-def missing_source(
-    path: KeyPath, catalogue: str, source: Mapping[str, Any], root: Path
-) -> Iterator[Problem]:
-    """Whether files of a source are not there; `path` is the source's place in the config.
-
-    Looks only at what is there, not into it: opening files is the business of the stages.
-    """
-    place = _source_path(catalogue, source, root)
-    if source["kind"] == "bundled":
-        there = _bundled_names(catalogue)
-        if source["name"] not in there:
-            folder = f"bundled/{BUNDLED_FOLDERS[catalogue][0]}"
-            yield unknown_name((*path, "name"), source["name"], there, folder)
-    elif place is not None:
-        folder = catalogue == "models" and source["kind"] == "local"
-        problem = _model_problem(place) if folder else _file_problem(place)
-        if problem:
-            yield Problem((*path, "path"), f"{shown(source['path'])} {problem}")
-
-
-def _source_path(catalogue: str, source: Mapping[str, Any], root: Path) -> Path | None:
-    if "path" in source:
-        return root / source["path"]
-    if source["kind"] == "bundled":
-        folder, suffix = BUNDLED_FOLDERS[catalogue]
-        place = BUNDLED / folder / (source["name"] + suffix)
-        here = Path.cwd()
-        return place.relative_to(here) if place.is_relative_to(here) else place
-    return None
-
-
-def _bundled_names(catalogue: str) -> list[str]:
-    folder, suffix = BUNDLED_FOLDERS[catalogue]
-    if catalogue == "models":
-        return sorted(config.parent.name for config in (BUNDLED / folder).glob("*/config.json"))
-    return sorted(file.name.removesuffix(suffix) for file in (BUNDLED / folder).glob(f"*{suffix}"))
-
-
-# os.path and not Path: names too long for the file system are "not there", and no exception
-
-
-def _model_problem(folder: Path) -> str | None:
-    if not os.path.isdir(folder):
-        state = "is not a folder" if os.path.exists(folder) else "does not exist"
-        return f"{state}; {MODEL_FILES}"
-    if not os.path.isfile(folder / "config.json"):
-        return f"has no config.json; {MODEL_FILES}"
-    if not any(name.endswith(".safetensors") for name in os.listdir(folder)):
-        return f"has no *.safetensors; {MODEL_FILES}"
-    return None
-
-
-def _file_problem(file: Path) -> str | None:
-    if os.path.isfile(file):
-        return None
-    state = "is not a file" if os.path.exists(file) else "does not exist"
-    return f"{state}; must be the path of a file"
+ModelSource = source_of("models")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 from workflow_scripts.config.entry import Entry, Said
-from workflow_scripts.config.types import AnyText, Different, Text, Whole
+from workflow_scripts.config.types import AnyText, Different, Text, Whole, in_words
 
 
 def json_type(value: Any) -> str:
@@ -27,39 +27,26 @@ class AnswerPrefix(Entry):
 class ThinkingFormat(Entry):
     """How a model's thinking is opened, recognised as finished, and closed."""
 
-    open: AnyText = Field(
-        description="Appended to the prompt to open the thinking; empty where the chat template or "
-        "the model does it."
-    )
+    open: AnyText
+    """Appended to the prompt to open the thinking; empty where the chat template or the model does
+    it."""
     stop: Annotated[
         Annotated[Text, Tag("string")] | Annotated[Different[Text], Tag("array")],
         Discriminator(json_type),
-    ] = Field(
-        description="What the model writes when its thinking is finished, one token or several of "
-        "which any ends it; not part of the trace.",
-        json_schema_extra={
-            "x-allowed": "text that is not empty, or a list of one or more such texts, none twice"
-        },
-    )
-    after_stop: Text = Field(
-        description="Appended after a trace that ended by itself, before the answer."
-    )
-    after_cap: Text = Field(
-        description="Appended after a trace that the budget cut, before the answer."
-    )
-    newline_before_cap: bool = Field(
-        default=False,
-        description="Put a newline before `after_cap`, unless the text of the trace ends in one "
-        "already.",
-    )
-    extend_with: AnyText = Field(
-        default="",
-        description="With `extensions`, what is appended in place of the end of the thinking, for "
-        "the model to think on; it counts as a part of the trace.",
-    )
-    extensions: Whole = Field(
-        default=0, description="How many times the end of the thinking is dropped at most."
-    )
+    ] = Field(**in_words("text that is not empty, or a list of one or more such texts, none twice"))
+    """What the model writes when its thinking is finished, one token or several of which any ends
+    it; not part of the trace."""
+    after_stop: Text
+    """Appended after a trace that ended by itself, before the answer."""
+    after_cap: Text
+    """Appended after a trace that the budget cut, before the answer."""
+    newline_before_cap: bool = False
+    """Put a newline before `after_cap`, unless the text of the trace ends in one already."""
+    extend_with: AnyText = ""
+    """With `extensions`, what is appended in place of the end of the thinking, for the model to
+    think on; it counts as a part of the trace."""
+    extensions: Whole = 0
+    """How many times the end of the thinking is dropped at most."""
 
     def contradictions(self) -> Iterator[Said]:
         if self.extensions and not self.extend_with:

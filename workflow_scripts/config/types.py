@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field, Strict, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 Anything = TypeVar("Anything")
-MAX_BITS = 63  # of a whole number: what every reader of JSON takes
+MAX_BITS = 63  # of a whole number
 
 
-def _fitting(number: int) -> int:
+def fitting(number: int) -> int:
+    """A whole number that every reader of JSON takes."""
     if number.bit_length() > MAX_BITS:
         raise PydanticCustomError("too_large", "must be below 2**{bits}", {"bits": MAX_BITS})
     return number
@@ -36,6 +37,11 @@ def matching(pattern: str, allowed: str) -> Any:
 
     schema = {"type": "string", "pattern": f"^(?:{pattern})$", "x-allowed": allowed}
     return Annotated[str, AfterValidator(check), WithJsonSchema(schema)]
+
+
+def in_words(allowed: str) -> dict[str, Any]:
+    """What an error line says a key must be, where its type does not say it well."""
+    return {"json_schema_extra": {"x-allowed": allowed}}
 
 
 @dataclass(frozen=True)
@@ -74,13 +80,13 @@ def _different(items: Sequence[Any]) -> Sequence[Any]:
 # one or more items, none twice
 Different = Annotated[
     tuple[Anything, ...],
-    Strict(False),  # a list of YAML, not only a tuple
+    BeforeValidator(lambda items: tuple(items) if isinstance(items, list) else items),
     AfterValidator(_different),
     Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
 ]
 
-Whole = Annotated[int, Field(ge=0), AfterValidator(_fitting)]
-Count = Annotated[int, Field(ge=1), AfterValidator(_fitting)]
+Whole = Annotated[int, Field(ge=0), AfterValidator(fitting)]
+Count = Annotated[int, Field(ge=1), AfterValidator(fitting)]
 Seed = Annotated[int, Field(ge=0, le=4294967295)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 AnyText = Annotated[str, AfterValidator(_without_nul)]

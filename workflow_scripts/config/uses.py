@@ -1,26 +1,61 @@
 """What a run uses of the catalogues."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
+from workflow_scripts.config.entry import Entry
+from workflow_scripts.config.methods import Method
 from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.types import From
+
+CATALOGUES = (
+    "models",
+    "benchmarks",
+    "calibration_sets",
+    "influence_sets",
+    "thinking_formats",
+    "variants",
+)
 
 
 def in_use(settings: Settings) -> dict[str, list[str]]:
-    """The names of what is run, by catalogue: also what a variant needs that no list names."""
-    variants = [settings.variants[name] for name in settings.run.variants]
-    allocations = [variant.allocation or {} for variant in variants]
-    calibrations = [variant.calibration for variant in variants]
-    calibrations += [allocation.get("calibration") for allocation in allocations]
-    influences = [allocation.get("influence") for allocation in allocations]
-    sets = _named(calibrations)
-    answered = [settings.calibration_sets[name].source.get("benchmark") for name in sets]
-    return {
-        "models": [*settings.run.models],
-        "benchmarks": _named([*settings.run.benchmarks, *answered]),
-        "calibration_sets": sets,
-        "influence_sets": _named(influences),
-    }
+    """The names of what is run, by catalogue: also what an entry needs that no list names."""
+    used: dict[str, list[str]] = {catalogue: [] for catalogue in CATALOGUES}
+    waiting = [(key, name) for key in ("models", "variants") for name in getattr(settings.run, key)]
+    waiting += [("benchmarks", name) for name in settings.run.benchmarks]
+    while waiting:
+        catalogue, name = waiting.pop(0)
+        if name not in used[catalogue]:
+            used[catalogue].append(name)
+            waiting += _named_by(getattr(settings, catalogue)[name])
+    return used
 
 
-def _named(names: Iterable[str | None]) -> list[str]:
-    return list(dict.fromkeys(name for name in names if name is not None))
+def variants_in_use(settings: Settings) -> list[Method]:
+    """The variants that are run, in their order."""
+    return [settings.variants[name] for name in settings.run.variants]
+
+
+def statistics_in_use(settings: Settings) -> list[str]:
+    """The calibration sets whose statistics a run collects."""
+    variants = variants_in_use(settings)
+    entries = [*variants, *(getattr(variant, "allocation", None) for variant in variants)]
+    names = [entry.calibration for entry in entries if entry and "statistics" in entry.files()]
+    return list(dict.fromkeys(names))
+
+
+def answered_in_use(settings: Settings) -> list[str]:
+    """The benchmarks that the dense model answers for the calibration sets of a run."""
+    names = in_use(settings)["calibration_sets"]
+    sources = [settings.calibration_sets[name].source for name in names]
+    return list(dict.fromkeys(s.benchmark for s in sources if s.kind == "generated"))
+
+
+def _named_by(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The catalogues and names in an entry's keys."""
+    for key, field in type(entry).model_fields.items():
+        value = getattr(entry, key)
+        if isinstance(value, Entry):
+            yield from _named_by(value)
+        for mark in field.metadata:
+            if isinstance(mark, From) and value is not None:
+                yield mark.catalogue, value

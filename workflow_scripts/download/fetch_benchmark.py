@@ -12,11 +12,13 @@ does not change a result unnoticed.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from workflow_scripts.artefacts.records import write_rows
+from workflow_scripts.config.catalogues import Benchmark
+from workflow_scripts.config.entry import parser_of, plain
+from workflow_scripts.config.sources import Problems, Source
 from workflow_scripts.download.problems.problems import Layout, problems_from_rows
 from workflow_scripts.download.problems.rows import (
     Row,
@@ -24,46 +26,29 @@ from workflow_scripts.download.problems.rows import (
     rows_of_hub,
     rows_of_jsonl,
 )
-from workflow_scripts.download.sources import Fields, bundled_path, parse_source
+from workflow_scripts.download.sources import bundled_path
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.jobs.stage import run_stage
 
-LAYOUT = {"columns": dict, "answer_kind": str, "answer_form": str, "choice_order": str}
-KINDS = {
-    "hub": Fields(
-        required={"id": str, "split": str, "columns": dict, "answer_kind": str},
-        optional={"revision": str, "config": str, "answer_form": str, "choice_order": str},
-    ),
-    "local": Fields(required={"path": str}, optional=LAYOUT),
-    "bundled": Fields(required={"name": str}, optional={}),
-}
-
-SOURCES: dict[str, Callable[[Mapping[str, Any], Path | None], list[Row]]] = {
-    "hub": rows_of_hub,
-    "local": lambda source, _: rows_of_file(Path(source["path"])),
-    "bundled": lambda source, _: rows_of_jsonl(
-        bundled_path("benchmarks", source["name"], ".jsonl")
-    ),
+SOURCES: dict[str, Callable[[Source, Path | None], list[Row]]] = {
+    "hub": lambda source, lock: rows_of_hub(plain(source), lock),
+    "local": lambda source, _: rows_of_file(Path(source.path)),
+    "bundled": lambda source, _: rows_of_jsonl(bundled_path("benchmarks", source.name, ".jsonl")),
 }
 
 
-def fetch_benchmark(
-    source: Mapping[str, Any],
-    output: Path,
-    sha256: str | None = None,
-    expected: int | None = None,
-    lock: Path | None = None,
-) -> None:
-    """Write the source's problems to `output`, if their file has the digest `sha256` (any if None).
+def fetch_benchmark(benchmark: Benchmark, output: Path, lock: Path | None = None) -> None:
+    """Write a benchmark's problems to `output`, if they are what the config says of them.
 
-    The benchmark's name, which default ids start with, is the output's stem. `expected` is how many
-    problems there must be, `lock` the lock file of the hub. Raises `InputError` for a source that
+    The benchmark's name, which default ids start with, is the output's stem. `lock` is the lock
+    file of the hub. Raises `InputError` for a source that
     cannot be read, a row that is not a problem, another number of problems, or another digest.
     """
-    rows = SOURCES[source["kind"]](source, lock)
-    layout = Layout(**{key: source[key] for key in LAYOUT if key in source})
+    source, expected, sha256 = benchmark.source, benchmark.problems, benchmark.sha256
+    rows = SOURCES[source.kind](source, lock)
+    layout = Layout(**(source.layout() if isinstance(source, Problems) else {}))
     problems = problems_from_rows(rows, output.stem, layout)
     if expected is not None and len(problems) != expected:
         raise InputError(
@@ -83,15 +68,11 @@ def fetch_benchmark(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", required=True, help="the benchmark's source, as JSON")
-    parser.add_argument("--sha256", help="digest that the normalised file must have")
-    parser.add_argument("--problems", type=int, help="how many problems there must be")
+    parser.add_argument("--options", required=True, help="the benchmark's entry, as JSON")
     parser.add_argument("--lock", type=Path, help="the lock file of the hub")
     parser.add_argument("--output", required=True, type=Path, help="JSONL file to write")
     options = parser.parse_args(arguments)
-    sha256 = options.sha256.strip().lower() if options.sha256 else None
-    source = parse_source(options.source, KINDS)
-    fetch_benchmark(source, options.output, sha256, options.problems, options.lock)
+    fetch_benchmark(parser_of(Benchmark)(options.options), options.output, options.lock)
 
 
 if __name__ == "__main__":

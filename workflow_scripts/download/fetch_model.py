@@ -1,7 +1,7 @@
 """Put a model where every stage finds it: links to its files, and a manifest with their digests.
 
     python -m workflow_scripts.download.fetch_model \
-        --source '{"kind": "local", "path": "checkpoints/mine"}' \
+        --options '{"kind": "local", "path": "checkpoints/mine"}' \
         --lock config/hub.lock --output resources/models/mine/manifest.json
 
 The folder of the manifest becomes an ordinary Hugging Face folder. Its files are links: relative
@@ -13,14 +13,22 @@ is put there as a whole and the manifest written last: where there is one, the m
 
 import argparse
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from workflow_scripts.config.entry import parser_of, plain
+from workflow_scripts.config.sources import (
+    BundledModel,
+    HubModel,
+    LocalModel,
+    ModelSource,
+    Source,
+)
 from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.hub_lock import enforce
-from workflow_scripts.download.sources import Fields, bundled_path, parse_source
+from workflow_scripts.download.sources import bundled_path
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.files.checksums import checksum_file
@@ -29,13 +37,6 @@ from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.file_names import ALLOWED, IGNORED
 
 CONVERTED = ".converted"  # in a folder whose files are no links and this stage's own
-
-KINDS = {
-    "hub": Fields(required={"id": str}, optional={"revision": str}),
-    "local": Fields(required={"path": str}, optional={}),
-    "bundled": Fields(required={"name": str}, optional={}),
-    "gguf": Fields(required={}, optional={"path": str, "package": str, "file": str}),
-}
 
 
 class Found(NamedTuple):
@@ -46,31 +47,31 @@ class Found(NamedTuple):
     entry: str | None = None
 
 
-def _from_hub(source: Mapping[str, Any], lock: Path | None) -> Found:
+def _from_hub(source: HubModel, lock: Path | None) -> Found:
     from workflow_scripts.download.hub.snapshots import fetch_snapshot
 
     # Folders inside a repository hold other formats of the same weights, and so does consolidated*.
     ignored = (*IGNORED, "*/*", "consolidated*")
-    snapshot = fetch_snapshot(source, "model", ALLOWED, ignored, lock)
+    snapshot = fetch_snapshot(plain(source), "model", ALLOWED, ignored, lock)
     return Found(snapshot.folder, snapshot.commit, snapshot.entry)
 
 
-def _from_folder(source: Mapping[str, Any], _: Path | None) -> Found:
-    return Found(Path(source["path"]))
+def _from_folder(source: LocalModel, _: Path | None) -> Found:
+    return Found(Path(source.path))
 
 
-def _from_bundle(source: Mapping[str, Any], _: Path | None) -> Found:
-    return Found(bundled_path("models", source["name"]))
+def _from_bundle(source: BundledModel, _: Path | None) -> Found:
+    return Found(bundled_path("models", source.name))
 
 
-SOURCES: dict[str, Callable[[Mapping[str, Any], Path | None], Found]] = {
+SOURCES: dict[str, Callable[[Source, Path | None], Found]] = {
     "hub": _from_hub,
     "local": _from_folder,
     "bundled": _from_bundle,
 }
 
 
-def fetch_model(source: Mapping[str, Any], manifest: Path, lock: Path | None = None) -> None:
+def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> None:
     """Fill the folder of `manifest` with the source's files, then write the manifest.
 
     The manifest holds the source, its revision (of a GGUF file its sha256; null where there is
@@ -81,28 +82,28 @@ def fetch_model(source: Mapping[str, Any], manifest: Path, lock: Path | None = N
     target = manifest.parent
     _refuse_other_files(target, manifest)
     with written_atomically(target) as folder:
-        if source["kind"] == "gguf":
-            path = gguf_path(source)
+        if source.kind == "gguf":
+            path = gguf_path(plain(source))
             folder.mkdir()
             convert(path, folder)
             (folder / CONVERTED).touch()
             digests = {name: file_digest(folder / name) for name in checkpoint_files(folder)}
             revision = file_digest(path)
         else:
-            found = SOURCES[source["kind"]](source, lock)
+            found = SOURCES[source.kind](source, lock)
             names, revision = checkpoint_files(found.folder), found.commit
             digests = {name: file_digest(found.folder / name) for name in names}
             if found.entry:
                 enforce(lock, found.entry, found.commit, digests)
             start = found.folder.resolve()
-            if source["kind"] == "bundled":
+            if source.kind == "bundled":
                 # read from where the folder really is, whatever links lead there
                 start = Path(os.path.relpath(start, target.parent.resolve() / target.name))
             folder.mkdir()
             for name in names:
                 (folder / name).symlink_to(start / name)
         record = {
-            "source": dict(source),
+            "source": plain(source),
             "revision": revision,
             "files": digests,
             "digest": files_digest(digests),
@@ -121,11 +122,11 @@ def _refuse_other_files(target: Path, manifest: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--source", required=True, help="the model's source, as JSON")
+    parser.add_argument("--options", required=True, help="the model's source, as JSON")
     parser.add_argument("--lock", type=Path, help="the lock file of the hub")
     parser.add_argument("--output", required=True, type=Path, help="manifest.json to write")
     options = parser.parse_args(arguments)
-    fetch_model(parse_source(options.source, KINDS), options.output, options.lock)
+    fetch_model(parser_of(ModelSource)(options.options), options.output, options.lock)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,6 @@ def gguf_path(source: Mapping[str, Any]) -> Path:
 
     A package is looked up in the list of files that it was installed with; none of its code runs.
     """
-    if ("path" in source) == ("package" in source) or ("file" in source) != ("package" in source):
-        raise InputError("source of kind gguf: needs either path, or package and file")
     if "path" in source:
         return Path(source["path"])
     package, name = source["package"], source["file"]

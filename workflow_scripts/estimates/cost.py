@@ -22,9 +22,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.methods import OfWeights
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.config.uses import in_use
+from workflow_scripts.config.uses import in_use, variants_in_use
 from workflow_scripts.errors import InputError
 from workflow_scripts.estimates.sizes import (
     Size,
@@ -68,7 +69,7 @@ def jobs_by_stage(paths: Sequence[Path]) -> dict[str, int]:
 def disk(settings: Settings, sizes: Mapping[str, Size | None], tokens: int) -> dict[str, int]:
     """Bytes by what they are for, with so many tokens; models of unknown size are left out."""
     known = [size for size in sizes.values() if size]
-    pruned = [settings.variants[name].sparsity is not None for name in settings.run.variants]
+    pruned = [isinstance(variant, OfWeights) for variant in variants_in_use(settings)]
     sets = [settings.calibration_sets[name] for name in in_use(settings)["calibration_sets"]]
     return {
         "models": sum(size.checkpoint for size in known),

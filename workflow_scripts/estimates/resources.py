@@ -12,15 +12,14 @@ to 70 B the width is within a third of what Qwen2.5, Qwen3 and Llama 3 have; bel
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from pathlib import Path
 
-from workflow_scripts.config.consistency import may_be_vllm
-from workflow_scripts.config.settings import Generation, Settings
-from workflow_scripts.config.sources import checkpoint_shards
-from workflow_scripts.config.stage_options import needs_calibration
+from workflow_scripts.config.generation import Generation
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.source_files import checkpoint_shards
 from workflow_scripts.estimates.sizes import UNFETCHED, decoded, problem_count
 
 UNKNOWN_WEIGHTS = 8e9  # of a model that neither files nor the config tell about
@@ -147,7 +146,7 @@ def _weights(job: Job) -> Needs:
 def _mask(job: Job) -> Needs:
     variant = job.settings.variants[job.wildcards["variant"]]
     alone = _weights(job)
-    if not needs_calibration(variant):
+    if not variant.runs_model:
         return alone
     # every block runs twice: with all its weights, and without those that it loses
     along = _statistics(job, variant.calibration, passes=2)
@@ -159,9 +158,8 @@ def _generation(job: Job) -> Needs:
 
 
 def _calibration_traces(job: Job) -> Needs:
-    generation = job.settings.generation
-    largest = replace(generation, budgets=generation.budgets[-1:])
-    return _decoding(job, largest, (job.wildcards["benchmark"],))
+    trace_job = job.settings.trace_job(job.wildcards["model"])
+    return _decoding(job, trace_job, (job.wildcards["benchmark"],))
 
 
 def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Needs:
@@ -173,7 +171,7 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Ne
     item = 4 if generation.dtype == "float32" else 2
     longest = PROMPT + generation.budgets[-1] + generation.answer_tokens
     cache = 2 * generation.batch_size * longest * job.blocks * job.width / SHARED_HEADS * item
-    plain = VLLM if may_be_vllm(generation.engine, generation.device) else TORCH
+    plain = VLLM if generation.likely_engine == "vllm" else TORCH
     process = CUDA * generation.tensor_parallel if on_gpu else plain
     problems = sum(_problems(job, name) for name in benchmarks)
     tokens = sum(part.most for part in decoded(generation, problems, means=(1, 1)).values())

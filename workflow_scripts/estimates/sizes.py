@@ -3,12 +3,13 @@
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.config.settings import Generation, Settings
-from workflow_scripts.config.sources import checkpoint_shards, source_files
-from workflow_scripts.config.uses import in_use
+from workflow_scripts.config.generation import Generation
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.source_files import checkpoint_shards, source_files
+from workflow_scripts.config.uses import answered_in_use, variants_in_use
 from workflow_scripts.models.tensor_files import open_tensors
 
 LINEAR = re.compile(r"\.layers\.\d+\.(self_attn\.[qkvo]|mlp\.(?:gate|up|down))_proj\.weight$")
@@ -110,11 +111,9 @@ def tokens_of(
     one = decoded(settings.generation, problems, means)
     found = {what: tokens.times(models * len(run.variants)) for what, tokens in one.items()}
     # for calibration the dense model answers under the largest budget, where it does not anyway
-    dense = any(settings.variants[name].method == "dense" for name in run.variants)
-    sets = (settings.calibration_sets[name] for name in in_use(settings)["calibration_sets"])
-    texts = {entry.source["benchmark"] for entry in sets if "benchmark" in entry.source}
-    if texts := texts - {*(run.benchmarks if dense else ())}:
-        largest = replace(settings.generation, budgets=settings.generation.budgets[-1:])
+    dense = any(variant.method == "dense" for variant in variants_in_use(settings))
+    if texts := {*answered_in_use(settings)} - {*(run.benchmarks if dense else ())}:
+        largest = settings.trace_job(run.models[0])
         more = decoded(largest, sum(counts[name] or 0 for name in texts), means)
         found["calibration"] = (more["traces"] + more["answers"]).times(models)
     return found

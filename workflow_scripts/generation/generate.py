@@ -27,6 +27,8 @@ from workflow_scripts.artefacts.masks import (
     nothing_pruned,
     read_pruned,
 )
+from workflow_scripts.config.entry import parser_of, plain
+from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.generation.engines.interface import Engine
@@ -42,7 +44,7 @@ from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 def main() -> None:
     arguments = _parse_arguments()
-    options = json.loads(arguments.options) | json.loads(arguments.speed)
+    options = _options(arguments.options, arguments.speed)
     model, output = Path(arguments.model), Path(arguments.output)
     label = f"{model.name}/{output.name}"
     tell = Teller(label, arguments.terminal_fd)
@@ -78,6 +80,11 @@ def _parse_arguments() -> argparse.Namespace:
     if len({value is None for value in _variant_files(arguments)}) > 1:
         parser.error("--mask, --weights and --record belong together")
     return arguments
+
+
+def _options(results: str, speed: str) -> GenerationJob:
+    """The settings, of which those that change speed alone come apart: nothing reruns for them."""
+    return parser_of(GenerationJob)(json.dumps(json.loads(results) | json.loads(speed)))
 
 
 def _variant_files(arguments: argparse.Namespace) -> tuple[str | None, ...]:
@@ -123,13 +130,13 @@ def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progr
     progress.finish()
 
 
-def _provenance(options: dict[str, Any], job: Job, store: Store) -> dict[str, Any]:
+def _provenance(options: GenerationJob, job: Job, store: Store) -> dict[str, Any]:
     """What the results come from. Equal for equal configs and stores: it holds no times."""
     requests = needed(job.sweep, job.samples, store.get)
     producers = {value_digest(p): p for p in map(store.producer_of, requests)}
     return {
         "generator": job.identity,
-        "settings": options,
+        "settings": plain(options),
         "producers": [producers[digest] for digest in sorted(producers)],
     }
 

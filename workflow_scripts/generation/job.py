@@ -9,6 +9,8 @@ from typing import Any
 
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.records import Problem, read_records
+from workflow_scripts.config.entry import plain
+from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.digests import files_digest
@@ -46,14 +48,15 @@ class Job:
 
 
 def describe_job(
-    model: Path, pruned: Pruned, benchmarks: dict[str, Path], options: dict[str, Any]
+    model: Path, pruned: Pruned, benchmarks: dict[str, Path], options: GenerationJob
 ) -> Job:
     """The job of a model's folder, a variant of it, benchmark files by name and generation options.
 
     Raises `InputError` for what cannot be done: an engine that is not installed, delimiters that
     the tokenizer does not know, a budget beyond the model's context.
     """
-    engine = resolved(EngineSettings(**{k: options[k] for k in EngineSettings.__annotations__}))
+    asked = {key: getattr(options, key) for key in EngineSettings.__annotations__}
+    engine = resolved(EngineSettings(**asked | {"engine_options": plain(options.engine_options)}))
     if engine.engine not in pruned.record.engines:
         raise InputError(
             f"generation.engine: {engine.engine} cannot run what method {pruned.record.method} "
@@ -61,7 +64,7 @@ def describe_job(
         )
     tokenizer = load_chat_tokenizer(model)
     end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
-    thinking = tokenise_format(tokenizer, options["thinking"], end_of_turn, str(model))
+    thinking = tokenise_format(tokenizer, options.thinking, options.format, end_of_turn, str(model))
     context = read_json(model / "config.json")["max_position_embeddings"]
     sweep = Sweep(_sweep_settings(options, context), thinking)
     samples = {
@@ -86,18 +89,16 @@ def load_chat_tokenizer(model: Path) -> Any:
     return tokenizer
 
 
-def _sweep_settings(options: dict[str, Any], context: int) -> SweepSettings:
-    sampling = {key: options[key] for key in ("temperature", "top_p", "top_k")}
-    seed = options["seed"]
+def _sweep_settings(options: GenerationJob, context: int) -> SweepSettings:
     return SweepSettings(
-        budgets=tuple(sorted(options["budgets"])),
-        repeats=options["repeats"],
-        answer_tokens=options["answer_tokens"],
-        sampling=Sampling(**sampling),
-        answer_sampling=Sampling(**{**sampling, **options["answer_sampling"]}),
-        seed=tuple(seed) if options["seeding"] == "paper" else seed,
-        independent=options["sweep"] == "independent",
-        context=context if options["answer_beyond_context"] == "cut" else None,
+        budgets=options.budgets,
+        repeats=options.repeats,
+        answer_tokens=options.answer_tokens,
+        sampling=Sampling(**options.sampling()),
+        answer_sampling=Sampling(**options.sampling_of_answers()),
+        seed=options.seed,
+        independent=options.sweep == "independent",
+        context=context if options.answer_beyond_context == "cut" else None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.artefacts.records import Problem
+from workflow_scripts.config.thinking import ThinkingFormat as Texts
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import Completion
 from workflow_scripts.models.tokenizers import encode, template_errors
@@ -51,11 +52,12 @@ class Cut:
 
 def tokenise_format(
     tokenizer: PreTrainedTokenizerBase,
-    texts: dict[str, Any],
+    texts: Texts,
+    name: str,
     end_of_turn: tuple[int, ...],
     model: str,
 ) -> ThinkingFormat:
-    """A configured format as ids; `model` is what messages call the model.
+    """A configured format as ids; `name` and `model` are what messages call the two.
 
     Raises `InputError` where a delimiter is not one token of this tokenizer, since a trace is
     watched token by token, and where the tokenizer cannot express one of the texts.
@@ -66,7 +68,7 @@ def tokenise_format(
         unknown = tokenizer.unk_token_id in found and tokenizer.unk_token not in text
         if unknown or (text and not found):
             raise InputError(
-                f"thinking_formats.{texts['name']}.{key}: the tokenizer of {model} has no token "
+                f"thinking_formats.{name}.{key}: the tokenizer of {model} has no token "
                 f"for a part of {text!r}; write it with what that tokenizer knows"
             )
         return found
@@ -75,17 +77,18 @@ def tokenise_format(
         found = ids("stop", text)
         if len(found) != 1:
             raise InputError(
-                f"thinking_formats.{texts['name']}.stop: {text!r} is {len(found)} tokens of the "
+                f"thinking_formats.{name}.stop: {text!r} is {len(found)} tokens of the "
                 f"tokenizer of {model}; each must be exactly one"
             )
         return found[0]
 
-    stops = [texts["stop"]] if isinstance(texts["stop"], str) else texts["stop"]
+    stops = [texts.stop] if isinstance(texts.stop, str) else texts.stop
+    same = ("open", "after_stop", "after_cap", "extend_with")
     return ThinkingFormat(
-        **{key: ids(key, texts[key]) for key in ("open", "after_stop", "after_cap", "extend_with")},
+        **{key: ids(key, getattr(texts, key)) for key in same},
         stop=tuple(sorted(set(map(stop_id, stops)))),
-        newline=ids("newline_before_cap", "\n") if texts["newline_before_cap"] else (),
-        extensions=texts["extensions"],
+        newline=ids("newline_before_cap", "\n") if texts.newline_before_cap else (),
+        extensions=texts.extensions,
         end_of_turn=end_of_turn,
         decode=tokenizer.decode,
     )

@@ -11,9 +11,6 @@ from workflow_scripts.files.digests import files_digest
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-HAVE_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-
-
 def source_digest(*modules: str) -> str:
     """sha256 over the code of modules and of all that they import from this package.
 
@@ -45,19 +42,23 @@ def _read_source(source: bytes) -> tuple[str, list[str]]:
 
 
 def _essence(node: Any) -> Any:
-    """A syntax tree as nested tuples, without docstrings.
+    """A syntax tree as nested tuples, without docstrings, those of keys of the config included.
 
     What a node leaves empty is left out, as Python versions differ in it and in nothing else.
     """
     if isinstance(node, list):
-        return tuple(map(_essence, node))
+        return tuple(_essence(item) for item in node if not _is_docstring(item))
     if not isinstance(node, ast.AST):
         return node
-    fields = dict(ast.iter_fields(node))
-    if isinstance(node, HAVE_DOCSTRINGS) and ast.get_docstring(node, clean=False) is not None:
-        fields["body"] = node.body[1:]
-    kept = [(name, _essence(value)) for name, value in fields.items() if value not in (None, [])]
+    fields = ast.iter_fields(node)
+    kept = [(name, _essence(value)) for name, value in fields if value not in (None, [])]
     return (type(node).__name__, *kept)
+
+
+def _is_docstring(node: Any) -> bool:
+    """Whether a statement is a text and nothing else."""
+    is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_constant and isinstance(node.value.value, str)
 
 
 def _imports(tree: ast.Module) -> list[str]:

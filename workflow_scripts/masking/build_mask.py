@@ -1,7 +1,8 @@
 """Build the mask of one variant: which weights and which blocks it removes.
 
     python -m workflow_scripts.masking.build_mask --model resources/models/reasoner \\
-        --options '{"method": "wanda"}' --allocation results/reasoner/wanda-20/allocation.json \\
+        --options '{"method": "wanda", "sparsity": 0.2, "calibration": "chains"}' \\
+        --allocation results/reasoner/wanda-20/allocation.json \\
         --statistics results/reasoner/statistics/chains.safetensors --threads 1 \\
         --mask results/reasoner/wanda-20/mask.safetensors \\
         --weights results/reasoner/wanda-20/weights.safetensors \\
@@ -13,11 +14,9 @@ linears in the allocation's scope have a mask.
 """
 
 import argparse
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +25,9 @@ from workflow_scripts.artefacts.allocations import Allocation, read_allocation
 from workflow_scripts.artefacts.calibration_sets import read_calibration_set
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear, VariantFiles, write_pruned
 from workflow_scripts.artefacts.statistics import Statistics, read_statistics
-from workflow_scripts.errors import InputError
+from workflow_scripts.config.entry import parser_of
+from workflow_scripts.config.methods import Method, Variant
+from workflow_scripts.config.places import check_given
 from workflow_scripts.jobs.gpus import take_gpus
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.masking.kernels import magnitude_scores, wanda_scores
@@ -39,38 +40,21 @@ from workflow_scripts.masking.whole_blocks import last_blocks, least_influential
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
-FILES = ("allocation", "statistics", "calibration")
-# options that are one of a few words; the first is the default
-CHOICES = {
-    "comparison": ("row", "matrix"),
-    "propagate": ("dense", "pruned"),
-    "selection": ("exact", "paper"),
-}
-
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a method works from. Those of the files that the method has no use for are None.
+    """What a method works from. Files that the method does not need are None.
 
     `calibration` holds token ids, (samples, length); `device` is where the model runs on them.
     """
 
     checkpoint: Checkpoint
     linears: Sequence[Linear]
-    options: Mapping[str, Any]
+    options: Method
     allocation: Allocation | None
     statistics: Statistics | None
     calibration: Tensor | None
     device: str = "cpu"
-
-
-@dataclass(frozen=True)
-class Method:
-    """A pruning method: how it plans a mask, the options it has and the files it needs for them."""
-
-    plan: Callable[[Inputs], Plan]
-    needs: Callable[[Mapping[str, Any]], tuple[str, ...]]
-    options: tuple[str, ...] = ()
 
 
 def dense(inputs: Inputs) -> Plan:
@@ -96,14 +80,14 @@ def wanda(inputs: Inputs) -> Plan:
     Where it is pruned, as in the original algorithm, every block sees what the pruned ones before
     it hand down.
     """
-    selection = wanda_selection(inputs.options, inputs.allocation)
+    selection = wanda_selection(inputs.options)
     requested = inputs.allocation.sparsities
 
     def keep(linear: Linear, weight: Tensor, sum_squares: Tensor) -> Tensor:
         scores = wanda_scores(weight, sum_squares)
         return keep_selected(selection, linear, scores, requested[linear.name])
 
-    if inputs.options["propagate"] == "dense":
+    if inputs.options.propagate == "dense":
         squares = inputs.statistics.sum_squares
         return _one_by_one(
             inputs, lambda linear, weight: keep(linear, weight, squares[linear.name])
@@ -146,30 +130,20 @@ def blocks_listed(inputs: Inputs) -> Plan:
     return Plan(removed_blocks=listed_blocks(inputs.options, inputs.checkpoint.blocks))
 
 
-def needs(*files: str) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
-    """The same files whatever the options are."""
-    return lambda options: files
-
-
-def wanda_needs(options: Mapping[str, Any]) -> tuple[str, ...]:
-    source = "statistics" if options["propagate"] == "dense" else "calibration"
-    return ("allocation", source)
-
-
-METHODS = {
-    "dense": Method(dense, needs()),
-    "magnitude": Method(magnitude, needs("allocation"), ("pattern", "selection")),
-    "wanda": Method(wanda, wanda_needs, ("comparison", "propagate", "pattern", "selection")),
-    "shortgpt": Method(shortgpt, needs("statistics"), ("remove_blocks",)),
-    "reverse-order": Method(reverse_order, needs(), ("remove_blocks",)),
-    "blocks": Method(blocks_listed, needs(), ("blocks",)),
+PLANS: dict[str, Callable[[Inputs], Plan]] = {
+    "dense": dense,
+    "magnitude": magnitude,
+    "wanda": wanda,
+    "shortgpt": shortgpt,
+    "reverse-order": reverse_order,
+    "blocks": blocks_listed,
 }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
-    parser.add_argument("--options", required=True, type=json.loads, help="JSON: method, options")
+    parser.add_argument("--options", required=True, help="the variant's entry, JSON")
     parser.add_argument("--allocation", type=Path)
     parser.add_argument("--statistics", type=Path)
     parser.add_argument("--calibration", type=Path, help="where blocks are pruned in sequence")
@@ -180,63 +154,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--record", required=True, type=Path)
     arguments = parser.parse_args(argv)
     torch.set_num_threads(arguments.threads)
-    options = dict(arguments.options)
-    name = options.pop("method", None)
-    method = find_method(name)
-    options = complete_options(name, method, options)
-    given = {file: path for file in FILES if (path := getattr(arguments, file))}
-    check_files(name, method, options, given)
+    variant: Method = parser_of(Variant)(arguments.options)
+    check_given(variant, arguments)
     digest = checkpoints.model_digest(arguments.model)
     checkpoint = checkpoints.open_checkpoint(arguments.model)
     linears = checkpoints.linears(checkpoint)
     allocation = statistics = calibration = None
-    if "allocation" in given:
-        allocation = read_allocation(given["allocation"], linears, digest)
-    if "statistics" in given:
-        statistics = read_statistics(given["statistics"], linears, digest)
-    if "calibration" in given:
-        calibration = read_calibration_set(given["calibration"], digest)
+    if arguments.allocation:
+        allocation = read_allocation(arguments.allocation, linears, digest)
+    if arguments.statistics:
+        statistics = read_statistics(arguments.statistics, linears, digest)
+    if arguments.calibration:
+        calibration = read_calibration_set(arguments.calibration, digest)
     inputs = Inputs(
-        checkpoint, linears, options, allocation, statistics, calibration, arguments.device
+        checkpoint, linears, variant, allocation, statistics, calibration, arguments.device
     )
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
-    write_pruned(files, method.plan(inputs), checkpoint, digest, name, options)
-
-
-def find_method(name: Any) -> Method:
-    """The method of that name. Raises `InputError` where there is none."""
-    if not isinstance(name, str) or name not in METHODS:
-        raise InputError(f"method {name!r} is unknown; known: {', '.join(METHODS)}")
-    return METHODS[name]
-
-
-def complete_options(name: str, method: Method, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a method with the defaults of those left out.
-
-    Raises `InputError` for an option that the method does not have and for a choice that it has
-    not.
-    """
-    for option in options:
-        if option not in method.options:
-            known = ", ".join(method.options) or "none"
-            raise InputError(f"method {name} has no option {option!r}; allowed: {known}")
-    defaults = {option: CHOICES[option][0] for option in method.options if option in CHOICES}
-    complete = {**defaults, **options}
-    for option in defaults:
-        if complete[option] not in CHOICES[option]:
-            choices = " or ".join(CHOICES[option])
-            raise InputError(f"{option} is {complete[option]!r}; it can be {choices}")
-    return complete
-
-
-def check_files(
-    name: str, method: Method, options: Mapping[str, Any], given: Mapping[str, Path]
-) -> None:
-    """Raise `InputError` where a file is missing or the method has no use for it."""
-    needed = method.needs(options)
-    for file in sorted(set(given).symmetric_difference(needed)):
-        wanted = "needs" if file in needed else "has no use for"
-        raise InputError(f"method {name} {wanted} --{file}")
+    plan = PLANS[variant.method](inputs)
+    write_pruned(files, plan, checkpoint, digest, variant.method, variant.own())
 
 
 if __name__ == "__main__":

@@ -5,14 +5,12 @@ public code of arXiv 2604.25098: rounded down; and for magnitude with a uniform 
 weight goes up to and with the one that stands at that place among the sorted ones.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from workflow_scripts.artefacts.allocations import Allocation, pruned_count
-from workflow_scripts.config.patterns import agrees, read_pattern
+from workflow_scripts.config.methods import Magnitude, OfWeights, Wanda, read_pattern
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.kernels import keep_above_quantile, keep_largest, keep_pattern
 from workflow_scripts.models.checkpoints import Linear
@@ -32,45 +30,22 @@ class Selection:
     pattern: tuple[int, int] | None = None
 
 
-def magnitude_selection(options: Mapping[str, Any], allocation: Allocation) -> Selection:
+def magnitude_selection(method: Magnitude, allocation: Allocation) -> Selection:
     """Compared within each linear; the public code has a threshold where sparsity is uniform."""
     counting = "exact"
-    if options["selection"] == "paper":
+    if method.selection == "paper":
         counting = "threshold" if allocation.kind == "uniform" else "floor"
-    return _checked(Selection("matrix", counting, _pattern(options)), options, allocation)
+    return Selection("matrix", counting, _pattern(method))
 
 
-def wanda_selection(options: Mapping[str, Any], allocation: Allocation) -> Selection:
+def wanda_selection(method: Wanda) -> Selection:
     """Compared within each output row, or the whole matrix where `comparison` says so."""
-    counting = "floor" if options["selection"] == "paper" else "exact"
-    selection = Selection(options["comparison"], counting, _pattern(options))
-    if selection.pattern and selection.comparison != "row":
-        raise InputError("comparison matrix and pattern exclude each other")
-    return _checked(selection, options, allocation)
+    counting = "floor" if method.selection == "paper" else "exact"
+    return Selection(method.comparison, counting, _pattern(method))
 
 
-def _pattern(options: Mapping[str, Any]) -> tuple[int, int] | None:
-    if "pattern" not in options:
-        return None
-    pattern = read_pattern(options["pattern"])
-    if pattern is None:
-        raise InputError(f"pattern {options['pattern']!r} is not n:m with 0 < n < m < 100")
-    return pattern
-
-
-def _checked(selection: Selection, options: Mapping[str, Any], allocation: Allocation) -> Selection:
-    """The selection, if what is asked beside a pattern agrees with it."""
-    if selection.pattern is None:
-        return selection
-    text, (pruned, group) = options["pattern"], selection.pattern
-    if options["selection"] != "exact":
-        raise InputError("selection paper and pattern exclude each other")
-    if allocation.kind != "uniform":
-        raise InputError(f"pattern {text} needs allocation uniform, not {allocation.kind}")
-    for name, sparsity in allocation.sparsities.items():
-        if not agrees(sparsity, selection.pattern):
-            raise InputError(f"pattern {text} needs sparsity {pruned / group}, {name}: {sparsity}")
-    return selection
+def _pattern(method: OfWeights) -> tuple[int, int] | None:
+    return read_pattern(method.pattern) if method.pattern else None
 
 
 def keep_selected(selection: Selection, linear: Linear, scores: Tensor, sparsity: float) -> Tensor:

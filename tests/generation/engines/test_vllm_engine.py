@@ -18,8 +18,8 @@ from tests.config.config_door import changed
 from tests.generation.engines.vllm_process import SETTINGS, Work, decode, pruned
 from tests.models.tiny_models import save_allocation, write_manifest
 from workflow_scripts.artefacts.records import Answer, Problem, Trace, read_records
+from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.stage_options import generation_options
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.engines.start import start_transformers
@@ -225,7 +225,8 @@ def experiment(tmp_path_factory):
     allocation = save_allocation(folder / "allocation.json", model, 0.5)
     mask = ["--mask", folder / "mask.safetensors", "--weights", folder / "weights.safetensors"]
     mask += ["--record", folder / "mask.json"]
-    magnitude = ["--options", '{"method": "magnitude"}', "--allocation", allocation]
+    options = '{"method": "magnitude", "sparsity": 0.5}'
+    magnitude = ["--options", options, "--allocation", allocation]
     build_mask.main([str(part) for part in ["--model", model, *magnitude, *mask]])
     problems = (PROJECT / "bundled/benchmarks/chains.jsonl").read_text().splitlines()
     (folder / "chains.jsonl").write_text("\n".join(problems[::24]) + "\n")
@@ -238,9 +239,9 @@ def generated(experiment, engine):
     (folder / "scratch").mkdir(parents=True)
     keys = {"engine": engine, "temperature": 0, "repeats": 1, "budgets": [6, 24, 72]}
     config = changed(*((("generation", key), value) for key, value in keys.items()))
-    options = generation_options(load_settings(config, PROJECT), "reasoner")
+    options = load_settings(config, PROJECT).generation_job("reasoner")
     stage = [
-        *("--model", experiment / "reasoner", "--options", json.dumps(options)),
+        *("--model", experiment / "reasoner", "--options", as_json(options)),
         *("--mask", experiment / "mask.safetensors"),
         *("--weights", experiment / "weights.safetensors"),
         *("--record", experiment / "mask.json"),

@@ -8,7 +8,6 @@ from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.download.problems.answers import (
     FORMS,
     KINDS,
-    ORDERS,
     place_choices,
     read_choices,
 )
@@ -16,7 +15,6 @@ from workflow_scripts.download.problems.rows import Row
 from workflow_scripts.errors import InputError
 
 FIELDS = ("id", "question", "answer", "kind", "choices")
-COLUMNS = ("id", "question", "answer", "choices")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,6 @@ def problems_from_rows(rows: Sequence[Row], name: str, layout: Layout = Layout()
     width. Raises `InputError` naming the row, and its id where it has one, for anything that is not
     a complete problem.
     """
-    _check_layout(layout)
     if not rows:
         raise InputError(f"benchmark {name!r}: its source has no rows")
     width = len(str(len(rows) - 1))
@@ -57,27 +54,6 @@ def problems_from_rows(rows: Sequence[Row], name: str, layout: Layout = Layout()
         seen[problem.id] = row.where
         problems.append(problem)
     return problems
-
-
-def _check_layout(layout: Layout) -> None:
-    for key, known in (("answer_kind", KINDS), ("answer_form", FORMS), ("choice_order", ORDERS)):
-        value = getattr(layout, key)
-        if value is not None and value not in known:
-            raise InputError(f"source: {key} is {value!r}; allowed: {', '.join(known)}")
-    columns = layout.columns
-    if columns is None:
-        return
-    for field, column in columns.items():
-        if field not in COLUMNS:
-            raise InputError(f"source: columns has {field!r}; allowed: {', '.join(COLUMNS)}")
-        names = column if field == "choices" and isinstance(column, list) else [column]
-        if not names or not all(isinstance(name, str) and name for name in names):
-            raise InputError(f"source: columns: {field} is {column!r}, not a column's name")
-    for field in ("question", "answer"):
-        if field not in columns:
-            raise InputError(f"source: columns: {field!r} is missing")
-    if layout.answer_kind is None:
-        raise InputError("source: columns without answer_kind, which says how answers are compared")
 
 
 def _problem(row: Row, default_id: str, layout: Layout) -> Problem:

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.config_door import HUB_MODEL, changed, lines_of, make_bundled
-from workflow_scripts.config import sources as config_files
+from tests.config.config_door import changed, lines_of, make_bundled
+from workflow_scripts.config import source_files as config_files
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.sources import BYTES_READ_WHOLE, source_files, sources_digest
+from workflow_scripts.config.source_files import (
+    BYTES_READ_WHOLE,
+    source_files,
+    sources_digest,
+)
+from workflow_scripts.config.sources import SOURCES
 
 
 @pytest.fixture(autouse=True)
@@ -101,25 +106,28 @@ def test_only_the_calibration_sets_of_variants_that_run_must_be_there(bundled):
     ]
 
 
+def source(catalogue: str, kind: str, **keys: object) -> object:
+    return SOURCES[catalogue][kind](kind=kind, **keys)
+
+
 def test_source_files_are_what_a_source_is_made_from(tmp_path, bundled, monkeypatch):
     (tmp_path / "mine").mkdir()
     for name in ("model.safetensors", "config.json", ".hidden", "NOTES.txt", "optimizer.pt"):
         (tmp_path / "mine" / name).touch()
-    assert source_files("models", HUB_MODEL["source"]) == []
-    assert source_files("models", {"kind": "local", "path": "mine"}, tmp_path) == [
+    assert source_files("models", source("models", "hub", id="owner/name")) == []
+    assert source_files("models", source("models", "local", path="mine"), tmp_path) == [
         tmp_path / "mine" / "config.json",
         tmp_path / "mine" / "model.safetensors",
     ]
-    chains = {"kind": "bundled", "name": "chains"}
+    chains = source("benchmarks", "bundled", name="chains")
     assert source_files("benchmarks", chains) == [bundled / "benchmarks" / "chains.jsonl"]
     monkeypatch.chdir(bundled.parent)
     assert source_files("calibration_sets", chains) == [Path("bundled/calibration/chains.jsonl")]
-    assert source_files("models", {"kind": "bundled", "name": "reasoner"}) == [
+    assert source_files("models", source("models", "bundled", name="reasoner")) == [
         Path("bundled/models/reasoner/config.json")
     ]
-    assert source_files("benchmarks", {"kind": "local", "path": "data/x.jsonl"}) == [
-        Path("data/x.jsonl")
-    ]
+    local = source("benchmarks", "local", path="data/x.jsonl")
+    assert source_files("benchmarks", local) == [Path("data/x.jsonl")]
 
 
 def test_a_digest_of_sources_is_of_what_they_hold_and_not_of_their_place_or_time(tmp_path):
@@ -173,14 +181,14 @@ def test_a_gguf_file_that_is_not_there(tmp_path):
     assert lines_of(config, tmp_path) == [f"{where} is not a file; must be the path of a file"]
     (tmp_path / "m" / "small.gguf").rmdir()
     (tmp_path / "m" / "small.gguf").touch()
-    source = load_settings(config, tmp_path).models["reasoner"].source
-    assert source_files("models", source, tmp_path) == [tmp_path / "m" / "small.gguf"]
+    found = load_settings(config, tmp_path).models["reasoner"].source
+    assert source_files("models", found, tmp_path) == [tmp_path / "m" / "small.gguf"]
 
 
 def test_a_gguf_file_of_a_package_is_no_input_of_the_rule(tmp_path):
-    source = {"kind": "gguf", "package": "some-model", "file": "small.gguf"}
-    load_settings(changed((("models", "reasoner", "source"), source)), tmp_path)
-    assert source_files("models", source, tmp_path) == []
+    inside = {"kind": "gguf", "package": "some-model", "file": "small.gguf"}
+    settings = load_settings(changed((("models", "reasoner", "source"), inside)), tmp_path)
+    assert source_files("models", settings.models["reasoner"].source, tmp_path) == []
 
 
 def test_the_benchmark_of_a_calibration_set_that_is_used_has_to_be_there(tmp_path):
@@ -195,5 +203,5 @@ def test_the_benchmark_of_a_calibration_set_that_is_used_has_to_be_there(tmp_pat
         "file"
     ]
     (tmp_path / "more.jsonl").touch()
-    source = load_settings(used, tmp_path).calibration_sets["own"].source
-    assert source_files("calibration_sets", source, tmp_path) == []
+    found = load_settings(used, tmp_path).calibration_sets["own"].source
+    assert source_files("calibration_sets", found, tmp_path) == []
