@@ -112,11 +112,6 @@ def data_set(tmp_path: Path, card: str, rows: str = '{"question": "1+1", "answer
     return folder
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
-
-
 @pytest.mark.parametrize("kind", ["image", "audio"])
 def test_what_a_column_s_type_would_open_stays_closed(tmp_path, secret, hub, kind):
     """An image may be a path or an address, and is opened when its row is looked at."""
