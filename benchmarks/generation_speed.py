@@ -30,12 +30,12 @@ import yaml
 from snakemake.utils import update_config
 
 from benchmarks.processes import PROJECT, Cost, stage
-from workflow_scripts.artefacts.masks import nothing_pruned
+from workflow_scripts.artefacts.masks import Pruned, nothing_pruned
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.generation.engines.interface import Request
-from workflow_scripts.generation.engines.start import ENGINES
+from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.store.files import read_generator
@@ -83,17 +83,17 @@ class TracesOnly(Sweep):
 
 
 def print_traces(model: Path, folder: Path, options: GenerationJob, rounds: int) -> None:
-    mask = nothing_pruned(model_digest(model), open_checkpoint(model).blocks)
-    job = describe_job(model, mask, {"problems": folder / "problems.jsonl"}, options)
+    dense = nothing_pruned(model_digest(model), open_checkpoint(model).blocks)
+    job = describe_job(model, dense, {"problems": folder / "problems.jsonl"}, options)
     sweep = TracesOnly(job.sweep.settings, job.sweep.thinking)
-    engine = ENGINES["vllm"](model, mask, job.engine, len(job.tokenizer), job.longest)
-    bare, reset = bare_vllm(model, job)
+    engine = start_engine(model, dense, job.engine, len(job.tokenizer), job.longest)
+    bare, reset = bare_vllm(model, dense, job)
     tokens: list[int] = []
 
     def through_the_stage(number: int) -> int:
         tokens.clear()
         with closing(Store(folder / f"store-{number}", job.identity)) as store:
-            store.write_as(engine.producer)
+            store.write_as({})
             run_sweep(sweep, job.samples, store, lambda: engine, lambda n, _: tokens.append(n))
         return sum(tokens)
 
@@ -121,7 +121,9 @@ def print_traces(model: Path, folder: Path, options: GenerationJob, rounds: int)
         print(f"  stage / LLM.generate, {clock}: {ratio:.3f} (median of the rounds' ratios)")
 
 
-def bare_vllm(model: Path, job: Job) -> tuple[Callable[[list[Request]], int], Callable[[], object]]:
+def bare_vllm(
+    model: Path, dense: Pruned, job: Job
+) -> tuple[Callable[[list[Request]], int], Callable[[], object]]:
     """`LLM.generate` with the engine settings of the job, and how to empty its cache.
 
     It has nothing of ours: no banned ids, its own stop at the model's end of turn beside ours.
@@ -130,7 +132,7 @@ def bare_vllm(model: Path, job: Job) -> tuple[Callable[[list[Request]], int], Ca
 
     from workflow_scripts.generation.engines.vllm_engine import engine_arguments
 
-    ours = engine_arguments(model, job.engine, len(job.tokenizer), job.longest)
+    ours = engine_arguments(model, dense, job.engine, len(job.tokenizer), job.longest)
     llm = LLM(
         str(model),
         dtype=ours.dtype,

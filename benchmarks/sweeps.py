@@ -165,7 +165,6 @@ class Inventor:
 
     def __init__(self, share: float, length: Callable[[float], int]) -> None:
         self._share, self._length = share, length
-        self.producer: dict[str, str] = {}
         self.trace_tokens = self.answers = 0
 
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:

@@ -57,8 +57,6 @@ class MemoryStore:
 class Engine:
     """Continues prompts by what `tokens_of(request)` yields, and notes what it was asked."""
 
-    producer = {"engine": "scripted"}
-
     def __init__(self, tokens_of: Callable[[Request], Iterator[int]]) -> None:
         self._tokens_of = tokens_of
         self.asked: list[Request] = []

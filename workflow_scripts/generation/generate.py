@@ -17,6 +17,7 @@ Without a mask it is the dense model that thinks.
 
 import argparse
 import json
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,12 @@ from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
+from workflow_scripts.generation.engines.fingerprint import producer_of
 from workflow_scripts.generation.engines.interface import Engine
-from workflow_scripts.generation.engines.start import ENGINES
+from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.outputs import write_sequences, write_traces_and_answers
-from workflow_scripts.generation.progress import Progress, Teller
+from workflow_scripts.generation.progress import Progress, message_writer
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import needed, run_sweep
 from workflow_scripts.jobs.stage import run_stage
@@ -47,7 +49,7 @@ def main() -> None:
     options = _options(arguments.options, arguments.speed)
     model, output = Path(arguments.model), Path(arguments.output)
     label = f"{model.name}/{output.name}"
-    tell = Teller(label, arguments.terminal_fd)
+    tell = message_writer(label, arguments.terminal_fd)
     pruned = _pruned(model, arguments)
     benchmarks = dict(entry.split("=", 1) for entry in arguments.benchmarks)
     job = describe_job(model, pruned, {k: Path(v) for k, v in benchmarks.items()}, options)
@@ -98,7 +100,7 @@ def _pruned(model: Path, arguments: argparse.Namespace) -> Pruned:
     return read_pruned(VariantFiles(*map(Path, _variant_files(arguments))), digest)
 
 
-def _is_something_missing(job: Job, store: Store, tell: Teller) -> bool:
+def _is_something_missing(job: Job, store: Store, tell: Callable[[str], None]) -> bool:
     """Whether the store lacks something; what it has and what is decoded again is told."""
     there = missing = again = 0
     for request in needed(job.sweep, job.samples, store.get):
@@ -120,9 +122,8 @@ def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progr
     """Bring what is missing into the store."""
 
     def start() -> Engine:
-        settings = job.engine
-        engine = ENGINES[settings.engine](model, pruned, settings, len(job.tokenizer), job.longest)
-        store.write_as(dict(engine.producer))
+        engine = start_engine(model, pruned, job.engine, len(job.tokenizer), job.longest)
+        store.write_as(producer_of(job.engine))
         progress.start()
         return engine
 

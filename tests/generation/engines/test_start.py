@@ -1,15 +1,18 @@
 """Which engine a config and an environment come to, and what is said where they do not agree."""
 
 import importlib.util
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 
 from workflow_scripts.artefacts.masks import nothing_pruned
+from workflow_scripts.config.engines import ENGINES as KNOWN
 from workflow_scripts.errors import InputError
+from workflow_scripts.generation.engines.fingerprint import producer_of
 from workflow_scripts.generation.engines.interface import EngineSettings
-from workflow_scripts.generation.engines.start import resolved, start_transformers
+from workflow_scripts.generation.engines.start import ENGINES, resolved, start_engine
 from workflow_scripts.generation.job import _identity
 from workflow_scripts.jobs import gpus
 
@@ -75,17 +78,32 @@ def test_transformers_on_a_gpu_claims_one(monkeypatch, tiny_model):
     monkeypatch.setattr(gpus, "claim_gpus", lambda *asked: claimed.append(asked))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="torch finds no GPU on this machine"):
-        start_transformers(
-            tiny_model(), nothing_pruned("", 3), replace(SETTINGS, device="cuda"), 46, 32
-        )
+        settings = replace(SETTINGS, engine="transformers", device="cuda")
+        start_engine(tiny_model(), nothing_pruned("", 3), settings, 46, 32)
     assert claimed == [(1, "generation.device")]
 
 
-def test_transformers_says_what_computes(tiny_model):
-    engine = start_transformers(tiny_model(), nothing_pruned("", 3), SETTINGS, 46, 32)
-    assert engine.producer["torch"] == torch.__version__
-    assert "vllm" not in engine.producer and engine.producer["device"] not in ("", "cpu")
-    assert all(isinstance(value, str) for value in engine.producer.values())
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_that_have_changed_since_they_were_fetched_start_no_engine(
+    tiny_model, tmp_path, engine
+):
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model(), model)
+    (model / "model.safetensors").write_bytes(b"others")
+    settings = replace(SETTINGS, engine=engine)
+    with pytest.raises(InputError, match=r"model\.safetensors: has changed since it was fetched"):
+        start_engine(model, nothing_pruned("", 3), settings, 46, 32)
+
+
+def test_every_engine_of_the_config_can_be_started():
+    assert set(ENGINES) == set(KNOWN)
+
+
+def test_a_fingerprint_says_what_computes():
+    found = producer_of(replace(SETTINGS, engine="transformers"))
+    assert found["torch"] == torch.__version__
+    assert "vllm" not in found and found["device"] not in ("", "cpu")
+    assert all(isinstance(value, str) for value in found.values())
 
 
 def test_the_store_keeps_what_batch_invariant_mode_gives_apart(tiny_model):

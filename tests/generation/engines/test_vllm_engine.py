@@ -14,16 +14,19 @@ from safetensors.torch import load_file, save_file
 from scipy.stats import chisquare
 from transformers import AutoModelForCausalLM
 
+from tests.artefacts.variants import in_memory, random_keeps
 from tests.config.config_door import changed
-from tests.generation.engines.vllm_process import SETTINGS, Work, decode, pruned
-from tests.models.tiny_models import save_allocation, write_manifest
+from tests.generation.engines.vllm_process import SETTINGS, Work, decode_all
+from tests.models.tiny_models import save_allocation, save_tiny_model, write_manifest
+from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.artefacts.records import Answer, Problem, Trace, read_records
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import load_settings
+from workflow_scripts.generation.engines import transformers_engine
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.engines.sampling import Sampling
-from workflow_scripts.generation.engines.start import start_transformers
 from workflow_scripts.masking import build_mask
+from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.tokenizers import load_tokenizer
 from workflow_scripts.paths import PROJECT
 
@@ -62,9 +65,9 @@ LIKELIEST = [
 SEEDED = [Request(PROMPTS[1], 30, (), HOT, seed) for seed in (1, 2, 2**63 - 1, 2**62)]
 
 
-def by_transformers(model, requests, vocabulary=IDS, removed=None):
-    engine = start_transformers(
-        model, pruned(model, removed), replace(SETTINGS, batch_size=16), vocabulary, LONGEST
+def by_transformers(model, requests, variant=None, vocabulary=IDS):
+    engine = transformers_engine.start(
+        model, variant or in_memory(model), replace(SETTINGS, batch_size=16), vocabulary, LONGEST
     )
     return dict(engine.generate(deque(requests)))
 
@@ -96,94 +99,6 @@ def exact(traces):
 
 
 @pytest.fixture(scope="module")
-def done(answers, exact, tmp_path_factory):
-    rounds = [TRACES, CAPPED, UNSTOPPED, ONE_TOKEN, LIKELIEST, SEEDED, SEEDED, exact]
-    work = Work(REASONER, IDS, LONGEST, rounds, followed_by=answers)
-    return decode(work, tmp_path_factory.mktemp("dense"))
-
-
-def test_greedy_traces_are_those_of_the_transformers_engine(done, traces):
-    found = dict(done.rounds[0])
-    assert {request: found[request] for request in TRACES} == traces
-    assert {completion.stopped_by for completion in traces.values()} == {END_OF_THINKING, None}
-
-
-def test_answers_queued_while_traces_run_start_before_traces_that_wait(done, answers):
-    order = [request for request, _ in done.rounds[0]]
-    assert len(order) == len(set(order)) == 2 * len(TRACES)
-    places = {request: place for place, request in enumerate(order)}
-    for trace, answer in answers.items():
-        assert places[trace] < places[answer]
-    # three batches of traces were queued: an answer behind them would come after two of them
-    assert min(places[answer] for answer in answers.values()) <= SETTINGS.batch_size
-
-
-def test_greedy_answers_are_those_of_the_transformers_engine(done, answers):
-    expected = by_transformers(REASONER, answers.values())
-    found = dict(done.rounds[0])
-    assert {request: found[request] for request in answers.values()} == expected
-    assert {completion.stopped_by for completion in expected.values()} == {END}
-
-
-def test_a_cap_cuts_without_a_stop(done, traces):
-    whole = {request.prompt: completion for request, completion in traces.items()}
-    for request, completion in done.rounds[1]:
-        tokens = whole[request.prompt].tokens
-        ended = END_OF_THINKING if len(tokens) < 5 else None
-        assert completion == Completion(tokens[:5], ended)
-
-
-def test_a_stop_token_right_after_the_cap_does_not_stop(done, exact):
-    """A trace of n tokens needs room for n + 1 to end by itself, as in the transformers engine."""
-    found = dict(done.rounds[7])
-    assert found == by_transformers(REASONER, exact) and len(found) > 20
-    for request in exact:
-        assert found[request].stopped_by == (END_OF_THINKING if request.seed else None)
-
-
-def test_only_the_given_tokens_stop(done):
-    found = dict(done.rounds[2])
-    assert found == by_transformers(REASONER, UNSTOPPED)
-    for completion in found.values():
-        assert len(completion.tokens) == 90 and END in completion.tokens
-
-
-def test_tokens_are_drawn_with_the_probabilities_of_the_model(done):
-    model = AutoModelForCausalLM.from_pretrained(REASONER, dtype=torch.float32)
-    with torch.no_grad():
-        logits = model(torch.tensor([ONE_TOKEN[0].prompt])).logits[0, -1].double()
-    expected = torch.softmax(logits / 2.0, -1).numpy() * len(ONE_TOKEN)
-    drawn = Counter(completion.tokens[0] for _, completion in done.rounds[3])
-    common = np.flatnonzero(expected > 5)
-    assert len(common) > 4
-    counts = [drawn[i] for i in common]
-    rest = len(ONE_TOKEN) - sum(counts), len(ONE_TOKEN) - expected[common].sum()
-    assert chisquare([*counts, rest[0]], [*expected[common], rest[1]]).pvalue > 1e-4
-
-
-def test_top_k_and_top_p_of_the_likeliest_alone_are_greedy(done):
-    greedy = [replace(request, sampling=GREEDY, seed=0) for request in LIKELIEST]
-    expected = by_transformers(REASONER, greedy)
-    for request, completion in done.rounds[4]:
-        assert completion == expected[replace(request, sampling=GREEDY, seed=0)]
-
-
-def test_a_seed_decides_what_is_drawn(done):
-    once, again = dict(done.rounds[5]), dict(done.rounds[6])
-    assert once == again
-    assert len(set(once.values())) == len(SEEDED)
-
-
-def test_the_producer_says_what_computed(done):
-    assert done.producer["engine"] == "vllm" and done.producer["dtype"] == "float32"
-    assert done.producer["vllm"].startswith("0.32.0")
-
-
-def test_the_log_holds_no_bars_and_no_information(done):
-    assert " INFO " not in done.log and "it/s]" not in done.log
-
-
-@pytest.fixture(scope="module")
 def widened(tmp_path_factory):
     """The reasoner with more rows of its embedding than ids, which would always be drawn."""
     folder = tmp_path_factory.mktemp("widened")
@@ -199,17 +114,190 @@ def widened(tmp_path_factory):
     return folder
 
 
-def test_pruned_models_without_some_blocks_and_with_ids_beyond_the_tokenizer(widened, tmp_path):
-    removed = (1, 4)
-    requests = [*TRACES[:8], *(Request(p, 30, (END,), HOT, 7) for p in PROMPTS[:8])]
-    done = decode(Work(widened, IDS, LONGEST, [requests], removed), tmp_path / "scratch")
-    found = dict(done.rounds[0])
-    expected = by_transformers(widened, TRACES[:8], removed=removed)
+@pytest.fixture(scope="module")
+def changed_variant(widened):
+    """The widened reasoner without two blocks and half of the other weights; in one block a
+    linear and a norm are changed, and another linear has a low-rank delta."""
+    torch.manual_seed(0)
+    keeps = {name: keep for name, keep in random_keeps(widened, 0.3).items() if ".1." not in name}
+    mlp, norm = "model.layers.3.mlp.up_proj.weight", "model.layers.3.input_layernorm.weight"
+    tensors = load_file(widened / "model.safetensors")
+    delta = "model.layers.5.self_attn.q_proj.weight"
+    output, inputs = tensors[delta].shape
+    changed = {name: (tensors[name] * 1.25).clone() for name in (mlp, norm)}
+    changed[f"{delta}.lora_A"] = torch.randn(2, inputs) / 8
+    changed[f"{delta}.lora_B"] = torch.randn(output, 2) / 8
+    return in_memory(widened, keeps, (1,), changed, {delta: 0.5})
+
+
+@pytest.fixture(scope="module")
+def qwen2(tmp_path_factory):
+    """A tiny Qwen2 with heads as wide as vLLM has kernels for, and no sliding window."""
+    folder = save_tiny_model(tmp_path_factory.mktemp("qwen2"), "qwen2", hidden=96, intermediate=128)
+    config = json.loads((folder / "config.json").read_text())
+    whole = {"use_sliding_window": False, "layer_types": ["full_attention"] * 3}
+    (folder / "config.json").write_text(json.dumps(config | whole))
+    write_manifest(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def biased_variant(qwen2):
+    """A Qwen2 without its second block, with biases that only a Llama has a place for."""
+    torch.manual_seed(0)
+    biases = {
+        f"model.layers.{block}.{module}.bias": torch.randn(96)
+        for block in (0, 2)
+        for module in ("self_attn.o_proj", "mlp.down_proj")
+    }
+    keeps = {name: keep for name, keep in random_keeps(qwen2).items() if ".1." not in name}
+    return in_memory(qwen2, keeps, (1,), biases)
+
+
+DRAWN = [Request(p, 30, (END,), HOT, seed) for seed, p in enumerate(PROMPTS[:8])]
+SHORT = [
+    Request(tuple(range(4, 20 + seed)), 10, (), sampling, seed)
+    for seed in range(6)
+    for sampling in (GREEDY, HOT)
+]
+
+
+@pytest.fixture(scope="module")
+def works(answers, exact, widened, changed_variant, qwen2, biased_variant, tmp_path_factory):
+    """What vLLM decodes, by name; `exported` is a pruned model as a folder of its own."""
+    rounds = [TRACES, CAPPED, UNSTOPPED, ONE_TOKEN, LIKELIEST, SEEDED, SEEDED, exact]
+    found = {"dense": Work(REASONER, in_memory(REASONER), IDS, LONGEST, rounds, answers)}
+    pruned = {
+        "changed": Work(widened, changed_variant, IDS, LONGEST, [TRACES[:8] + DRAWN]),
+        "biased": Work(qwen2, biased_variant, 46, 32, [SHORT]),
+    }
+    for name, work in pruned.items():
+        folder = tmp_path_factory.mktemp("exported") / name
+        export(open_checkpoint(work.model), work.pruned, folder)
+        found[name] = work
+        found[f"{name}, exported"] = replace(work, model=folder, pruned=in_memory(folder))
+    return found
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="module")
+def decoded(works, scratch):
+    """By the names of `works`, what vLLM decoded; its log as `log`."""
+    done, log = decode_all(list(works.values()), scratch)
+    return dict(zip(works, done, strict=True)) | {"log": log}
+
+
+@pytest.fixture(scope="module")
+def done(decoded):
+    """What the dense reasoner said, per round."""
+    return decoded["dense"]
+
+
+def test_greedy_traces_are_those_of_the_transformers_engine(done, traces):
+    found = dict(done[0])
+    assert {request: found[request] for request in TRACES} == traces
+    assert {completion.stopped_by for completion in traces.values()} == {END_OF_THINKING, None}
+
+
+def test_answers_queued_while_traces_run_start_before_traces_that_wait(done, answers):
+    order = [request for request, _ in done[0]]
+    assert len(order) == len(set(order)) == 2 * len(TRACES)
+    places = {request: place for place, request in enumerate(order)}
+    for trace, answer in answers.items():
+        assert places[trace] < places[answer]
+    # three batches of traces were queued: an answer behind them would come after two of them
+    assert min(places[answer] for answer in answers.values()) <= SETTINGS.batch_size
+
+
+def test_greedy_answers_are_those_of_the_transformers_engine(done, answers):
+    expected = by_transformers(REASONER, answers.values())
+    found = dict(done[0])
+    assert {request: found[request] for request in answers.values()} == expected
+    assert {completion.stopped_by for completion in expected.values()} == {END}
+
+
+def test_a_cap_cuts_without_a_stop(done, traces):
+    whole = {request.prompt: completion for request, completion in traces.items()}
+    for request, completion in done[1]:
+        tokens = whole[request.prompt].tokens
+        ended = END_OF_THINKING if len(tokens) < 5 else None
+        assert completion == Completion(tokens[:5], ended)
+
+
+def test_a_stop_token_right_after_the_cap_does_not_stop(done, exact):
+    """A trace of n tokens needs room for n + 1 to end by itself, as in the transformers engine."""
+    found = dict(done[7])
+    assert found == by_transformers(REASONER, exact) and len(found) > 20
+    for request in exact:
+        assert found[request].stopped_by == (END_OF_THINKING if request.seed else None)
+
+
+def test_only_the_given_tokens_stop(done):
+    found = dict(done[2])
+    assert found == by_transformers(REASONER, UNSTOPPED)
+    for completion in found.values():
+        assert len(completion.tokens) == 90 and END in completion.tokens
+
+
+def test_tokens_are_drawn_with_the_probabilities_of_the_model(done):
+    model = AutoModelForCausalLM.from_pretrained(REASONER, dtype=torch.float32)
+    with torch.no_grad():
+        logits = model(torch.tensor([ONE_TOKEN[0].prompt])).logits[0, -1].double()
+    expected = torch.softmax(logits / 2.0, -1).numpy() * len(ONE_TOKEN)
+    drawn = Counter(completion.tokens[0] for _, completion in done[3])
+    common = np.flatnonzero(expected > 5)
+    assert len(common) > 4
+    counts = [drawn[i] for i in common]
+    rest = len(ONE_TOKEN) - sum(counts), len(ONE_TOKEN) - expected[common].sum()
+    assert chisquare([*counts, rest[0]], [*expected[common], rest[1]]).pvalue > 1e-4
+
+
+def test_top_k_and_top_p_of_the_likeliest_alone_are_greedy(done):
+    greedy = [replace(request, sampling=GREEDY, seed=0) for request in LIKELIEST]
+    expected = by_transformers(REASONER, greedy)
+    for request, completion in done[4]:
+        assert completion == expected[replace(request, sampling=GREEDY, seed=0)]
+
+
+def test_a_seed_decides_what_is_drawn(done):
+    once, again = dict(done[5]), dict(done[6])
+    assert once == again
+    assert len(set(once.values())) == len(SEEDED)
+
+
+def test_the_log_holds_no_bars_and_no_information(decoded):
+    assert " INFO " not in decoded["log"] and "it/s]" not in decoded["log"]
+
+
+@pytest.mark.parametrize("name", ["changed", "biased"])
+def test_a_pruned_model_says_what_its_exported_checkpoint_says(decoded, name):
+    found, plain = dict(decoded[name][0]), dict(decoded[f"{name}, exported"][0])
+    assert found == plain
+    assert len({completion.tokens for completion in found.values()}) > 5
+
+
+def test_a_pruned_model_leaves_no_files(decoded, scratch):
+    """No file as large as a model could be written, and none is left."""
+    assert not list((scratch / "temporary").iterdir())
+
+
+def test_a_pruned_model_says_what_it_says_with_transformers(decoded, widened, changed_variant):
+    found, expected = (
+        dict(decoded["changed"][0]),
+        by_transformers(widened, TRACES[:8], changed_variant),
+    )
     assert {request: found[request] for request in TRACES[:8]} == expected
     assert expected != by_transformers(REASONER, TRACES[:8])
-    assert max(token for completion in found.values() for token in completion.tokens) < IDS
-    assert done.folders_left == []
-    everything = by_transformers(widened, TRACES[:1], vocabulary=64, removed=removed)
+
+
+def test_ids_beyond_the_tokenizer_are_never_drawn(decoded, widened, changed_variant):
+    found = [completion for _, completion in decoded["changed"][0]]
+    assert max(token for completion in found for token in completion.tokens) < IDS
+    everything = by_transformers(widened, TRACES[:1], changed_variant, vocabulary=64)
     assert max(everything[TRACES[0]].tokens) >= IDS, "no id beyond the tokenizer was in reach"
 
 
@@ -236,7 +324,6 @@ def experiment(tmp_path_factory):
 def generated(experiment, engine):
     """Run the stage on the experiment; its traces and answers."""
     folder = experiment / engine
-    (folder / "scratch").mkdir(parents=True)
     keys = {"engine": engine, "temperature": 0, "repeats": 1, "budgets": [6, 24, 72]}
     config = changed(*((("generation", key), value) for key, value in keys.items()))
     options = load_settings(config, PROJECT).generation_job("reasoner")
@@ -250,7 +337,7 @@ def generated(experiment, engine):
         *("--provenance", folder / "generation.json"),
     ]
     command = [sys.executable, "-m", "workflow_scripts.generation.generate", *map(str, stage)]
-    variables = {"PYTHONPATH": str(PROJECT), "TMPDIR": str(folder / "scratch")}
+    variables = {"PYTHONPATH": str(PROJECT)}
     ended = subprocess.run(
         command, env=os.environ | variables, capture_output=True, text=True, check=False
     )
@@ -266,5 +353,4 @@ def test_the_stage_with_a_pruned_model_writes_what_it_writes_with_transformers(e
     provenance = json.loads((experiment / "vllm" / "generation.json").read_text())
     assert provenance["generator"]["engine"] == "vllm"
     assert [producer["engine"] for producer in provenance["producers"]] == ["vllm"]
-    (base,) = (experiment / "vllm" / "scratch").glob("prunethink-*")
-    assert [path.name for path in base.iterdir()] == ["lock"]
+    assert provenance["producers"][0]["vllm"].startswith("0.32.0")

@@ -1,9 +1,9 @@
 """The interface between a sweep and whatever decodes its requests.
 
-An engine has a `producer`, which says what computes, and a method `generate(queue)`: it takes
-requests from the queue, yields each one with its completion as soon as it is finished, and ends
-when queue and batch are empty. The caller may append to the queue between two completions, so that
-an answer starts as soon as its trace has ended and no phase waits for another.
+An engine has a method `generate(queue)`: it takes requests from the queue, yields each one with its
+completion as soon as it is finished, and ends when queue and batch are empty. The caller may append
+to the queue between two completions, so that an answer starts as soon as its trace has ended and no
+phase waits for another.
 """
 
 from collections import deque
@@ -55,11 +55,6 @@ class EngineSettings:
 
 
 class Engine(Protocol):
-    """What decodes; `producer` says what computes: engine, versions, device, dtype.
-
-    What holds about equal requests having equal completions, each engine's module says.
-    """
-
-    producer: dict[str, str]
+    """What decodes. What holds about equal requests having equal completions, its module says."""
 
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]: ...

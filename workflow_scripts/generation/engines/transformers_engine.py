@@ -14,20 +14,44 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
 
+from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.engines.interface import Completion, Request
+from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
 from workflow_scripts.generation.engines.sampling import UniformStream, draw_token
+from workflow_scripts.models.checkpoints import open_checkpoint
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache, PreTrainedModel
 
 # with fewer, kernels for vectors step in, which sum in another order
 MIN_ROWS = 4
 CHECKED_PROMPT = 17
 CHECKED_STEPS = 2
+
+
+def start(
+    model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
+) -> "TransformersEngine":
+    """Load the dense checkpoint, prune it in memory and put it behind the engine."""
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(settings.threads)
+    loaded = AutoModelForCausalLM.from_pretrained(
+        model,
+        dtype=getattr(torch, settings.dtype),
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+    apply_pruned(loaded, pruned, open_checkpoint(model))
+    loaded.to(settings.device)
+    return TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
 
 
 class SlotCache:
@@ -39,7 +63,7 @@ class SlotCache:
 
     is_compileable = False
 
-    def __init__(self, like: DynamicCache, slots: int, length: int) -> None:
+    def __init__(self, like: "DynamicCache", slots: int, length: int) -> None:
         def empty(state: torch.Tensor) -> torch.Tensor:
             return state.new_zeros(slots, state.shape[1], length, state.shape[3])
 
@@ -48,7 +72,7 @@ class SlotCache:
         self.positions = torch.zeros(slots, dtype=torch.long, device=self.keys[0].device)
         self._rows = torch.arange(slots, device=self.positions.device)
 
-    def fill(self, slot: int, prefilled: DynamicCache) -> None:
+    def fill(self, slot: int, prefilled: "DynamicCache") -> None:
         """Put a prefilled prompt into a slot."""
         for i, layer in enumerate(prefilled.layers):
             self.keys[i][slot, :, : layer.keys.shape[2]] = layer.keys[0]
@@ -81,7 +105,7 @@ class TransformersEngine:
     requests are decoded together; `longest` is the most tokens that one of them may come to.
     """
 
-    def __init__(self, model: PreTrainedModel, vocabulary: int, slots: int, longest: int) -> None:
+    def __init__(self, model: "PreTrainedModel", vocabulary: int, slots: int, longest: int) -> None:
         self._model = model.eval()
         self._vocabulary = vocabulary
         self._device = next(model.parameters()).device
@@ -98,7 +122,7 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Yield every request of the queue with its completion; see `engine.py`."""
+        """Yield every request of the queue with its completion; see `interface.py`."""
         cache: SlotCache | None = None
         active: list[Slot | None] = [None] * self._rows
         while queue or any(active):
@@ -133,8 +157,10 @@ class TransformersEngine:
             active[i] = None
             yield slot.request, Completion(tuple(slot.tokens), token if stopped else None)
 
-    def _prefill(self, prompt: tuple[int, ...]) -> tuple[np.ndarray, DynamicCache]:
+    def _prefill(self, prompt: tuple[int, ...]) -> "tuple[np.ndarray, DynamicCache]":
         """Logits after a prompt, (vocabulary,), and its keys and values; alone in its batch."""
+        from transformers.cache_utils import DynamicLayer
+
         ids = torch.tensor([prompt], device=self._device)
         output = self._model(input_ids=ids, use_cache=True, logits_to_keep=1)
         cache = output.past_key_values

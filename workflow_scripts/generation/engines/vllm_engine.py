@@ -22,16 +22,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.engines.fingerprint import producer_of
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
+from workflow_scripts.models.checkpoints import open_checkpoint
 
-BANNED = "workflow_scripts.generation.engines.vllm_ids:TokenizerIdsOnly"
 CPU_BLOCK = 128  # tokens in a block of the cache on a CPU, vLLM's own choice
 
 
 class VllmEngine:
-    """Decodes requests with the checkpoint in `folder`, which may go once this has been made.
+    """Decodes requests with the checkpoint in the folder `model` as `pruned` leaves it.
 
     `vocabulary` is the number of ids the tokenizer has; no other is ever drawn. `longest` is the
     most tokens that prompt and completion of a request may come to. `settings.batch_size` requests
@@ -39,7 +39,7 @@ class VllmEngine:
     """
 
     def __init__(
-        self, folder: Path, settings: EngineSettings, vocabulary: int, longest: int
+        self, model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
     ) -> None:
         prepare(settings)
 
@@ -47,7 +47,7 @@ class VllmEngine:
         from vllm.usage.usage_lib import UsageContext
 
         many = UsageContext.LLM_CLASS  # vLLM's choices for many prompts at once
-        arguments = engine_arguments(folder, settings, vocabulary, longest)
+        arguments = engine_arguments(model, pruned, settings, vocabulary, longest)
         try:
             config = arguments.create_engine_config(many)
             if settings.device == "cpu" and config.cache_config.kv_cache_memory_bytes is None:
@@ -60,10 +60,9 @@ class VllmEngine:
             raise InputError(f"generation.engine: vllm cannot run this model: {said}") from None
         self._batch_size = settings.batch_size
         self._names = count()
-        self.producer = producer_of(settings)
 
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
-        """Yield every request of the queue with its completion; see `engine.py`."""
+        """Yield every request of the queue with its completion; see `interface.py`."""
         running: dict[str, Request] = {}
         try:
             while queue or running:
@@ -105,15 +104,17 @@ def prepare(settings: EngineSettings) -> None:
         torch.set_num_threads(settings.threads)
 
 
-def engine_arguments(folder: Path, settings: EngineSettings, vocabulary: int, longest: int) -> Any:
+def engine_arguments(
+    model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
+) -> Any:
     """vLLM's arguments; `engine_options` go over what is chosen here for speed and memory."""
     from vllm import EngineArgs
 
-    from workflow_scripts.generation.engines.vllm_ids import VOCABULARY
+    from workflow_scripts.generation.engines import vllm_workers
 
     chosen = {"enforce_eager": settings.device == "cpu", "enable_prefix_caching": True}
     return EngineArgs(
-        model=str(folder),
+        model=str(model),
         dtype=settings.dtype,
         max_model_len=longest,
         max_num_seqs=settings.batch_size,
@@ -121,11 +122,11 @@ def engine_arguments(folder: Path, settings: EngineSettings, vocabulary: int, lo
         skip_tokenizer_init=True,
         trust_remote_code=False,
         generation_config="vllm",  # no defaults of the model's: requests say everything
-        logits_processors=[BANNED],
-        additional_config={VOCABULARY: vocabulary},
         use_tqdm_on_load=False,
         disable_log_stats=True,
         seed=0,
+        **vllm_workers.tokenizer_arguments(vocabulary),
+        **vllm_workers.pruning_arguments(open_checkpoint(model), pruned),
         **{**chosen, **settings.engine_options},
     )
 
