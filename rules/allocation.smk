@@ -18,7 +18,7 @@ rule allocate_sparsity:
     params:
         code=code("allocation.allocate_sparsity"),
         model=model_folder,
-        options=options_of("variants", *Share.model_fields),
+        options=options_of("variants", only=Share),
         files=flags_of("allocations"),
     shell:
         "python -m workflow_scripts.allocation.allocate_sparsity --model {params.model}"

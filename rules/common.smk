@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import sys
+from operator import attrgetter
 from pathlib import Path
 
 sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
@@ -12,7 +13,7 @@ from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods import Share
 from workflow_scripts.config.source_files import source_files, sources_digest
 from workflow_scripts.config.sources import HubFile
-from workflow_scripts.config.uses import answered_in_use
+from workflow_scripts.config.uses import CATALOGUES, answered_in_use
 from workflow_scripts.errors import InputError
 from workflow_scripts.estimates.resources import resources
 from workflow_scripts.jobs.environment import prepare
@@ -22,7 +23,9 @@ from workflow_scripts.jobs.orphans import (
     note_run,
     remove_stale_lock,
 )
-from workflow_scripts.jobs.source_digests import source_digest
+
+# a parameter of every stage: editing a stage reruns what it made
+from workflow_scripts.jobs.source_digests import source_digest as code
 
 SNAKEMAKE_FOLDER = Path(".snakemake")
 
@@ -73,26 +76,11 @@ wildcard_constraints:
     influence=one_of(SETTINGS.influence_sets),
 
 
-def code(module):
-    """The digest of a stage's source, as a parameter: editing a stage reruns what it made."""
-    return source_digest(module)
-
-
-# the wildcard that names an entry of a catalogue
-WILDCARDS = {
-    "models": "model",
-    "benchmarks": "benchmark",
-    "calibration_sets": "calibration",
-    "influence_sets": "influence",
-    "variants": "variant",
-}
-
-
 def entry_of(catalogue, wildcards):
     """The entry of the config that a job is about; `allocations` are those of variants."""
     if catalogue == "allocations":
         return entry_of("variants", wildcards).allocation
-    return getattr(SETTINGS, catalogue)[getattr(wildcards, WILDCARDS[catalogue])]
+    return getattr(SETTINGS, catalogue)[getattr(wildcards, CATALOGUES[catalogue])]
 
 
 def local_files(catalogue, wildcards):
@@ -102,23 +90,18 @@ def local_files(catalogue, wildcards):
 
 def inputs_of(catalogue):
     """What an entry is made from: files of other jobs, by the stage's flags, and local ones."""
-
-    def inputs(wildcards):
-        files = local_files(catalogue, wildcards)
-        made = entry_of(catalogue, wildcards).files()
-        return made | ({"files": files} if files else {})
-
-    return inputs
+    return lambda wildcards: {
+        "files": local_files(catalogue, wildcards),
+        **entry_of(catalogue, wildcards).files(),
+    }
 
 
 def flags_of(catalogue):
     """The files of other jobs as flags of the stage."""
-
-    def flags(wildcards):
-        files = entry_of(catalogue, wildcards).files()
-        return [f"--{name} {path.format(**wildcards)}" for name, path in files.items()]
-
-    return flags
+    return lambda wildcards: [
+        f"--{name} {path.format(**wildcards)}"
+        for name, path in entry_of(catalogue, wildcards).files().items()
+    ]
 
 
 def digest_of(catalogue):
@@ -126,20 +109,10 @@ def digest_of(catalogue):
     return lambda wildcards: sources_digest(local_files(catalogue, wildcards))
 
 
-def options_of(catalogue, *keys):
-    """An entry as the flag `--options` of its stage; only those of its keys that matter to it."""
-    chosen = {"include": {*keys}} if keys else {}
-    return lambda wildcards: as_json(entry_of(catalogue, wildcards), **chosen)
-
-
-def corpus_options(catalogue):
-    """What fetching the corpus of a set is told: nothing of how it is read."""
-
-    def options(wildcards):
-        source = entry_of(catalogue, wildcards).source
-        return as_json(source, include={*HubFile.model_fields})
-
-    return options
+def options_of(catalogue, only=None, part=lambda entry: entry):
+    """An entry or a part of it as `--options` of a stage: `only` the keys of a class, or all."""
+    keys = {"include": {*only.model_fields}} if only else {}
+    return lambda wildcards: as_json(part(entry_of(catalogue, wildcards)), **keys)
 
 
 def memory(wildcards, attempt, rulename):

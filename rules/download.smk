@@ -21,7 +21,7 @@ rule fetch_model:
     threads: 1
     params:
         code=code("download.fetch_model"),
-        options=lambda wildcards: as_json(entry_of("models", wildcards).source),
+        options=options_of("models", part=attrgetter("source")),
         sources=digest_of("models"),
     shell:
         "python -m workflow_scripts.download.fetch_model"
@@ -38,7 +38,7 @@ rule fetch_corpus:
     threads: 1
     params:
         code=code("download.fetch_corpus"),
-        options=corpus_options("calibration_sets"),
+        options=options_of("calibration_sets", only=HubFile, part=attrgetter("source")),
     shell:
         "python -m workflow_scripts.download.fetch_corpus"
         " --options {params.options:q} --lock config/hub.lock --output {output} > {log} 2>&1"
@@ -51,7 +51,7 @@ use rule fetch_corpus as fetch_influence_corpus with:
         "logs/fetch_influence_corpus/{influence}.log",
     params:
         code=code("download.fetch_corpus"),
-        options=corpus_options("influence_sets"),
+        options=options_of("influence_sets", only=HubFile, part=attrgetter("source")),
 
 
 rule fetch_benchmark:

@@ -68,11 +68,6 @@ def test_a_model_is_fetched_without_anything_that_could_run(served_model, fetch_
     assert not any("/original/" in path or "/onnx/" in path for path, _ in served_model.asked)
 
 
-def test_a_branch_is_recorded_as_the_commit_it_stood_at(served_model, fetch_model, tmp_path):
-    assert fetch_model(MODEL | {"revision": "main"}).returncode == 0
-    assert json.loads((tmp_path / "m" / "manifest.json").read_text())["revision"] == COMMIT
-
-
 def test_the_token_comes_from_the_environment_and_is_never_printed(
     served_model, fetch_model, tmp_path
 ):

@@ -7,14 +7,15 @@ from workflow_scripts.config.methods import Method
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From
 
-CATALOGUES = (
-    "models",
-    "benchmarks",
-    "calibration_sets",
-    "influence_sets",
-    "thinking_formats",
-    "variants",
-)
+# and the rules' wildcard for a name from each; thinking formats have none
+CATALOGUES = {
+    "models": "model",
+    "benchmarks": "benchmark",
+    "calibration_sets": "calibration",
+    "influence_sets": "influence",
+    "thinking_formats": None,
+    "variants": "variant",
+}
 
 
 def in_use(settings: Settings) -> dict[str, list[str]]:
