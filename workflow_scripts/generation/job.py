@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.artefacts.mask_records import ENGINES as PLAIN
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.config.entry import plain
@@ -57,7 +58,8 @@ def describe_job(
     """
     asked = {key: getattr(options, key) for key in EngineSettings.__annotations__}
     engine = resolved(EngineSettings(**asked | {"engine_options": plain(options.engine_options)}))
-    if engine.engine not in pruned.record.engines:
+    # a plain checkpoint, which those of mask_records run, is for every engine
+    if engine.engine not in pruned.record.engines and pruned.record.engines != PLAIN:
         raise InputError(
             f"generation.engine: {engine.engine} cannot run what method {pruned.record.method} "
             f"makes of {model}; set it to {' or '.join(pruned.record.engines)}"
