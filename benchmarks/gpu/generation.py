@@ -7,7 +7,8 @@ bit by bit. `Unchecked` skips that check, to see what a batch would give.
 import importlib.util
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -51,8 +52,7 @@ def generation(setting: Setting, report: Report) -> None:
     with report.attempt("the check at the start"):
         for batch in BATCHES:
             engine = TransformersEngine(model, setting.shape.vocab_size, batch, longest)
-            found = "batches" if engine._slots == batch else "one request at a time"
-            report.row(f"the engine's own check, batch {batch}", found)
+            report.row(f"requests decoded at a time, batch {batch}", float(engine._slots))
     with report.attempt("steps"):
         steps(setting, report, model)
     with report.attempt("equal shapes"):
@@ -92,6 +92,63 @@ def steps(setting: Setting, report: Report, model: PreTrainedModel) -> None:
                 )
                 report.row(f"step, batch {batch}, cache {context}", 1e3 * step, "ms", note)
                 del cache
+            if setting.device == "cuda":
+                with report.attempt(f"CUDA graph, batch {batch}, cache {context}"):
+                    step, equal = graph_step(engine, batch, context)
+                    note = (
+                        f"{batch / step:,.0f} tokens/s, {limit / step:.1%} of the memory limit; "
+                        f"logits {'equal' if equal else 'differ'}"
+                    )
+                    report.row(
+                        f"the same as a CUDA graph, {batch}, {context}", 1e3 * step, "ms", note
+                    )
+
+
+def graph_step(engine: TransformersEngine, batch: int, context: int) -> tuple[float, bool]:
+    """Seconds of a step without the time to launch its kernels; whether its logits are the same."""
+    cache = filled_cache(engine, batch, context)
+    cache.positions = at = torch.full((batch,), context - 2, device="cuda")
+    ids = torch.full((batch, 1), 5, device="cuda")
+    visible = (torch.arange(context, device="cuda") <= at[:, None])[:, None, None, :]
+
+    def step() -> torch.Tensor:
+        return engine._model(
+            input_ids=ids,
+            position_ids=at[:, None],
+            attention_mask=visible,
+            past_key_values=cache,
+            use_cache=True,
+        ).logits[:, -1]
+
+    expected = step()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = step()
+    taken = seconds_of(graph.replay, "cuda", 7)
+    return taken, torch.equal(found, expected)
+
+
+@contextmanager
+def padded_linears(model: PreTrainedModel, rows: int) -> Iterator[None]:
+    """Let every linear see `rows` rows in a step, zeros behind the real ones: always one kernel."""
+
+    def padded(forward: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
+        def call(inputs: torch.Tensor) -> torch.Tensor:
+            missing = rows - len(inputs)
+            if inputs.shape[1] > 1 or missing <= 0:  # a prompt, which is alone in its batch
+                return forward(inputs)
+            return forward(nn.functional.pad(inputs, (0, 0, 0, 0, 0, missing)))[: len(inputs)]
+
+        return call
+
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    for module in linears:
+        module.forward = padded(module.forward)
+    try:
+        yield
+    finally:
+        for module in linears:
+            del module.forward
 
 
 def filled_cache(engine: TransformersEngine, rows: int, length: int) -> SlotCache:
@@ -118,6 +175,9 @@ def equal_shapes(setting: Setting, report: Report, model: PreTrainedModel) -> No
         by_rows = {str(number): logits_of(number, 64) for number in rows}
         sums = "full" if precise else "as torch has it, bf16"
         report.row(f"batch sizes with equal logits, partial sums {sums}", groups(by_rows))
+    with padded_linears(model, max(rows)):
+        by_rows = {str(number): logits_of(number, 64) for number in rows}
+        report.row(f"batch sizes with equal logits, linears of {max(rows)} rows", groups(by_rows))
     alike = [
         name
         for name, logits in by_rows.items()
@@ -183,6 +243,19 @@ def completions(setting: Setting, report: Report, model: PreTrainedModel) -> Non
         same = sum(found[seed] == expected[seed] for seed in expected)
         note = f"prefill included; {same} of {COMPARED} completions are those of one at a time"
         report.row(f"batch {batch}, greedy", batch * setting.tokens / taken, "tokens/s", note)
+    with padded_linears(model, max(BATCHES)):
+        expected = decode(one_by_one, compared)
+        for batch in BATCHES[1:]:
+            engine = Unchecked(model, vocabulary, batch, longest)
+            requests = requests_of(setting, batch, GREEDY, setting.tokens)
+            found = {}
+            taken = seconds_of(
+                lambda e=engine, r=requests, f=found: f.update(decode(e, r)), setting.device
+            )
+            same = sum(found[seed] == expected[seed] for seed in expected)
+            note = f"{same} of {COMPARED} completions are those of one at a time"
+            what = f"batch {batch}, greedy, linears of {max(BATCHES)} rows"
+            report.row(what, batch * setting.tokens / taken, "tokens/s", note)
     sampled = [
         replace(request, sampling=SAMPLINGS["temperature 0.6, top-p 0.95"], max_tokens=8)
         for request in requests_of(setting, 32, GREEDY, 8)
@@ -217,6 +290,8 @@ def bare_generate(setting: Setting, report: Report, model: PreTrainedModel) -> N
                 do_sample=False,
             )
 
+        if batch == BATCHES[0]:
+            generate()  # warms up
         taken = seconds_of(generate, setting.device)
         report.row(f"model.generate, batch {batch}", batch * setting.tokens / taken, "tokens/s")
 

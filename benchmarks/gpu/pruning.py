@@ -214,6 +214,7 @@ def two_four(setting: Setting, report: Report) -> None:
     for weight in dense:
         weight.masked_fill_(~pattern(weight, torch.ones(weight.shape[1], device="cuda")), 0)
     sparse = [to_sparse_semi_structured(weight) for weight in dense]
+    report.row("2:4 kernels", type(sparse[0]).__name__.removeprefix("SparseSemiStructuredTensor"))
     for rows in (32, 128, 2048, 16384):
         with report.attempt(f"{rows} rows"), torch.inference_mode():
             inputs = [torch.randn(rows, size[1], device="cuda").bfloat16() for size in shapes]

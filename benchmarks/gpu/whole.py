@@ -83,8 +83,9 @@ def demo(setting: Setting, report: Report) -> None:
     for path in sorted((checkout / "results/tables").glob("accuracy.csv")):
         print(path.read_text(), flush=True)
     logs = [path.read_text() for path in (checkout / "logs/generate").rglob("*.log")]
-    alone = sum("one request at a time" in text for text in logs)
-    report.row("generation jobs that decode one request at a time", f"{alone} of {len(logs)}")
+    found = [re.search(r"decoding (\w+) requests? at a time", text) for text in logs]
+    counts = ", ".join(sorted({match[1] if match else "32" for match in found}))
+    report.row("requests decoded at a time, batch 32, fp32", counts or "no log")
     for path in sorted((checkout / "logs/generate").rglob("*.tsv")):
         seconds = path.read_text().splitlines()[1].split("\t")[0]
         report.row(f"generate, {path.stem}", float(seconds), "s")

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+FEW_ROWS = 64
+
 
 def magnitude_scores(weight: Tensor) -> Tensor:
     """|W|, fp32, of the weight's shape (output, input)."""
@@ -75,6 +77,8 @@ def keep_above_quantile(scores: Tensor, index: int) -> Tensor:
 def _nth_lowest(scores: Tensor, index: int) -> Tensor:
     """The entry with that index among the sorted entries of each row, (groups, 1)."""
     if scores.is_cuda:
+        if len(scores) < FEW_ROWS:  # kthvalue has one processor of the GPU for each row
+            return scores.sort(dim=1).values[:, index : index + 1]
         return scores.kthvalue(index + 1, dim=1, keepdim=True).values
     # several times faster than torch's own on the CPU
     ordered = np.partition(scores.numpy(), index, axis=1)

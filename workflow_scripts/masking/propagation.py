@@ -16,6 +16,7 @@ from workflow_scripts.models import blocks, checkpoints
 from workflow_scripts.models.activations import finite_fp32, watched
 from workflow_scripts.models.blocks import Call
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
+from workflow_scripts.models.tensors import DTYPES
 
 
 @torch.no_grad()
@@ -48,8 +49,9 @@ def keep_in_sequence(
         for module, linear in here.items():
             weight = block.get_submodule(module).weight
             stored = weight
-            if weight.dtype is not torch.float32:  # it may have been rounded for the forward pass
-                stored = checkpoints.load_tensor(checkpoint, linear.name).to(device)
+            rounded = DTYPES[checkpoint.dtypes[linear.name]] is not weight.dtype
+            if rounded and weight.dtype is not torch.float32:  # for the forward pass
+                stored = checkpoints.load_tensor(checkpoint, linear.name, device)
             squares = finite_fp32(seen[module].sum_squares, linear.name).to(device)
             kept = keep(linear, stored, squares)
             weight.masked_fill_(~kept, 0)

@@ -108,7 +108,7 @@ def load_block(decoder: Decoder, index: int) -> nn.Module:
     layer = decoder.model.model.layers[index]
     block = copy.deepcopy(layer, {id(decoder.model.config): decoder.model.config})
     checkpoint, prefix = decoder.checkpoint, checkpoints.block_prefix(index)
-    weights = checkpoints.load_block(checkpoint, index, decoder.dtype)
+    weights = checkpoints.load_block(checkpoint, index, decoder.dtype, decoder.device)
     state = {}
     for name, expected in block.state_dict().items():
         shape = checkpoint.shapes.get(prefix + name)
@@ -118,7 +118,7 @@ def load_block(decoder: Decoder, index: int) -> nn.Module:
                 f"{checkpoint.folder}: {prefix + name} is {found}, "
                 f"{checkpoints.CONFIG} asks for {tuple(expected.shape)}"
             )
-        state[name] = weights[prefix + name].to(decoder.device)
+        state[name] = weights[prefix + name]
     block.load_state_dict(state, assign=True)
     return block
 

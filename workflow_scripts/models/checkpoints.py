@@ -211,9 +211,13 @@ def _unknown(checkpoint: Checkpoint, finding: str) -> InputError:
     )
 
 
-def load_tensor(checkpoint: Checkpoint, name: str) -> Tensor:
-    """Load one tensor in its own dtype. Raises `InputError` where it holds a NaN or infinity."""
-    return _finite(tensors.read_tensor(_shard(checkpoint, name), name), checkpoint, name)
+def load_tensor(checkpoint: Checkpoint, name: str, device: str = "cpu") -> Tensor:
+    """Load one tensor in its own dtype. Raises `InputError` where it holds a NaN or infinity.
+
+    Its values are checked on the device, which a GPU does at no cost.
+    """
+    tensor = tensors.read_tensor(_shard(checkpoint, name), name).to(device)
+    return _finite(tensor, checkpoint, name)
 
 
 def load_rows(checkpoint: Checkpoint, name: str, rows: Sequence[int]) -> Tensor:
@@ -222,12 +226,12 @@ def load_rows(checkpoint: Checkpoint, name: str, rows: Sequence[int]) -> Tensor:
 
 
 def load_block(
-    checkpoint: Checkpoint, block: int, dtype: torch.dtype | None = None
+    checkpoint: Checkpoint, block: int, dtype: torch.dtype | None = None, device: str = "cpu"
 ) -> dict[str, Tensor]:
     """Load all tensors of one block by parameter name, as `dtype` where one is given."""
     prefix = block_prefix(block)
     names = sorted(name for name in checkpoint.files if name.startswith(prefix))
-    return {name: load_tensor(checkpoint, name).to(dtype=dtype) for name in names}
+    return {name: load_tensor(checkpoint, name, device).to(dtype=dtype) for name in names}
 
 
 def _shard(checkpoint: Checkpoint, name: str) -> TensorFile:

@@ -6,8 +6,8 @@ key-value cache of one length, empty rows included. Floating-point kernels choos
 summation by shape, not by value; what is left is that the number of rows, a row's place among them
 or the length of the cache could change it. So a step of MIN_ROWS rows over a cache that is as
 long as its request needs is the reference, and a larger shape is used only where its logits are
-found to be the reference's, bit by bit, when the engine starts. Where they are not, requests are
-decoded one at a time in the reference shape.
+found to be the reference's, bit by bit, when the engine starts. Where they are not, half as many
+slots are tried, and so on; at the end requests are decoded one at a time in the reference shape.
 """
 
 import sys
@@ -110,15 +110,16 @@ class TransformersEngine:
         self._vocabulary = vocabulary
         self._device = next(model.parameters()).device
         self._length = _cache_length(longest)
-        self._rows = max(slots, MIN_ROWS)
         self._slots = slots
-        if not self._shape_is_like_the_reference():
+        while self._slots > 1 and not self._shape_is_like_the_reference():
+            self._slots //= 2
+        if self._slots < slots:
+            several = f"{self._slots} requests" if self._slots > 1 else "one request"
             print(
                 "engine: on this machine larger batches round differently; "
-                "decoding one request at a time",
+                f"decoding {several} at a time",
                 file=sys.stderr,
             )
-            self._rows, self._slots = MIN_ROWS, 1
 
     @torch.inference_mode()
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
@@ -198,9 +199,13 @@ class TransformersEngine:
             return self._length
         return _cache_length(len(request.prompt) + request.max_tokens)
 
+    @property
+    def _rows(self) -> int:
+        return max(self._slots, MIN_ROWS)
+
     @torch.inference_mode()
     def _shape_is_like_the_reference(self) -> bool:
-        """Whether every row of this shape has, bit by bit, the logits of the reference's first."""
+        """Whether every row of a step has, bit by bit, the logits of the reference's first."""
         prompt = tuple((7 * i + 3) % self._vocabulary for i in range(CHECKED_PROMPT))
         _, prefilled = self._prefill(prompt)
         found = []

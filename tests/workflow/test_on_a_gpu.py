@@ -1,0 +1,83 @@
+"""What only a GPU can show: the same masks as on the CPU, answers that batches do not change."""
+
+from collections import deque
+
+import pytest
+import torch
+
+from tests.generation.engines.test_transformers_engine import VOCABULARY, requests, tiny_model
+from tests.models.tiny_models import save_tiny_model, token_ids
+from workflow_scripts.calibration.collect_statistics import collect
+from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients
+from workflow_scripts.generation.engines.sampling import Sampling
+from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
+from workflow_scripts.masking.kernels import keep_largest, keep_pattern, wanda_scores
+from workflow_scripts.masking.propagation import keep_in_sequence
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.blocks import open_decoder
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+]
+
+
+@pytest.mark.parametrize("shape", [(1, 40_000), (3, 5_000), (200, 700)])
+def test_masks_are_those_of_the_cpu(shape):
+    # few different values, so that most of them are tied
+    scores = torch.randint(50, shape, generator=torch.Generator().manual_seed(0)).float()
+    for pruned in (0, 1, shape[1] // 3, shape[1]):
+        assert torch.equal(keep_largest(scores.cuda(), pruned).cpu(), keep_largest(scores, pruned))
+    assert torch.equal(keep_pattern(scores.cuda(), 2, 4).cpu(), keep_pattern(scores, 2, 4))
+
+
+def test_wanda_scores_are_those_of_the_cpu():
+    weight, squares = torch.randn(300, 500).bfloat16(), torch.rand(500)
+    on_gpu = wanda_scores(weight.cuda(), squares.cuda())
+    assert torch.equal(on_gpu.cpu(), wanda_scores(weight, squares))
+
+
+def test_statistics_are_those_of_the_cpu_up_to_bf16(tmp_path):
+    checkpoint = checkpoints.open_checkpoint(save_tiny_model(tmp_path, "qwen3", hidden=24))
+    ids = token_ids(8, 16)
+    expected = collect(open_decoder(checkpoint), ids, 4)
+    found = collect(open_decoder(checkpoint, "cuda"), ids, 4)
+    for name, squares in expected.sum_squares.items():
+        assert torch.allclose(found.sum_squares[name], squares, rtol=0.1, atol=0.1 * squares.mean())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sequential_wanda_scores_the_weights_as_they_are_stored(tmp_path, dtype):
+    checkpoint = checkpoints.open_checkpoint(save_tiny_model(tmp_path, "llama", dtype=dtype))
+    linears = checkpoints.linears(checkpoint)
+
+    def keep(linear, weight, squares):
+        assert torch.equal(weight.cpu(), checkpoints.load_tensor(checkpoint, linear.name))
+        return keep_largest(wanda_scores(weight, squares), linear.shape[1] // 2)
+
+    kept = list(keep_in_sequence(checkpoint, linears, token_ids(4, 16), keep, "cuda"))
+    assert len(kept) == len(linears)
+
+
+def test_a_result_does_not_depend_on_the_batch():
+    model = tiny_model().cuda()
+    asked = requests(12, Sampling(1.0, 0.95, 20))
+
+    def run(slots):
+        engine = TransformersEngine(model, VOCABULARY, slots, longest=80)
+        return dict(engine.generate(deque(asked)))
+
+    assert run(1) == run(8) == run(64)
+
+
+def test_gradients_follow_the_model_onto_the_gpu():
+    model = tiny_model().cuda()
+    names = [f"model.layers.0.{module}.weight" for module in checkpoints.MODULES]
+    linears = [
+        checkpoints.Linear(name, 0, "mlp", "up", tuple(model.get_parameter(name).shape))
+        for name in names
+    ]
+    seen = {}
+    sample = Sample("a row", tuple(range(3, 20)), 5)
+    SampleGradients(model, linears)(sample, lambda name, g: seen.update({name: g.device.type}))
+    assert seen == dict.fromkeys(names, "cuda")
