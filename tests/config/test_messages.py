@@ -9,6 +9,7 @@ import yaml
 from tests.config.config_door import DEFAULT, GONE, changed, lines_of, make_bundled
 from workflow_scripts.config import source_files as config_files
 from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.methods import METHODS
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,13 @@ def test_temperatures_that_vllm_would_change_or_refuse(engine, device):
     for value in (0, 0.01, 2):
         vllm = (("generation", "engine"), "vllm")
         load_settings(changed(vllm, (("generation", "temperature"), value)))
+
+
+def test_an_engine_that_cannot_run_what_a_method_makes(monkeypatch):
+    monkeypatch.setattr(METHODS["wanda"], "engines", ("transformers",))
+    (line, *_) = lines_of(changed((("generation", "engine"), "vllm")))
+    assert line.startswith("config: generation.engine: vllm cannot run what method wanda makes")
+    assert "must be transformers" in line
 
 
 def test_a_config_that_contains_itself_is_refused():

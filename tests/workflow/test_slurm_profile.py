@@ -9,7 +9,7 @@ import pytest
 
 from tests.workflow.checkout import PROJECT, copy_project, environment, small_checkout
 from tests.workflow.test_generic_profile import tool, with_tools
-from workflow_scripts.estimates.resources import NEEDS
+from workflow_scripts.estimates.resources import RULES
 
 PROFILE = ("--workflow-profile", "profiles/slurm")
 
@@ -28,7 +28,7 @@ def planned(tmp_path_factory) -> dict[str, list[str]]:
 
 def test_every_job_of_a_model_asks_for_what_it_needs(planned):
     assert {"generate", "collect_statistics", "build_mask", "grade_answers"} < set(planned)
-    for rule in set(planned) & set(NEEDS):
+    for rule in set(planned) & set(RULES):
         for asked in planned[rule]:
             memory, minutes = (
                 int(re.search(rf"\b{name}=(\d+)", asked)[1]) for name in ("mem_mb", "runtime")
@@ -51,8 +51,8 @@ def test_a_rule_is_local_or_asks_for_what_it_needs():
         for names in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, re.MULTILINE):
             local |= set(re.findall(r"\w+", names))
     assert {"fetch_model", "judge_answers", "accuracy_table", "write_report"} < local
-    assert local.isdisjoint(NEEDS)
-    assert rules == local | set(NEEDS) | {"train_demo_reasoner", "make_demo_data"}
+    assert local.isdisjoint(RULES)
+    assert rules == local | set(RULES) | {"train_demo_reasoner", "make_demo_data"}
 
 
 def without(command: str, folder: Path) -> str:

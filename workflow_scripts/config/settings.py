@@ -1,9 +1,11 @@
 """A whole config: what to run, and the catalogues of what things are."""
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from workflow_scripts.config.catalogues import Benchmark, CalibrationSet, InfluenceSet, Model
-from workflow_scripts.config.entry import Entry
+from workflow_scripts.config.entry import Entry, Said
 from workflow_scripts.config.generation import Generation, GenerationJob
 from workflow_scripts.config.judge import Judge, JudgeJob
 from workflow_scripts.config.methods import Variant
@@ -44,6 +46,15 @@ class Settings(Entry):
     pruning: Pruning = Pruning()
     generation: Generation
     judge: Judge = Judge()
+
+    def contradictions(self) -> Iterator[Said]:
+        """An engine that cannot run what a variant's method makes."""
+        asked = self.generation.engine
+        for name in self.run.variants:
+            method = self.variants.get(name)
+            if method and asked != "auto" and asked not in method.engines:
+                said = f"{asked} cannot run what method {method.method} makes (variants.{name})"
+                yield ("generation", "engine"), f"{said}; must be {' or '.join(method.engines)}"
 
     def thinking_of(self, model: str) -> ThinkingFormat:
         """The thinking format of a model."""

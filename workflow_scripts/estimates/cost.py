@@ -44,26 +44,22 @@ WRITTEN = 5  # bytes of a token in results/, as text
 
 def jobs_by_stage(paths: Sequence[Path]) -> dict[str, int]:
     """Jobs of a dry run of everything, by the rule file they stand in (`all` in none)."""
-    snakefile = PROJECT / "Snakefile"
-    stage_of = {}
-    for stage in re.findall(r'^include: "rules/(\w+)\.smk"', snakefile.read_text(), re.MULTILINE):
-        text = (PROJECT / "rules" / f"{stage}.smk").read_text()
-        rules = re.findall(r"^(?:rule|use rule \w+ as) (\w+)", text, re.MULTILINE)
-        stage_of |= dict.fromkeys(rules, stage)
+    stage_of = {
+        rule: file.stem
+        for file in (PROJECT / "rules").glob("*.smk")
+        for rule in re.findall(r"^(?:rule|use rule \w+ as) (\w+)", file.read_text(), re.MULTILINE)
+    }
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--quiet", "rules"]
-    command += ["--snakefile", str(snakefile)]
+    command += ["--snakefile", str(PROJECT / "Snakefile")]
     command += ["--configfile", *map(str, paths)] if paths else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"the dry run failed: {(done.stdout + done.stderr).strip()}")
     counts: Counter[str] = Counter()
-    table = (done.stdout + done.stderr).partition("Job stats:")[2].splitlines()[3:]
-    for line in table:
-        rule, _, count = line.rpartition(" ")
-        if rule.strip() == "total":
-            break
-        counts[stage_of.get(rule.strip(), rule.strip())] += int(count)
-    return {stage: counts[stage] for stage in sorted(counts, key=[*stage_of.values(), "all"].index)}
+    table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
+    for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE):
+        counts[stage_of.get(rule, rule)] += int(count)
+    return dict(counts)
 
 
 def disk(settings: Settings, sizes: Mapping[str, Size | None], tokens: int) -> dict[str, int]:

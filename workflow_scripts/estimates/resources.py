@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.settings import Settings
@@ -24,7 +25,9 @@ from workflow_scripts.estimates.sizes import UNFETCHED, decoded, problem_count
 
 UNKNOWN_WEIGHTS = 8e9  # of a model that neither files nor the config tell about
 UNKNOWN_PROBLEMS = 1000  # of such a benchmark
-LONGEST = 24 * 60  # minutes: what most clusters allow; generation goes on where its time was over
+MAX_MINUTES = (
+    24 * 60
+)  # minutes: what most clusters allow; generation goes on where its time was over
 START = 10.0  # minutes, for a slow file system to bring Python's packages to a node
 
 # MB of a process with torch and transformers in it; with vLLM; with CUDA's libraries as well
@@ -45,8 +48,7 @@ VOCABULARY = 200_000
 SHARED_HEADS = 4  # queries to a key and value, with grouped-query attention
 
 
-@dataclass(frozen=True)
-class Needs:
+class Ask(NamedTuple):
     """`memory` in MB and `minutes` of a job that is tried for the first time."""
 
     memory: float
@@ -84,29 +86,22 @@ class Job:
 
 
 def resources(
-    rule: str,
-    settings: Settings,
-    wildcards: Mapping[str, str],
-    attempt: int,
-    root: Path = Path("."),
+    rule: str, settings: Settings, wildcards: Mapping[str, str], attempt: int, root: Path = Path()
 ) -> dict[str, int]:
     """`mem_mb` and `runtime` of a rule's job, of both more for each `attempt` at it, from 1.
 
-    Never more than LONGEST minutes.
+    Never more than MAX_MINUTES minutes.
     """
-    needs = NEEDS[rule](Job(settings, wildcards, root))
-    return {
-        "mem_mb": ceil(needs.memory * attempt),
-        "runtime": ceil(min(needs.minutes * attempt, LONGEST)),
-    }
+    memory, minutes = RULES[rule](Job(settings, wildcards, root))
+    return {"mem_mb": ceil(memory * attempt), "runtime": ceil(min(minutes * attempt, MAX_MINUTES))}
 
 
-def _calibration(job: Job) -> Needs:
+def _calibration(job: Job) -> Ask:
     """Rows are kept on disk, only those that are drawn are tokenised; a corpus is unpacked."""
-    return Needs(2 * TORCH, 60)
+    return Ask(2 * TORCH, 60)
 
 
-def _statistics(job: Job, name: str | None = None, passes: int = 1) -> Needs:
+def _statistics(job: Job, name: str | None = None, passes: int = 1) -> Ask:
     """One block's weights and the hidden states of all tokens, before it and behind it, in fp32."""
     entry = job.settings.calibration_sets[name or job.wildcards["calibration"]]
     tokens = entry.samples * entry.length
@@ -114,13 +109,13 @@ def _statistics(job: Job, name: str | None = None, passes: int = 1) -> Needs:
     hidden = 2 * tokens * job.width * FP32
     device = job.settings.pruning.device
     speed = PASS_FLOP[device] * (job.settings.generation.threads if device == "cpu" else 1)
-    return Needs(
+    return Ask(
         (CUDA if device == "cuda" else TORCH) + SPARE * (block + hidden) / 1e6,
         START + passes * 2 * job.weights * tokens / speed / 60,
     )
 
 
-def _influence(job: Job) -> Needs:
+def _influence(job: Job) -> Ask:
     """The model and one averaged gradient in fp32, and the logits of a row three times.
 
     A row's backward pass, with blocks that run again, is four forward ones; there are up to three
@@ -131,38 +126,38 @@ def _influence(job: Job) -> Needs:
     tokens = (rounds * entry.train_samples + entry.validation_samples) * entry.length
     logits = 3 * entry.length * VOCABULARY * FP32
     speed = PASS_FLOP["cpu"] * job.settings.generation.threads
-    return Needs(
+    return Ask(
         TORCH + SPARE * (2 * job.weights * FP32 + logits) / 1e6,
         START + 8 * job.weights * tokens / speed / 60,
     )
 
 
-def _weights(job: Job) -> Needs:
+def _weights(job: Job) -> Ask:
     """A linear at a time, with its scores and their order: less than a block in fp32, twice."""
     largest = 2 * job.weights / job.blocks * FP32
-    return Needs(TORCH + largest / 1e6, START + job.weights / MASKED / 60)
+    return Ask(TORCH + largest / 1e6, START + job.weights / MASKED / 60)
 
 
-def _mask(job: Job) -> Needs:
+def _mask(job: Job) -> Ask:
     variant = job.settings.variants[job.wildcards["variant"]]
     alone = _weights(job)
     if not variant.runs_model:
         return alone
     # every block runs twice: with all its weights, and without those that it loses
     along = _statistics(job, variant.calibration, passes=2)
-    return Needs(along.memory + alone.memory, along.minutes + alone.minutes - START)
+    return Ask(along.memory + alone.memory, along.minutes + alone.minutes - START)
 
 
-def _generation(job: Job) -> Needs:
+def _generation(job: Job) -> Ask:
     return _decoding(job, job.settings.generation, job.settings.run.benchmarks)
 
 
-def _calibration_traces(job: Job) -> Needs:
+def _calibration_traces(job: Job) -> Ask:
     trace_job = job.settings.trace_job(job.wildcards["model"])
     return _decoding(job, trace_job, (job.wildcards["benchmark"],))
 
 
-def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Needs:
+def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Ask:
     """The weights, and on a CPU the keys and values of a batch; every token up to its cap.
 
     On a GPU the weights only pass through the memory of the machine.
@@ -177,25 +172,25 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Ne
     tokens = sum(part.most for part in decoded(generation, problems, means=(1, 1)).values())
     units = generation.tensor_parallel if on_gpu else generation.threads
     second = TOKEN + 2 * job.weights / (DECODE_FLOP[generation.device] * units)
-    return Needs(
+    return Ask(
         process + SPARE * (job.weights * item + (0 if on_gpu else cache)) / 1e6,
         START + tokens * second / 60,
     )
 
 
-def _grading(job: Job) -> Needs:
+def _grading(job: Job) -> Ask:
     """Answers are compared one by one, each for a bounded time."""
     generation = job.settings.generation
     problems = _problems(job, job.wildcards["benchmark"])
     answers = problems * generation.repeats * len(generation.budgets)
-    return Needs(2 * TORCH, START + answers / GRADED / 60)
+    return Ask(2 * TORCH, START + answers / GRADED / 60)
 
 
 def _problems(job: Job, benchmark: str) -> int:
     return problem_count(job.settings, benchmark, job.root) or UNKNOWN_PROBLEMS
 
 
-NEEDS: dict[str, Callable[[Job], Needs]] = {
+RULES: dict[str, Callable[[Job], Ask]] = {
     "build_calibration_set": _calibration,
     "collect_statistics": _statistics,
     "score_influence": _influence,
