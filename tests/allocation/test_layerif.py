@@ -183,35 +183,23 @@ def test_the_stage_writes_what_the_scores_say(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "found"),
     [
-        ({"format": 2}, "not influence scores of format 1"),
-        ({"blocks": rows([1.0] * 4, [1.0] * 4)}, "has 4 blocks, the model has 5"),
-        ({"blocks": {}}, "has no list of blocks, the model has 5"),
-        (
-            {"blocks": [*rows([1.0] * 4, [1.0] * 4), {"attention": 1.0}]},
-            "block 4 has no mlp score but None",
-        ),
+        ({"format": 2}, ["format", "2"]),
+        ({"blocks": rows([1.0] * 4, [1.0] * 4)}, ["4 blocks, the model has 5"]),
+        ({"blocks": {}}, ["blocks", "{}"]),
+        ({"blocks": [*rows([1.0] * 4, [1.0] * 4), {"attention": 1.0}]}, ["blocks.4.mlp"]),
         (
             {"blocks": [*rows([1.0] * 4, [1.0] * 4), {"attention": "1", "mlp": 2.0}]},
-            "block 4 has no attention score but '1'",
+            ["blocks.4.attention", "'1'"],
         ),
-        (
-            {"blocks": [*rows([1.0] * 4, [1.0] * 4), 3]},
-            "block 4 has no attention score but None",
-        ),
-        (
-            {"blocks": rows([1.0, 1, 1, float("nan"), 1], [1.0] * 5)},
-            "block 3: the attention score nan is not finite",
-        ),
-        (
-            {"model_digest": "other"},
-            "influence scores of another model (digest other, this model's is DIGEST)",
-        ),
+        ({"blocks": [*rows([1.0] * 4, [1.0] * 4), 3]}, ["blocks.4", "3"]),
+        ({"blocks": rows([1.0, 1, 1, float("nan"), 1], [1.0] * 5)}, ["blocks.3.attention", "nan"]),
+        ({"model_digest": "other"}, ["influence scores of another model", "other"]),
     ],
 )
 def test_scores_that_are_refused(
-    tmp_path: Path, tiny_model: Callable[..., Path], change: dict, message: str
+    tmp_path: Path, tiny_model: Callable[..., Path], change: dict, found: list[str]
 ) -> None:
     """A block without a score is no block with a guessed sparsity."""
     folder = tiny_model("llama", blocks=5)
@@ -220,6 +208,6 @@ def test_scores_that_are_refused(
     without_checksum(influence).write_text(json.dumps(json.loads(influence.read_text()) | change))
     with pytest.raises(InputError) as error:
         save_allocation(tmp_path / "a.json", folder, 0.2, OPTIONS, influence=influence)
-    message = message.replace("DIGEST", model_digest(folder))
-    assert str(error.value) == f"{influence}: {message}"
+    line = str(error.value)
+    assert line.startswith(f"{influence}: ") and all(part in line for part in found), line
     assert not (tmp_path / "a.json").exists()

@@ -28,7 +28,12 @@ OTHERS = {
 
 def run(place: Path, folder: Path, options: dict, **files: Path) -> VariantFiles:
     made = variant_files(place)
-    stage = ["--model", folder, "--options", json.dumps(OTHERS[options["method"]] | options)]
+    stage = [
+        "--model",
+        folder,
+        "--options",
+        json.dumps(OTHERS.get(options["method"], {}) | options),
+    ]
     stage += ["--mask", made.mask]
     for name, path in files.items():
         stage += [f"--{name}", path]

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from tests.files.by_hand import without_checksum
 from workflow_scripts.artefacts.allocations import (
-    Allocation,
-    check_sparsity,
     in_scope,
     mean_sparsity,
     pruned_count,
@@ -55,7 +53,8 @@ def test_means_are_weighted_by_weights(tmp_path: Path) -> None:
         "linears": {"a": 0.25, "b": 0.5},
         "model_digest": "digest",
     }
-    assert read_allocation(path, LINEARS, "digest") == Allocation("owl", {"a": 0.25, "b": 0.5})
+    found = read_allocation(path, LINEARS, "digest")
+    assert (found.kind, found.sparsities) == ("owl", {"a": 0.25, "b": 0.5})
 
 
 def test_linears_outside_the_scope_get_0_and_count_for_nothing(tmp_path: Path) -> None:
@@ -67,7 +66,8 @@ def test_linears_outside_the_scope_get_0_and_count_for_nothing(tmp_path: Path) -
     assert record["linears"] == {"q": 0.0, **inside}
     assert record["requested_mean"] == (0.25 * 21 + 0.5 * 77) / 98
     assert record["achieved_mean"] == (5 + 38) / 98
-    assert read_allocation(path, linears, "digest") == Allocation("uniform", inside)
+    found = read_allocation(path, linears, "digest")
+    assert (found.kind, found.sparsities) == ("uniform", inside)
     assert in_scope(linears, "all") == linears
     assert in_scope(linears, "attention") == linears[:1]
     assert in_scope(linears, "mlp") == linears[1:]
@@ -79,38 +79,25 @@ def test_linears_outside_the_scope_get_0_and_count_for_nothing(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "found"),
     [
-        ({"linears": {"a": 0.2}}, "linear b has no sparsity"),
-        ({"linears": {"a": 0.2, "b": 0.2, "c": 0.2}}, "c is not a linear of the model"),
-        ({"linears": {"a": 0.2, "b": 1.2}}, "b: sparsity 1.2 is not a number from 0 to 1"),
-        ({"linears": {"a": 0.2, "b": None}}, "b: sparsity None is not a number from 0 to 1"),
-        ({"linears": {"a": 0.2, "b": math.nan}}, "b: sparsity nan is not a number from 0 to 1"),
-        ({"scope": "most"}, "scope: 'most' is none of all, attention, mlp"),
-        ({"scope": None}, "scope: None is none of all, attention, mlp"),
-        ({"allocation": 3}, "allocation is 3, not the name of one"),
-        ({"linears": [0.2]}, "not an allocation: it has no mapping 'linears'"),
-        (
-            {"model_digest": "other"},
-            "allocation of another model (digest other, this model's is digest)",
-        ),
+        ({"linears": {"a": 0.2}}, ["b", "has no sparsity"]),
+        ({"linears": {"a": 0.2, "b": 0.2, "c": 0.2}}, ["c", "not a linear of the model"]),
+        ({"linears": {"a": 0.2, "b": 1.2}}, ["linears.b", "1.2"]),
+        ({"linears": {"a": 0.2, "b": None}}, ["linears.b", "None"]),
+        ({"linears": {"a": 0.2, "b": True}}, ["linears.b", "True"]),
+        ({"linears": {"a": 0.2, "b": math.nan}}, ["linears.b", "nan"]),
+        ({"scope": "most"}, ["scope", "'most'", "'mlp'"]),
+        ({"allocation": 3}, ["allocation", "3"]),
+        ({"linears": [0.2]}, ["linears", "[0.2]"]),
+        ({"model_digest": "other"}, ["allocation of another model", "other", "digest"]),
     ],
 )
-def test_allocations_that_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+def test_allocations_that_are_refused(tmp_path: Path, change: dict, found: list[str]) -> None:
     path = tmp_path / "allocation.json"
     write_allocation(path, {"a": 0.2, "b": 0.2}, LINEARS, "uniform", {}, 0.2, "digest")
     without_checksum(path).write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError) as error:
         read_allocation(path, LINEARS, "digest")
-    assert str(error.value) == f"{path}: {message}"
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.2, math.nan, math.inf, True, "0.2", None])
-def test_what_is_no_sparsity(value: object) -> None:
-    with pytest.raises(InputError, match="^here: sparsity .* is not a number from 0 to 1$"):
-        check_sparsity(value, "here")
-
-
-def test_the_bounds_are_sparsities() -> None:
-    for value in (0, 1, 0.0, 1.0, 0.5):
-        check_sparsity(value, "here")
+    line = str(error.value)
+    assert line.startswith(f"{path}: ") and all(part in line for part in found), line

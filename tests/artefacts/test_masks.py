@@ -105,6 +105,35 @@ def test_equal_masks_are_equal_bytes_and_the_digest_tells_others_apart(
     assert len({read_pruned(found).digest for found in [paths[0], *others]}) == 4
 
 
+@pytest.mark.parametrize(
+    ("removed", "digest"),
+    [
+        ((), "52554059daa8ca99c8f46fa8a7b7655dd0bc7b4ecc029c7bc110c92905990ebc"),
+        ((1,), "bb7e9c28a399d005b3b3a22e06b96e57b33d7f0f16fcd333fc7662d0b8162a24"),
+    ],
+)
+def test_the_digest_of_what_only_removes_is_what_stores_know_it_by(
+    tmp_path: Path, tiny_model: Callable[..., Path], removed: tuple[int, ...], digest: str
+) -> None:
+    folder = tiny_model("llama")
+    shapes = {
+        f"model.layers.{block}.{name}_proj.weight": shape
+        for block in (0, 2)
+        for name, shape in (
+            ("self_attn.q", (18, 18)),
+            ("self_attn.k", (6, 18)),
+            ("mlp.up", (25, 18)),
+        )
+    }
+    keeps = {
+        name: torch.arange(rows * columns).reshape(rows, columns) % 3 > 0
+        for name, (rows, columns) in shapes.items()
+    }
+    assert read_pruned(on_disk(tmp_path, folder, keeps, removed)).digest == digest
+    dense = "7ba6f73b56d1d2611fe609c7850773db954e217eb5b14af733bfb92dbd80d4ab"
+    assert nothing_pruned("", 3).digest == dense
+
+
 def refused(*arguments: object) -> str:
     with pytest.raises(InputError) as error:
         read_pruned(*arguments)
@@ -146,10 +175,10 @@ def test_damaged_masks_are_refused(tmp_path: Path, tiny_model: Callable[..., Pat
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"format": 2}, ["not a mask's record of format 1"]),
+        ({"format": 2}, ["format", "2", "1"]),
         ({"blocks": "3"}, ["blocks", "'3'"]),
         ({"linears": None}, ["linears", "None"]),
-        ({"digest": ...}, ["digest", "missing"]),
+        ({"digest": ...}, ["digest", "required"]),
         ({"removed_blocks": [1, 0]}, ["removed_blocks", "(1, 0)", "3 blocks"]),
         ({"removed_blocks": [3]}, ["removed_blocks", "(3,)", "3 blocks"]),
         ({"removed_blocks": [0, 1, 2]}, ["removed_blocks", "(0, 1, 2)", "3 blocks"]),

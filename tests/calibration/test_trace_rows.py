@@ -129,5 +129,5 @@ def test_a_source_without_its_files(tiny_model: Callable[..., Path], tmp_path: P
 def test_a_sequence_is_a_list_of_whole_numbers(traces, ids):
     row = {"id": "easy", "repeat": 0, "budget": 99, "ids": ids}
     without_checksum(traces / "sequences" / "b.jsonl").write_text(json.dumps(row) + "\n")
-    with pytest.raises(InputError, match=r"b\.jsonl:1: field 'ids' is .*, not list\[int\]"):
+    with pytest.raises(InputError, match=r"b\.jsonl:1: ids"):
         passing(traces)

@@ -160,7 +160,7 @@ def test_a_linear_without_a_sparsity_or_statistics(
     del record["linears"][name]
     write_json(allocation, record)
     line = refused(tmp_path, folder, {"method": "magnitude"}, allocation=allocation)
-    assert line == f"{allocation}: linear {name} has no sparsity"
+    assert line == f"{allocation}: {name} has no sparsity"
 
 
 def test_weights_that_are_not_finite_leave_no_mask(

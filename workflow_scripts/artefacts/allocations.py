@@ -1,24 +1,44 @@
 """Allocations: a sparsity for every linear of a model, its whole weights, and its file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, Field
+
+from workflow_scripts.artefacts.json_files import STRICT, read_model_file
 from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import read_json, write_json
+from workflow_scripts.files.atomic import write_json
 from workflow_scripts.models.checkpoints import Linear
 
-SCOPES = ("all", "attention", "mlp")
+Sparsity = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
-class Allocation:
-    """An allocation as read: its kind, and the sparsity of every linear in scope by name."""
+class Allocation(BaseModel):
+    """An allocation by its kind, and the sparsity of every linear by its weight's name.
 
-    kind: str
-    sparsities: Mapping[str, float]
+    `target` and both means are over the linears in `scope`; the others have sparsity 0.
+    `achieved_mean` counts whole weights.
+    """
+
+    model_config = STRICT
+    allocation: str
+    options: Mapping[str, Any]
+    scope: Literal["all", "attention", "mlp"]
+    target: Sparsity
+    requested_mean: Sparsity
+    achieved_mean: Sparsity
+    linears: Mapping[str, Sparsity]
+    model_digest: str
+
+    @property
+    def kind(self) -> str:
+        return self.allocation
+
+    @property
+    def sparsities(self) -> Mapping[str, float]:
+        return self.linears
 
 
 def pruned_count(sparsity: float, weights: int) -> int:
@@ -52,66 +72,37 @@ def write_allocation(
     model_digest: str,
     scope: str = "all",
 ) -> None:
-    """Write the sparsity of every linear with the mean asked for and the mean in whole weights.
-
-    `sparsities` covers the linears in `scope`, and so do the target and both means; the others of
-    `linears` are written with 0.
-    """
+    """Write the sparsity of every linear of a model; `sparsities` covers those in `scope`."""
     inside = in_scope(linears, scope)
     pruned = sum(pruned_count(sparsities[linear.name], linear.weights) for linear in inside)
-    record = {
-        "allocation": kind,
-        "options": dict(options),
-        "scope": scope,
-        "target": target,
-        "requested_mean": mean_sparsity(sparsities, inside),
-        "achieved_mean": pruned / sum(linear.weights for linear in inside),
-        "linears": {linear.name: sparsities.get(linear.name, 0.0) for linear in linears},
-        "model_digest": model_digest,
-    }
-    write_json(path, record)
+    allocation = Allocation(
+        allocation=kind,
+        options=dict(options),
+        scope=scope,
+        target=target,
+        requested_mean=mean_sparsity(sparsities, inside),
+        achieved_mean=pruned / sum(linear.weights for linear in inside),
+        linears={linear.name: sparsities.get(linear.name, 0.0) for linear in linears},
+        model_digest=model_digest,
+    )
+    write_json(path, allocation.model_dump(mode="json"))
 
 
 def read_allocation(path: Path, linears: Sequence[Linear], model_digest: str) -> Allocation:
-    """Read an allocation of a model; its sparsities come in the order of the model's linears.
+    """Read an allocation of a model; `linears` has those in its scope, in the model's order.
 
-    Raises `InputError` where the allocation is of another model, lacks a linear, has one too many,
-    a sparsity is not in [0, 1], or one outside the scope is not 0.
+    Raises `InputError` where it is of another model, lacks a linear, has one too many, a sparsity
+    is not in [0, 1], or one outside the scope is not 0.
     """
-    record = read_json(path)
-    sparsities = record.get("linears") if isinstance(record, dict) else None
-    if not isinstance(sparsities, dict):
-        raise InputError(f"{path}: not an allocation: it has no mapping 'linears'")
-    if record.get("model_digest") != model_digest:
-        raise InputError(
-            f"{path}: allocation of another model (digest {record.get('model_digest')}, this "
-            f"model's is {model_digest})"
-        )
-    kind, scope = record.get("allocation"), record.get("scope")
-    if not isinstance(kind, str):
-        raise InputError(f"{path}: allocation is {kind!r}, not the name of one")
-    check_scope(scope, f"{path}: scope")
-    for linear in linears:
-        if linear.name not in sparsities:
-            raise InputError(f"{path}: linear {linear.name} has no sparsity")
-        check_sparsity(sparsities[linear.name], f"{path}: {linear.name}")
-    extra = sorted(set(sparsities) - {linear.name for linear in linears})
-    if extra:
-        raise InputError(f"{path}: {extra[0]} is not a linear of the model")
-    inside = {linear.name: sparsities[linear.name] for linear in in_scope(linears, scope)}
-    for name, sparsity in sparsities.items():
+    found = read_model_file(path, Allocation, "allocation", model_digest)
+    names = {linear.name for linear in linears}
+    for name in sorted(names ^ set(found.linears)):
+        wrong = "has no sparsity" if name in names else "is not a linear of the model"
+        raise InputError(f"{path}: {name} {wrong}")
+    inside = {linear.name: found.linears[linear.name] for linear in in_scope(linears, found.scope)}
+    for name, sparsity in found.linears.items():
         if name not in inside and sparsity:
-            raise InputError(f"{path}: {name} has sparsity {sparsity}, outside the scope {scope}")
-    return Allocation(kind, inside)
-
-
-def check_scope(value: Any, where: str) -> None:
-    """Raise `InputError` that starts with `where` unless `value` is a scope."""
-    if value not in SCOPES:
-        raise InputError(f"{where}: {value!r} is none of {', '.join(SCOPES)}")
-
-
-def check_sparsity(value: Any, where: str) -> None:
-    """Raise `InputError` that starts with `where` unless `value` is a number in [0, 1]."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InputError(f"{where}: sparsity {value!r} is not a number from 0 to 1")
+            raise InputError(
+                f"{path}: {name} has sparsity {sparsity}, outside the scope {found.scope}"
+            )
+    return found.model_copy(update={"linears": inside})

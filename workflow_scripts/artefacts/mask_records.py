@@ -4,26 +4,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, PositiveInt, model_validator
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import read_json
+from workflow_scripts.artefacts.json_files import AS_LIST, STRICT, read_model_file
 from workflow_scripts.files.digests import value_digest
 
 FORMAT = 1
 ENGINES = ("transformers", "vllm")
 
-# tuples come as JSON's lists
-_AsList = Field(strict=False)
-Shape = Annotated[tuple[PositiveInt, ...], _AsList]
-MatrixShape = Annotated[tuple[PositiveInt, PositiveInt], _AsList]
-_STRICT = ConfigDict(frozen=True, strict=True, extra="forbid")
+Shape = Annotated[tuple[PositiveInt, ...], AS_LIST]
+MatrixShape = Annotated[tuple[PositiveInt, PositiveInt], AS_LIST]
 
 
 class MaskedLinear(BaseModel):
     """A masked linear: shape (output, input), sparsity asked for and reached, both in [0, 1]."""
 
-    model_config = _STRICT
+    model_config = STRICT
     shape: MatrixShape
     requested: float
     achieved: float
@@ -36,7 +32,7 @@ class MaskedLinear(BaseModel):
 class ChangedTensor(BaseModel):
     """A tensor in `weights.safetensors`: its shape, dtype as safetensors names it, and sha256."""
 
-    model_config = _STRICT
+    model_config = STRICT
     shape: Shape
     dtype: str
     sha256: str
@@ -52,19 +48,19 @@ class MaskRecord(BaseModel):
     those that can run the result. `digest` covers mask and weights.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
     format: Literal[1] = FORMAT
     method: str
     options: Mapping[str, Any] = {}
     model_digest: str
     blocks: PositiveInt
-    removed_blocks: Annotated[tuple[int, ...], _AsList] = ()
+    removed_blocks: Annotated[tuple[int, ...], AS_LIST] = ()
     linears: Mapping[str, MaskedLinear] = {}
     removed_fraction: float = 0.0
     weights: Mapping[str, ChangedTensor] = {}
     scales: Mapping[str, float] = {}
     config: Mapping[str, Any] = {}
-    engines: Annotated[tuple[str, ...], _AsList] = ENGINES
+    engines: Annotated[tuple[str, ...], AS_LIST] = ENGINES
     digest: str
 
     @property
@@ -81,20 +77,13 @@ class MaskRecord(BaseModel):
         return self
 
 
-def read_mask_record(path: Path) -> MaskRecord:
-    """Read a `mask.json`. Raises `InputError`, naming the key, where it is not one."""
-    record = read_json(path)
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise InputError(f"{path}: not a mask's record of format {FORMAT}")
-    try:
-        return MaskRecord.model_validate(record)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key, value = ".".join(map(str, first["loc"])), first["input"]
-        if not key:
-            raise InputError(f"{path}: {first['ctx']['error']}") from None
-        said = "missing" if first["type"] == "missing" else f"{value!r}: {first['msg']}"
-        raise InputError(f"{path}: {key} is {said}") from None
+def read_mask_record(path: Path, model_digest: str | None = None) -> MaskRecord:
+    """Read a `mask.json`.
+
+    Raises `InputError`, naming the key, where it is not one, and where it was made for another
+    model than the one with `model_digest`, if that is given.
+    """
+    return read_model_file(path, MaskRecord, "mask", model_digest)
 
 
 def variant_digest(

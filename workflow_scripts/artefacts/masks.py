@@ -183,12 +183,7 @@ def read_pruned(files: VariantFiles, model_digest: str | None = None) -> Pruned:
     Raises `InputError` where a file is missing or damaged, the three do not belong together, or
     they were not made for the model with `model_digest` (where one is given).
     """
-    record = read_mask_record(files.record)
-    if model_digest is not None and record.model_digest != model_digest:
-        raise InputError(
-            f"{files.record}: mask of another model (digest {record.model_digest}, this model's "
-            f"is {model_digest})"
-        )
+    record = read_mask_record(files.record, model_digest)
     shapes = {name: linear.shape for name, linear in record.linears.items()}
     file = open_tensors(files.mask, checksum=False)  # the record's digest covers it
     if set(file.entries) != set(shapes):

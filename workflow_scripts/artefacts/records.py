@@ -3,17 +3,19 @@
 import dataclasses
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from workflow_scripts.artefacts.json_files import STRICT, checked
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Problem:
     """One benchmark problem. `kind` says how its answer is compared, e.g. `integer`."""
 
@@ -24,7 +26,7 @@ class Problem:
     choices: list[str] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Trace:
     """The thinking of one problem and repeat.
 
@@ -42,7 +44,7 @@ class Trace:
     budget: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Answer:
     """What is generated after the trace of one problem and repeat under one budget (tokens).
 
@@ -61,7 +63,7 @@ class Answer:
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Grade:
     """Whether an answer is correct, with what was extracted from it and the reason."""
 
@@ -73,7 +75,7 @@ class Grade:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Judgement:
     """What a judge says of an answer, with its reply; None where it was not asked or not read.
 
@@ -88,7 +90,7 @@ class Judgement:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class TokenSequence:
     """All token ids of one problem and repeat under one budget: what the model saw and wrote.
 
@@ -140,51 +142,5 @@ def read_records(path: Path, kind: type[Record]) -> list[Record]:
         raise InputError(f"{path}: {error.strerror or error}") from None
     if lines[-1] == b"":
         lines.pop()
-    return [parse_record(line, kind, f"{path}:{number}") for number, line in enumerate(lines, 1)]
-
-
-def parse_record(line: bytes, kind: type[Record], where: str) -> Record:
-    """Parse one JSONL line. Raises `InputError` that starts with `where`."""
-    try:
-        row = json.loads(line)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{where}: not valid JSON ({error})") from None
-    if not isinstance(row, dict):
-        raise InputError(f"{where}: expected a JSON object, found {type(row).__name__}")
-    return check_row(row, kind, where)
-
-
-def check_row(row: dict[str, Any], kind: type[Record], where: str) -> Record:
-    """Build a record from a mapping.
-
-    Raises `InputError` for a field that is missing, unknown or of another type.
-    """
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for name in row:
-        if name not in fields:
-            raise InputError(f"{where}: unknown field {name!r}; allowed: {', '.join(fields)}")
-    types = _types(kind)
-    for name, field in fields.items():
-        if name not in row:
-            if field.default is dataclasses.MISSING:
-                raise InputError(f"{where}: field {name!r} is missing")
-            continue
-        if not _fits(row[name], types[name]):
-            raise InputError(f"{where}: field {name!r} is {row[name]!r}, not {types[name]}")
-    return kind(**row)
-
-
-@cache
-def _types(kind: type) -> dict[str, Any]:
-    """The annotations of a record type; resolving them for every row would be most of the work."""
-    return get_type_hints(kind)
-
-
-def _fits(value: Any, expected: Any) -> bool:
-    """Whether a JSON value has the annotated type; true and false are not numbers."""
-    if expected in (int, bool, str):
-        return type(value) is expected
-    if expected in (list[str], list[int]):
-        (kind,) = expected.__args__
-        return isinstance(value, list) and all(type(item) is kind for item in value)
-    return value is None or any(_fits(value, option) for option in expected.__args__[:-1])
+    parse = TypeAdapter(kind).validate_json
+    return [checked(parse, line, f"{path}:{number}") for number, line in enumerate(lines, 1)]

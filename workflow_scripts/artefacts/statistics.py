@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from workflow_scripts.artefacts.json_files import check_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear
 from workflow_scripts.models.tensor_files import TensorFile, open_tensors
@@ -50,12 +51,7 @@ def read_statistics(path: Path, linears: Sequence[Linear], model_digest: str) ->
     NaN or infinite values.
     """
     file = open_tensors(path)
-    made_from = file.metadata.get("model_digest")
-    if made_from != model_digest:
-        raise InputError(
-            f"{path}: statistics of another model (digest {made_from}, this model's is "
-            f"{model_digest})"
-        )
+    check_model(path, "statistics", file.metadata.get("model_digest"), model_digest)
     sum_squares, sums, tokens = {}, {}, {}
     for linear in linears:
         name, features = linear.name, linear.shape[1]

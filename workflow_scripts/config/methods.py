@@ -144,6 +144,29 @@ class Wanda(OfWeights):
         return ALLOCATION | made_from(self.calibration)
 
 
+class Stade(OfWeights):
+    """The weights of least W² times the variance of their input go, in each output row."""
+
+    title = "STADE"
+    cites = "stade"
+
+    method: Literal["stade"]
+    calibration: SetName
+    score: Literal["stade", "stade-w"] = Field(
+        default="stade",
+        description="Whether all linears are scored so (stade) or only o_proj and down_proj, and "
+        "the others as Wanda does (stade-w).",
+    )
+    compensate: bool = Field(
+        default=False,
+        description="Whether biases give back what the outputs lose on average. vLLM runs the "
+        "result for Llama and Qwen2; other models need the engine transformers.",
+    )
+
+    def files(self) -> dict[str, str]:
+        return ALLOCATION | statistics(self.calibration)
+
+
 class ShortGPT(Method):
     """The blocks that change their input least on a calibration set go."""
 
@@ -183,6 +206,7 @@ METHODS = {
     "dense": Dense,
     "magnitude": Magnitude,
     "wanda": Wanda,
+    "stade": Stade,
     "shortgpt": ShortGPT,
     "reverse-order": ReverseOrder,
     "blocks": Blocks,

@@ -9,52 +9,37 @@
         --record results/reasoner/wanda-20/mask.json
 
 Counts are the nearest whole number to sparsity times weights: per linear for magnitude, per output
-row for Wanda. Among equal scores the weight that comes first, row by row, is pruned first. Only the
-linears in the allocation's scope have a mask.
+row for Wanda and STADE. Among equal scores the weight that comes first, row by row, is pruned
+first. Only the linears in the allocation's scope have a mask.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from workflow_scripts.artefacts.allocations import Allocation, read_allocation
+from workflow_scripts.artefacts.allocations import read_allocation
 from workflow_scripts.artefacts.calibration_sets import read_calibration_set
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear, VariantFiles, write_pruned
-from workflow_scripts.artefacts.statistics import Statistics, read_statistics
+from workflow_scripts.artefacts.statistics import read_statistics
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.methods import Method, Variant
 from workflow_scripts.config.places import check_given
 from workflow_scripts.jobs.gpus import take_gpus
 from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.masking.inputs import Inputs, one_by_one
 from workflow_scripts.masking.kernels import magnitude_scores, wanda_scores
 from workflow_scripts.masking.selection import (
     keep_selected,
     magnitude_selection,
-    wanda_selection,
+    row_selection,
 )
+from workflow_scripts.masking.stade import stade
 from workflow_scripts.masking.whole_blocks import last_blocks, least_influential, listed_blocks
 from workflow_scripts.models import checkpoints
-from workflow_scripts.models.checkpoints import Checkpoint, Linear
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a method works from. Files that the method does not need are None.
-
-    `calibration` holds token ids, (samples, length); `device` is where the model runs on them.
-    """
-
-    checkpoint: Checkpoint
-    linears: Sequence[Linear]
-    options: Method
-    allocation: Allocation | None
-    statistics: Statistics | None
-    calibration: Tensor | None
-    device: str = "cpu"
+from workflow_scripts.models.checkpoints import Linear
 
 
 def dense(inputs: Inputs) -> Plan:
@@ -66,11 +51,12 @@ def magnitude(inputs: Inputs) -> Plan:
     """Prune the weights of least absolute value, compared within each linear."""
     selection = magnitude_selection(inputs.options, inputs.allocation)
 
-    def keep(linear: Linear, weight: Tensor) -> Tensor:
+    def prune(linear: Linear, weight: Tensor) -> PrunedLinear:
         sparsity = inputs.allocation.sparsities[linear.name]
-        return keep_selected(selection, linear, magnitude_scores(weight), sparsity)
+        scores = magnitude_scores(weight)
+        return PrunedLinear(linear.name, keep_selected(selection, linear, scores, sparsity))
 
-    return _one_by_one(inputs, keep)
+    return one_by_one(inputs, prune)
 
 
 def wanda(inputs: Inputs) -> Plan:
@@ -80,7 +66,7 @@ def wanda(inputs: Inputs) -> Plan:
     Where it is pruned, as in the original algorithm, every block sees what the pruned ones before
     it hand down.
     """
-    selection = wanda_selection(inputs.options)
+    selection = row_selection(inputs.options)
     requested = inputs.allocation.sparsities
 
     def keep(linear: Linear, weight: Tensor, sum_squares: Tensor) -> Tensor:
@@ -89,29 +75,18 @@ def wanda(inputs: Inputs) -> Plan:
 
     if inputs.options.propagate == "dense":
         squares = inputs.statistics.sum_squares
-        return _one_by_one(
-            inputs, lambda linear, weight: keep(linear, weight, squares[linear.name])
+        return one_by_one(
+            inputs, lambda x, weight: PrunedLinear(x.name, keep(x, weight, squares[x.name]))
         )
     if inputs.device == "cuda":
         take_gpus(1, "pruning.device")
     # transformers takes longer to import than any other mask to build
     from workflow_scripts.masking.propagation import keep_in_sequence
 
-    linears = [linear for linear in inputs.linears if linear.name in requested]
-    keeps = keep_in_sequence(inputs.checkpoint, linears, inputs.calibration, keep, inputs.device)
-    return Plan(requested=requested, linears=keeps)
-
-
-def _one_by_one(inputs: Inputs, keep: Callable[[Linear, Tensor], Tensor]) -> Plan:
-    """A mask of the linears in scope that depends on no other linear's mask."""
-
-    def keeps() -> Iterator[PrunedLinear]:
-        for linear in inputs.linears:
-            if linear.name in inputs.allocation.sparsities:
-                weight = checkpoints.load_tensor(inputs.checkpoint, linear.name)
-                yield PrunedLinear(linear.name, keep(linear, weight))
-
-    return Plan(requested=inputs.allocation.sparsities, linears=keeps())
+    steps = keep_in_sequence(
+        inputs.checkpoint, inputs.in_scope, inputs.calibration, keep, inputs.device
+    )
+    return Plan(requested, steps)
 
 
 def shortgpt(inputs: Inputs) -> Plan:
@@ -134,6 +109,7 @@ PLANS: dict[str, Callable[[Inputs], Plan]] = {
     "dense": dense,
     "magnitude": magnitude,
     "wanda": wanda,
+    "stade": stade,
     "shortgpt": shortgpt,
     "reverse-order": reverse_order,
     "blocks": blocks_listed,

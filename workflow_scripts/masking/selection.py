@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from workflow_scripts.artefacts.allocations import Allocation, pruned_count
-from workflow_scripts.config.methods import Magnitude, OfWeights, Wanda, read_pattern
+from workflow_scripts.config.methods import Magnitude, OfWeights, read_pattern
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.kernels import keep_above_quantile, keep_largest, keep_pattern
 from workflow_scripts.models.checkpoints import Linear
@@ -38,10 +38,10 @@ def magnitude_selection(method: Magnitude, allocation: Allocation) -> Selection:
     return Selection("matrix", counting, _pattern(method))
 
 
-def wanda_selection(method: Wanda) -> Selection:
+def row_selection(method: OfWeights) -> Selection:
     """Compared within each output row, or the whole matrix where `comparison` says so."""
     counting = "floor" if method.selection == "paper" else "exact"
-    return Selection(method.comparison, counting, _pattern(method))
+    return Selection(getattr(method, "comparison", "row"), counting, _pattern(method))
 
 
 def _pattern(method: OfWeights) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from workflow_scripts.tables.statistics.differences import ALPHA, RELEVANT
 NAMES = {
     "magnitude": ("magnitude pruning", "magnitude"),
     "wanda": ("Wanda", "wanda"),
+    "stade": ("STADE", "stade"),
     "shortgpt": ("ShortGPT", "shortgpt"),
     "reverse-order": ("removal of the last blocks", None),
     "blocks": ("removal of chosen blocks", None),

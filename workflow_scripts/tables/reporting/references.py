@@ -8,6 +8,8 @@ REFERENCES = {
     "Scaling. EMNLP 2026 Findings. arXiv:2604.25098",
     "wanda": "M. Sun, Z. Liu, A. Bair, J. Z. Kolter. A Simple and Effective Pruning Approach for "
     "Large Language Models. ICLR 2024. arXiv:2306.11695",
+    "stade": "D. Coello de Portugal Mecke et al. STADE: Standard Deviation as a Pruning Metric. "
+    "2025. arXiv:2503.22451",
     "magnitude": "S. Han, J. Pool, J. Tran, W. J. Dally. Learning both Weights and Connections for "
     "Efficient Neural Networks. NeurIPS 2015. arXiv:1506.02626",
     "shortgpt": "X. Men et al. ShortGPT: Layers in Large Language Models are More Redundant Than "

@@ -1,0 +1,52 @@
+"""What every method works from, and the plan of a method that takes one linear after another."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.artefacts.allocations import Allocation
+from workflow_scripts.artefacts.masks import Plan, PrunedLinear
+from workflow_scripts.artefacts.statistics import Statistics
+from workflow_scripts.config.methods import Method
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a method works from. Files that the method does not need are None.
+
+    `calibration` holds token ids, (samples, length); `device` is where the model runs on them.
+    """
+
+    checkpoint: Checkpoint
+    linears: Sequence[Linear]
+    options: Method
+    allocation: Allocation | None
+    statistics: Statistics | None
+    calibration: Tensor | None
+    device: str = "cpu"
+
+    @property
+    def in_scope(self) -> tuple[Linear, ...]:
+        """The linears that have a sparsity."""
+        return tuple(x for x in self.linears if x.name in self.allocation.sparsities)
+
+
+def one_by_one(
+    inputs: Inputs,
+    prune: Callable[[Linear, Tensor], PrunedLinear],
+    changes: Mapping[str, tuple[torch.dtype, Sequence[int]]] | None = None,
+) -> Plan:
+    """A plan for the linears in scope in which no linear depends on what another has lost.
+
+    `prune` is given a linear and its weight; `changes` is what a `Plan` says of changed tensors.
+    """
+
+    def steps() -> Iterator[PrunedLinear]:
+        for linear in inputs.in_scope:
+            yield prune(linear, checkpoints.load_tensor(inputs.checkpoint, linear.name))
+
+    return Plan(inputs.allocation.sparsities, steps(), changes=changes or {})

@@ -1,0 +1,78 @@
+"""STADE (arXiv 2503.22451): weights that little of the output's variance comes through go.
+
+What a row loses on average can be given back by its bias: the mean of a linear's output over the
+calibration set is then that of the dense one. The public code zeroes the weights before it makes
+the bias, which is therefore always 0 there; so it is off unless it is asked for. `stade-w` scores
+only o_proj and down_proj so, and gives only them a bias: what enters the other linears comes right
+out of a norm and has a mean near 0; they are pruned as Wanda does. X is that of the dense model.
+"""
+
+from torch import Tensor
+
+from workflow_scripts.artefacts.masks import Plan, PrunedLinear
+from workflow_scripts.masking.inputs import Inputs, one_by_one
+from workflow_scripts.masking.kernels import wanda_scores
+from workflow_scripts.masking.selection import keep_selected, row_selection
+from workflow_scripts.models import checkpoints
+from workflow_scripts.models.checkpoints import Linear
+from workflow_scripts.models.tensors import DTYPES
+
+BEHIND_NO_NORM = ("o", "down")
+
+
+def variance(sums: Tensor, sum_squares: Tensor, tokens: int) -> Tensor:
+    """The unbiased variance of every input feature over tokens, (input,), float64, never negative.
+
+    `sums` and `sum_squares` are those of the inputs, of the same shape.
+    """
+    deviations = sum_squares.double() - sums.double() ** 2 / tokens
+    return deviations.clamp(min=0) / max(tokens - 1, 1)
+
+
+def stade_scores(weight: Tensor, variances: Tensor) -> Tensor:
+    """The roots of W_ij² · Var(X_j), which orders alike and does not underflow; fp32.
+
+    Of the weight's shape (output, input); `variances` has shape (input,).
+    """
+    return weight.float().abs() * variances.sqrt().float()
+
+
+def compensation(weight: Tensor, keep: Tensor, means: Tensor) -> Tensor:
+    """What every output loses on average: Σ_j W_ij · mean(X_j) over the pruned j, (output,).
+
+    `keep` is bool, of the weight's shape (output, input), `means` (input,). Float64.
+    """
+    return weight.double().masked_fill(keep, 0) @ means.double()
+
+
+def stade(inputs: Inputs) -> Plan:
+    """Prune the weights of least W_ij² · Var(X_j), compared within each output row."""
+    options, statistics, checkpoint = inputs.options, inputs.statistics, inputs.checkpoint
+    selection = row_selection(options)
+    biases = {
+        linear.name: linear.name.removesuffix("weight") + "bias"
+        for linear in inputs.in_scope
+        if options.score == "stade" or linear.role in BEHIND_NO_NORM
+    }
+    compensated = biases if options.compensate else {}
+    changes = {
+        bias: (DTYPES[checkpoint.dtypes[name]], checkpoint.shapes[name][:1])
+        for name, bias in compensated.items()
+    }
+
+    def prune(linear: Linear, weight: Tensor) -> PrunedLinear:
+        name, tokens = linear.name, statistics.tokens[linear.name]
+        sums, sum_squares = statistics.sums[name], statistics.sum_squares[name]
+        if name in biases:
+            scores = stade_scores(weight, variance(sums, sum_squares, tokens))
+        else:
+            scores = wanda_scores(weight, sum_squares)
+        keep = keep_selected(selection, linear, scores, inputs.allocation.sparsities[name])
+        if name not in compensated:
+            return PrunedLinear(name, keep)
+        bias = compensation(weight, keep, sums.double() / tokens)
+        if biases[name] in checkpoint.files:
+            bias += checkpoints.load_tensor(checkpoint, biases[name])
+        return PrunedLinear(name, keep, {biases[name]: bias.to(changes[biases[name]][0])})
+
+    return one_by_one(inputs, prune, changes)
