@@ -43,7 +43,8 @@ class Owl(AllocationKind):
     calibration: named("calibration_sets")
     """A name from `calibration_sets`; outlier weights are found by its statistics."""
     threshold: float = Field(5.0, gt=0)
-    """A weight is an outlier where its score is more than this times the mean (M)."""
+    """OWL's M: a weight is an outlier where its weight times input norm is more than M times the
+    mean over all linears of its block that are in scope."""
     spread: Fraction = 0.08
     """The sparsities of the blocks span twice this, before they are kept within 0 and 1
     (lambda)."""
@@ -67,14 +68,16 @@ class LayerIF(AllocationKind):
     direction: Literal["protect", "prune"] = "protect"
     """Whether influential blocks are pruned less (protect) or more (prune)."""
     unit: Literal["split", "block"] = "split"
-    """Whether attention and MLP are scored and allocated apart (split), or a block has one score
-    and one sparsity (block)."""
+    """Whether attention and MLP are scored apart and each has the sparsity as its mean (split,
+    arXiv 2604.25098), or a block has one score, the sum of both, and one sparsity (block,
+    LayerIF)."""
     low: float = Field(0.05, gt=0, lt=1)
     """The sparsity that the least pruned block starts from, before scaling."""
     high: float = Field(0.40, gt=0, le=1)
     """The sparsity that the most pruned block starts from, before scaling."""
     window: Count = 5
-    """Blocks that the smoothing of scores looks at together, an odd number."""
+    """Blocks that the smoothing of scores looks at together (Savitzky and Golay), an odd number. A
+    window longer than the model is an error; 1, with `order` 0, does not smooth."""
     order: Whole = 2
     """The order of the polynomial that scores are smoothed with."""
 

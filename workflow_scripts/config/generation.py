@@ -40,13 +40,16 @@ class EngineOptions(Entry):
     gpu_memory_utilization: float = absent(gt=0, le=1)
     """The part of a GPU's memory that the model and its cache may take."""
     kv_cache_memory_bytes: Count = absent()
-    """The memory of the key-value cache."""
+    """The memory of the key-value cache; without it vLLM takes what is left on a GPU, and on a CPU
+    what `batch_size` requests need at most."""
     max_num_batched_tokens: Count = absent()
     """The most tokens of one step, prompts included."""
     enable_prefix_caching: bool = absent()
-    """Whether a prompt uses what the cache holds of its beginning."""
+    """Whether a prompt uses what the cache holds of its beginning, such as an answer its trace; on
+    unless it is switched off."""
     enforce_eager: bool = absent()
-    """Whether to do without compiled graphs, which start later and run faster."""
+    """Whether to do without compiled graphs, which start later and run faster; true on a CPU and
+    false on a GPU unless it is set."""
     cpu_offload_gb: float = absent(ge=0)
     """How much of the weights stays in the machine's memory, in GiB per GPU."""
 
@@ -71,13 +74,15 @@ class Generation(Entry):
 
     engine: Literal[("auto", *ENGINES)] = "auto"
     """What runs the model; `auto` is vllm where the device is cuda and vLLM is installed, else
-    transformers."""
+    transformers. Results of the two differ: each draws in its own way."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where models are run; `cuda` is `tensor_parallel` GPUs for each job."""
     tensor_parallel: Count = 1
-    """GPUs that share one model; more than one needs vLLM."""
+    """GPUs that share one model; more than one needs vLLM. With `--resources gpu=N` as many jobs
+    run at once as N GPUs allow, each on GPUs of its own."""
     batch_invariant: bool = False
-    """vLLM's batch-invariant mode, for GPUs."""
+    """vLLM on GPUs: what a request yields does not depend on what else is in its batch, at some
+    cost in speed. Kept apart in the store."""
     engine_options: EngineOptions = EngineOptions()
     """Options of vLLM for speed and memory, by vLLM's own names."""
     dtype: Literal["float32", "bfloat16", "float16"]
@@ -85,18 +90,23 @@ class Generation(Entry):
     budgets: Annotated[Different[Count], AfterValidator(lambda them: tuple(sorted(them)))]
     """Caps on thinking tokens. The order does not matter."""
     sweep: Literal["shared", "independent"] = "shared"
-    """Whether one trace is drawn under the largest budget and cut for the others (shared), or every
-    budget has traces and answers of its own, with their own seeds (independent)."""
+    """Whether one trace is drawn under the largest budget and cut for the others, and an answer
+    that is the same for several budgets generated once (shared), or every budget has traces and
+    answers of its own, with their own seeds (independent: unpaired samples, about twice the tokens
+    for the paper's budgets)."""
     repeats: Count
     """Independent samples of every problem, each with a seed of its own."""
     seeding: Literal["per-sample", "paper"] = "per-sample"
     """Whether every request has a seed derived from `seed` (per-sample), or all requests of a
-    repeat have one number of the list `seed` as it is (paper)."""
+    repeat have one number of the list `seed` as it is (paper: quirk 31). Equal seeds draw equal
+    tokens whatever the budget, so that an independent sweep then decodes what a shared one does."""
     seed: Annotated[
         Annotated[Seed, Tag("integer")] | Annotated[Different[Seed], Tag("array")],
         Discriminator(_seed_type),
     ] = Field(0, **in_words(SEEDS))
-    """What seeds are derived from; with `seeding` paper, the seeds of the repeats."""
+    """What seeds are derived from: by problem, repeat, phase and extension, and by budget where the
+    sweep is independent; never by variant, so that variants are compared on common random numbers.
+    With `seeding` paper, the seeds of the repeats."""
     temperature: Temperature
     top_p: TopP = 1.0
     top_k: TopK = 0

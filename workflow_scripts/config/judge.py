@@ -18,12 +18,14 @@ class Judge(Entry):
         r'https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!"$->A-~]*)?',
         "an http or https address without user, query and fragment",
     ) = "http://localhost:8000/v1"
-    """An OpenAI-compatible endpoint, up to what comes before `/chat/completions`."""
+    """An OpenAI-compatible endpoint, up to what comes before `/chat/completions`; redirects are not
+    followed. Proxies of the environment are used, but not on the way to this machine."""
     model: Text = "judge"
     """The judge's name at the endpoint."""
     prompt: Literal["equivalence", "paper"] = "equivalence"
-    """What the judge is asked: whether an answer is equivalent to the right one, or the paper's
-    protocol, which of several options it is."""
+    """What the judge is asked: whether an answer means the same as the right one (equivalence), or
+    as in the paper, which of several options it is: the right answer, or one extracted from an
+    earlier repeat (paper)."""
     key_variable: matching("[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable") = (
         "JUDGE_API_KEY"
     )
@@ -33,7 +35,9 @@ class Judge(Entry):
     timeout: float = Field(60.0, gt=0)
     """Seconds in which the endpoint must reply to one attempt."""
     attempts: Count = 6
-    """How often a question is asked before the run stops, the first time included."""
+    """How often a question is asked before the run stops, the first time included: after errors of
+    the endpoint, too many requests, silence and nonsense, with growing pauses or those that the
+    endpoint asks for."""
     parallel: Count = 4
     """Questions that are under way at once."""
 

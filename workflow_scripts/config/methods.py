@@ -81,7 +81,7 @@ class OfWeights(Method, Share):
     allocation uniform."""
     selection: Literal["exact", "paper"] = "exact"
     """How weights are counted: to the nearest whole number (exact) or as the paper's public code
-    does (paper)."""
+    does (paper: quirks 2, 3 and 6)."""
 
     def files(self) -> dict[str, str]:
         return dict(ALLOCATION)
@@ -136,8 +136,9 @@ class Wanda(OfWeights):
     comparison: Literal["row", "matrix"] = "row"
     """The group in which weights are compared, an output row or a whole linear."""
     propagate: Literal["dense", "pruned"] = "dense"
-    """Whether inputs come from the dense model, for all linears at once (dense), or from the pruned
-    blocks before each block (pruned, the original algorithm)."""
+    """Where input norms come from: the dense model, all in one pass that every variant shares
+    (dense), or the pruned blocks before each block, as in the original algorithm, in two passes of
+    its own (pruned)."""
 
     def files(self) -> dict[str, str]:
         made_from = statistics if self.propagate == "dense" else calibration_set

@@ -84,7 +84,8 @@ class LocalModel(Source):
 
     kind: Literal["local"]
     path: Text
-    """A Hugging Face folder with config.json, tokenizer and safetensors."""
+    """A Hugging Face folder with config.json, tokenizer files and *.safetensors (weights in pickle
+    files are never opened); relative to the working directory."""
 
 
 class HubModel(Hub):
@@ -137,11 +138,13 @@ class Problems(Source):
     """Problems in rows of any shape: which column holds what, and how answers are written."""
 
     answer_form: Literal["cell", "hashes", "letter", "index"] = "cell"
-    """What the column of right answers holds: the answer (cell), a text that ends in `####` and the
-    answer (hashes), or the letter (letter) or number from 0 (index) of a choice."""
+    """What the column of right answers holds: the answer itself (cell; of a choice its text), a
+    worked solution that ends in `####` and the answer (hashes), or the letter (letter) or number
+    from 0 (index) of a choice."""
     choice_order: Literal["given", "shuffled"] = "given"
     """The order in which choices are put to the model: that of the source (given), or one that only
-    the texts of question and choices decide (shuffled)."""
+    the sha256 of question and choice decides, the same on every machine (shuffled). `given` is
+    refused where the right answer always is in the same place."""
 
     def contradictions(self) -> Iterator[Said]:
         """Answers that name a choice need choices, whose order must not tell which is right."""
@@ -237,7 +240,9 @@ class GeneratedTexts(Source):
 
     kind: Literal["generated"]
     benchmark: named("benchmarks")
-    """A name from `benchmarks`; the dense model's own traces and answers on it are the texts."""
+    """A name from `benchmarks`: the problems that the dense model answers, under the largest of
+    `generation.budgets` and with the other `generation` settings; it need not be in
+    `run.benchmarks`."""
     correct_only: bool = False
     """Take only traces that led to the right answer."""
     min_tokens: Whole = 0
@@ -247,7 +252,8 @@ class GeneratedTexts(Source):
     min_accuracy: Fraction = 0.0
     """Take only problems of which at least this part of the repeats is right."""
     max_accuracy: Fraction = 1.0
-    """Take only problems of which at most this part of the repeats is right."""
+    """Take only problems of which at most this part of the repeats is right; below 1 it leaves out
+    what the model always can."""
 
     def files(self) -> dict[str, str]:
         return calibration_traces(self.benchmark)

@@ -34,19 +34,24 @@ class ThinkingFormat(Entry):
         Annotated[Text, Tag("string")] | Annotated[Different[Text], Tag("array")],
         Discriminator(json_type),
     ] = Field(**in_words("text that is not empty, or a list of one or more such texts, none twice"))
-    """What the model writes when its thinking is finished, one token or several of which any ends
-    it; not part of the trace."""
+    """What the model writes when its thinking is finished. Each text is one token of its tokenizer,
+    and any of them ends the trace, as the end of the model's turn does; it is not part of the
+    trace."""
     after_stop: Text
     """Appended after a trace that ended by itself, before the answer."""
     after_cap: Text
-    """Appended after a trace that the budget cut, before the answer."""
+    """Appended after a trace that the budget cut, before the answer. Where the last line of this
+    text, or of `after_stop`, begins a statement ("Final Answer:"), grading reads the answer on from
+    there."""
     newline_before_cap: bool = False
     """Put a newline before `after_cap`, unless the text of the trace ends in one already."""
     extend_with: AnyText = ""
     """With `extensions`, what is appended in place of the end of the thinking, for the model to
     think on; it counts as a part of the trace."""
     extensions: Whole = 0
-    """How many times the end of the thinking is dropped at most."""
+    """How many times at most the end of the thinking (or of the turn, inside it) is dropped and
+    `extend_with` put in its place. What is appended counts as a part of the trace, which stays
+    within its budget."""
 
     def contradictions(self) -> Iterator[Said]:
         if self.extensions and not self.extend_with:
