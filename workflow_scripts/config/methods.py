@@ -153,16 +153,12 @@ class Stade(OfWeights):
 
     method: Literal["stade"]
     calibration: SetName
-    score: Literal["stade", "stade-w"] = Field(
-        default="stade",
-        description="Whether all linears are scored so (stade) or only o_proj and down_proj, and "
-        "the others as Wanda does (stade-w).",
-    )
-    compensate: bool = Field(
-        default=False,
-        description="Whether biases give back what the outputs lose on average. vLLM runs the "
-        "result for Llama and Qwen2; other models need the engine transformers.",
-    )
+    score: Literal["stade", "stade-w"] = "stade"
+    """Whether all linears are scored so (stade) or only o_proj and down_proj, and the others as
+    Wanda does (stade-w)."""
+    compensate: bool = False
+    """Whether biases give back what the outputs lose on average. vLLM runs the result for Llama and
+    Qwen2; other models need the engine transformers."""
 
     def files(self) -> dict[str, str]:
         return ALLOCATION | statistics(self.calibration)
