@@ -10,8 +10,8 @@ import torch
 
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import corpora, score_influence
+from workflow_scripts.calibration.corpora import shuffled
 from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
-from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.models.checkpoints import model_digest

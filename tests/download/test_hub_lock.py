@@ -211,12 +211,12 @@ def test_what_is_recorded_needs_no_permission_to_write(tmp_path):
     ("text", "said"),
     [
         ("a: [", "damaged, not a lock file (while parsing"),
-        ("- a", "damaged, not a lock file (not a mapping of entries)"),
-        ("a: b", "entry 'a' is not a commit and sha256 by file name"),
-        ("a: {commit: x}", "entry 'a' is not a commit and sha256 by file name"),
-        ("a: {commit: x, files: {b: 1}}", "entry 'a' is not a commit and sha256 by file name"),
-        ("a: {commit: 1, files: {}}", "entry 'a' is not a commit and sha256 by file name"),
-        ("a: {commit: ../../b, files: {}}", "entry 'a' is not a commit and sha256 by file name"),
+        ("- a", "'all of it' is not a commit and sha256 by file name"),
+        ("a: b", "'a' is not a commit and sha256 by file name"),
+        ("a: {commit: x}", "'a' is not a commit and sha256 by file name"),
+        ("a: {commit: x, files: {b: 1}}", "'a' is not a commit and sha256 by file name"),
+        ("a: {commit: 1, files: {}}", "'a' is not a commit and sha256 by file name"),
+        ("a: {commit: ../../b, files: {}}", "'a' is not a commit and sha256 by file name"),
     ],
 )
 def test_a_damaged_lock_file_is_one_line_and_stays(tmp_path, text, said):

@@ -5,9 +5,10 @@ size is gone through once, and only the rows that are drawn are tokenised.
 """
 
 import json
+import random
 import tempfile
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ class Rows:
     def __getitem__(self, number: int) -> Any:
         self._file.seek(self._starts[number])
         return json.loads(self._file.readline())
+
+
+def shuffled(rows: Sequence[Any], seed: int) -> list[Any]:
+    """The rows in an order that the seed alone determines."""
+    rows = list(rows)
+    random.Random(seed).shuffle(rows)
+    return rows
 
 
 def open_rows(

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from workflow_scripts.calibration.corpora import source_file
+from workflow_scripts.calibration.corpora import shuffled, source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
 from workflow_scripts.calibration.sample_gradients import (
     Sample,
@@ -29,7 +29,6 @@ from workflow_scripts.calibration.sample_gradients import (
     shapes,
 )
 from workflow_scripts.calibration.text_files import numbered_rows
-from workflow_scripts.calibration.text_sources import shuffled
 from workflow_scripts.config.catalogues import InfluenceSet
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.places import check_given

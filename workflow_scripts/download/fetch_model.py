@@ -13,18 +13,12 @@ is put there as a whole and the manifest written last: where there is one, the m
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from workflow_scripts.config.entry import parser_of, plain
-from workflow_scripts.config.sources import (
-    BundledModel,
-    HubModel,
-    LocalModel,
-    ModelSource,
-    Source,
-)
+from workflow_scripts.config.sources import ModelSource, Source
 from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.hub_lock import enforce
@@ -47,28 +41,17 @@ class Found(NamedTuple):
     entry: str | None = None
 
 
-def _from_hub(source: HubModel, lock: Path | None) -> Found:
+def _found(source: Source, lock: Path | None) -> Found:
+    if source.kind == "bundled":
+        return Found(bundled_path("models", source.name))
+    if source.kind == "local":
+        return Found(Path(source.path))
     from workflow_scripts.download.hub.snapshots import fetch_snapshot
 
     # Folders inside a repository hold other formats of the same weights, and so does consolidated*.
     ignored = (*IGNORED, "*/*", "consolidated*")
     snapshot = fetch_snapshot(plain(source), "model", ALLOWED, ignored, lock)
     return Found(snapshot.folder, snapshot.commit, snapshot.entry)
-
-
-def _from_folder(source: LocalModel, _: Path | None) -> Found:
-    return Found(Path(source.path))
-
-
-def _from_bundle(source: BundledModel, _: Path | None) -> Found:
-    return Found(bundled_path("models", source.name))
-
-
-SOURCES: dict[str, Callable[[Source, Path | None], Found]] = {
-    "hub": _from_hub,
-    "local": _from_folder,
-    "bundled": _from_bundle,
-}
 
 
 def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> None:
@@ -90,7 +73,7 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
             digests = {name: file_digest(folder / name) for name in checkpoint_files(folder)}
             revision = file_digest(path)
         else:
-            found = SOURCES[source.kind](source, lock)
+            found = _found(source, lock)
             names, revision = checkpoint_files(found.folder), found.commit
             digests = {name: file_digest(found.folder / name) for name in names}
             if found.entry:

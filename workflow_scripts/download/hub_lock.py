@@ -12,13 +12,13 @@ a data set). To accept other content an entry is deleted, by this command or by 
 import argparse
 import fcntl
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
 import yaml
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_text
@@ -30,6 +30,16 @@ HEADER = """\
 # and enforced after it; keep it with the config, under version control. Other content is accepted
 # by deleting its entry here, or by python -m workflow_scripts.download.hub_lock --forget 'ENTRY'
 """
+
+
+class _Locked(BaseModel, strict=True, extra="forbid"):
+    """An entry: a commit, None where it is not known, and the sha256 of every file by its name."""
+
+    commit: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None
+    files: dict[str, str]
+
+
+_ENTRIES = TypeAdapter(dict[str, _Locked])
 
 
 def entry_name(
@@ -103,28 +113,16 @@ def _changes(recorded: Mapping[str, str], found: Mapping[str, str]) -> Iterator[
 def _read(lock: Path) -> dict[str, Any]:
     try:
         entries = yaml.safe_load(lock.read_text(encoding="utf-8")) or {}
+        _ENTRIES.validate_python(entries)
     except FileNotFoundError:
         return {}
+    except ValidationError as error:
+        name = (*error.errors()[0]["loc"], "all of it")[0]
+        raise InputError(f"{lock}: {name!r} is not a commit and sha256 by file name") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{lock}: damaged, not a lock file ({reason})") from None
-    if not isinstance(entries, dict):
-        raise InputError(f"{lock}: damaged, not a lock file (not a mapping of entries)")
-    for name, entry in entries.items():
-        if not _is_entry(entry):
-            raise InputError(f"{lock}: entry {name!r} is not a commit and sha256 by file name")
     return entries
-
-
-def _is_entry(entry: Any) -> bool:
-    if not isinstance(entry, dict) or entry.keys() != {"commit", "files"}:
-        return False
-    commit, files = entry["commit"], entry["files"]
-    return (
-        (commit is None or isinstance(commit, str) and re.fullmatch("[0-9a-f]{40}", commit))
-        and isinstance(files, dict)
-        and all(isinstance(text, str) for pair in files.items() for text in pair)
-    )
 
 
 def _write(lock: Path, entries: Mapping[str, Any]) -> None:
