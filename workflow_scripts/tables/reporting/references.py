@@ -42,10 +42,10 @@ class Citations:
         self.order: list[str] = []
 
     def cite(self, *words: str) -> str:
-        """`[1, 2]` for the references of these words, which stand in `REFERENCES`."""
+        """`[1, 2]` for these words of `REFERENCES`, or for references as they are."""
         self.order += [word for word in dict.fromkeys(words) if word not in self.order]
         return "[" + ", ".join(str(self.order.index(word) + 1) for word in words) + "]"
 
     def lines(self) -> Iterable[str]:
         """The references that were cited, in the order of their numbers."""
-        return (REFERENCES[word] for word in self.order)
+        return (REFERENCES.get(word, word) for word in self.order)
