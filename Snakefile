@@ -30,7 +30,6 @@ localrules:
 rule all:
     default_target: True
     input:
-        TABLES,
-        figures(["svg", "png"]),
+        table_files(),
+        catalogue.figure_files(SETTINGS, ["svg", "png"]),
         "results/report.html",
-        ["results/tables/judge_agreement.csv"] if SETTINGS.judge.enabled else [],

@@ -151,13 +151,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.build:
         return
     wall, processor = time.perf_counter(), time.process_time()
-    everything.main(
-        [
-            *("--results", str(results), "--resources", str(options.output / "resources")),
-            *("--logs", str(options.output / "logs")),
-            *("--models", *MODELS, "--variants", *VARIANTS, "--benchmarks", *BENCHMARKS),
-            *("--output", str(options.output)),
-        ]
+    names = {"models": [*MODELS], "variants": [*VARIANTS], "benchmarks": [*BENCHMARKS]}
+    sets = {"calibration": ["c4"], "influence": ["c4"]}
+    everything.build(
+        results,
+        options.output / "resources",
+        options.output / "logs",
+        {},
+        {"reference": "dense", **names, **sets},
+        options.output,
     )
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     print(f"tables, figures and report: {wall:.1f} s, {processor:.1f} s of a processor")

@@ -43,7 +43,7 @@ RULES = (
     "grade_answers",
     "collect_cells",
     "accuracy_table",
-    "scaling_curves",
+    "plot",
 )
 FILES_OF_SNAKEMAKE = ".snakemake"
 

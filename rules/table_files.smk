@@ -2,76 +2,89 @@
 import json
 
 from workflow_scripts.config.entry import plain
-from workflow_scripts.config.uses import in_use, statistics_in_use, variants_in_use
+from workflow_scripts.config.uses import in_use
 from workflow_scripts.files.atomic import write_json, write_text
 from workflow_scripts.files.digests import file_digest
+from workflow_scripts.tables import catalogue
+
+REFERENCE = catalogue.dense_variant(SETTINGS)
 
 
-def dense_variant():
-    """The variant that the others are compared with: the first of those run that removes nothing."""
-    dense = [v for v in RUN.variants if SETTINGS.variants[v].method == "dense"]
-    return dense[0] if dense else "dense"
+def run_files(pattern, **wildcards):
+    """A pattern for all models, variants and benchmarks of the run, or for given ones."""
+    lists = {
+        "model": RUN.models,
+        "variant": RUN.variants,
+        "benchmark": RUN.benchmarks,
+    }
+    return expand(pattern, **lists | wildcards)
 
 
-def sweeps_sparsity():
-    """Whether two variants that are run differ in how much they remove and in nothing else."""
-    pruned = [variant for variant in variants_in_use(SETTINGS) if variant.amount]
-    ways = [
-        (as_json(variant, exclude={variant.amount}), getattr(variant, variant.amount))
-        for variant in pruned
-    ]
-    return len({way for way, _ in ways}) < len(set(ways))
+def table_code(name):
+    return source_digest("tables.table", f"tables.content.{name}")
 
 
-def figures(form):
-    """Every figure of the run."""
-    calibration = statistics_in_use(SETTINGS)
-    influence = in_use(SETTINGS)["influence_sets"]
-    kinds = ["scaling_curves", "token_curves"]
-    kinds += (
-        ["differences"]
-        if dense_variant() in RUN.variants and len(RUN.variants) > 1
-        else []
-    )
-    kinds += ["parallel"] if SETTINGS.generation.repeats > 1 else []
-    kinds += ["sparsity"] if sweeps_sparsity() else []
+def table_inputs(name):
+    return [path for read in catalogue.TABLES[name].reads for path in run_files(read)]
+
+
+def table_params(name):
+    """A table's caption, and what it must know beside its files."""
+    options = {"reference": REFERENCE}
+    if name == "judge_agreement":  # the others know them from the cells
+        options |= plain(RUN)
+    return {
+        "caption": catalogue.TABLES[name].caption.format(**options),
+        "options": as_json(options),
+    }
+
+
+def table_files():
+    """Every table of the run, in every format."""
     return [
-        *expand(
-            "results/figures/{kind}/{model}/{benchmark}.{form}",
-            kind=kinds,
-            model=RUN.models,
-            benchmark=RUN.benchmarks,
-            form=form,
-        ),
-        *expand(
-            "results/figures/allocation/{model}.{form}", model=RUN.models, form=form
-        ),
-        *expand(
-            "results/figures/block_influence/{model}/{calibration}.{form}",
-            model=RUN.models,
-            calibration=calibration,
-            form=form,
-        ),
-        *expand(
-            "results/figures/influence/{model}/{influence}.{form}",
-            model=RUN.models,
-            influence=influence,
-            form=form,
-        ),
+        f"results/tables/{name}.{ending}"
+        for name, table in catalogue.TABLES.items()
+        if table.exists(SETTINGS)
+        for ending in ("csv", "md", "tex", "html")
     ]
 
 
-TABLES = expand(
-    "results/tables/{table}.{form}",
-    table=["accuracy", "comparison", "parallel", "published"],
-    form=["csv", "md", "tex", "html"],
-)
+def figures_of(*wildcards):
+    """A wildcard constraint: the figures that are drawn for these wildcards."""
+    return one_of([n for n, f in catalogue.FIGURES.items() if f.wildcards == wildcards])
 
 
-def masks(wildcards):
-    return expand(
-        "results/{model}/{variant}/mask.json", model=RUN.models, variant=RUN.variants
+def plot_inputs(wildcards):
+    reads = catalogue.FIGURES[wildcards.figure].reads
+    return [path for read in reads for path in run_files(read, **wildcards)]
+
+
+def plot_module(wildcards):
+    return catalogue.FIGURES[wildcards.figure].module
+
+
+def plot_code(wildcards):
+    return source_digest("tables.plot", f"tables.drawing.{plot_module(wildcards)}")
+
+
+def plot_options(wildcards):
+    return as_json(
+        catalogue.plot_options(
+            wildcards.figure, dict(wildcards), REFERENCE, RUN.variants
+        )
     )
+
+
+def plot_caption(wildcards):
+    caption = catalogue.FIGURES[wildcards.figure].caption
+    return caption.format(reference=REFERENCE, **dict(wildcards))
+
+
+def code_of_everything():
+    """Of the modules too that are found by their names in the catalogue."""
+    tables = [f"tables.content.{name}" for name in catalogue.TABLES]
+    figures = [f"tables.drawing.{f.module}" for f in catalogue.FIGURES.values()]
+    return source_digest("tables.everything", *tables, *figures)
 
 
 def published_digests():
@@ -80,11 +93,18 @@ def published_digests():
     return [file_digest(path) for path in sorted(folder.glob("*.csv"))]
 
 
+def run_options():
+    """What making all tables and figures of the run at once must know beside the files."""
+    return as_json(
+        {"reference": REFERENCE, **plain(RUN), **catalogue.used_sets(SETTINGS)}
+    )
+
+
 def run_config():
     """What the report tells of the config: the catalogue entries that are used, and generation."""
     used = {
-        catalogue: {name: plain(getattr(SETTINGS, catalogue)[name]) for name in names}
-        for catalogue, names in in_use(SETTINGS).items()
+        kind: {name: plain(getattr(SETTINGS, kind)[name]) for name in names}
+        for kind, names in in_use(SETTINGS).items()
     }
     return as_json(
         {"run": plain(RUN), "generation": plain(SETTINGS.generation), **used}

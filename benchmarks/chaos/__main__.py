@@ -44,7 +44,7 @@ STAGES = (
     f"results/{MODEL}/wanda-layerif-50/checkpoint",
     f"results/{MODEL}/dense/answers/{BENCHMARK}.jsonl",
     f"results/{MODEL}/dense/grades/{BENCHMARK}.jsonl",
-    "results/tables/cells.jsonl",
+    "results/tables/cells.parquet",
     "results/tables/accuracy.csv",
     "results/tables/comparison.csv",
     f"results/figures/scaling_curves/{MODEL}/{BENCHMARK}.svg",

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.artefacts.records_by_hand import write_mask_record
+from tests.tables.sources import mask, write_masks
+from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import everything
-from workflow_scripts.tables.content.removals import Removed
-from workflow_scripts.tables.content.rows import AreaRow, ComparisonRow, read_rows
+from workflow_scripts.tables.content.columns import read_table
 
 WHOLE = (6, 12, 24)
 VARIANTS = ("dense", "wanda-20", "wanda-50")
@@ -19,19 +19,16 @@ def build(results: Path, output: Path, **generation: object) -> str:
     """The report of everything that can be made; `generation` is the config's."""
     config = output.parent / f"{output.name}.json"
     config.write_text(json.dumps({"generation": generation}))
-    for variant in VARIANTS[1:]:
-        removed = Removed(int(variant[-2:]) / 100, (), "wanda", "0")
-        write_mask_record(
-            results / "m" / variant / "mask.json",
-            removed_fraction=removed.share, method=removed.method, digest=removed.digest, blocks=2,
-        )  # fmt: skip
-    everything.main(
-        [
-            *("--results", str(results), "--resources", str(results), "--logs", str(results)),
-            *("--config", str(config), "--models", "m", "--variants", *VARIANTS),
-            *("--benchmarks", "b", "--output", str(output)),
-        ]
-    )
+    write_masks(results, {variant: mask(int(variant[-2:]) / 100) for variant in VARIANTS[1:]})
+    options = {
+        "reference": "dense", "models": ["m"], "variants": [*VARIANTS], "benchmarks": ["b"],
+        "calibration": [], "influence": [],
+    }  # fmt: skip
+    folders = [
+        word for name in ("results", "resources", "logs") for word in (f"--{name}", str(results))
+    ]
+    told = ["--config", str(config), "--options", as_json(options), "--output", str(output)]
+    everything.main([*folders, *told])
     return (output / "report.html").read_text()
 
 
@@ -44,10 +41,12 @@ def test_budgets_that_a_file_lacks_are_missing_and_it_has_no_area(write_results,
     for name in ("accuracy", "comparison", "parallel", "published"):
         text = (tmp_path / f"new/tables/{name}.md").read_text()
         assert "Missing: m/wanda-20: b (budgets 12, 24)." in text, name
-    areas = read_rows(tmp_path / "new/tables/areas.csv", AreaRow)
-    assert [(row.variant, row.budgets) for row in areas] == [("dense", 3), ("wanda-50", 3)]
-    rows = read_rows(tmp_path / "new/tables/comparison.csv", ComparisonRow)
-    assert [row.budget for row in rows if row.variant == "wanda-20"] == [6]
+    areas = read_table(tmp_path / "new/tables", "areas")
+    assert list(zip(areas["variant"], areas["budgets"], strict=True)) == [
+        ("dense", 3), ("wanda-50", 3),
+    ]  # fmt: skip
+    rows = read_table(tmp_path / "new/tables", "comparison")
+    assert list(rows.loc[rows["variant"] == "wanda-20", "budget"]) == [6]
 
 
 def test_files_with_other_repeats_are_missing(write_results, tmp_path):

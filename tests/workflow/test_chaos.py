@@ -24,7 +24,7 @@ from benchmarks.chaos.experiment import (
 from tests.workflow.checkout import PROJECT, Checkout
 
 DENSE, PRUNED = f"results/{MODEL}/dense", f"results/{MODEL}/magnitude-50"
-TABLE, CELLS = "results/tables/accuracy.csv", "results/tables/cells.jsonl"
+TABLE, CELLS = "results/tables/accuracy.csv", "results/tables/cells.parquet"
 ANSWERS, WEIGHTS = f"{DENSE}/answers/{BENCHMARK}.jsonl", "model.safetensors"
 
 

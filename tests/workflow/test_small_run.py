@@ -21,7 +21,7 @@ CONFIG = ("--configfile", "small.yaml")
 # the rules that make tables, figures and the report of grades
 FROM_GRADES = {
     "collect_cells", "accuracy_table", "comparison_table", "parallel_table", "published_table",
-    "scaling_curves", "token_curves", "difference_plot", "parallel_plot", "write_report",
+    "plot", "write_report",
 }  # fmt: skip
 
 
@@ -82,10 +82,9 @@ def test_editing_the_grading_code_reruns_grading_and_tables_alone(changeable):
 
 
 def test_editing_a_figure_reruns_figures_alone(changeable):
-    edit(changeable, "tables/scaling_curves.py")
-    assert set(changeable.planned(*CONFIG)) == {
-        "all", "scaling_curves", "token_curves", "write_report",
-    }  # fmt: skip
+    edit(changeable, "tables/drawing/scaling_curves.py")
+    # against budgets and against tokens
+    assert changeable.planned(*CONFIG) == {"all": 1, "plot": 2, "write_report": 1}
 
 
 def test_adding_a_variant_builds_that_variant_alone(changeable):
@@ -94,8 +93,8 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
     write_config(changeable, SMALL | {"run": run})
     assert changeable.planned(*CONFIG) == {
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
-        "allocation_plot": 1, "block_influence_plot": 1, "write_config": 1,
-        **dict.fromkeys(FROM_GRADES, 1),
+        "plot_model": 1, "plot_calibration": 1, "write_config": 1,
+        **dict.fromkeys(FROM_GRADES, 1), "plot": 4,
     }  # fmt: skip
 
 

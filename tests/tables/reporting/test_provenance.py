@@ -2,11 +2,12 @@
 
 import pytest
 
-from workflow_scripts.paths import PROJECT
-from workflow_scripts.tables.content.cells import Cells, read_cells
-from workflow_scripts.tables.parallel_table import rows_of_cell, sections
+from workflow_scripts.tables.catalogue import TABLES
+from workflow_scripts.tables.content.cells import cells_of, read_cells
+from workflow_scripts.tables.content.columns import as_frame
+from workflow_scripts.tables.content.parallel import rows_of_cell, sections
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
-from workflow_scripts.tables.reporting.provenance import run_times, tokens_section
+from workflow_scripts.tables.reporting.provenance import run_times, tokens
 from workflow_scripts.tables.reporting.references import Citations
 from workflow_scripts.tables.statistics.parallel import majority_at_every_k
 
@@ -17,7 +18,7 @@ GENERATION = {
 
 
 @pytest.fixture
-def run(write_results) -> Cells:
+def run(write_results):
     results = write_results("m", "dense", "b", accuracy={6: 0.5, 12: 0.5}, problems=10, repeats=3)
     return read_cells(results, ["m"], ["dense"], ["b"])
 
@@ -30,8 +31,8 @@ def test_times_are_added_by_rule(tmp_path):
     (tmp_path / "build_mask").mkdir()
     (tmp_path / "build_mask" / "x.tsv").write_text("s\tmax_rss\tcpu_time\n1\t-\tNA\n")
     (tmp_path / "build_mask" / "x.log").write_text("not a time")
-    lines = run_times(tmp_path, gpus=2).lines
-    assert lines == [
+    found = run_times(tmp_path, gpus=2).frame
+    assert found.to_numpy().tolist() == [
         ["build_mask", "1", "1", "1", "0.00", "0.00", "0"],
         ["generate", "2", "30", "20", "0.02", "0.02", "100"],
     ]
@@ -46,7 +47,7 @@ def test_times_are_added_by_rule(tmp_path):
 )  # fmt: skip
 def test_the_methods_say_where_answers_are_sampled_otherwise(run, sampling, said):
     config = {"generation": GENERATION | {"answer_sampling": sampling}}
-    assert said in methods_paragraphs(run, config, [], Citations())[1]
+    assert said in methods_paragraphs(run, config, as_frame("comparison", []), Citations())[1]
 
 
 def test_majorities_are_said_to_be_upper_bounds(run):
@@ -54,12 +55,11 @@ def test_majorities_are_said_to_be_upper_bounds(run):
     correct = [True, True, False, False, False]
     apart = majority_at_every_k(correct, ["3", "3", r"\frac{1}{2}", "1/2", "0.5"])
     assert apart[4] > majority_at_every_k(correct, ["3", "3", "1/2", "1/2", "1/2"])[4]
-    rows = [row for cell in run.cells for row in rows_of_cell(cell)]
-    said = "told apart as they are written, so that majority@k is an upper bound"
-    for text in (sections(rows)[0].caption, methods_paragraphs(run, {}, [], Citations())[2]):
-        assert said in text
-    caption = PROJECT / "report" / "parallel.rst"
-    assert said in " ".join(caption.read_text().split())
+    rows = as_frame("parallel", (row for cell in cells_of(run) for row in rows_of_cell(cell)))
+    (section,) = sections(rows)
+    methods = methods_paragraphs(run, {}, as_frame("comparison", []), Citations())
+    for text in (section.caption, methods[2], TABLES["parallel"].caption):
+        assert "told apart as they are written, so that majority@k is an upper bound" in text
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,9 @@ def test_majorities_are_said_to_be_upper_bounds(run):
      ({"sweep": "independent", "seeding": "paper"}, 12)],
 )  # fmt: skip
 def test_traces_count_once_or_for_each_budget(run, options, traces):
-    section = tokens_section(run, options)
+    section = tokens(run, options)
     budgets = 2 if traces == 18 else 1
     # every second problem's traces are a token shorter; answers have 2, 3 and 4 tokens
-    assert section.lines == [["m", "60", f"{30 * traces - 15 * budgets}", "180"]]
+    assert section.frame.to_numpy().tolist() == [
+        ["m", "60", f"{30 * traces - 15 * budgets}", "180"]
+    ]

@@ -1,58 +1,62 @@
-"""The graded answers of one model, variant, benchmark and budget: a cell of every table."""
+"""The graded answers of a run as one table, which every other table is made from.
 
-from collections.abc import Iterable, Mapping, Sequence
+A row for every answer, with the columns `COLUMNS`: a cell is the answers of one model, variant,
+benchmark and budget. `attrs` of the frame say what the run is to hold (`models`, `variants`,
+`benchmarks`, and `budgets`, which is empty where that is whatever is there) and what of it is
+`missing`: `model/variant: benchmark`, and what is wrong with a file that is there in brackets.
+On disk it is a Parquet file; readers without these attributes can do without them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.records import Answer, Grade, read_records
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import written_atomically
+from workflow_scripts.files.checksums import verify_checksum
 
-Keyed = TypeVar("Keyed", Answer, Grade)
+NAMES = ["model", "variant", "benchmark"]
+KEY = ["budget", "id", "repeat"]
+_GRADED, _SPENT = ["correct", "extracted"], ["trace_tokens", "answer_tokens"]
+COLUMNS = [*NAMES, *KEY, *_GRADED, *_SPENT]
+FILE = "cells.parquet"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Grades under one budget.
+    """The answers under one budget.
 
-    `correct` maps a problem's id to its repeats, in `repeats`' order, and `extracted` to what was
-    taken from their answers. The token counts are means over all answers of the cell.
+    `correct` has shape (problems, repeats), problems by their ids; so has `extracted`, what was
+    taken from the answers as text or None. The token counts are means over the answers.
     """
 
     model: str
     variant: str
     benchmark: str
     budget: int
-    repeats: tuple[int, ...]
-    correct: Mapping[str, tuple[bool, ...]]
-    extracted: Mapping[str, tuple[str | None, ...]]
+    correct: NDArray
+    extracted: NDArray
     trace_tokens: float
     answer_tokens: float
 
-    @property
-    def matrix(self) -> NDArray:
-        """Whether each answer is correct, shape (problems, repeats), problems by their ids."""
-        return np.array([self.correct[identity] for identity in sorted(self.correct)], dtype=int)
 
-
-@dataclass(frozen=True)
-class Cells:
-    """Every cell of a run that is there, and the names of those graded files that are not.
-
-    `missing` holds `model/variant: benchmark`, with what is wrong of a file that is of another
-    design in brackets behind it; the lists are what the run is to hold. `budgets` is empty where
-    that is whatever is there.
-    """
-
-    models: tuple[str, ...]
-    variants: tuple[str, ...]
-    benchmarks: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    missing: tuple[str, ...]
-    budgets: tuple[int, ...] = ()
+def cells_of(frame: pd.DataFrame) -> Iterator[Cell]:
+    """The cells, in the order of the run's lists (benchmarks fastest) and then by budget."""
+    for (*names, budget), rows in frame.groupby([*NAMES, "budget"], sort=False):
+        shape = -1, rows["repeat"].nunique()
+        extracted = rows["extracted"].astype(object)
+        yield Cell(
+            *names,
+            int(budget),
+            rows["correct"].to_numpy(int).reshape(shape),
+            extracted.where(extracted.notna(), None).to_numpy().reshape(shape),
+            *(float(rows[name].mean()) for name in _SPENT),
+        )
 
 
 def read_cells(
@@ -62,118 +66,123 @@ def read_cells(
     benchmarks: Sequence[str],
     budgets: Sequence[int] = (),
     repeats: int | None = None,
-) -> Cells:
-    """Every cell, in the order of the lists (benchmarks fastest) and then by budget.
+) -> pd.DataFrame:
+    """Gather all grades and answers.
 
     A benchmark that a variant has no grades of is missing. Where a run's `budgets` and number of
     `repeats` are given, so are a file's budgets that are not there, and a file with other repeats:
     it is from before the config was changed. Its other budgets are left out. Raises `InputError`
-    naming file, problem, repeat and budget where a grade or an answer in a file is missing or
-    stands twice, where two files of one benchmark are not about the same problems and repeats, and
-    where there are no grades at all.
+    naming file, problem, repeat and budget where a grade or an answer is missing or is there twice,
+    where two files of one benchmark are not about the same problems and repeats, and where there
+    are no grades at all.
     """
-    cells: list[Cell] = []
-    missing: list[str] = []
-    first: dict[str, Cell] = {}
-    for model in models:
-        for variant in variants:
-            for benchmark in benchmarks:
-                name = f"{model}/{variant}: {benchmark}"
-                if not (results / model / variant / "grades" / f"{benchmark}.jsonl").exists():
-                    missing.append(name)
-                    continue
-                found = _read_file(results, model, variant, benchmark)
-                if repeats is not None and found[0].repeats != tuple(range(repeats)):
-                    missing.append(f"{name} (has repeats {_list(found[0].repeats)})")
-                    continue
-                _check_same(first.setdefault(benchmark, found[0]), found[0])
-                lacking = [b for b in budgets if b not in {cell.budget for cell in found}]
-                if lacking:
-                    missing.append(f"{name} (budgets {_list(lacking)})")
-                cells += [cell for cell in found if not budgets or cell.budget in budgets]
-    if not cells:
+    found, missing = [], []
+    first: dict[str, pd.DataFrame] = {}
+    for model, variant, benchmark in product(models, variants, benchmarks):
+        name = f"{model}/{variant}: {benchmark}"
+        if not (results / model / variant / "grades" / f"{benchmark}.jsonl").exists():
+            missing.append(name)
+            continue
+        rows = _read_file(results / model / variant, benchmark)
+        rows = rows.assign(model=model, variant=variant, benchmark=benchmark)
+        has = sorted(rows["repeat"].unique())
+        if repeats is not None and has != list(range(repeats)):
+            missing.append(f"{name} (has repeats {_list(has)})")
+            continue
+        _check_same(first.setdefault(benchmark, rows), rows)
+        lacking = sorted(set(budgets) - set(rows["budget"]))
+        if lacking:
+            missing.append(f"{name} (budgets {_list(lacking)})")
+        found.append(rows[rows["budget"].isin(budgets)] if budgets else rows)
+    if not sum(map(len, found)):
         raise InputError(f"{results}: holds no grades of {', '.join(missing)}")
-    lists = map(tuple, (models, variants, benchmarks, cells, missing, sorted(budgets)))
-    return Cells(*lists)
+    cells = pd.concat(found, ignore_index=True)[COLUMNS].astype(dict.fromkeys(NAMES, "category"))
+    cells.attrs = {
+        "models": list(models), "variants": list(variants), "benchmarks": list(benchmarks),
+        "budgets": sorted(budgets), "missing": missing,
+    }  # fmt: skip
+    return cells
+
+
+def _read_file(folder: Path, benchmark: str) -> pd.DataFrame:
+    paths = {name: folder / name / f"{benchmark}.jsonl" for name in ("grades", "answers")}
+    grades = _by_key(paths["grades"], Grade, _GRADED)
+    answers = _by_key(paths["answers"], Answer, _SPENT)
+    if grades.empty:
+        raise InputError(f"{paths['grades']}: holds no grades")
+    whole = pd.MultiIndex.from_product([sorted(set(grades.index.get_level_values(k))) for k in KEY])
+    for path, index, wanted in (
+        (paths["grades"], grades.index, whole),
+        (paths["answers"], answers.index, whole),
+        (paths["grades"], grades.index, answers.index),
+    ):
+        lacking = wanted[~wanted.isin(index)]
+        if len(lacking):
+            kind = path.parent.name.removesuffix("s")
+            raise InputError(f"{path}: {_place(lacking[0])}: has no {kind}")
+    joined = grades.join(answers).reindex(whole.set_names(KEY))
+    return joined.reset_index()
+
+
+def _by_key(path: Path, kind: type[Answer] | type[Grade], columns: list[str]) -> pd.DataFrame:
+    records = read_records(path, kind)
+    frame = pd.DataFrame({c: [getattr(r, c) for r in records] for c in [*KEY, *columns]})
+    frame = frame.set_index(KEY)
+    twice = frame.index.duplicated()
+    if twice.any():
+        line = int(twice.argmax())
+        raise InputError(f"{path}:{line + 1}: {_place(frame.index[line])}: is there twice")
+    return frame
+
+
+def _check_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """Raise where two variants of one benchmark were not asked the same questions."""
+    there, here = (f"{rows['model'].iloc[0]}/{rows['variant'].iloc[0]}" for rows in (one, other))
+    benchmark = one["benchmark"].iloc[0]
+    has, has_not = (sorted(rows["repeat"].unique()) for rows in (other, one))
+    if has != has_not:
+        raise InputError(
+            f"benchmark {benchmark!r}: {here} has repeats {_list(has)}, {there} has "
+            f"{_list(has_not)}"
+        )
+    ids = {name: set(rows["id"]) for name, rows in ((there, one), (here, other))}
+    for name, lacks in ((there, here), (here, there)):
+        for identity in sorted(ids[name] - ids[lacks]):
+            raise InputError(
+                f"benchmark {benchmark!r}: problem {identity!r} is in {name} and not in {lacks}"
+            )
+
+
+def write_cells(path: Path, cells: pd.DataFrame) -> None:
+    """Write the cells, atomically and with the same bytes each time."""
+    with written_atomically(path) as temporary:
+        cells.to_parquet(temporary, engine="pyarrow", index=False, compression="zstd")
+
+
+def load_cells(folder: Path) -> pd.DataFrame:
+    """Read the cells below a folder of tables. Raises `InputError` where there are none."""
+    path = folder / FILE
+    verify_checksum(path)
+    try:
+        cells = pd.read_parquet(path, engine="pyarrow")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # among them pyarrow's own
+        raise InputError(f"{path}: not a file of cells ({error})") from None
+    if list(cells.columns) != COLUMNS or "missing" not in cells.attrs:
+        raise InputError(f"{path}: not a file of cells, as collect_cells writes it")
+    return cells
 
 
 def benchmark_of(missing: str) -> tuple[str, str]:
-    """The model and the benchmark that one of `Cells.missing` is of."""
+    """The model and the benchmark that one of the missing files is of."""
     place, benchmark, *_ = missing.split()
     return place.split("/")[0], benchmark
 
 
-def _read_file(results: Path, model: str, variant: str, benchmark: str) -> list[Cell]:
-    folder = results / model / variant
-    paths = {name: folder / name / f"{benchmark}.jsonl" for name in ("grades", "answers")}
-    grades = _by_key(read_records(paths["grades"], Grade), paths["grades"])
-    answers = _by_key(read_records(paths["answers"], Answer), paths["answers"])
-    if not grades:
-        raise InputError(f"{paths['grades']}: holds no grades")
-    ids = list(dict.fromkeys(key[0] for key in grades))
-    repeats = sorted({key[1] for key in grades})
-    budgets = sorted({key[2] for key in grades})
-    whole = [(i, repeat, budget) for budget in budgets for i in ids for repeat in repeats]
-    for path, records in ((paths["grades"], grades), (paths["answers"], answers)):
-        kind = path.parent.name.removesuffix("s")
-        for key in whole:
-            if key not in records:
-                raise InputError(f"{path}: {_place(key)}: has no {kind}")
-    for key in answers:
-        if key not in grades:
-            raise InputError(f"{paths['grades']}: {_place(key)}: has no grade")
-    return [
-        Cell(
-            model=model,
-            variant=variant,
-            benchmark=benchmark,
-            budget=budget,
-            repeats=tuple(repeats),
-            correct={i: tuple(grades[i, r, budget].correct for r in repeats) for i in ids},
-            extracted={i: tuple(grades[i, r, budget].extracted for r in repeats) for i in ids},
-            trace_tokens=_mean(answers[i, r, budget].trace_tokens for i in ids for r in repeats),
-            answer_tokens=_mean(answers[i, r, budget].answer_tokens for i in ids for r in repeats),
-        )
-        for budget in budgets
-    ]
-
-
-def _by_key(records: Sequence[Keyed], path: Path) -> dict[tuple[str, int, int], Keyed]:
-    keyed = {}
-    for line, record in enumerate(records, 1):
-        key = (record.id, record.repeat, record.budget)
-        if key in keyed:
-            raise InputError(f"{path}:{line}: {_place(key)}: stands twice")
-        keyed[key] = record
-    return keyed
-
-
-def _check_same(one: Cell, other: Cell) -> None:
-    """Raise where two variants of one benchmark were not asked the same questions."""
-    here = f"{other.model}/{other.variant}"
-    there = f"{one.model}/{one.variant}"
-    if other.repeats != one.repeats:
-        raise InputError(
-            f"benchmark {one.benchmark!r}: {here} has repeats {_list(other.repeats)}, "
-            f"{there} has {_list(one.repeats)}"
-        )
-    for has, name, lacks, other_name in ((one, there, other, here), (other, here, one, there)):
-        for identity in has.correct:
-            if identity not in lacks.correct:
-                raise InputError(
-                    f"benchmark {one.benchmark!r}: problem {identity!r} is in {name} and not in "
-                    f"{other_name}"
-                )
-
-
-def _place(key: tuple[str, int, int]) -> str:
-    return f"problem {key[0]!r}, repeat {key[1]}, budget {key[2]}"
+def _place(key: tuple[int, str, int]) -> str:
+    return f"problem {key[1]!r}, repeat {key[2]}, budget {key[0]}"
 
 
 def _list(values: Iterable[int]) -> str:
     return ", ".join(map(str, values))
-
-
-def _mean(counts: Iterable[int]) -> float:
-    values = list(counts)
-    return sum(values) / len(values)

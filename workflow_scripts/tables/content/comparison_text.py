@@ -1,173 +1,116 @@
 """The comparisons in words and numbers: what their Markdown, LaTeX and HTML tables hold."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from workflow_scripts.tables.content.formats import Section, count, missing_note
-from workflow_scripts.tables.content.rows import AreaRow, ComparisonRow
+import pandas as pd
+
+from workflow_scripts.tables.content.formats import Section, count, missing_note, pivoted, signed
 from workflow_scripts.tables.statistics.differences import ALPHA, BETTER, RELEVANT, TOO_FEW, WORSE
 
 CHANGED = "†"
 UNKNOWN = "?"
-Groups = dict[tuple[str, str, str], list[ComparisonRow]]
 
 
 def short_sections(
-    rows: Sequence[ComparisonRow],
-    curves: Sequence[AreaRow],
-    reference: str,
-    missing: Sequence[str] = (),
-) -> list[Section]:
-    """For a page of text: variants down and budgets across, then the areas."""
-    made = []
-    for (family, model, benchmark), members in _groups(rows).items():
-        budgets = sorted({row.budget for row in members})
-        cells = {(row.variant, row.reference, row.budget): _short(row) for row in members}
-        pairs = dict.fromkeys((row.variant, row.reference) for row in members)
-        made.append(
-            Section(
-                title=_title(family, model, benchmark, reference),
-                caption=(
-                    f"difference in accuracy by budget (thinking tokens), {_design(members)}; ± "
-                    f"reaches to the farther end of the 95 % interval. {CHANGED}: p < {ALPHA} in a "
-                    f"paired permutation test after Holm's correction over {_size(rows, family)}. "
-                    f"{UNKNOWN}: too few samples, a difference of {RELEVANT:.2f} is not ruled out. "
-                    "Detectable: the smallest of the budgets' differences that would be found with "
-                    f"a power of 80 %.{missing_note(missing)}"
-                ),
-                header=[_first(family), *map(str, budgets), "detectable"],
-                lines=[
-                    [
-                        _pair_name(family, pair),
-                        *(cells.get((*pair, budget), "") for budget in budgets),
-                        _number(
-                            min(r.detectable for r in members if (r.variant, r.reference) == pair)
-                        ),
-                    ]
-                    for pair in pairs
-                ],
-            )
+    rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()
+) -> Iterator[Section]:
+    """For a page of text: variants down and budgets across."""
+    for title, members, first, size in _groups(rows, reference):
+        frame = pivoted(members.assign(text=members.apply(_short, axis=1)), "budget")
+        least = members.groupby("variant", sort=False)["detectable"].min()
+        yield Section(
+            title,
+            f"difference in accuracy by budget (thinking tokens), {_design(members)}; ± "
+            f"reaches to the farther end of the 95 % interval. {CHANGED}: p < {ALPHA} in a "
+            f"paired permutation test after Holm's correction over {size}. "
+            f"{UNKNOWN}: too few samples, a difference of {RELEVANT:.2f} is not ruled out. "
+            "Detectable: the smallest of the budgets' differences that would be found with "
+            f"a power of 80 %.{missing_note(missing)}",
+            frame.assign(detectable=[_number(least[v]) for v in frame["variant"]]).rename(
+                columns={"variant": first}
+            ),
         )
-    return made + area_sections(curves, reference)
 
 
 def full_sections(
-    rows: Sequence[ComparisonRow],
-    curves: Sequence[AreaRow],
-    reference: str,
-    missing: Sequence[str] = (),
-) -> list[Section]:
+    rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()
+) -> Iterator[Section]:
     """For a screen: a row for every comparison, with all that is known of it."""
-    made = []
-    for (family, model, benchmark), members in _groups(rows).items():
-        made.append(
-            Section(
-                title=_title(family, model, benchmark, reference),
-                caption=(
-                    f"{_design(members)}; p values of a paired permutation test, corrected (Holm) "
-                    f"over {_size(rows, family)}; detectable: with a power of 80 % at the "
-                    f"family's level.{missing_note(missing)}"
-                ),
-                header=[
-                    _first(family), "budget", "accuracy", "reference", "difference", "from", "to",
-                    "p", "p (Holm)", "detectable", "verdict",
-                ],
-                lines=[
-                    [
-                        _pair_name(family, (row.variant, row.reference)),
-                        str(row.budget),
-                        f"{row.accuracy:.3f}",
-                        f"{row.reference_accuracy:.3f}",
-                        signed(row.difference, 3),
-                        signed(row.ci_low, 3),
-                        signed(row.ci_high, 3),
-                        f"{row.p:.2g}",
-                        f"{row.p_holm:.2g}",
-                        _number(row.detectable),
-                        row.verdict,
-                    ]
-                    for row in members
-                ],
-                text_columns=frozenset({0, 10}),
-            )
-        )  # fmt: skip
-    return made + area_sections(curves, reference)
-
-
-def area_sections(curves: Sequence[AreaRow], reference: str) -> list[Section]:
-    """For each model: variants down, benchmarks across, the area and its difference."""
-    made = []
-    for model in dict.fromkeys(row.model for row in curves):
-        members = [row for row in curves if row.model == model]
-        benchmarks = list(dict.fromkeys(row.benchmark for row in members))
-        areas = {(row.variant, row.benchmark): row for row in members}
-        made.append(
-            Section(
-                title=f"{model}: area under the budget curve",
-                caption=(
-                    "mean accuracy over the logarithm of the budget, so that each doubling counts "
-                    f"the same; in brackets the 95 % interval of its difference to {reference}."
-                ),
-                header=["variant", *benchmarks],
-                lines=[
-                    [variant, *(_area(areas.get((variant, b))) for b in benchmarks)]
-                    for variant in dict.fromkeys(row.variant for row in members)
-                ],
-            )
+    for title, members, first, size in _groups(rows, reference):
+        frame = pd.DataFrame(
+            {
+                first: members["variant"],
+                "budget": members["budget"].map(str),
+                "accuracy": members["accuracy"].map("{:.3f}".format),
+                "reference": members["reference_accuracy"].map("{:.3f}".format),
+                "difference": members["difference"].map(_signed),
+                "from": members["ci_low"].map(_signed),
+                "to": members["ci_high"].map(_signed),
+                "p": members["p"].map("{:.2g}".format),
+                "p (Holm)": members["p_holm"].map("{:.2g}".format),
+                "detectable": members["detectable"].map(_number),
+                "verdict": members["verdict"],
+            }
         )
-    return made
+        yield Section(
+            title,
+            f"{_design(members)}; p values of a paired permutation test, corrected (Holm) over "
+            f"{size}; detectable: with a power of 80 % at the family's level."
+            f"{missing_note(missing)}",
+            frame,
+            frozenset({"verdict"}),
+        )
 
 
-def signed(value: float, digits: int) -> str:
-    """A number with its sign, a real minus, and no sign at zero."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+def area_sections(curves: pd.DataFrame, reference: str) -> Iterator[Section]:
+    """For each model: variants down, benchmarks across, the area and its difference."""
+    for model, members in curves.groupby("model", sort=False):
+        yield Section(
+            f"{model}: area under the budget curve",
+            "mean accuracy over the logarithm of the budget, so that each doubling counts "
+            f"the same; in brackets the 95 % interval of its difference to {reference}.",
+            pivoted(members.assign(text=members.apply(_area, axis=1)), "benchmark"),
+        )
 
 
-def _groups(rows: Sequence[ComparisonRow]) -> Groups:
-    groups: Groups = {}
-    for row in rows:
-        groups.setdefault((row.family, row.model, row.benchmark), []).append(row)
-    return groups
+def _groups(rows: pd.DataFrame, reference: str) -> Iterator[tuple[str, pd.DataFrame, str, str]]:
+    """For each family and benchmark: its title, its rows with variants named as they are shown,
+    the head of the first column, and the size of the family in words."""
+    sizes = rows["family"].value_counts()
+    for (family, model, benchmark), members in rows.groupby(
+        ["family", "model", "benchmark"], sort=False
+    ):
+        size = count(sizes[family], "comparison")
+        if family.startswith("dense"):
+            yield f"{model} on {benchmark}, against {reference}", members, "variant", size
+        else:
+            title = f"{model} on {benchmark}, unstructured against structured"
+            pairs = members["variant"] + " − " + members["reference"]
+            yield title, members.assign(variant=pairs), "unstructured − structured", size
 
 
-def _title(family: str, model: str, benchmark: str, reference: str) -> str:
-    if family.startswith("dense"):
-        return f"{model} on {benchmark}, against {reference}"
-    return f"{model} on {benchmark}, unstructured against structured"
+def _design(rows: pd.DataFrame) -> str:
+    one = rows.iloc[0]
+    return f"{count(one.problems, 'problem')} × {count(one.repeats, 'repeat')}, paired"
 
 
-def _first(family: str) -> str:
-    return "variant" if family.startswith("dense") else "unstructured − structured"
-
-
-def _pair_name(family: str, pair: tuple[str, str]) -> str:
-    return pair[0] if family.startswith("dense") else f"{pair[0]} − {pair[1]}"
-
-
-def _design(rows: Sequence[ComparisonRow]) -> str:
-    problems, repeats = rows[0].problems, rows[0].repeats
-    return f"{count(problems, 'problem')} × {count(repeats, 'repeat')}, paired"
-
-
-def _size(rows: Sequence[ComparisonRow], family: str) -> str:
-    return count(sum(row.family == family for row in rows), "comparison")
-
-
-def _short(row: ComparisonRow) -> str:
+def _short(row: pd.Series) -> str:
     reach = max(row.difference - row.ci_low, row.ci_high - row.difference)
     sign = {BETTER: CHANGED, WORSE: CHANGED, TOO_FEW: UNKNOWN}.get(row.verdict, "")
     return f"{signed(row.difference, 2)} ± {reach:.2f}{sign}"
+
+
+def _signed(value: float) -> str:
+    return signed(value, 3)
 
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "none"
 
 
-def _area(row: AreaRow | None) -> str:
-    if row is None:
-        return ""
+def _area(row: pd.Series) -> str:
     text = f"{row.area:.3f}"
     if math.isfinite(row.difference):
-        text += f" [{signed(row.difference_low, 3)}, {signed(row.difference_high, 3)}]"
+        text += f" [{_signed(row.difference_low)}, {_signed(row.difference_high)}]"
     return text

@@ -1,42 +1,24 @@
 """What each variant removes, as far as tables and figures need it: from the masks' records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.artefacts.mask_records import read_mask_record
+from workflow_scripts.artefacts.mask_records import MaskRecord, read_mask_record
 
 STEP = 0.005  # shares of removed weights that are no further apart count as one
 
-
-@dataclass(frozen=True)
-class Removed:
-    """The share of all linear weights that a variant removes, and the blocks it takes out."""
-
-    share: float
-    blocks: tuple[int, ...]
-    method: str
-    digest: str
+Masks = Mapping[tuple[str, str], MaskRecord]
 
 
-def read_removed(
+def read_masks(
     results: Path, models: Sequence[str], variants: Sequence[str]
-) -> dict[tuple[str, str], Removed]:
+) -> dict[tuple[str, str], MaskRecord]:
     """By model and variant, where there is a record. Raises `InputError` where it is none."""
-    found = {}
-    for model in models:
-        for variant in variants:
-            path = results / model / variant / "mask.json"
-            if not path.exists():
-                continue
-            record = read_mask_record(path)
-            found[model, variant] = Removed(
-                record.removed_fraction, record.removed_blocks, record.method, record.digest
-            )
-    return found
+    paths = {(m, v): results / m / v / "mask.json" for m in models for v in variants}
+    return {place: read_mask_record(path) for place, path in paths.items() if path.exists()}
 
 
-def matched(variants: Mapping[str, Removed]) -> list[tuple[str, str]]:
+def matched(variants: Mapping[str, MaskRecord]) -> list[tuple[str, str]]:
     """Pairs (unstructured, structured) of variants of one model that remove alike.
 
     A structured variant takes out whole blocks. Its partners are the unstructured ones that remove
@@ -45,12 +27,12 @@ def matched(variants: Mapping[str, Removed]) -> list[tuple[str, str]]:
     """
     pairs = []
     for structured, taken in variants.items():
-        if not taken.blocks:
+        if not taken.removed_blocks:
             continue
         enough = {
-            name: other.share
+            name: other.removed_fraction
             for name, other in variants.items()
-            if not other.blocks and other.share >= taken.share - STEP
+            if not other.removed_blocks and other.removed_fraction >= taken.removed_fraction - STEP
         }
         least = min(enough.values(), default=0.0)
         pairs += [(name, structured) for name, share in enough.items() if share <= least + STEP]

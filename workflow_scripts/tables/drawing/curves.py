@@ -1,114 +1,73 @@
-"""Curves of accuracy on axes of their own: what figures with one panel and with many share."""
+"""Accuracy against budget or tokens: what figures with one panel and with many share."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from workflow_scripts.tables.content.rows import Row
 from workflow_scripts.tables.drawing import style
 
 LOG_RATIO = 16  # budgets that span at least this ratio stand on a logarithmic axis
-
-Across = Callable[[Row], float]
-AGAINST: dict[str, Across] = {
-    "budget": lambda row: row.budget,
-    "tokens": lambda row: row.trace_tokens + row.answer_tokens,
-}
 LABELS = {
     "budget": "budget (thinking tokens)",
     "tokens": "tokens used for a problem (trace and answer, mean)",
 }
 
 
-def set_across(axes: Axes, places: Sequence[float], width: float, against: str) -> None:
-    """Lay the budgets or tokens of all points, ascending, along axes of `width` inches.
+def set_across(axes: Axes, places: Sequence[float], against: str) -> None:
+    """Lay the budgets or tokens of all points, ascending, along the axes.
 
-    `against` is a key of `AGAINST`. Every budget has a tick, tokens have round ones.
+    Every budget has a tick, tokens have round ones.
     """
-    if places[0] > 0 and places[-1] >= LOG_RATIO * places[0]:
+    low, high = places[0], places[-1]
+    if low > 0 and high >= LOG_RATIO * low:
         axes.set_xscale("log", base=2)
-        margin = (places[-1] / places[0]) ** 0.03
-        axes.set_xlim(places[0] / margin, places[-1])
-        ticks = _doublings(places[0] / margin, places[-1])
+        low /= (high / low) ** 0.03
+        powers = range(math.ceil(math.log2(low)), int(math.log2(high)) + 1)
+        ticks = [2.0**power for power in powers]
     else:
-        margin = 0.03 * (places[-1] - places[0]) or 0.5 * places[0] or 0.5
-        axes.set_xlim(places[0] - margin, places[-1])
-        ticks = [t for t in MaxNLocator(7).tick_values(places[0], places[-1]) if t <= places[-1]]
-        ticks = [t for t in ticks if t >= places[0] - margin]
+        low -= 0.03 * (high - low) or 0.5 * low or 0.5
+        ticks = [tick for tick in MaxNLocator(7).tick_values(low, high) if low <= tick <= high]
     if against == "budget":
         ticks = list(places)
-    at = [math.log2(tick) for tick in ticks] if axes.get_xscale() == "log" else list(ticks)
-    axes.set_xticks(ticks, labels=_tick_labels(ticks, at, width), minor=False)
+    axes.set_xlim(low, high)
+    texts = [f"{tick:g}" if tick < 1e5 else str(round(tick)) for tick in ticks]
+    axes.set_xticks(ticks, labels=texts)
     axes.set_xticks([], minor=True)
     axes.tick_params(axis="x", length=3, width=0.8)
 
 
-def set_accuracy(axes: Axes, top: float = 1.0, is_labelled: bool = True) -> None:
+def set_accuracy(axes: Axes, top: float = 1.0) -> None:
     """Let accuracy go up from 0 to `top`, a multiple of 0.2, with a line at each fifth or tenth."""
     parts = 5 if top > 0.4 else 10
-    ticks = [part / parts for part in range(round(top * parts) + 1)]
     axes.set_ylim(0, top)
-    axes.set_yticks(ticks, labels=[f"{tick:.1g}" if is_labelled else "" for tick in ticks])
+    axes.set_yticks([part / parts for part in range(round(top * parts) + 1)])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:.1g}"))
     axes.tick_params(axis="y", length=0, pad=5)
     axes.grid(axis="y", color=style.GRID, linewidth=0.8, clip_on=False)
 
 
-def _doublings(low: float, high: float) -> list[float]:
-    """The powers of two between two numbers."""
-    return [2.0**power for power in range(math.ceil(math.log2(low)), int(math.log2(high)) + 1)]
-
-
-def _tick_labels(ticks: Sequence[float], places: Sequence[float], width: float) -> list[str]:
-    """A tick's number, or nothing where it would touch that of the next larger one."""
-    span = (places[-1] - places[0]) or 1.0
-    labels: list[str] = []
-    left_end = math.inf  # inches
-    for tick, place in zip(reversed(ticks), reversed(places), strict=True):
-        text = f"{tick:g}" if tick < 1e5 else str(round(tick))
-        centre = (place - places[0]) / span * width
-        half = 0.32 * style.FONT / 72 * len(text)
-        fits = centre + half + 0.04 <= left_end
-        labels.append(text if fits else "")
-        left_end = centre - half if fits else left_end
-    return labels[::-1]
-
-
-def draw_band(axes: Axes, curve: Sequence[Row], across: Across, look: style.Look) -> None:
-    """Draw the 95 % intervals of a curve, whose rows are in the order of their budgets."""
+def draw_band(axes: Axes, curve: pd.DataFrame, look: style.Look) -> None:
+    """Draw the 95 % intervals of a curve: rows with a place `across`, in its order."""
     if len(curve) == 1:  # a band of one budget would have no width
-        (row,) = curve
-        place = across(row)
-        axes.vlines(place, row.ci_low, row.ci_high, color=look.colour, zorder=2, clip_on=False)
+        axes.vlines(
+            curve["across"], curve["ci_low"], curve["ci_high"], color=look.colour, zorder=2,
+            clip_on=False,
+        )  # fmt: skip
         return
     axes.fill_between(
-        [across(row) for row in curve],
-        [row.ci_low for row in curve],
-        [row.ci_high for row in curve],
-        color=look.colour,
-        alpha=style.BAND_OPACITY,
-        linewidth=0,
-        zorder=2,
-        clip_on=False,
-    )
+        curve["across"], curve["ci_low"], curve["ci_high"], color=look.colour,
+        alpha=style.BAND_OPACITY, linewidth=0, zorder=2, clip_on=False,
+    )  # fmt: skip
 
 
-def draw_curve(
-    axes: Axes,
-    curve: Sequence[Row],
-    across: Across,
-    look: style.Look,
-    size: float,
-    order: int,
-) -> None:
-    """Draw a curve, its rows in the order of their budgets, above those of a smaller `order`.
-
-    `size` is in lines and markers of the look.
-    """
+def draw_curve(axes: Axes, curve: pd.DataFrame, look: style.Look, size: float, order: int) -> None:
+    """Draw a curve above those of a smaller `order`; `size` is in lines and markers of the look."""
     axes.plot(
-        [across(row) for row in curve],
-        [row.accuracy for row in curve],
+        curve["across"],
+        curve["accuracy"],
         color=look.colour,
         linewidth=look.width * size,
         dashes=look.dashes or (None, None),

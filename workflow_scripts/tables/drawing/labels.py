@@ -1,6 +1,15 @@
-"""Places for labels at the ends of lines, so that none covers another."""
+"""Labels that do not cover each other: names at the ends of lines, numbers at ticks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from scipy.optimize import isotonic_regression
+
+from workflow_scripts.tables.drawing.style import Look
+
+LINE_HEIGHT = 1.32  # in font sizes
+GAP = 0.07  # inches between the numbers of ticks
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -10,22 +19,65 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     top. Where `gap` does not fit, the heights divide [low, high] evenly.
     """
     count = len(wanted)
-    if count > 1 and gap * (count - 1) > high - low:
-        gap = (high - low) / (count - 1)
+    gaps = min(gap, (high - low) / max(count - 1, 1)) * np.arange(count)
     order = sorted(range(count), key=lambda place: (wanted[place], -place))
-    # With i gaps taken off the i-th height from below, the heights need only not decrease: isotonic
-    # regression, by pooling neighbours that do (each pool: sum of its wishes, their number).
-    pools: list[tuple[float, int]] = []
-    for rank, place in enumerate(order):
-        pool = (wanted[place] - rank * gap, 1)
-        while pools and pools[-1][0] / pools[-1][1] > pool[0] / pool[1]:
-            below = pools.pop()
-            pool = (below[0] + pool[0], below[1] + pool[1])
-        pools.append(pool)
-    # the bound that the top height must keep holds for all heights once the gaps are taken off
-    top = high - gap * (count - 1)
-    level = [min(max(total / size, low), top) for total, size in pools for _ in range(size)]
-    heights = [0.0] * count
-    for rank, place in enumerate(order):
-        heights[place] = level[rank] + rank * gap
-    return heights
+    # with i gaps taken off the i-th height from below, the heights need only not decrease
+    level = isotonic_regression(np.asarray(wanted, dtype=float)[order] - gaps).x
+    heights = np.empty(count)
+    heights[order] = np.clip(level, low, high - gaps[-1]) + gaps
+    return heights.tolist()
+
+
+def name_ends(
+    named: Sequence[tuple[Axes, Mapping[str, tuple[float, float]], Mapping[str, Look]]],
+    size: float,
+    leader: bool = True,
+) -> None:
+    """In each of some axes, name every line right of its end, with a leader from there to the name.
+
+    The layout makes place for the names; their heights follow from those of the laid out axes.
+    """
+    made = [
+        [
+            axes.annotate(
+                name,
+                xy=end,
+                xytext=(1.07 if leader else 1.03, end[1]),
+                textcoords=axes.get_yaxis_transform(),  # x in widths of the axes, y as the data
+                color=looks[name].text_colour,
+                fontsize=size,
+                va="center_baseline",
+                annotation_clip=False,
+                arrowprops={
+                    "arrowstyle": "-", "color": looks[name].colour, "linewidth": 0.7,
+                    "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5),
+                } if leader else None,
+            )
+            for name, end in ends.items()
+        ]
+        for axes, ends, looks in named
+    ]  # fmt: skip
+    figure = named[0][0].figure
+    figure.draw_without_rendering()
+    for (axes, ends, _), labels in zip(named, made, strict=True):
+        low, high = axes.get_ylim()
+        points = axes.get_window_extent().height / figure.dpi * 72
+        gap = LINE_HEIGHT * size / points * (high - low)
+        heights = spread([y for _, y in ends.values()], gap, low, high)
+        for label, y in zip(labels, heights, strict=True):
+            label.set_y(y)
+
+
+def thin_ticks(axes: Axes) -> None:
+    """Take away what stands at a tick and would touch that of the next larger one."""
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_xlim()
+    left_end, texts = np.inf, {}
+    for tick, label in reversed(list(zip(axes.get_xticks(), axes.get_xticklabels(), strict=True))):
+        if low <= tick <= high:
+            box = label.get_window_extent()
+            fits = box.x1 + GAP * axes.figure.dpi <= left_end
+            texts[tick] = label.get_text() if fits else ""
+            left_end = box.x0 if fits else left_end
+    axes.set_xticks(list(texts)[::-1], labels=list(texts.values())[::-1])
+    axes.set_xlim(low, high)

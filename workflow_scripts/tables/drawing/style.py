@@ -5,6 +5,7 @@ yellow that is lost on white. Colour and marker say which method a variant belon
 and filling how far it goes: `wanda-20` and `wanda-50` share a hue, the dense model is black.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +25,10 @@ from workflow_scripts.files.atomic import written_atomically
 WIDTH = 6.5  # inches: the text width of a page
 FONT = 9.5  # points
 SMALL = 8.5
-HEAD = 0.66  # inches above the axes for the title
+HEAD = 0.58  # inches above the axes for the title
 MARGIN = 0.1  # inches beside the title
+PANEL_GAP = 0.4  # inches between panels, with the numbers of their axes
+MAX_NAME = 2.6  # inches that names may take beside axes before a figure grows wider
 DPI = 200
 INK = "#222222"
 FAINT_INK = "#666666"
@@ -108,7 +111,7 @@ def looks(variants: Sequence[str], reference: str = "dense") -> dict[str, Look]:
     return {variant: found[variant] for variant in variants}
 
 
-def thinning(number: int, count: int) -> float:
+def line_size(number: int, count: int) -> float:
     """The size of the `number`-th of `count` lines that are drawn on top of one another.
 
     Later ones are thinner, so that of lines that coincide each shows at the edges of the next.
@@ -124,39 +127,60 @@ def text_width(text: str, size: float = FONT, weight: str = "normal") -> float:
     return width / DPI
 
 
-def title(figure: Figure, text: str, subtitle: str) -> None:
-    """Put a title and a line below it at the figure's top left; its `HEAD` inches are theirs.
+def new_figure(height: float, title: str, subtitle: str, names: Iterable[str] = ()) -> Figure:
+    """A figure with its title, a line below it, and `height` inches for what it shows.
 
-    A line that is wider than the figure is set smaller.
+    It is as wide as a page's text; where the longest of the `names` beside its axes would leave
+    them little, it is wider. A title that is wider than the figure is set smaller.
     """
-    width, height = figure.get_size_inches()
+    width = WIDTH + max(0.0, max(map(text_width, names), default=0.0) - MAX_NAME)
+    total = HEAD + height
+    figure = Figure(figsize=(width, total), dpi=DPI, layout="constrained")
+    figure.get_layout_engine().set(rect=(0, 0, 1, height / total), w_pad=0.06, h_pad=0.06)
     for line, down, size, weight, colour in (
-        (text, 0.12, FONT + 1, "bold", INK),
+        (title, 0.12, FONT + 1, "bold", INK),
         (subtitle, 0.34, SMALL, "normal", FAINT_INK),
     ):
-        while size > 4 and text_width(line, size, weight) > width - 2 * MARGIN:
-            size -= 0.25
+        wide = text_width(line, size, weight)
         figure.text(
             MARGIN / width,
-            1 - down / height,
+            1 - down / total,
             line,
-            fontsize=size,
+            fontsize=size * min(1.0, (width - 2 * MARGIN) / wide),
             fontweight=weight,
             color=colour,
             va="top",
         )
+    return figure
 
 
-def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a place in inches from the figure's lower left corner."""
-    across, up = figure.get_size_inches()
-    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+def panels(figure: Figure, count: int, columns: int) -> list[Axes]:
+    """Axes that share their limits and ticks, in lines of `columns`; the lowest of each column and
+    the first of each line have numbers."""
+    shape = math.ceil(count / columns), columns
+    made = list(figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).flat)
+    for axes in made[count:]:
+        axes.remove()
+    for axes in made[:count][-columns:]:
+        axes.tick_params(labelbottom=True)
+    return made[:count]
+
+
+def name_panel(axes: Axes, name: str, columns: int, colour: str = INK) -> None:
+    """Write a name above one of several panels in a line, small enough to end before the next."""
+    place = axes.figure.get_figwidth() / columns - PANEL_GAP
+    size = SMALL * min(1.0, place / text_width(name, SMALL))
+    axes.set_title(name, loc="left", fontsize=size, color=colour, pad=4)
 
 
 def family(variant: str) -> tuple[str, float]:
     """A variant's name without its last number, and that number; 0 where it has none."""
     match = re.fullmatch(r"(.+?)[-_]?([0-9]+(?:\.[0-9]+)?)", variant)
     return (match[1], float(match[2])) if match else (variant, 0.0)
+
+
+def family_name(variant: str) -> str:
+    return family(variant)[0]
 
 
 def families(variants: Iterable[str]) -> dict[str, list[str]]:

@@ -1,12 +1,13 @@
 """Which claims of arXiv 2604.25098 hold in a run: each is asked of the run's own comparisons."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import pairwise
 
-from workflow_scripts.tables.content.cells import Cells
-from workflow_scripts.tables.content.removals import STEP, Removed
-from workflow_scripts.tables.content.rows import ComparisonRow
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.tables.content.cells import cells_of
+from workflow_scripts.tables.content.removals import STEP, Masks
 from workflow_scripts.tables.paper.published import key
 from workflow_scripts.tables.statistics.differences import ALPHA, BETTER, TOO_FEW, WORSE, holm
 from workflow_scripts.tables.statistics.differences import paired_difference as difference
@@ -17,142 +18,118 @@ MILD = 0.2  # the largest share that the paper's unstructured variants remove
 SHORTGPT = {"s1.1-7B": (16, 17), "Qwen3-8B": (17, 20)}
 GAIN = ("Qwen3-8B", "aime24", (1024, 2048, 4096))
 
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim, the model it is asked of, whether it holds there, and the counts behind that."""
-
-    claim: str
-    model: str
-    result: str
-    evidence: str
+# what is claimed, whether it holds, and the counts behind that
+Asked = tuple[str, str, str]
 
 
 def check_claims(
-    run: Cells,
-    rows: Sequence[ComparisonRow],
-    removals: Mapping[tuple[str, str], Removed],
-    reference: str,
-) -> list[Claim]:
+    cells: pd.DataFrame, comparison: pd.DataFrame, masks: Masks, reference: str
+) -> pd.DataFrame:
     """Every claim for every model of the run that it is made of."""
-    return [
-        claim
-        for model in run.models
-        for claim in _of_model(
-            model, run, [r for r in rows if r.model == model], removals, reference
-        )
-    ]
+    found = []
+    for model in cells.attrs["models"]:
+        rows = comparison[comparison["model"] == model]
+        removed = {variant: mask for (owner, variant), mask in masks.items() if owner == model}
+        of_model = cells[cells["model"] == model]
+        for claim, result, evidence in _of_model(model, of_model, rows, removed, reference):
+            found.append((claim, model, result, evidence))
+    return pd.DataFrame(found, columns=["claim", "model", "result", "evidence"])
 
 
 def _of_model(
-    model: str,
-    run: Cells,
-    rows: Sequence[ComparisonRow],
-    removals: Mapping[tuple[str, str], Removed],
-    reference: str,
-) -> Iterator[Claim]:
-    dense = [row for row in rows if row.family.startswith("dense")]
-    blocks = {variant for (owner, variant), r in removals.items() if owner == model and r.blocks}
-    structured = [row for row in dense if row.variant in blocks]
-    mild = [row for row in dense if row.variant not in blocks and row.removed <= MILD + STEP]
-    matched = [row for row in rows if row.family.startswith("structured")]
-    yield _growth(model, run, reference)
-    yield _judged("removing whole blocks costs accuracy", model, structured, WORSE, BETTER)
+    model: str, cells: pd.DataFrame, rows: pd.DataFrame, masks: dict, reference: str
+) -> Iterator[Asked]:
+    dense = rows[rows["family"].str.startswith("dense")]
+    matched = rows[rows["family"].str.startswith("structured")]
+    has_blocks = dense["variant"].isin([v for v, mask in masks.items() if mask.removed_blocks])
+    mild = dense[~has_blocks & (dense["removed"] <= MILD + STEP)]
+    yield _growth(cells, reference)
+    yield _judged("removing whole blocks costs accuracy", dense[has_blocks], WORSE, BETTER)
     yield _judged(
         "unstructured pruning is better than removing blocks with as many weights",
-        model, matched, BETTER, WORSE,
+        matched, BETTER, WORSE,
     )  # fmt: skip
-    yield _unharmed(model, mild)
+    yield _unharmed(mild)
     yield _judged(
         f"unstructured pruning of up to {MILD:.0%} is better than {reference} somewhere",
-        model, mild, BETTER, None,
+        mild, BETTER, None,
     )  # fmt: skip
     name, benchmark, budgets = GAIN
     if _is_same(model, name):
-        gains = [
-            row for row in mild
-            if row.budget in budgets
-            and key("", "", row.benchmark, 0) == key("", "", benchmark, 0)
-        ]  # fmt: skip
+        wanted = key("", "", benchmark, 0)
+        is_it = np.array([key("", "", name, 0) == wanted for name in mild["benchmark"]], dtype=bool)
+        gains = mild[is_it & mild["budget"].isin(budgets)]
         claim = f"such a gain on {benchmark} with budgets of 1024 to 4096"
-        yield _judged(claim, model, gains, BETTER, None)
-    yield from _removed_blocks(model, removals)
+        yield _judged(claim, gains, BETTER, None)
+    for name, blocks in SHORTGPT.items():
+        if _is_same(model, name):
+            yield _removed_blocks(blocks, masks)
 
 
-def _growth(model: str, run: Cells, reference: str) -> Claim:
+def _growth(cells: pd.DataFrame, reference: str) -> Asked:
     """Whether the dense model is better under its largest budget than under its smallest."""
     claim = f"{reference} is better with its largest budget than with its smallest"
     p_values, gains = [], []
-    for benchmark in run.benchmarks:
-        cells = [
-            c for c in run.cells
-            if (c.model, c.variant, c.benchmark) == (model, reference, benchmark)
-        ]  # fmt: skip
-        if len(cells) > 1:
-            ends = sorted(cells, key=lambda cell: cell.budget)
-            found = difference(ends[-1].matrix, ends[0].matrix)
-            p_values.append(found.p)
-            gains.append(found.difference)
+    for _, of_benchmark in cells[cells["variant"] == reference].groupby("benchmark", sort=False):
+        ends = of_benchmark["budget"].agg(["min", "max"])
+        found = list(cells_of(of_benchmark[of_benchmark["budget"].isin(ends)]))
+        for smallest, largest in pairwise(found):
+            grown = difference(largest.correct, smallest.correct)
+            p_values.append(grown.p)
+            gains.append(grown.difference)
     if not gains:
-        return Claim(claim, model, ABSENT, "")
+        return claim, ABSENT, ""
     sure = [g for g, p in zip(gains, holm(p_values), strict=True) if p < ALPHA]
     up, down = sum(g > 0 for g in sure), sum(g < 0 for g in sure)
     result = FAILS if down else HOLDS if up else OPEN
-    return Claim(claim, model, result, f"{up} of {len(gains)} benchmarks better, {down} worse")
+    return claim, result, f"{up} of {len(gains)} benchmarks better, {down} worse"
 
 
-def _judged(
-    claim: str, model: str, rows: Sequence[ComparisonRow], wanted: str, unwanted: str | None
-) -> Claim:
+def _judged(claim: str, rows: pd.DataFrame, wanted: str, unwanted: str | None) -> Asked:
     """It holds where a verdict says so and none says the opposite."""
-    if not rows:
-        return Claim(claim, model, ABSENT, "")
-    counts = Counter(row.verdict for row in rows)
-    if counts[wanted] and not counts[unwanted]:
-        result = HOLDS
-    elif counts[unwanted]:
+    if rows.empty:
+        return claim, ABSENT, ""
+    verdicts = set(rows["verdict"])
+    if unwanted in verdicts:
         result = FAILS
+    elif wanted in verdicts:
+        result = HOLDS
     else:
         # nothing found: an answer only where the comparisons could have found something
-        result = OPEN if counts[TOO_FEW] or unwanted else FAILS
-    return Claim(claim, model, result, _counts(rows))
+        result = OPEN if TOO_FEW in verdicts or unwanted else FAILS
+    return claim, result, _counts(rows)
 
 
-def _unharmed(model: str, rows: Sequence[ComparisonRow]) -> Claim:
+def _unharmed(rows: pd.DataFrame) -> Asked:
     """It fails with one `worse`, and is open where a loss that matters is not ruled out."""
     claim = f"unstructured pruning of up to {MILD:.0%} costs no accuracy"
-    if not rows:
-        return Claim(claim, model, ABSENT, "")
-    verdicts = {row.verdict for row in rows}
+    if rows.empty:
+        return claim, ABSENT, ""
+    verdicts = set(rows["verdict"])
     result = FAILS if WORSE in verdicts else OPEN if TOO_FEW in verdicts else HOLDS
-    return Claim(claim, model, result, _counts(rows))
+    return claim, result, _counts(rows)
 
 
-def _counts(rows: Sequence[ComparisonRow]) -> str:
-    counts = Counter(row.verdict for row in rows)
-    same = len(rows) - counts[BETTER] - counts[WORSE] - counts[TOO_FEW]
+def _counts(rows: pd.DataFrame) -> str:
+    better, worse, few = ((rows["verdict"] == word).sum() for word in (BETTER, WORSE, TOO_FEW))
     return (
-        f"of {len(rows)} comparisons {counts[BETTER]} better, {counts[WORSE]} worse, "
-        f"{same} no relevant difference, {counts[TOO_FEW]} too few samples"
+        f"of {len(rows)} comparisons {better} better, {worse} worse, "
+        f"{len(rows) - better - worse - few} no relevant difference, {few} too few samples"
     )
 
 
-def _removed_blocks(model: str, removals: Mapping[tuple[str, str], Removed]) -> Iterator[Claim]:
-    for name, blocks in SHORTGPT.items():
-        if not _is_same(model, name):
-            continue
-        claim = f"ShortGPT removes blocks {blocks[0]} and {blocks[1]}"
-        taken = [
-            removed.blocks
-            for (owner, _), removed in removals.items()
-            if owner == model and removed.method == "shortgpt" and len(removed.blocks) == 2
-        ]
-        if not taken:
-            yield Claim(claim, model, ABSENT, "")
-            continue
-        said = "; ".join("removed " + ", ".join(map(str, blocks_of)) for blocks_of in taken)
-        same = all(tuple(sorted(blocks_of)) == blocks for blocks_of in taken)
-        yield Claim(claim, model, HOLDS if same else FAILS, said)
+def _removed_blocks(blocks: tuple[int, int], masks: dict) -> Asked:
+    claim = f"ShortGPT removes blocks {blocks[0]} and {blocks[1]}"
+    taken = [
+        mask.removed_blocks
+        for mask in masks.values()
+        if mask.method == "shortgpt" and len(mask.removed_blocks) == 2
+    ]
+    if not taken:
+        return claim, ABSENT, ""
+    said = "; ".join("removed " + ", ".join(map(str, blocks_of)) for blocks_of in taken)
+    same = all(tuple(sorted(blocks_of)) == blocks for blocks_of in taken)
+    return claim, HOLDS if same else FAILS, said
 
 
 def _is_same(model: str, published: str) -> bool:

@@ -1,69 +1,66 @@
 import csv
 from fractions import Fraction
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.inter_rater import cohens_kappa
 
+from tests.tables.sources import source_of
 from workflow_scripts.artefacts.records import Grade, Judgement, write_records
 from workflow_scripts.errors import InputError
-from workflow_scripts.tables.judge_agreement import agreement_of, main
-
-NAMES = ("m", "dense", "b")
+from workflow_scripts.tables.content.judge_agreement import agreement
+from workflow_scripts.tables.table import make
 
 
 def verdicts(both_right, grader_only, judge_only, both_wrong, unjudged=0):
-    return [
+    pairs = [
         *[(True, True)] * both_right,
         *[(True, False)] * grader_only,
         *[(False, True)] * judge_only,
         *[(False, False)] * both_wrong,
         *[(True, None)] * unjudged,
     ]
+    return pd.DataFrame(pairs, columns=["grader", "judge"], dtype=object)
 
 
 def test_a_worked_example():
     """Cohen's: p_o = 35/50, p_e = (25 * 30 + 25 * 20) / 50^2 = 0.5, kappa = 0.4."""
-    row = agreement_of(NAMES, verdicts(20, 5, 10, 15, 3))
-    assert (row.both_right, row.grader_only, row.judge_only, row.both_wrong) == (20, 5, 10, 15)
-    assert (row.answers, row.unjudged) == (53, 3)
-    assert row.agreement == 0.7 and row.kappa == pytest.approx(0.4, abs=1e-15)
+    row = agreement(verdicts(20, 5, 10, 15, 3))
+    counts = ("both_right", "grader_only", "judge_only", "both_wrong", "answers", "unjudged")
+    assert [row[name] for name in counts] == [20, 5, 10, 15, 53, 3]
+    assert row["agreement"] == 0.7 and row["kappa"] == pytest.approx(0.4, abs=1e-12)
 
 
 @given(st.lists(st.integers(0, 40), min_size=4, max_size=4))
-def test_kappa_is_that_of_statsmodels(counts):
-    row = agreement_of(NAMES, verdicts(*counts))
-    total = sum(counts)
-    if row.kappa is None:
-        shares = [counts[0] + counts[1], counts[0] + counts[2]]
-        assert total == 0 or shares in ([0, 0], [total, total])
+def test_kappa_is_agreement_beyond_chance_in_whole_numbers(counts):
+    row, total = agreement(verdicts(*counts)), sum(counts)
+    right, grader, judge, wrong = counts
+    # p_e times the square of the total
+    chance = (right + grader) * (right + judge) + (wrong + judge) * (wrong + grader)
+    if chance == total**2:
+        assert pd.isna(row["kappa"])
     else:
-        reference = cohens_kappa([counts[:2], counts[2:]], return_results=False)
-        assert row.kappa == pytest.approx(float(reference), abs=1e-12)
-        assert row.agreement == pytest.approx(Fraction(counts[0] + counts[3], total))
-
-
-def test_nothing_judged_has_no_agreement():
-    row = agreement_of(NAMES, verdicts(0, 0, 0, 0, 4))
-    assert (row.answers, row.unjudged, row.agreement, row.kappa) == (4, 4, None, None)
+        exact = Fraction((right + wrong) * total - chance, total**2 - chance)
+        assert row["kappa"] == pytest.approx(float(exact), abs=1e-12)
+        assert row["agreement"] == pytest.approx(float(Fraction(right + wrong, total)))
 
 
 def write(folder, grades, judgements):
     write_records(
-        folder / "results/m/dense/grades/b.jsonl",
+        folder / "m/dense/grades/b.jsonl",
         [Grade(*key, "7", correct, "boxed") for key, correct in grades.items()],
     )
     write_records(
-        folder / "results/m/dense/judgements/b.jsonl",
+        folder / "m/dense/judgements/b.jsonl",
         [Judgement(*key, correct, "reply", "judged") for key, correct in judgements.items()],
     )
 
 
 def run(folder):
-    names = ("--models", "m", "--variants", "dense", "--benchmarks", "b")
-    files = [f"--{kind}={folder / kind}" for kind in ("csv", "markdown", "disagreements")]
-    main(["--results", str(folder / "results"), *names, *files])
+    source = source_of(folder, models=["m"], variants=["dense"], benchmarks=["b"])
+    make("judge_agreement", source)
+    return source.tables
 
 
 GRADES = {("p", 0, 8): True, ("p", 1, 8): False, ("q", 0, 8): True, ("q", 1, 8): True}
@@ -73,8 +70,8 @@ def test_the_tables(tmp_path):
     # in another order than the grades
     said = {("q", 1, 8): None, ("q", 0, 8): False, ("p", 0, 8): True, ("p", 1, 8): False}
     write(tmp_path, GRADES, said)
-    run(tmp_path)
-    rows = list(csv.reader((tmp_path / "csv").open()))
+    tables = run(tmp_path)
+    rows = list(csv.reader((tables / "judge_agreement.csv").open()))
     assert rows[0] == [
         "model", "variant", "benchmark", "answers", "both_right", "grader_only", "judge_only",
         "both_wrong", "unjudged", "agreement", "kappa",
@@ -82,13 +79,19 @@ def test_the_tables(tmp_path):
     assert [row[3:9] for row in rows[1:]] == [["4", "1", "1", "0", "1", "1"]] * 2
     assert [row[:3] for row in rows[1:]] == [["m", "dense", "b"], ["all", "all", "all"]]
     # p_o = 2/3, p_e = (2 * 1 + 1 * 2) / 9 = 4/9
-    assert [float(cell) for cell in rows[1][9:]] == pytest.approx([2 / 3, 0.4])
-    differing = list(csv.DictReader((tmp_path / "disagreements").open()))
+    assert rows[1][9:] == ["0.666667", "0.400000"]
+    differing = list(csv.DictReader((tables / "judge_disagreements.csv").open()))
     assert [(row["id"], row["repeat"], row["grader"], row["judge"]) for row in differing] == [
         ("q", "0", "True", "False")
     ]
-    markdown = (tmp_path / "markdown").read_text()
-    assert "| 0.667 |" in markdown.replace(" ", "").replace("|", " | ").replace("  ", " ")
+    assert "0.667" in (tables / "judge_agreement.md").read_text()
+
+
+def test_nothing_judged_has_no_agreement(tmp_path):
+    write(tmp_path, GRADES, dict.fromkeys(GRADES))
+    tables = run(tmp_path)
+    rows = list(csv.reader((tables / "judge_agreement.csv").open()))
+    assert rows[1][8:] == ["4", "nan", "nan"]
 
 
 @pytest.mark.parametrize(
@@ -100,9 +103,7 @@ def test_the_tables(tmp_path):
 )
 def test_judgements_of_other_answers_are_refused(tmp_path, judgements):
     write(tmp_path, GRADES, judgements)
-    with pytest.raises(InputError) as caught:
+    path = tmp_path / "m/dense/judgements/b.jsonl"
+    with pytest.raises(InputError, match="judge them again") as caught:
         run(tmp_path)
-    path = tmp_path / "results/m/dense/judgements/b.jsonl"
-    assert str(caught.value) == (
-        f"{path}: does not hold the answers that are graded; judge them again"
-    )
+    assert str(caught.value).startswith(f"{path}: ")

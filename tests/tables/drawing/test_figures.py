@@ -1,0 +1,234 @@
+"""The smaller figures: what they show, that it can be read, and that their bytes do not change."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from safetensors.numpy import save_file
+
+from tests.tables.sources import OPTIONS, drawn, mask, overlapping, rows_of, shown_texts, source_of
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import write_json
+from workflow_scripts.tables import plot
+from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.drawing import (
+    block_scores,
+    differences,
+    parallel,
+    scaling_curves,
+    sparsity,
+    style,
+)
+
+VARIANTS = ("magnitude-20", "wanda-layerif-50", "shortgpt-2")
+
+
+def comparison(variant, budget, difference, verdict):
+    return (
+        "dense of m", "m", "b", budget, variant, 0.2, "dense", 0.0, 30, 3, 0.5, 0.5 - difference,
+        difference, 0.02, difference - 0.05, difference + 0.05, 0.01, 0.04, 0.1, verdict,
+    )  # fmt: skip
+
+
+COMPARISONS = rows_of(
+    "comparison",
+    [
+        comparison("magnitude-20", 6, 0.0, "no difference larger than 0.050"),
+        comparison("magnitude-20", 12, 0.08, "better"),
+        comparison("wanda-layerif-50", 6, -0.02, "too few samples"),
+        comparison("wanda-layerif-50", 12, -0.3, "worse"),
+    ],
+)
+PARALLEL = rows_of(
+    "parallel",
+    [
+        ("m", variant, "b", budget, k, k * (budget + 2.0), 0.9, 0.8, 0.95, 0.1 * k + 0.01 * budget,
+         0.0, 1.0)
+        for variant in ("dense", *VARIANTS)
+        for budget in (6, 12, 24)
+        for k in (1, 2, 3)
+    ],
+)  # fmt: skip
+ACCURACY = rows_of(
+    "accuracy",
+    [
+        ("m", variant, "b", budget, 30, 3, p, 0.03, p - 0.05, p + 0.05, budget, 2)
+        for variant, p in (
+            ("dense", 0.9), ("wanda-20", 0.85), ("wanda-50", 0.7), ("shortgpt-2", 0.3),
+        )
+        for budget in (6, 12)
+    ],
+)  # fmt: skip
+MASKS = {
+    "dense": mask(0.0), "wanda-20": mask(0.2), "wanda-50": mask(0.5),
+    "shortgpt-2": mask(0.33, (1, 2)),
+}  # fmt: skip
+
+
+def with_scores(folder, **options):
+    """A source of block scores in both kinds of files."""
+    statistics = folder / "m/statistics/chains.safetensors"
+    statistics.parent.mkdir(parents=True)
+    save_file({"block_influence": np.array([0.5, 0.25, 0.1, 0.3], np.float32)}, statistics)
+    rows = [{"attention": 1, "mlp": 2.5}, {"attention": -0.5, "mlp": 1}]
+    write_json(folder / "m/influence/chains.json", {"format": 1, "blocks": rows})
+    return source_of(folder, masks={"shortgpt-1": mask(0.25, [1])}, **options)
+
+
+FIGURES = {
+    "differences": (differences, lambda folder: source_of(folder, {"comparison": COMPARISONS})),
+    "parallel": (parallel, lambda folder: source_of(folder, {"parallel": PARALLEL})),
+    "sparsity": (sparsity, lambda folder: source_of(folder, {"accuracy": ACCURACY}, MASKS)),
+    "influence": (block_scores, lambda folder: with_scores(folder, influence="chains")),
+    "Block Influence": (block_scores, lambda folder: with_scores(folder, calibration="chains")),
+}
+
+
+@pytest.fixture
+def figure_of(tmp_path):
+    def make(name):
+        module, source = FIGURES[name]
+        return drawn(module.draw, source(tmp_path))
+
+    return make
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_text_is_inside_the_figure_and_large_enough_for_print(figure_of, name):
+    figure = figure_of(name)
+    assert figure.get_figwidth() == pytest.approx(6.5)
+    texts = shown_texts(figure)
+    assert len(texts) > 5 and overlapping(figure, texts) == []
+    assert all(text.get_fontsize() >= 7.9 for text in texts)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_files_are_the_same_bytes_when_made_again(tmp_path, name):
+    module, source = FIGURES[name]
+    read, made = source(tmp_path / "results"), []
+    for folder in ("one", "two"):
+        paths = [tmp_path / folder / f"figure.{ending}" for ending in ("svg", "png")]
+        plot.make(module.__name__.rpartition(".")[2], read, *paths)
+        made.append([path.read_bytes() for path in paths])
+    assert made[0] == made[1] and b"<dc:date>" not in made[0][0]
+
+
+def test_differences_have_a_panel_for_each_budget_and_filled_marks_for_what_is_found(figure_of):
+    figure = figure_of("differences")
+    assert [axes.get_title() for axes in figure.axes] == ["6", "12"]
+    for axes, members in zip(figure.axes, (COMPARISONS[::2], COMPARISONS[1::2]), strict=True):
+        marks = axes.lines[1:]  # the first is the line at 0
+        assert [mark.get_xdata()[0] for mark in marks] == list(members["difference"])
+        filled = [to_hex(mark.get_markerfacecolor()) != "#ffffff" for mark in marks]
+        assert filled == list(members["verdict"].isin(["better", "worse"]))
+        low, high = axes.get_xlim()
+        assert low < -0.35 and high > 0.13 and 0 in axes.get_xticks()
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["magnitude-20", "wanda-layerif-50"]
+
+
+@pytest.mark.parametrize(("count", "beside"), [(6, [6]), (7, [4, 3]), (13, [5, 5, 3])])
+def test_of_many_budgets_each_has_a_panel_in_one_of_several_lines(tmp_path, count, beside):
+    rows = pd.concat([COMPARISONS[::2].assign(budget=n + 1) for n in range(count)])
+    figure = drawn(differences.draw, source_of(tmp_path, {"comparison": rows}))
+    assert [axes.get_title() for axes in figure.axes] == [str(n + 1) for n in range(count)]
+    heights = [round(axes.get_position().y0, 3) for axes in figure.axes]
+    assert [heights.count(height) for height in dict.fromkeys(heights)] == beside
+    assert overlapping(figure, shown_texts(figure)) == []
+
+
+def test_marks_of_differences_are_such_that_filling_shows(tmp_path):
+    """A plus or a cross of this size looks the same whether it is filled or not."""
+    rows = pd.concat([COMPARISONS[1:2].assign(variant=f"{letter}-20") for letter in "abcdefgh"])
+    (axes,) = drawn(differences.draw, source_of(tmp_path, {"comparison": rows})).axes
+    marks = [line.get_marker() for line in axes.lines[1:]]
+    assert not {"P", "X"} & {*marks} and len({*marks[:7]}) == 7
+
+
+def test_names_may_be_as_long_as_a_config_lets_them(tmp_path):
+    long = "v" * 97 + "-20"
+    tables = {
+        "comparison": pd.concat([COMPARISONS[:1].assign(variant=long, budget=n) for n in range(7)]),
+        "accuracy": pd.concat([ACCURACY[2:4].assign(variant=long), ACCURACY[:2]]),
+    }
+    source = source_of(tmp_path, tables, {long: mask(0.2)})
+    for module in (differences, sparsity, scaling_curves):
+        figure = drawn(module.draw, source)
+        shown_texts(figure)
+        for axes in figure.axes:
+            assert axes.get_position().width * figure.get_figwidth() > 0.5
+
+
+def test_what_took_no_tokens_is_left_out_and_said_to_be(tmp_path):
+    rows = PARALLEL.assign(tokens=PARALLEL["tokens"].where(PARALLEL["budget"] > 6, 0.0))
+    figure = drawn(parallel.draw, source_of(tmp_path, {"parallel": rows}))
+    sequential, *_ = figure.axes[0].lines
+    assert list(sequential.get_xdata()) == [14, 26]
+    assert any("not drawn: what took no tokens" in text.get_text() for text in figure.texts)
+    nothing = source_of(tmp_path, {"parallel": PARALLEL.assign(tokens=0.0)})
+    assert list(drawn(parallel.draw, nothing).axes[0].lines[0].get_xdata()) == []
+
+
+def test_one_repeat_has_no_majority_to_draw(tmp_path):
+    alone = source_of(tmp_path, {"parallel": PARALLEL[PARALLEL["k"] == 1]})
+    with pytest.raises(NoRows):
+        parallel.draw(alone)
+
+
+def test_parallel_lines_begin_at_the_sequential_ones(figure_of):
+    figure = figure_of("parallel")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["dense", *VARIANTS]
+    sequential, *several = figure.axes[0].lines
+    assert list(sequential.get_xdata()) == [8, 14, 26]
+    assert [list(line.get_xdata()) for line in several] == [[8, 16, 24], [14, 28, 42], [26, 52, 78]]
+    for place, line in enumerate(several):
+        start = (sequential.get_xdata()[place], sequential.get_ydata()[place])
+        assert (line.get_xdata()[0], line.get_ydata()[0]) == start
+
+
+def test_ways_of_pruning_are_lines_that_begin_at_dense_under_the_largest_budget(figure_of):
+    (axes,) = figure_of("sparsity").axes
+    assert [text.get_text() for text in axes.texts] == ["wanda", "shortgpt"]
+    lines = [line for line in axes.lines if len(line.get_xdata()) > 1]
+    assert lines[0].get_xdata().tolist() == [0, 20, 50]
+    assert lines[0].get_ydata().tolist() == [0.9, 0.85, 0.7]
+    assert lines[1].get_xdata().tolist() == [0, 33] and lines[1].get_ydata().tolist() == [0.9, 0.3]
+
+
+def test_accuracies_without_masks_have_no_sparsity(tmp_path):
+    with pytest.raises(NoRows):
+        sparsity.draw(source_of(tmp_path, {"accuracy": ACCURACY}))
+
+
+def test_bars_have_the_scores_and_removed_blocks_are_black(figure_of):
+    figure = figure_of("Block Influence")
+    (axes,) = figure.axes
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx([0.5, 0.25, 0.1, 0.3])
+    black = [to_hex(bar.get_facecolor()) == style.INK for bar in axes.patches]
+    assert black == [False, True, False, False]
+    assert "black: shortgpt-1 removes 1" in figure.texts[1].get_text()
+
+
+def test_influence_has_a_bar_for_attention_and_mlp(figure_of):
+    (axes,) = figure_of("influence").axes
+    assert [bar.get_height() for bar in axes.patches] == [1, -0.5, 2.5, 1]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["attention", "MLP"]
+
+
+def test_files_that_hold_no_block_scores(tmp_path):
+    statistics, influence = tmp_path / "s.safetensors", tmp_path / "i.json"
+    save_file({"other": np.zeros(1)}, statistics)
+    write_json(influence, {"blocks": [{"attention": 1}]})
+    with pytest.raises(InputError, match=r"s\.safetensors: holds no block_influence"):
+        block_scores.read_block_influence(statistics)
+    with pytest.raises(InputError, match=r"i\.json: not influence scores"):
+        block_scores.read_scores(influence)
+    with pytest.raises(NoRows):
+        block_scores.draw(source_of(tmp_path, calibration="chains"))
+
+
+def test_rows_of_another_benchmark_are_not_drawn(tmp_path):
+    source = source_of(tmp_path, {"comparison": COMPARISONS}, benchmark="c")
+    assert OPTIONS["benchmark"] == "b"
+    with pytest.raises(NoRows, match="no row for m on c"):
+        differences.draw(source)

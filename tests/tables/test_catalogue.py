@@ -1,0 +1,119 @@
+"""The catalogue, and that a figure or a table is its module and one entry of it."""
+
+from importlib import import_module
+
+import pytest
+
+from tests.tables.sources import rows_of, source_of
+from tests.workflow.checkout import copy_project
+from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.overlays import read_config
+from workflow_scripts.paths import CONFIG
+from workflow_scripts.tables import catalogue, plot
+from workflow_scripts.tables.content.columns import COLUMNS
+
+
+@pytest.fixture(scope="module")
+def settings():
+    return load_settings(read_config([]))
+
+
+def test_every_entry_has_its_module():
+    for name, table in catalogue.TABLES.items():
+        assert import_module(f"workflow_scripts.tables.content.{name}").build
+        assert {name, *table.also} <= set(COLUMNS)
+    for figure in catalogue.FIGURES.values():
+        assert import_module(f"workflow_scripts.tables.drawing.{figure.module}").draw
+
+
+def test_titles_and_captions_are_filled_in():
+    values = {"model": "m", "benchmark": "b", "calibration": "c", "influence": "i"}
+    for name in catalogue.FIGURES:
+        (place,) = catalogue.places(name, {key: [value] for key, value in values.items()})
+        options = catalogue.plot_options(name, place, "base", ["base", "v"])
+        assert options["title"].startswith("m") and "{" not in options["title"]
+        assert options["reference"] == "base" and place.items() <= options.items()
+
+
+def changed(settings, **keys):
+    """Settings with other values below some of their keys."""
+    sections = {
+        name: getattr(settings, name).model_copy(update=values) for name, values in keys.items()
+    }
+    return settings.model_copy(update=sections)
+
+
+def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
+    def kinds(settings):
+        return {path.split("/")[2] for path in catalogue.figure_files(settings, ["svg"])}
+
+    assert kinds(settings) == set(catalogue.FIGURES)
+    alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
+    assert kinds(alone) == {"scaling_curves", "token_curves", "allocation"}
+
+
+def test_a_sweep_is_two_variants_that_differ_in_how_much_they_remove(settings):
+    def sweeps(*variants):
+        return catalogue.sweeps_sparsity(changed(settings, run={"variants": variants}))
+
+    assert sweeps("dense", "wanda-20", "wanda-50") and sweeps("shortgpt-1", "shortgpt-2")
+    assert not sweeps("dense", "wanda-20", "magnitude-50")
+
+
+NEW = '''
+"""How many problems there are."""
+
+from matplotlib.figure import Figure
+
+from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.drawing import style
+
+
+def draw(source: Source) -> Figure:
+    rows = source.rows("accuracy")
+    figure = style.new_figure(2.0, source.options["title"], "a bar")
+    figure.subplots().bar([0], [rows["problems"].iloc[0]])
+    return figure
+'''
+ENTRY = """
+    "sizes": Figure(
+        "sizes",
+        "accuracy",
+        "{model} on {benchmark}: problems",
+        "Problems of {benchmark}.",
+        ("results/tables/accuracy.csv",),
+    ),
+"""
+
+
+def test_a_new_figure_is_a_module_and_an_entry(tmp_path_factory):
+    checkout = copy_project(tmp_path_factory.mktemp("project"))
+    tables = checkout.folder / "workflow_scripts/tables"
+    (tables / "drawing/sizes.py").write_text(NEW)
+    text = (tables / "catalogue.py").read_text()
+    text = text.replace("FIGURES = {", "FIGURES = {" + ENTRY)
+    (tables / "catalogue.py").write_text(text)
+    shown = checkout.run("--dry-run", "results/figures/sizes/reasoner/chains.svg")
+    assert "--figure sizes" in checkout.run(
+        "--dry-run", "--printshellcmds", "results/figures/sizes/reasoner/chains.svg"
+    )
+    assert "plot" in shown
+
+
+def test_the_catalogue_is_light():
+    """The rules import it whenever snakemake starts."""
+    import subprocess
+    import sys
+
+    code = "import sys; import workflow_scripts.tables.catalogue; print(*sys.modules)"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=CONFIG.parent, capture_output=True, text=True, check=True
+    )
+    assert not {"pandas", "numpy", "matplotlib", "torch", "jinja2"} & set(found.stdout.split())
+
+
+def test_drawing_by_name(tmp_path):
+    row = ("m", "dense", "b", 6, 20, 3, 0.25, 0.05, 0.16, 0.37, 6.0, 2.0)
+    source = source_of(tmp_path, {"accuracy": rows_of("accuracy", [row])})
+    plot.make("scaling_curves", source, tmp_path / "f.svg", tmp_path / "f.png")
+    assert (tmp_path / "f.svg").stat().st_size > 1000 < (tmp_path / "f.png").stat().st_size

@@ -1,0 +1,254 @@
+"""Which tables and figures there are. Light: the rules read it when they are parsed.
+
+A new one is a module, of `tables.content` with `build` or of `tables.drawing` with `draw`, and an
+entry here. Titles and captions may name an entry's wildcards and the reference, `{model}`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from workflow_scripts.config.entry import as_json
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.uses import in_use, statistics_in_use, variants_in_use
+
+Exists = Callable[[Settings], bool]
+
+CELLS = "results/tables/cells.parquet"
+MASKS = "results/{model}/{variant}/mask.json"
+
+
+def always(settings: Settings) -> bool:
+    return True
+
+
+def dense_variant(settings: Settings) -> str:
+    """What the others are compared with: the first of the run's variants that removes nothing."""
+    names = settings.run.variants
+    return next((v for v in names if settings.variants[v].method == "dense"), "dense")
+
+
+def compares(settings: Settings) -> bool:
+    return dense_variant(settings) in settings.run.variants and len(settings.run.variants) > 1
+
+
+def repeats(settings: Settings) -> bool:
+    return settings.generation.repeats > 1
+
+
+def judges(settings: Settings) -> bool:
+    return settings.judge.enabled
+
+
+def sweeps_sparsity(settings: Settings) -> bool:
+    """Whether two variants that are run differ in how much they remove and in nothing else."""
+    ways = [
+        (as_json(variant, exclude={variant.amount}), getattr(variant, variant.amount))
+        for variant in variants_in_use(settings)
+        if variant.amount
+    ]
+    return len({way for way, _ in ways}) < len(set(ways))
+
+
+@dataclass(frozen=True)
+class Table:
+    """`reads` are its inputs beside the cells, `{model}` and so on standing for all of the run;
+    `also` the CSV files that come with it."""
+
+    title: str
+    caption: str
+    reads: tuple[str, ...] = (CELLS,)
+    also: tuple[str, ...] = ()
+    exists: Exists = always
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure for every combination of values of its `wildcards`.
+
+    `module` draws it; `reads` are its inputs, `{variant}` standing for all of the run. `part` is
+    that of the report which it belongs to, `options` what the module must know besides.
+    """
+
+    module: str
+    part: str
+    title: str
+    caption: str
+    reads: tuple[str, ...]
+    wildcards: tuple[str, ...] = ("model", "benchmark")
+    exists: Exists = always
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+TABLES = {
+    "accuracy": Table(
+        "Accuracy",
+        "Accuracy of every variant under every budget: the mean over problems and repeats. The "
+        "intervals take the problem as the unit, because repeats of one problem resemble each "
+        "other: Wilson's score interval at 95 %, with the number of independent answers that the "
+        "resemblance leaves. Variants are sampled on the same problems, so that a difference "
+        "between two of them can be clearer than their overlapping intervals suggest: see the "
+        "comparison. Standard errors, exact bounds and mean token counts are in accuracy.csv, "
+        "means over benchmarks in mean_accuracy.csv.",
+        also=("mean_accuracy",),
+    ),
+    "comparison": Table(
+        "Comparison",
+        "Every variant against {reference} on the same problems and repeats, and unstructured "
+        "against structured pruning of as many weights. p values come from the exact permutation "
+        "test that flips the signs of problems, corrected (Holm) within each of two families for "
+        "every model: its variants against {reference}, and unstructured against structured. A "
+        "difference is better or worse where the corrected p is below 0.05. Where it is not, the "
+        "verdict says how large a difference the 95 % interval still allows, or, if that is more "
+        "than 0.1, that there are too few samples.",
+        reads=(CELLS, MASKS),
+        also=("areas",),
+    ),
+    "parallel": Table(
+        "Sequential and parallel scaling",
+        "What the repeats of a problem are worth together: pass@k is the chance that one of k is "
+        "right, majority@k that their commonest answer is. Both are means over all choices of k "
+        "repeats. Wrong answers are told apart as they are written, so that majority@k is an upper "
+        "bound where answers are expressions: 1/2 and 0.5 are two answers with a vote each.",
+    ),
+    "published": Table(
+        "Beside the published values",
+        "The run in the form of the paper's tables, mean ± population standard deviation over "
+        "repeats, beside what arXiv 2604.25098 published about the same model, variant, benchmark "
+        "and budget, where it did; and which of its claims hold here.",
+        reads=(CELLS, MASKS, "results/tables/comparison.csv"),
+        also=("claims",),
+    ),
+    "judge_agreement": Table(
+        "Judge and grader",
+        "How far the judge and the deterministic grader agree, by model, variant and benchmark. "
+        "Answers on which they differ are in judge_disagreements.csv.",
+        reads=(
+            "results/{model}/{variant}/grades/{benchmark}.jsonl",
+            "results/{model}/{variant}/judgements/{benchmark}.jsonl",
+        ),
+        also=("judge_disagreements",),
+        exists=judges,
+    ),
+}
+
+FIGURES = {
+    "scaling_curves": Figure(
+        "scaling_curves",
+        "accuracy",
+        "{model} on {benchmark}: accuracy against thinking budget",
+        "Accuracy of {model} on {benchmark} against the thinking budget, a line for every variant. "
+        "Bands are 95 % intervals; with more than eight variants only one is drawn. Colour and "
+        "marker name the method, line style and filling its level; lines that coincide lie on top "
+        "of one another, the later one thinner. The numbers are in accuracy.csv.",
+        ("results/tables/accuracy.csv",),
+    ),
+    "token_curves": Figure(
+        "scaling_curves",
+        "accuracy",
+        "{model} on {benchmark}: accuracy against tokens used",
+        "Accuracy of {model} on {benchmark} against the tokens that trace and answer really took, "
+        "on average: a budget is a cap, and most traces end before a large one.",
+        ("results/tables/accuracy.csv",),
+        options={"against": "tokens"},
+    ),
+    "differences": Figure(
+        "differences",
+        "comparison",
+        "{model} on {benchmark}: difference to {reference}",
+        "How each variant of {model} differs from {reference} on {benchmark}, a panel for every "
+        "budget, with 95 % intervals. Filled marks are differences that the permutation test finds "
+        "after Holm's correction.",
+        ("results/tables/comparison.csv",),
+        exists=compares,
+    ),
+    "parallel": Figure(
+        "parallel",
+        "parallel",
+        "{model} on {benchmark}: sequential and parallel scaling",
+        "Thinking longer against thinking several times: {model} on {benchmark}. Where a coloured "
+        "line is above the black one at the same number of tokens, the majority of several short "
+        "thoughts is worth more than one long thought.",
+        ("results/tables/parallel.csv",),
+        exists=repeats,
+    ),
+    "sparsity": Figure(
+        "sparsity",
+        "pruning",
+        "{model} on {benchmark}: accuracy against share of weights removed",
+        "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
+        "linear weights that a variant removes.",
+        ("results/tables/accuracy.csv", MASKS),
+        exists=sweeps_sparsity,
+    ),
+    "allocation": Figure(
+        "allocation",
+        "pruning",
+        "{model}: what each variant removes, block by block",
+        "What every variant removes from {model}, block by block. A row is a variant, a column a "
+        "block; the upper half of a cell is its attention, the lower half its MLP. The shade is "
+        "the share of their weights that is pruned, as achieved; a black cell is a block that was "
+        "taken out whole.",
+        (MASKS,),
+        ("model",),
+    ),
+    "block_influence": Figure(
+        "block_scores",
+        "pruning",
+        "{model}: Block Influence on {calibration}",
+        "Block Influence of every block of {model}: one minus the mean cosine between what goes "
+        "into a block and what comes out. ShortGPT removes the blocks with the least.",
+        (MASKS, "results/{model}/statistics/{calibration}.safetensors"),
+        ("model", "calibration"),
+    ),
+    "influence": Figure(
+        "block_scores",
+        "pruning",
+        "{model}: influence scores on {influence}",
+        "LayerIF's influence scores of the attention and the MLP of every block of {model}, which "
+        "a layerif allocation turns into sparsities.",
+        ("results/{model}/influence/{influence}.json",),
+        ("model", "influence"),
+    ),
+}
+
+
+def used_sets(settings: Settings) -> dict[str, list[str]]:
+    """The sets whose statistics or scores the variants that are run are made with."""
+    influence = in_use(settings)["influence_sets"]
+    return {"calibration": statistics_in_use(settings), "influence": influence}
+
+
+def places(figure: str, values: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
+    """The wildcards of every figure of one kind, from what each of them may be."""
+    names = FIGURES[figure].wildcards
+    for one in product(*(values[name] for name in names)):
+        yield dict(zip(names, one, strict=True))
+
+
+def figure_files(settings: Settings, endings: list[str]) -> list[str]:
+    """The files of every figure of a run."""
+    run = settings.run
+    values = {"model": run.models, "benchmark": run.benchmarks, **used_sets(settings)}
+    return [
+        f"results/figures/{name}/{'/'.join(place.values())}.{ending}"
+        for name, figure in FIGURES.items()
+        if figure.exists(settings)
+        for place in places(name, values)
+        for ending in endings
+    ]
+
+
+def plot_options(
+    figure: str, place: Mapping[str, str], reference: str, variants: list[str]
+) -> dict[str, Any]:
+    """What drawing a figure must know beside its files."""
+    entry = FIGURES[figure]
+    return {
+        **entry.options,
+        **{name: place[name] for name in entry.wildcards},
+        "title": entry.title.format(reference=reference, **place),
+        "reference": reference,
+        "variants": list(variants),
+    }

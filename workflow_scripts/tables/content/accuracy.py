@@ -1,0 +1,79 @@
+"""The accuracy of every model and variant on every benchmark under every budget.
+
+The mean over benchmarks is unweighted, of variants that have a budget on all of them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from workflow_scripts.tables.content.cells import Cell, benchmark_of, cells_of
+from workflow_scripts.tables.content.columns import COLUMNS, as_frame
+from workflow_scripts.tables.content.formats import Built, Section, count, missing_note, pivoted
+from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.statistics.intervals import (
+    Estimate,
+    estimate_accuracy,
+    mean_of_estimates,
+)
+
+INTERVAL = ["accuracy", "se", "ci_low", "ci_high"]
+TOKENS = ["trace_tokens", "answer_tokens"]
+
+
+def build(source: Source) -> Built:
+    cells = source.cells()
+    rows = as_frame("accuracy", map(row_of_cell, cells_of(cells)))
+    means = mean_rows(rows)
+    tables = list(sections(rows, means, cells.attrs["missing"]))
+    return Built("Accuracy", {"accuracy": rows, "mean_accuracy": means}, tables)
+
+
+def row_of_cell(cell: Cell) -> dict[str, object]:
+    """A cell's numbers, with the statistics of `intervals.estimate_accuracy`."""
+    problems, repeats = cell.correct.shape
+    estimate = estimate_accuracy(cell.correct)
+    return {
+        **vars(cell),
+        "problems": problems,
+        "repeats": repeats,
+        **dict(zip(INTERVAL, vars(estimate).values(), strict=True)),
+    }
+
+
+def mean_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The means over benchmarks."""
+    benchmarks = rows["benchmark"].nunique()
+    means = []
+    for key, members in rows.groupby(["model", "variant", "budget"], sort=False):
+        if len(members) == benchmarks:
+            mean = mean_of_estimates([Estimate(*row) for row in members[INTERVAL].to_numpy()])
+            tokens = members[TOKENS].sum() / benchmarks
+            means.append((*key, benchmarks, *vars(mean).values(), *tokens))
+    return pd.DataFrame(means, columns=COLUMNS["mean_accuracy"])
+
+
+def sections(
+    rows: pd.DataFrame, means: pd.DataFrame, missing: Sequence[str] = ()
+) -> Iterator[Section]:
+    """A section for every model and benchmark in the order of the rows, then the means."""
+    for place, members in rows.groupby(["model", "benchmark"], sort=False):
+        one = members.iloc[0]
+        size = f"{count(one.problems, 'problem')} × {count(one.repeats, 'repeat')}"
+        lacks = [name for name in missing if benchmark_of(name) == place]
+        yield _section(" on ".join(place), size, members, lacks)
+    for model, members in means.groupby("model", sort=False):
+        benchmarks = members["benchmarks"].iloc[0]
+        if benchmarks > 1:
+            size = f"unweighted mean of {benchmarks} benchmarks"
+            yield _section(f"{model}, mean over benchmarks", size, members, ())
+
+
+def _section(title: str, size: str, rows: pd.DataFrame, missing: Sequence[str]) -> Section:
+    reach = (rows["accuracy"] - rows["ci_low"]).combine(rows["ci_high"] - rows["accuracy"], max)
+    texts = [f"{a:.2f} ± {r:.2f}" for a, r in zip(rows["accuracy"], reach, strict=True)]
+    caption = (
+        f"accuracy by budget (thinking tokens). {size}; ± reaches to the farther end of the 95 % "
+        f"interval.{missing_note(missing)}"
+    )
+    return Section(title, caption, pivoted(rows.assign(text=texts), "budget"))

@@ -1,0 +1,107 @@
+"""The columns of every CSV table, and the one way in which these are written and read.
+
+Accuracies, differences, areas and their 95 % intervals (`*_low`, `*_high`) are fractions, `se` is a
+standard error, NaN where there is one problem; token counts are means over all answers.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import write_text
+from workflow_scripts.files.checksums import verify_checksum
+
+MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: over all of them
+# Exact tests have small p values that are never 0: significant digits in place of decimals.
+P_VALUES = ("p", "p_holm")
+
+COLUMNS = {
+    name: tuple(columns.split())
+    for name, columns in {
+        "accuracy": "model variant benchmark budget problems repeats accuracy se ci_low ci_high "
+        "trace_tokens answer_tokens",
+        # means over benchmarks that weigh the same
+        "mean_accuracy": "model variant budget benchmarks accuracy se ci_low ci_high trace_tokens "
+        "answer_tokens",
+        # `family`: what p values are corrected over, `dense` or `structured` of one model;
+        # `removed`: shares of all linear weights, NaN where unknown; `difference`: `accuracy` less
+        # `reference_accuracy`; `detectable`: infinite where no difference is
+        "comparison": "family model benchmark budget variant removed reference reference_removed "
+        "problems repeats accuracy reference_accuracy difference se ci_low ci_high p p_holm "
+        "detectable verdict",
+        # `area`: under a variant's budget curve, a mean accuracy; `difference`: to the reference's
+        # on the same problems, NaN where there is none
+        "areas": "model benchmark variant budgets area se ci_low ci_high difference difference_low "
+        "difference_high",
+        # what k repeats under one budget are worth together; `tokens`: of all k
+        "parallel": "model variant benchmark budget k tokens pass_at_k pass_low pass_high "
+        "majority_at_k majority_low majority_high",
+        # what was not published is NaN, its origin empty; `errors`: the difference in units of
+        # `combined_error`, both means' standard errors for fixed problems together
+        "published": "model variant benchmark budget repeats mean sd published_mean published_sd "
+        "origin difference combined_error errors",
+        "claims": "claim model result evidence",
+        # counts of answers by both verdicts; `grader_only`: right by the grader alone
+        "judge_agreement": "model variant benchmark answers both_right grader_only judge_only "
+        "both_wrong unjudged agreement kappa",
+        "judge_disagreements": "model variant benchmark id repeat budget extracted reason grader "
+        "judge",
+    }.items()
+}
+
+
+class NoRows(InputError):
+    """Nothing that a figure would show is in this run."""
+
+
+_TEXT = {
+    "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
+    "evidence",
+}  # fmt: skip
+_WHOLE = {"budget", "budgets", "benchmarks", "problems", "repeats", "k"}
+
+
+def as_frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of one table, which may be none, with its columns in their order."""
+    return pd.DataFrame(list(rows), columns=list(COLUMNS[name]))
+
+
+def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write `folder/name.csv`, with six decimals: finer than any benchmark's grid."""
+    frame = frame[list(COLUMNS[name])]
+    exact = {column: frame[column].map("{:.6g}".format) for column in P_VALUES if column in frame}
+    text = frame.assign(**exact).to_csv(
+        index=False, float_format="%.6f", na_rep="nan", lineterminator="\n"
+    )
+    write_text(folder / f"{name}.csv", text)
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read `folder/name.csv`.
+
+    Raises `InputError` for other columns, a value of another type, and a file that is missing or
+    not what its checksum says.
+    """
+    path, columns = folder / f"{name}.csv", COLUMNS[name]
+    verify_checksum(path)
+    kinds = {c: str if c in _TEXT else int if c in _WHOLE else float for c in columns}
+    numbers = {column: ["nan"] for column, kind in kinds.items() if kind is float}
+    try:
+        if tuple(pd.read_csv(path, nrows=0).columns) != columns:
+            raise InputError(f"{path}: its columns are not {', '.join(columns)}")
+        return pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=numbers)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # pandas' own errors are ValueErrors too
+        raise InputError(f"{path}: not such a table ({error})") from None
+
+
+def rows_of(frame: pd.DataFrame, path: Path, **wanted: str) -> pd.DataFrame:
+    """The rows with these values in these columns. Raises `NoRows` where there is none."""
+    found = frame[(frame[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    if found.empty:
+        raise NoRows(f"{path}: no row for {' on '.join(wanted.values())}")
+    return found

@@ -1,0 +1,48 @@
+"""Where tables and figures find what they are made from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.artefacts.mask_records import MaskRecord
+from workflow_scripts.tables.content import cells, columns
+from workflow_scripts.tables.content.removals import read_masks
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folders of results and of tables, and options, as the rules pass them.
+
+    Options of all are `reference`, the variant without pruning, and `variants` in their order;
+    those of a figure are also its `title` and a value for each of its wildcards.
+    """
+
+    results: Path
+    tables: Path
+    options: dict[str, Any]
+
+    @property
+    def reference(self) -> str:
+        return self.options["reference"]
+
+    def cells(self) -> pd.DataFrame:
+        return cells.load_cells(self.tables)
+
+    def table(self, name: str) -> pd.DataFrame:
+        return columns.read_table(self.tables, name)
+
+    def rows(self, name: str) -> pd.DataFrame:
+        """The rows of a table about a figure's model and benchmark.
+
+        Raises `NoRows` where there is none.
+        """
+        frame, path = self.table(name), self.tables / f"{name}.csv"
+        wanted = {name: self.options[name] for name in ("model", "benchmark")}
+        return columns.rows_of(frame, path, **wanted)
+
+    def masks(self) -> dict[str, MaskRecord]:
+        """By variant, what is removed from a figure's model."""
+        found = read_masks(self.results, [self.options["model"]], self.options["variants"])
+        return {variant: mask for (_, variant), mask in found.items()}

@@ -1,0 +1,42 @@
+"""Draw one figure.
+
+    python -m workflow_scripts.tables.plot --figure scaling_curves --results results \
+        --tables results/tables --options '{"benchmark": "chains", "model": "reasoner", ...}' \
+        --svg results/figures/scaling_curves/reasoner/chains.svg \
+        --png results/figures/scaling_curves/reasoner/chains.png
+
+A figure is a module of `tables.drawing` whose `draw` makes it from a `Source`.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.drawing import style
+
+
+def make(figure: str, source: Source, svg: Path, png: Path) -> None:
+    with style.applied():
+        drawn = import_module(f"workflow_scripts.tables.drawing.{figure}").draw(source)
+        style.save(drawn, svg, png, source.options["title"])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--figure", required=True, help="a module of tables.drawing")
+    parser.add_argument("--results", required=True, type=Path, help="folder of the results")
+    parser.add_argument("--tables", required=True, type=Path, help="folder of the tables")
+    parser.add_argument("--options", required=True, type=json.loads, help="JSON, see Source")
+    parser.add_argument("--svg", required=True, type=Path, help="figure to write")
+    parser.add_argument("--png", required=True, type=Path, help="figure to write")
+    options = parser.parse_args(arguments)
+    source = Source(options.results, options.tables, options.options)
+    make(options.figure, source, options.svg, options.png)
+
+
+if __name__ == "__main__":
+    run_stage(main)
