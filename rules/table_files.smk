@@ -21,7 +21,7 @@ def run_files(pattern, **wildcards):
 
 
 def table_code(name):
-    return source_digest("tables.table", f"tables.content.{name}")
+    return code("tables.table", f"tables.content.{name}")
 
 
 def table_inputs(name):
@@ -64,7 +64,7 @@ def plot_module(wildcards):
 
 
 def plot_code(wildcards):
-    return source_digest("tables.plot", f"tables.drawing.{plot_module(wildcards)}")
+    return code("tables.plot", f"tables.drawing.{plot_module(wildcards)}")
 
 
 def plot_options(wildcards):
@@ -84,7 +84,7 @@ def code_of_everything():
     """Of the modules too that are found by their names in the catalogue."""
     tables = [f"tables.content.{name}" for name in catalogue.TABLES]
     figures = [f"tables.drawing.{f.module}" for f in catalogue.FIGURES.values()]
-    return source_digest("tables.everything", *tables, *figures)
+    return code("tables.everything", *tables, *figures)
 
 
 def published_digests():
