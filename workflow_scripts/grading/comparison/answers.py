@@ -130,7 +130,7 @@ def _words(text: str, anything: bool = False) -> list[str] | None:
 
 
 def _values_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
-    """Values that have a name in front of them, or stand at the end of a chain of equations."""
+    """Values that have a name in front of them, or end a chain of equations."""
     one, other = _assignment(gold), _assignment(answer)
     ranged = [RELATION.search(text) and set(_NAMES.findall(text)) for text in (gold, answer)]
     if all(ranged) and ranged[0] != ranged[1]:
@@ -150,7 +150,7 @@ def _values_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
 def _is_one(text: str) -> bool:
     """Whether a text is no list and no relation, but perhaps a chain of equations.
 
-    What stands behind the last sign of `y = 3 when x = 5` is not what the chain is about.
+    What follows the last sign of `y = 3 when x = 5` is not what the chain is about.
     """
     inside = text.partition("=")[2].rpartition("=")[0]
     return not (RELATION.search(text) or _CONDITION.search(inside) or len(pieces(text)) > 1)

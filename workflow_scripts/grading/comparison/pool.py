@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -58,7 +58,7 @@ def _by_workers(waiting: Sequence[tuple[str, str]], workers: int) -> dict[tuple[
     os.environ["PYTHONHASHSEED"] = "0"
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload(["workflow_scripts.grading.comparison.warm"])
-    pool = ProcessPool(workers, initializer=worker.start, context=forking)
+    pool = ProcessPool(min(workers, len(waiting)), initializer=worker.start, context=forking)
     verdicts = {}
     try:
         for _ in range(2):  # once more for what the system killed for want of memory

@@ -109,7 +109,7 @@ def _items(text: str) -> list[str]:
 
 
 def pieces(text: str) -> list[str]:
-    """What stands between commas, semicolons, line ends, "and" and "or", outside of brackets."""
+    """What is between commas, semicolons, line ends, "and" and "or", outside of brackets."""
     if r"\begin" not in text:
         text = _NEXT_EQUATION.sub(r"\1, ", text.replace(r"\\", ", "))
     found = [piece.strip() for piece in split(_AND.sub(", ", text), ",", ";")]

@@ -1,4 +1,4 @@
-r"""Where in an answer its final statement stands, and what it states.
+r"""Where in an answer its final statement is, and what it states.
 
 What a model still thinks in its answer is cut away first, and so are the markers of its format. It
 states its answer in a box (`\boxed{42}`), after "Answer:", "Final Answer:" or "the answer is", or

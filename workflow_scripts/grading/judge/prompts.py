@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-MAX_CHARACTERS = 6000  # of an answer; its end is shown, where the final statement stands
+MAX_CHARACTERS = 6000  # of an answer; its end is shown, where the final statement is
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _ask_equivalence(case: Case) -> str:
 
 
 def _read_word(reply: str, _: Case) -> bool | None:
-    """One word, as asked: in a sentence it might stand behind a "not"."""
+    """One word, as asked: in a sentence it might follow a "not"."""
     word = _said(reply).strip("*_. \n\t").lower()
     return word == "correct" if word in ("correct", "incorrect") else None
 
@@ -92,20 +92,20 @@ def _said(reply: str) -> str:
     return reply.rpartition("</think>")[2].strip()
 
 
-def _options(case: Case) -> list[str]:
-    return list(dict.fromkeys([case.right, *case.earlier]))
+def _options(case: Case) -> dict[int, str]:
+    return dict(enumerate(dict.fromkeys([case.right, *case.earlier]), 1))
 
 
 def _ask_options(case: Case) -> str:
-    options = "\n".join(f"{number}. {text}" for number, text in enumerate(_options(case), 1))
+    options = "\n".join(f"{number}. {text}" for number, text in _options(case).items())
     text = case.extracted if case.extracted is not None else case.text[-MAX_CHARACTERS:]
     return _OPTIONS.format(options=options, text=text)
 
 
 def _read_index(reply: str, case: Case) -> bool | None:
     match = re.fullmatch(r"(-1|[0-9]{1,4})\s*\.?", _said(reply))
-    number = int(match[1]) if match else 0
-    return number == 1 if number == -1 or 1 <= number <= len(_options(case)) else None
+    number = int(match[1]) if match else None
+    return number == 1 if number == -1 or number in _options(case) else None
 
 
 def _decided_by_digits(case: Case) -> bool | None:
