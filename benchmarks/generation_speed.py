@@ -38,7 +38,7 @@ from workflow_scripts.generation.engines.interface import Request
 from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.store.completions import Store
-from workflow_scripts.generation.store.files import read_generator
+from workflow_scripts.generation.store.files import read_entry
 from workflow_scripts.generation.sweep import Get, Sample, Step, Sweep, run_sweep
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
@@ -192,7 +192,7 @@ def generate(model: Path, output: Path, folder: Path, options: GenerationJob) ->
         *("--options", as_json(options), "--store", output / "store", "--output", output),
         *("--provenance", output / "generation.json"),
     )
-    files = [file for path in output.glob("store/*/") for file in read_generator(path)]
+    files = [file for path in output.glob("store/*/") for file in read_entry(path)]
     return cost, sum(record.count for file in files for record in file.records)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.workflow.checkout import SMALL, Checkout, small_checkout, write_config
-from workflow_scripts.generation.store.files import read_generator
+from workflow_scripts.generation.store.files import read_entry
 
 # the shortest way through all stages; other tables and figures are made from the same files
 TARGETS = (
@@ -93,7 +93,7 @@ def jobs_of_call(checkout: Checkout, flags: tuple[str, ...] = ("--cores", "2")) 
 def decoded(checkout: Checkout) -> tuple[int, int]:
     """Completions and tokens that a checkout's store holds, doubles counted."""
     folders = [path for path in (checkout.folder / "store").iterdir() if path.is_dir()]
-    records = [r for folder in folders for file in read_generator(folder) for r in file.records]
+    records = [r for folder in folders for file in read_entry(folder) for r in file.records]
     return len(records), sum(record.count for record in records)
 
 

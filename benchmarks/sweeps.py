@@ -29,7 +29,7 @@ from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.engines.sampling import Sampling
-from workflow_scripts.generation.store.files import read_generator
+from workflow_scripts.generation.store.files import read_entry
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings, run_sweep
 from workflow_scripts.generation.thinking import ThinkingFormat
 from workflow_scripts.tables.statistics.intervals import Estimate, estimate_accuracy
@@ -126,7 +126,7 @@ def estimates(folder: Path) -> dict[int, Estimate]:
 
 def decoded(folder: Path) -> tuple[int, int]:
     """Tokens of all completions in the store, and of the traces among them."""
-    files = [file for path in folder.glob("store/*/") for file in read_generator(path)]
+    files = [file for path in folder.glob("store/*/") for file in read_entry(path)]
     tokens = sum(record.count for file in files for record in file.records)
     traces = read_records(folder / f"traces/{BENCHMARK}.jsonl", Trace)
     return tokens, sum(trace.tokens for trace in traces)

@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 
 from tests.workflow.checkout import Checkout, copy_project, write_config
 from workflow_scripts.artefacts.records import Answer, Problem, TokenSequence, Trace, read_records
-from workflow_scripts.generation.store.files import read_generator
+from workflow_scripts.generation.store.files import read_entry
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor
 
@@ -146,7 +146,7 @@ def test_any_sweep_and_seeding_gives_the_run_s_traces_at_the_largest_budget(fini
     ]
     finished.run("--cores", "2", *targets, "--configfile", "other.yaml")
     folders = [folder for folder in (finished.folder / "store").iterdir() if folder.is_dir()]
-    files = [file for folder in folders for file in read_generator(folder)]
+    files = [file for folder in folders for file in read_entry(folder)]
     keys = [(file.path.parent, record.key) for file in files for record in file.records]
     assert len(keys) == len(set(keys)), "nothing is decoded twice by jobs side by side"
     traces = traces_of(finished, "traces", Trace)

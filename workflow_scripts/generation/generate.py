@@ -134,7 +134,7 @@ def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progr
 def _provenance(options: GenerationJob, job: Job, store: Store) -> dict[str, Any]:
     """What the results come from. Equal for equal configs and stores: it holds no times."""
     requests = needed(job.sweep, job.samples, store.get)
-    producers = {value_digest(p): p for p in map(store.producer_of, requests)}
+    producers = {value_digest(p): p for p in map(store.fingerprint_of, requests)}
     return {
         "generator": job.identity,
         "settings": plain(options),

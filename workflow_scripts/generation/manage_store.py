@@ -22,7 +22,7 @@ from workflow_scripts.generation.store.files import (
     Record,
     check_format,
     locked_alone,
-    read_generator,
+    read_entry,
 )
 from workflow_scripts.jobs.stage import run_stage
 
@@ -70,7 +70,7 @@ def _entry(store: Path, name: str) -> Path:
 
 
 def _row(folder: Path) -> tuple:
-    files = read_generator(folder)
+    files = read_entry(folder)
     labels = {(file.writer or {}).get("label") for file in files} - {None, ""}
     note = folder / "identity.json"
     identity = read_json(note) if note.exists() else {}

@@ -225,17 +225,17 @@ def test_every_completion_knows_its_producer(tmp_path):
     for n, version in enumerate(("2.13.0", "2.14.0")):
         store = opened(tmp_path, producer=PRODUCER | {"torch": version})
         store.add(request(n), completion(n))
-        assert store.producer_of(request(n))["torch"] == version
+        assert store.fingerprint_of(request(n))["torch"] == version
         store.close()
     store = Store(tmp_path, IDENTITY)
-    assert [store.producer_of(request(n))["torch"] for n in (0, 1)] == ["2.13.0", "2.14.0"]
+    assert [store.fingerprint_of(request(n))["torch"] for n in (0, 1)] == ["2.13.0", "2.14.0"]
 
 
 def test_completions_outlive_their_writers_line(tmp_path):
     file = filled(tmp_path)
     file.write_bytes(b"#" + file.read_bytes())
     assert missing(tmp_path) == []
-    assert Store(tmp_path, IDENTITY).producer_of(request(3)) is None
+    assert Store(tmp_path, IDENTITY).fingerprint_of(request(3)) is None
 
 
 def _write(folder, start):

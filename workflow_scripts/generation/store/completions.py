@@ -1,6 +1,6 @@
 """The generation store: finished completions under the digest of all that determines them.
 
-One folder holds the completions of one generator: an engine with one set of weights. A completion's
+One folder, an entry, holds the completions of one engine with one set of weights. A completion's
 key is the digest of its request without `max_tokens`, since what a smaller cap leaves is the
 beginning of what a larger one does. In memory is only where completions are; their tokens are
 read when they are asked for. Every process appends to a file of its own, so that any number of jobs
@@ -32,7 +32,7 @@ from workflow_scripts.generation.store.files import (
     encode_record,
     lock_shared,
     prepare_folder,
-    read_generator,
+    read_entry,
     read_tokens,
 )
 
@@ -41,7 +41,7 @@ LATEST_READ = 64  # completions; a sweep asks for the same ones several times in
 
 
 class Store:
-    """Completions of one generator; `identity` says which: weights, mask, engine, dtype.
+    """Completions of one entry; `identity` says which: weights, mask, engine, dtype.
 
     `label` (model and variant) is a note for people who look into the store. A store that is only
     read is not written to, not even made. Raises `InputError` for a store of another format.
@@ -60,7 +60,7 @@ class Store:
         self._tokens = lru_cache(LATEST_READ)(read_tokens)
         check_format(store)
         self._lock = lock_shared(store) if store.exists() else None
-        for file in read_generator(self.folder):
+        for file in read_entry(self.folder):
             _say_damage(file)
             for record in file.records:
                 self._remember(record)
@@ -91,7 +91,7 @@ class Store:
         record = self._records.get(self.key(request))
         return record is not None and _can_serve(record, request.max_tokens)
 
-    def producer_of(self, request: Request) -> dict[str, str] | None:
+    def fingerprint_of(self, request: Request) -> dict[str, str] | None:
         """What computed the stored completion of a request; None where its note is damaged."""
         return (self._records[self.key(request)].file.writer or {}).get("producer")
 
@@ -99,9 +99,9 @@ class Store:
         """Whether the store has the beginning of a completion that it cannot serve."""
         return not self.has(request) and self.key(request) in self._records
 
-    def write_as(self, producer: dict[str, str]) -> None:
+    def write_as(self, fingerprint: dict[str, str]) -> None:
         """Say what computes the completions that will be added."""
-        self._writer = {"label": self._label, "producer": producer}
+        self._writer = {"label": self._label, "producer": fingerprint}
 
     def add(self, request: Request, completion: Completion) -> None:
         """Keep a completion; it is with the operating system when this returns.

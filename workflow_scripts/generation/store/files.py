@@ -2,8 +2,8 @@
 
     store/FORMAT                      the version of all that follows
     store/LOCK                        held shared by jobs, alone by whoever removes completions
-    store/{generator}/identity.json   what the completions of this folder come from
-    store/{generator}/*.jsonl         completions, one file for each process that wrote some
+    store/{entry}/identity.json       what the completions of this folder come from
+    store/{entry}/*.jsonl             completions, one file for each process that wrote some
 
 A line is a CRC-32 (eight hex digits), a space and JSON. The first line of a file is an object, its
 writer: `producer` says what computed the completions, `label` for which model and variant. Every
@@ -127,8 +127,8 @@ def read_tokens(record: Record) -> array:
     return array("i", json.loads(body)[1])
 
 
-def read_generator(folder: Path) -> list[WriterFile]:
-    """Every file of one generator's folder, by name; none where there is no such folder."""
+def read_entry(folder: Path) -> list[WriterFile]:
+    """Every file of an entry's folder, by name; none where there is no such folder."""
     return [read_file(path) for path in sorted(folder.glob("*.jsonl"))]
 
 
@@ -146,11 +146,11 @@ def check_format(store: Path) -> None:
         )
 
 
-def prepare_folder(store: Path, generator: Path, identity: dict[str, Any]) -> None:
-    """Make a store and a generator's folder in it, where they are not there."""
-    generator.mkdir(parents=True, exist_ok=True)
+def prepare_folder(store: Path, entry: Path, identity: dict[str, Any]) -> None:
+    """Make a store and an entry's folder in it, where they are not there."""
+    entry.mkdir(parents=True, exist_ok=True)
     note = json.dumps(identity, indent=2, sort_keys=True)
-    for path, text in ((store / "FORMAT", f"{FORMAT}"), (generator / "identity.json", note)):
+    for path, text in ((store / "FORMAT", f"{FORMAT}"), (entry / "identity.json", note)):
         if path.exists():
             continue
         # processes on several nodes may come here at once: names of their own, equal contents
