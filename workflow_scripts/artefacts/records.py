@@ -6,16 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from workflow_scripts.artefacts.json_files import STRICT, checked
+from workflow_scripts.artefacts.json_files import checked
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
 
+# frozen is what the decorator says
+_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-@dataclass(frozen=True, config=STRICT)
+
+@dataclass(frozen=True, config=_STRICT)
 class Problem:
     """One benchmark problem. `kind` says how its answer is compared, e.g. `integer`."""
 
@@ -26,7 +29,7 @@ class Problem:
     choices: list[str] | None = None
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=_STRICT)
 class Trace:
     """The thinking of one problem and repeat.
 
@@ -44,7 +47,7 @@ class Trace:
     budget: int | None = None
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=_STRICT)
 class Answer:
     """What is generated after the trace of one problem and repeat under one budget (tokens).
 
@@ -63,7 +66,7 @@ class Answer:
     text: str
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=_STRICT)
 class Grade:
     """Whether an answer is correct, with what was extracted from it and the reason."""
 
@@ -75,7 +78,7 @@ class Grade:
     reason: str
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=_STRICT)
 class Judgement:
     """What a judge says of an answer, with its reply; None where it was not asked or not read.
 
@@ -90,7 +93,7 @@ class Judgement:
     reason: str
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=_STRICT)
 class TokenSequence:
     """All token ids of one problem and repeat under one budget: what the model saw and wrote.
 
