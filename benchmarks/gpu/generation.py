@@ -14,12 +14,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.attention import sdpa_kernel
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from benchmarks.gpu.parts import Report, Setting, peak_gib, seconds_of
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.engines.sampling import Sampling, UniformStream, draw_token
-from workflow_scripts.generation.engines.transformers_engine import SlotCache, TransformersEngine
+from workflow_scripts.generation.engines.transformers_engine import (
+    GPU_ATTENTION,
+    SlotCache,
+    TransformersEngine,
+)
 
 BATCHES = (8, 32, 128)
 PROMPT = 48  # tokens
@@ -112,6 +117,10 @@ def graph_step(engine: TransformersEngine, batch: int, context: int) -> tuple[fl
     visible = (torch.arange(context, device="cuda") <= at[:, None])[:, None, None, :]
 
     def step() -> torch.Tensor:
+        with sdpa_kernel(GPU_ATTENTION):
+            return logits()
+
+    def logits() -> torch.Tensor:
         return engine._model(
             input_ids=ids,
             position_ids=at[:, None],
@@ -152,31 +161,30 @@ def padded_linears(model: PreTrainedModel, rows: int) -> Iterator[None]:
 
 
 def filled_cache(engine: TransformersEngine, rows: int, length: int) -> SlotCache:
-    """A cache whose rows all hold the same short prompt."""
+    """A cache whose rows all hold the same tokens, as many as there is a place for but two."""
     _, prefilled = engine._prefill(tuple(range(2, 2 + 17)))
     cache = SlotCache(prefilled, rows, length)
-    for row in range(rows):
-        cache.fill(row, prefilled)
+    cache.repeat(prefilled, length - 2)
     return cache
 
 
 @torch.inference_mode()
 def equal_shapes(setting: Setting, report: Report, model: PreTrainedModel) -> None:
     """Which shapes of a step have the same logits, bit by bit, and in which part they part."""
-    rows, lengths = (4, 8, 16, 32, 64, 128), (64, 128, 1024)
+    rows, lengths = (4, 8, 16, 32, 64, 128), (128, 256, 1024)
     engine = Unchecked(model, setting.shape.vocab_size, 8, max(lengths))
 
     def logits_of(number: int, length: int) -> torch.Tensor:
         cache = filled_cache(engine, number, length)
-        return engine._step(cache, [5] * number, [17] * number)
+        return engine._step(cache, [5] * number, [lengths[0] - 2] * number)
 
     for precise in (True, False):
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = not precise
-        by_rows = {str(number): logits_of(number, 64) for number in rows}
+        by_rows = {str(number): logits_of(number, lengths[0]) for number in rows}
         sums = "full" if precise else "as torch has it, bf16"
         report.row(f"batch sizes with equal logits, partial sums {sums}", groups(by_rows))
     with padded_linears(model, max(rows)):
-        by_rows = {str(number): logits_of(number, 64) for number in rows}
+        by_rows = {str(number): logits_of(number, lengths[0]) for number in rows}
         report.row(f"batch sizes with equal logits, linears of {max(rows)} rows", groups(by_rows))
     alike = [
         name

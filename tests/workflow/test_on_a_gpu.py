@@ -31,10 +31,11 @@ def test_masks_are_those_of_the_cpu(shape):
     assert torch.equal(keep_pattern(scores.cuda(), 2, 4).cpu(), keep_pattern(scores, 2, 4))
 
 
-def test_wanda_scores_are_those_of_the_cpu():
+def test_wanda_scores_are_those_of_the_cpu_up_to_a_square_root():
     weight, squares = torch.randn(300, 500).bfloat16(), torch.rand(500)
     on_gpu = wanda_scores(weight.cuda(), squares.cuda())
-    assert torch.equal(on_gpu.cpu(), wanda_scores(weight, squares))
+    # up to the last bit: square roots of a CPU's vector unit are not always rounded correctly
+    assert torch.allclose(on_gpu.cpu(), wanda_scores(weight, squares), rtol=2**-22, atol=0)
 
 
 def test_statistics_are_those_of_the_cpu_up_to_bf16(tmp_path):

@@ -13,12 +13,14 @@ slots are tried, and so on; at the end requests are decoded one at a time in the
 import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 # with fewer, kernels for vectors step in, which sum in another order
 MIN_ROWS = 4
 CHECKED_PROMPT = 17
-CHECKED_STEPS = 2
+# on GPUs: others split their sums by the length of the cache, which is not the request's alone
+GPU_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def start(
@@ -77,6 +80,13 @@ class SlotCache:
         for i, layer in enumerate(prefilled.layers):
             self.keys[i][slot, :, : layer.keys.shape[2]] = layer.keys[0]
             self.values[i][slot, :, : layer.values.shape[2]] = layer.values[0]
+
+    def repeat(self, prefilled: "DynamicCache", tokens: int) -> None:
+        """Put a prefilled prompt into every slot, over and over, until there are `tokens`."""
+        for i, layer in enumerate(prefilled.layers):
+            places = torch.arange(tokens, device=layer.keys.device) % layer.keys.shape[2]
+            self.keys[i][:, :, :tokens] = layer.keys[:, :, places]
+            self.values[i][:, :, :tokens] = layer.values[:, :, places]
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, block: int, *_: object, **__: object
@@ -183,13 +193,15 @@ class TransformersEngine:
         cache.positions = at
         columns = torch.arange(cache.keys[0].shape[2], device=self._device)
         visible = (columns <= at[:, None])[:, None, None, :]
-        return self._model(
-            input_ids=torch.tensor(ids, device=self._device)[:, None],
-            position_ids=at[:, None],
-            attention_mask=visible,
-            past_key_values=cache,
-            use_cache=True,
-        ).logits[:, -1]
+        with sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext():
+            output = self._model(
+                input_ids=torch.tensor(ids, device=self._device)[:, None],
+                position_ids=at[:, None],
+                attention_mask=visible,
+                past_key_values=cache,
+                use_cache=True,
+            )
+        return output.logits[:, -1]
 
     def _usable(self, logits: torch.Tensor) -> np.ndarray:
         return logits[..., : self._vocabulary].float().cpu().numpy()
@@ -205,19 +217,32 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def _shape_is_like_the_reference(self) -> bool:
-        """Whether every row of a step has, bit by bit, the logits of the reference's first."""
+        """Whether every row of a step has, bit by bit, the logits of the reference's first.
+
+        For references of every length, full but for a token: the order in which attention sums
+        over a cache shows only where much of it is visible.
+        """
         prompt = tuple((7 * i + 3) % self._vocabulary for i in range(CHECKED_PROMPT))
         _, prefilled = self._prefill(prompt)
-        found = []
-        for rows, length in ((MIN_ROWS, _cache_length(1)), (self._rows, self._length)):
-            cache = SlotCache(prefilled, rows, length)
-            for i in range(rows):
-                cache.fill(i, prefilled)
-            for step in range(CHECKED_STEPS):
-                logits = self._step(cache, [5 + step] * rows, [CHECKED_PROMPT + step] * rows)
-                found.append(logits)
-        reference, used = found[:CHECKED_STEPS], found[CHECKED_STEPS:]
-        return all(torch.equal(b, a[:1].expand_as(b)) for a, b in zip(reference, used, strict=True))
+        used = SlotCache(prefilled, self._rows, self._length)
+        length = _cache_length(1)
+        while length <= self._length:
+            reference = SlotCache(prefilled, MIN_ROWS, length)
+            expected, found = (
+                self._checked_step(cache, prefilled, length - 2) for cache in (reference, used)
+            )
+            if not torch.equal(found, expected[:1].expand_as(found)):
+                return False
+            length *= 2
+        return True
+
+    def _checked_step(
+        self, cache: SlotCache, prefilled: "DynamicCache", tokens: int
+    ) -> torch.Tensor:
+        """Logits of all rows with a cache of `tokens`: those of a prompt, over and over."""
+        cache.repeat(prefilled, tokens)
+        rows = len(cache.positions)
+        return self._step(cache, [5] * rows, [tokens] * rows)
 
 
 def _cache_length(tokens: int) -> int:
