@@ -81,6 +81,14 @@ def test_bundled_links_hold_where_resources_is_itself_a_link(model_folder, tmp_p
     assert (manifest.parent / "model.safetensors").is_file()
 
 
+def test_a_model_s_folder_may_be_a_link_to_another_disk(model_folder, tmp_path, manifest):
+    (tmp_path / "disk" / "m").mkdir(parents=True)
+    manifest.parent.parent.mkdir(parents=True)
+    manifest.parent.symlink_to(tmp_path / "disk" / "m")
+    fetch_model(local(model_folder), manifest)
+    assert manifest.parent.is_symlink() and (tmp_path / "disk/m/model.safetensors").is_symlink()
+
+
 def test_the_bundled_reasoner_is_whole(manifest):
     fetch_model({"kind": "bundled", "name": "reasoner"}, manifest)
     assert "model.safetensors" in json.loads(manifest.read_text())["files"]

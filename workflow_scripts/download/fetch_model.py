@@ -62,7 +62,7 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
     what comes from the hub. Raises `InputError` for anything wrong with the source; the folder is
     then as it was.
     """
-    target = manifest.parent
+    target = manifest.parent.resolve()  # a folder of models may be a link to another disk
     _refuse_other_files(target, manifest)
     with written_atomically(target) as folder:
         if source.kind == "gguf":
@@ -80,8 +80,7 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
                 enforce(lock, found.entry, found.commit, digests)
             start = found.folder.resolve()
             if source.kind == "bundled":
-                # read from where the folder really is, whatever links lead there
-                start = Path(os.path.relpath(start, target.parent.resolve() / target.name))
+                start = Path(os.path.relpath(start, target))
             folder.mkdir()
             for name in names:
                 (folder / name).symlink_to(start / name)
@@ -98,8 +97,9 @@ def _refuse_other_files(target: Path, manifest: Path) -> None:
     """Raise where the folder holds a person's files, which would be lost."""
     if not target.exists() or (target / CONVERTED).exists():
         return
+    ours = {manifest.name, checksum_file(manifest).name}
     for path in sorted(target.iterdir()):
-        if not path.is_symlink() and path not in (manifest, checksum_file(manifest)):
+        if not path.is_symlink() and path.name not in ours:
             raise InputError(f"{path}: not put there by this stage; move it away")
 
 
