@@ -184,7 +184,7 @@ def test_damaged_masks_are_refused(tmp_path: Path, tiny_model: Callable[..., Pat
         ({"removed_blocks": [0, 1, 2]}, ["removed_blocks", "(0, 1, 2)", "3 blocks"]),
         ({"removed_blocks": ["0"]}, ["removed_blocks", "'0'"]),
         ({"removed_blocks": [0]}, ["damaged: its digest is not the one in"]),
-        ({"linears": {}}, ["only in one of the mask and"]),
+        ({"linears": {}}, ["damaged: its digest is not the one in"]),
     ],
 )
 def test_records_that_do_not_belong_to_the_mask(
@@ -199,7 +199,7 @@ def test_records_that_do_not_belong_to_the_mask(
     assert all(part in line for part in found), line
 
 
-@pytest.mark.parametrize("shape", [[18, 17], [18], "18 x 18", [18, 0], [18.0, 18.0]])
+@pytest.mark.parametrize("shape", [[18], "18 x 18", [18, 0], [18.0, 18.0]])
 def test_records_with_another_shape(
     tmp_path: Path, tiny_model: Callable[..., Path], shape: object
 ) -> None:
@@ -282,7 +282,7 @@ def test_sliding_windows_stay_with_their_blocks(
     ("blocks", "name", "shape", "found"),
     [
         (4, None, None, "mask is for a model of 4 blocks, this one has 3"),
-        (3, "model.layers.9.x", (1, 1), "model.layers.9.x, which the model has not"),
+        (3, "model.layers.9.x", (1, 1), "model.layers.9.x of shape (1, 1), the model has none"),
         (3, "model.layers.0.mlp.up_proj.weight", (18, 25), "of shape (18, 25)"),
     ],
 )

@@ -241,7 +241,7 @@ def test_a_truncated_model_ends_the_stage_with_one_line(
         f"error: {weights}: has changed since it was fetched: its sha256 is "
         f"{file_digest(weights)}, manifest.json says {files[weights.name]}; "
         f"delete it and {folder / 'manifest.json'} and "
-        "start again, it is fetched anew\n"
+        "start again, it is fetched again\n"
     )
     assert (ended.stdout, ended.stderr) == ("", expected)
     assert not (tmp_path / "s.safetensors").exists()

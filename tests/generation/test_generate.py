@@ -104,7 +104,7 @@ class Project:
 
         fingerprint = {"engine": "counting", "version": version}
         self.monkeypatch.setattr(generate, "start_engine", start)
-        self.monkeypatch.setattr(generate, "producer_of", lambda settings: fingerprint)
+        self.monkeypatch.setattr(generate, "fingerprint_of", lambda settings: fingerprint)
         self.monkeypatch.setattr(sys, "argv", ["generate", *self.command(benchmarks, **changes)])
         run_stage(generate.main)
         return started

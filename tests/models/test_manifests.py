@@ -45,7 +45,7 @@ def test_weights_are_checked_by_whoever_reads_them(model, tmp_path):
     assert line == (
         f"{model / WEIGHTS}: has changed since it was fetched: its sha256 is {found}, "
         f"manifest.json says {wanted['files'][WEIGHTS]}; delete it and {model / 'manifest.json'} "
-        "and start again, it is fetched anew"
+        "and start again, it is fetched again"
     )
     assert refusal(load_block, open_decoder(checkpoint), 0) == line
     mask = nothing_pruned(digest, checkpoint.blocks)

@@ -129,6 +129,10 @@ def test_export_makes_a_checkpoint_that_transformers_opens(changeable):
     exported = AutoModelForCausalLM.from_pretrained(changeable.folder / target)
     dense = AutoModelForCausalLM.from_pretrained(changeable.folder / "resources/models/reasoner")
     assert exported.config.num_hidden_layers == dense.config.num_hidden_layers - 1
+    biased = target.replace("shortgpt-1", "stade-biased-50")
+    failed = changeable.snakemake("--cores", "1", biased, *CONFIG)
+    assert failed.returncode != 0
+    assert "a checkpoint of qwen3 has no place for the biases" in failed.stdout
 
 
 def test_report_holds_the_table_and_the_figure(changeable):
@@ -145,13 +149,13 @@ def test_a_run_that_is_not_complete_has_tables_and_says_what_is_missing(changeab
     page = (changeable.folder / target / "report.html").read_text()
     assert "<li>grades of reasoner/wanda-50: small</li>" in page
     table = pd.read_csv(changeable.folder / target / "tables/accuracy.csv")
-    assert set(table.variant) == {"dense", "shortgpt-1"}
+    assert set(table.variant) == {*SMALL["run"]["variants"]} - {"wanda-50"}
 
 
 def test_the_report_is_written(finished):
     page = (finished.folder / "results/report.html").read_text()
     assert "not complete" not in page
-    for said in ("block influence", "shortgpt-1", "transformers", "generate", "Wanda"):
+    for said in ("block influence", "shortgpt-1", "transformers", "generate", "Wanda", "STADE"):
         assert said in page
 
 

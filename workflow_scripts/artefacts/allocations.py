@@ -91,8 +91,8 @@ def write_allocation(
 def read_allocation(path: Path, linears: Sequence[Linear], model_digest: str) -> Allocation:
     """Read an allocation of a model; `linears` has those in its scope, in the model's order.
 
-    Raises `InputError` where it is of another model, lacks a linear, has one too many, a sparsity
-    is not in [0, 1], or one outside the scope is not 0.
+    Raises `InputError` where it is of another model, lacks a linear, has one too many, or a
+    sparsity is not in [0, 1].
     """
     found = read_model_file(path, Allocation, "allocation", model_digest)
     names = {linear.name for linear in linears}
@@ -100,9 +100,4 @@ def read_allocation(path: Path, linears: Sequence[Linear], model_digest: str) ->
         wrong = "has no sparsity" if name in names else "is not a linear of the model"
         raise InputError(f"{path}: {name} {wrong}")
     inside = {linear.name: found.linears[linear.name] for linear in in_scope(linears, found.scope)}
-    for name, sparsity in found.linears.items():
-        if name not in inside and sparsity:
-            raise InputError(
-                f"{path}: {name} has sparsity {sparsity}, outside the scope {found.scope}"
-            )
     return found.model_copy(update={"linears": inside})

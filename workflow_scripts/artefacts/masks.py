@@ -186,17 +186,11 @@ def read_pruned(files: VariantFiles, model_digest: str | None = None) -> Pruned:
     record = read_mask_record(files.record, model_digest)
     shapes = {name: linear.shape for name, linear in record.linears.items()}
     file = open_tensors(files.mask, checksum=False)  # the record's digest covers it
-    if set(file.entries) != set(shapes):
-        name = min(set(file.entries) ^ set(shapes))
-        raise InputError(f"{files.mask}: {name} is only in one of the mask and {files.record}")
-    for name, shape in shapes.items():
-        entry = file.entries[name]
-        if (entry.dtype, entry.shape) != ("U8", (_packed_length(shape),)):
-            raise InputError(f"{files.mask}: {name} does not hold the packed bits of shape {shape}")
     keep = StoredTensors(file)
-    bits = {name: _sha256(keep[name]) for name in shapes}
-    found = variant_digest(record.removed_blocks, shapes, bits, record.weights, record.scales)
-    if found != record.digest:
+    bits = {name: _sha256(packed) for name, packed in keep.items()}
+    if bits.keys() != shapes.keys() or record.digest != variant_digest(
+        record.removed_blocks, shapes, bits, record.weights, record.scales
+    ):
         raise InputError(
             f"{files.mask}: damaged: its digest is not the one in {files.record}; delete both and "
             "start again, they are made again"

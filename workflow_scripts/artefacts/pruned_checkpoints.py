@@ -47,16 +47,14 @@ def check_fit(pruned: Pruned, shapes: Mapping[str, tuple[int, ...]], blocks: int
     record = pruned.record
     if blocks != record.blocks:
         raise InputError(f"mask is for a model of {record.blocks} blocks, this one has {blocks}")
-    masked = {name: linear.shape for name, linear in record.linears.items()}
-    changed = {name: w.shape for name, w in record.weights.items() if name in shapes}
-    for name, shape in {**changed, **masked}.items():
-        if name not in shapes:
-            raise InputError(f"mask has {name}, which the model has not")
-        if tuple(shapes[name]) != shape:
-            raise InputError(f"mask has {name} of shape {shape}, the model {tuple(shapes[name])}")
-    for name in changed_names(record.weights):
-        if name not in shapes and name.removesuffix(BIAS) + ".weight" not in shapes:
-            raise InputError(f"weights have {name}, which is no tensor or bias of the model")
+    found = {name: linear.shape for name, linear in record.linears.items()}
+    found |= {name: tensor.shape for name, tensor in record.weights.items() if name in shapes}
+    found |= dict.fromkeys(changed_names(record.weights) - found.keys())  # deltas, new biases
+    for name, shape in found.items():
+        known = shapes.get(name, shapes.get(name.removesuffix(BIAS) + ".weight"))
+        if known is None or shape not in (None, tuple(known)):
+            said = f"the variant has {name} of shape {shape}"
+            raise InputError(f"{said}, the model {known or 'has none'}")
 
 
 def exported_tensors(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, ExportedTensor]:

@@ -114,7 +114,7 @@ def draw_samples(
 ) -> list[Sample]:
     """The first `count` different samples of the rows, cut to `length` tokens; fewer if they end.
 
-    Rows that are the same tokens count once: a row that stands twice must not be in both sets.
+    Rows that are the same tokens count once: a row that comes twice must not be in both sets.
     Raises `InputError` naming the row whose completion has no tokens or is cut away.
     """
     samples: dict[tuple[int, tuple[int, ...]], Sample] = {}

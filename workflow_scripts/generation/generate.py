@@ -32,7 +32,7 @@ from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
-from workflow_scripts.generation.engines.fingerprint import producer_of
+from workflow_scripts.generation.engines.fingerprint import fingerprint_of
 from workflow_scripts.generation.engines.interface import Engine
 from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
@@ -123,7 +123,7 @@ def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progr
 
     def start() -> Engine:
         engine = start_engine(model, pruned, job.engine, len(job.tokenizer), job.longest)
-        store.write_as(producer_of(job.engine))
+        store.write_as(fingerprint_of(job.engine))
         progress.start()
         return engine
 

@@ -13,9 +13,7 @@ MANIFEST = "manifest.json"
 
 def fetched_files(folder: Path) -> Mapping[str, str]:
     """sha256 by file name, as a folder's manifest has it; empty where there is no manifest."""
-    manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).exists() else {}
-    files = manifest.get("files") if isinstance(manifest, dict) else None
-    return files if isinstance(files, dict) else {}
+    return read_json(folder / MANIFEST)["files"] if (folder / MANIFEST).exists() else {}
 
 
 @cache
@@ -28,15 +26,15 @@ def check_fetched(path: Path) -> None:
     if wanted is None:
         return
     manifest = path.with_name(MANIFEST)
-    anew = f"delete it and {manifest} and start again, it is fetched anew"
+    remedy = f"delete it and {manifest} and start again, it is fetched again"
     try:
         found = file_digest(path)
     except FileNotFoundError:
         raise InputError(f"{path}: is missing; delete {manifest} and start again") from None
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; {anew}") from None
+        raise InputError(f"{path}: {error.strerror or error}; {remedy}") from None
     if found != wanted:
         raise InputError(
             f"{path}: has changed since it was fetched: its sha256 is {found}, {MANIFEST} says "
-            f"{wanted}; {anew}"
+            f"{wanted}; {remedy}"
         )

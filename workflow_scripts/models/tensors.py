@@ -36,8 +36,19 @@ DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 def read_tensor(file: TensorFile, name: str) -> Tensor:
     """Read one tensor in its own dtype. Raises `InputError` where it is missing or unreadable.
 
-    The file is mapped for as long as the tensor lives, so that a walk over a model holds no more.
+    The file is open no longer than that: its pages would stay in memory, and a walk over a model
+    would end with the whole model there. The tensor is aligned as torch aligns tensors, for the
+    rounding of some kernels depends on it.
     """
+    return _read(file, name, lambda tensor: tensor.clone())
+
+
+def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
+    """Read some rows of a tensor, shape (rows, ...), without reading the others."""
+    return _read(file, name, lambda tensor: tensor[list(rows)])
+
+
+def _read(file: TensorFile, name: str, take: Callable[[Tensor], Tensor]) -> Tensor:
     if name not in file.entries:
         raise InputError(f"{file.path}: has no tensor {name}")
     dtype = file.entries[name].dtype
@@ -45,15 +56,10 @@ def read_tensor(file: TensorFile, name: str) -> Tensor:
         raise InputError(f"{file.path}: {name} is {dtype}, which is none of {', '.join(DTYPES)}")
     try:
         with safe_open(file.path, "pt") as source:
-            return source.get_tensor(name)
+            return take(source.get_tensor(name))
     except (OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{file.path}: cannot be read any more: {reason}") from None
-
-
-def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
-    """Read some rows of a tensor, shape (rows, ...), without reading the others."""
-    return read_tensor(file, name)[list(rows)]
 
 
 class StoredTensors(Mapping[str, Tensor]):

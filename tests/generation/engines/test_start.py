@@ -10,7 +10,7 @@ import torch
 from workflow_scripts.artefacts.masks import nothing_pruned
 from workflow_scripts.config.engines import ENGINES as KNOWN
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.engines.fingerprint import producer_of
+from workflow_scripts.generation.engines.fingerprint import fingerprint_of
 from workflow_scripts.generation.engines.interface import EngineSettings
 from workflow_scripts.generation.engines.start import ENGINES, resolved, start_engine
 from workflow_scripts.generation.job import _identity
@@ -100,7 +100,7 @@ def test_every_engine_of_the_config_can_be_started():
 
 
 def test_a_fingerprint_says_what_computes():
-    found = producer_of(replace(SETTINGS, engine="transformers"))
+    found = fingerprint_of(replace(SETTINGS, engine="transformers"))
     assert found["torch"] == torch.__version__
     assert "vllm" not in found and found["device"] not in ("", "cpu")
     assert all(isinstance(value, str) for value in found.values())

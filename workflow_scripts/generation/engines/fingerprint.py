@@ -1,4 +1,4 @@
-"""What computed a completion, as far as its rounding may depend on it."""
+"""The fingerprint of a completion: what computed it, as far as its rounding may depend on it."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -11,9 +11,9 @@ from workflow_scripts.generation.engines.interface import EngineSettings
 LIBRARIES = ("numpy", "torch", "transformers", "vllm")
 
 
-def producer_of(settings: EngineSettings) -> dict[str, str]:
+def fingerprint_of(settings: EngineSettings) -> dict[str, str]:
     """Engine, versions, device, dtype and numeric threads of this process, all as text."""
-    producer = {
+    found = {
         "engine": settings.engine,
         "device": device_name(settings.device),
         "dtype": settings.dtype,
@@ -22,7 +22,7 @@ def producer_of(settings: EngineSettings) -> dict[str, str]:
         "batch_invariant": str(settings.batch_invariant).lower(),
     }
     names = [name for name in LIBRARIES if name != "vllm" or settings.engine == "vllm"]
-    return producer | {name: _version(name) for name in names}
+    return found | {name: _version(name) for name in names}
 
 
 def device_name(device: str) -> str:
