@@ -208,14 +208,15 @@ def look(page: str, width: int, height: int, folder: Path) -> tuple[dict, str]:
 # Clicks, types and measures as a reader would; the result is written into the page.
 PROBE = """
 <script type="module">
-const table = document.querySelector("#comparison table.data");
+const wait = time => new Promise(done => setTimeout(done, time));
+while (!document.querySelector("#provenance table.dataTable")) await wait(20);
 const column = () => [...document.querySelectorAll("#accuracy table.data")][0].tBodies[0].rows;
 const names = () => [...column()].map(row => row.cells[0].textContent.trim());
 const head = document.querySelectorAll("#accuracy table.data thead th")[1];
 const found = {width: document.documentElement.scrollWidth, window: innerWidth};
 found.before = names();
-head.click(); found.ascending = names();
-head.click(); found.descending = names();
+head.click(); await wait(200); found.ascending = names();
+head.click(); await wait(200); found.descending = names();
 const input = document.querySelector("#accuracy input[type=search]");
 input.value = "on b SHORT"; input.dispatchEvent(new Event("input"));
 found.shown = [...document.querySelectorAll("#accuracy tbody tr")]

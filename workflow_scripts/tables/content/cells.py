@@ -46,16 +46,23 @@ class Cell:
 
 
 def cells_of(frame: pd.DataFrame) -> Iterator[Cell]:
-    """The cells, in the order of the run's lists (benchmarks fastest) and then by budget."""
-    for (*names, budget), rows in frame.groupby([*NAMES, "budget"], sort=False):
-        shape = -1, rows["repeat"].nunique()
-        extracted = rows["extracted"].astype(object)
+    """The cells, in the order of the run's lists (benchmarks fastest) and then by budget.
+
+    The answers of a cell follow each other, as `read_cells` lays them.
+    """
+    extracted = frame["extracted"].astype(object)
+    extracted = extracted.where(extracted.notna(), None).to_numpy()
+    correct, spent = frame["correct"].to_numpy(int), frame[_SPENT].to_numpy()
+    repeats, start = frame["repeat"].to_numpy(), 0
+    for (*names, budget), size in frame.groupby([*NAMES, "budget"], sort=False).size().items():
+        rows = slice(start, start + size)
+        shape, start = (-1, len(set(repeats[rows]))), start + size
         yield Cell(
             *names,
             int(budget),
-            rows["correct"].to_numpy(int).reshape(shape),
-            extracted.where(extracted.notna(), None).to_numpy().reshape(shape),
-            *(float(rows[name].mean()) for name in _SPENT),
+            correct[rows].reshape(shape),
+            extracted[rows].reshape(shape),
+            *spent[rows].mean(axis=0).tolist(),
         )
 
 

@@ -81,7 +81,9 @@ def draw(source: Source) -> Figure:
     axes.tick_params(length=0, pad=4)
     axes.set_xlabel("block", labelpad=3)
     axes.spines[:].set_visible(False)
-    key = figure.colorbar(mesh, ax=axes, location="bottom", shrink=0.3, aspect=16, anchor=(1, 1))
+    key = figure.colorbar(
+        mesh, ax=axes, location="bottom", shrink=0.3, aspect=16, anchor=(1, 1), pad=0.01
+    )
     key.set_ticks([0, top])
     key.ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     key.ax.tick_params(length=0, pad=2, labelsize=style.SMALL - 1)

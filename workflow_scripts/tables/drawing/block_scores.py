@@ -75,7 +75,8 @@ def draw(source: Source) -> Figure:
             color=[style.INK if block in black else colour for block in range(blocks)], label=name,
         )  # fmt: skip
     axes.axhline(0, color=style.INK, linewidth=0.8, zorder=3)
-    axes.margins(x=0.02, y=0.06)
+    axes.set_xlim(-0.6, blocks - 0.4)
+    axes.margins(y=0.06)
     axes.xaxis.set_major_locator(MaxNLocator(20, integer=True, steps=[1, 2, 4, 5, 10]))
     axes.tick_params(length=0, pad=4)
     axes.grid(axis="y", color=style.GRID, linewidth=0.8)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.optimize import isotonic_regression
 
-from workflow_scripts.tables.drawing.style import Look
+from workflow_scripts.tables.drawing.style import Look, lay_out
 
 LINE_HEIGHT = 1.32  # in font sizes
 GAP = 0.07  # inches between the numbers of ticks
@@ -58,7 +58,7 @@ def name_ends(
         for axes, ends, looks in named
     ]  # fmt: skip
     figure = named[0][0].figure
-    figure.draw_without_rendering()
+    lay_out(figure)
     for (axes, ends, _), labels in zip(named, made, strict=True):
         low, high = axes.get_ylim()
         points = axes.get_window_extent().height / figure.dpi * 72
@@ -70,7 +70,7 @@ def name_ends(
 
 def thin_ticks(axes: Axes) -> None:
     """Take away what stands at a tick and would touch that of the next larger one."""
-    axes.figure.draw_without_rendering()
+    lay_out(axes.figure)
     low, high = axes.get_xlim()
     left_end, texts = np.inf, {}
     for tick, label in reversed(list(zip(axes.get_xticks(), axes.get_xticklabels(), strict=True))):

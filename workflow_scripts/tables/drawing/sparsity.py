@@ -53,6 +53,7 @@ def draw(source: Source) -> Figure:
     set_accuracy(axes)
     right = others["removed"].max()
     axes.set_xlim(-0.03 * right, right)
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.tick_params(axis="x", length=3, width=0.8)
     axes.set_xlabel("weights removed, % of all linear weights", labelpad=5)
     ends = {name: tuple(line[["removed", "accuracy"]].iloc[-1]) for name, line in lines.items()}

@@ -154,6 +154,12 @@ def new_figure(height: float, title: str, subtitle: str, names: Iterable[str] = 
     return figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Give all axes their places, once: it is most of the time that a figure takes."""
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
+
+
 def panels(figure: Figure, count: int, columns: int) -> list[Axes]:
     """Axes that share their limits and ticks, in lines of `columns`; the lowest of each column and
     the first of each line have numbers."""
@@ -205,6 +211,7 @@ def save(figure: Figure, svg: Path, png: Path, title: str) -> None:
     """Write a figure as SVG and as PNG, without dates and versions that would change its bytes."""
     metadata: Mapping[str, str | None] = {"Title": title, "Date": None, "Creator": None}
     with applied():
+        lay_out(figure)
         with written_atomically(svg) as temporary, temporary.open("wb") as file:
             FigureCanvasSVG(figure).print_svg(file, metadata=dict(metadata))
         with written_atomically(png) as temporary, temporary.open("wb") as file:
