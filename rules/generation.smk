@@ -49,8 +49,7 @@ rule generate:
     shell:
         # descriptor 3 is the terminal that waits for the job: progress goes there and into the log
         "python -m workflow_scripts.generation.generate --terminal-fd 3"
-        " --model {params.model} --mask {input.mask} --weights {input.weights}"
-        " --record {input.record}"
+        " --model {params.model} --variant {input.mask} {input.weights} {input.record}"
         " --benchmarks {params.benchmarks}"
         " --options {params.options:q} --speed {resources.speed:q}"
         " --store store --output {params.output} --provenance {output.provenance}"

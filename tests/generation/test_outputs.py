@@ -18,7 +18,7 @@ from tests.generation.scripted import (
     sweep_of,
 )
 from workflow_scripts.artefacts.records import Answer, TokenSequence, Trace, read_records
-from workflow_scripts.generation.outputs import write_sequences, write_traces_and_answers
+from workflow_scripts.generation.outputs import write_outputs
 from workflow_scripts.generation.sweep import Sample, run_sweep
 
 WAIT_1 = replace(S1, extend_with=WAIT, extensions=1)
@@ -40,8 +40,7 @@ def written(tmp_path):
     def write(samples=SAMPLES, **changes):
         sweep, store = sweep_of([2, 6], WAIT_1, repeats=2, **changes), MemoryStore()
         run_sweep(sweep, samples, store, lambda: scripted(SCRIPTS), lambda *_: None)
-        write_traces_and_answers(tmp_path, "b", samples, sweep, store, words)
-        write_sequences(tmp_path, "b", samples, sweep, store)
+        write_outputs(tmp_path, "b", samples, sweep, store, words, with_sequences=True)
         return [
             read_records(tmp_path / folder / "b.jsonl", kind)
             for folder, kind in (
@@ -107,7 +106,5 @@ def test_the_paper_s_seeds_stand_in_every_row(written):
 
 def test_nothing_is_written_of_a_sweep_that_is_not_finished(tmp_path):
     with pytest.raises(AssertionError, match="before its requests were finished"):
-        write_traces_and_answers(
-            tmp_path, "b", SAMPLES, sweep_of([2], S1, repeats=2), MemoryStore(), words
-        )
+        write_outputs(tmp_path, "b", SAMPLES, sweep_of([2], S1, repeats=2), MemoryStore(), words)
     assert not (tmp_path / "traces").exists()

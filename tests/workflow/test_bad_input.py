@@ -90,7 +90,7 @@ def test_budget_beyond_the_context(checkout):
         for line in refused(checkout, "--cores", "1", ANSWERS).splitlines()
         if line.startswith("error: ")
     ]
-    said = "generation.budgets: 100000 tokens leave no room for prompt and answer in the model's"
+    said = "generation.budgets: 100000 tokens leave none of the model's context"
     assert errors and all(said in line for line in errors)
 
 

@@ -1,9 +1,8 @@
 """Generate: let one pruned model think under every budget, and answer.
 
     python -m workflow_scripts.generation.generate --model resources/models/reasoner \\
-        --mask results/reasoner/wanda-20/mask.safetensors \\
-        --weights results/reasoner/wanda-20/weights.safetensors \\
-        --record results/reasoner/wanda-20/mask.json \\
+        --variant results/reasoner/wanda-20/{mask,weights}.safetensors \\
+        results/reasoner/wanda-20/mask.json \\
         --benchmarks chains=resources/benchmarks/chains.jsonl \\
         --options '{"budgets": [6, 12], ...}' --store store --output results/reasoner/wanda-20 \\
         --provenance results/reasoner/wanda-20/generation.json
@@ -12,7 +11,7 @@ One engine start serves all benchmarks, repeats and budgets. Every completion go
 soon as it is finished; what is there already is not generated again, and where nothing is missing
 no engine starts. At the end the traces and answers of each benchmark are written from the store;
 with `--sequences` also the token ids of prompt, trace and answer together, for calibration on them.
-Without a mask it is the dense model that thinks.
+Without a variant it is the dense model that thinks.
 """
 
 import argparse
@@ -22,12 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artefacts.masks import (
-    Pruned,
-    VariantFiles,
-    nothing_pruned,
-    read_pruned,
-)
+from workflow_scripts.artefacts.masks import Pruned, VariantFiles, nothing_pruned, read_pruned
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.files.atomic import write_json
@@ -36,7 +30,7 @@ from workflow_scripts.generation.engines.fingerprint import fingerprint_of
 from workflow_scripts.generation.engines.interface import Engine
 from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
-from workflow_scripts.generation.outputs import write_sequences, write_traces_and_answers
+from workflow_scripts.generation.outputs import write_outputs
 from workflow_scripts.generation.progress import Progress, message_writer
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import needed, run_sweep
@@ -46,58 +40,47 @@ from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 def main() -> None:
     arguments = _parse_arguments()
-    options = _options(arguments.options, arguments.speed)
-    model, output = Path(arguments.model), Path(arguments.output)
+    model, output = arguments.model, arguments.output
+    # those that change speed alone come apart: nothing reruns for them
+    options = arguments.options | arguments.speed
+    settings = parser_of(GenerationJob)(json.dumps(options))
     label = f"{model.name}/{output.name}"
     tell = message_writer(label, arguments.terminal_fd)
-    pruned = _pruned(model, arguments)
+    pruned = _pruned(model, arguments.variant)
     benchmarks = dict(entry.split("=", 1) for entry in arguments.benchmarks)
-    job = describe_job(model, pruned, {k: Path(v) for k, v in benchmarks.items()}, options)
+    job = describe_job(model, pruned, {k: Path(v) for k, v in benchmarks.items()}, settings)
 
-    with closing(Store(Path(arguments.store), job.identity, label)) as store:
+    with closing(Store(arguments.store, job.identity, label)) as store:
         if _is_something_missing(job, store, tell):
             _decode(model, pruned, job, store, Progress(tell))
+        decode, sequences = job.tokenizer.decode, arguments.sequences
         for name, group in job.benchmarks.items():
-            write_traces_and_answers(output, name, group, job.sweep, store, job.tokenizer.decode)
-            if arguments.sequences:
-                write_sequences(output, name, group, job.sweep, store)
-        write_json(Path(arguments.provenance), _provenance(options, job, store))
+            write_outputs(output, name, group, job.sweep, store, decode, sequences)
+        write_json(arguments.provenance, _provenance(settings, job, store))
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, help="folder of the dense checkpoint")
-    parser.add_argument("--mask", help="without this and the next two: the dense model")
-    parser.add_argument("--weights", help="what the variant changes, weights.safetensors")
-    parser.add_argument("--record", help="the mask's record, mask.json")
+    parser.add_argument("--model", required=True, type=Path, help="folder of the dense checkpoint")
+    parser.add_argument(
+        "--variant", nargs=3, metavar=("MASK", "WEIGHTS", "RECORD"), help="the dense model without"
+    )
     parser.add_argument("--benchmarks", required=True, nargs="+", metavar="NAME=FILE")
-    parser.add_argument("--options", required=True, help="generation settings as JSON")
-    parser.add_argument("--speed", default="{}", help="those that change speed alone, as JSON")
-    parser.add_argument("--store", required=True, help="folder of the generation store")
+    parser.add_argument("--options", required=True, type=json.loads, help="settings as JSON")
+    parser.add_argument("--speed", default={}, type=json.loads, help="those of speed alone")
+    parser.add_argument("--store", required=True, type=Path, help="folder of the store")
     parser.add_argument("--sequences", action="store_true", help="write sequences/ as well")
-    parser.add_argument("--output", required=True, help="folder for traces/ and answers/")
-    parser.add_argument("--provenance", required=True, help="file for what the results come from")
+    parser.add_argument("--output", required=True, type=Path, help="folder for what is written")
+    parser.add_argument("--provenance", required=True, type=Path, help="what the results come from")
     parser.add_argument("--terminal-fd", type=int, help="say progress on this descriptor as well")
-    arguments = parser.parse_args()
-    if len({value is None for value in _variant_files(arguments)}) > 1:
-        parser.error("--mask, --weights and --record belong together")
-    return arguments
+    return parser.parse_args()
 
 
-def _options(results: str, speed: str) -> GenerationJob:
-    """The settings, of which those that change speed alone come apart: nothing reruns for them."""
-    return parser_of(GenerationJob)(json.dumps(json.loads(results) | json.loads(speed)))
-
-
-def _variant_files(arguments: argparse.Namespace) -> tuple[str | None, ...]:
-    return arguments.mask, arguments.weights, arguments.record
-
-
-def _pruned(model: Path, arguments: argparse.Namespace) -> Pruned:
+def _pruned(model: Path, files: list[str] | None) -> Pruned:
     digest = model_digest(model)
-    if arguments.mask is None:
+    if files is None:
         return nothing_pruned(digest, open_checkpoint(model).blocks)
-    return read_pruned(VariantFiles(*map(Path, _variant_files(arguments))), digest)
+    return read_pruned(VariantFiles(*map(Path, files)), digest)
 
 
 def _is_something_missing(job: Job, store: Store, tell: Callable[[str], None]) -> bool:
@@ -131,13 +114,13 @@ def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progr
     progress.finish()
 
 
-def _provenance(options: GenerationJob, job: Job, store: Store) -> dict[str, Any]:
+def _provenance(settings: GenerationJob, job: Job, store: Store) -> dict[str, Any]:
     """What the results come from. Equal for equal configs and stores: it holds no times."""
     requests = needed(job.sweep, job.samples, store.get)
     producers = {value_digest(p): p for p in map(store.fingerprint_of, requests)}
     return {
         "generator": job.identity,
-        "settings": plain(options),
+        "settings": plain(settings),
         "producers": [producers[digest] for digest in sorted(producers)],
     }
 

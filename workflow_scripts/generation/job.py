@@ -25,7 +25,7 @@ from workflow_scripts.generation.thinking import (
     prompt_ids,
     tokenise_format,
 )
-from workflow_scripts.models import tokenizers as text_rows
+from workflow_scripts.models.tokenizers import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,11 @@ def describe_job(
             f"generation.engine: {engine.engine} cannot run what method {pruned.record.method} "
             f"makes of {model}; set it to {' or '.join(pruned.record.engines)}"
         )
-    tokenizer = load_chat_tokenizer(model)
-    end_of_turn = end_of_turn_ids(tokenizer, _generation_config(model))
+    tokenizer = load_tokenizer(model)
+    if not tokenizer.chat_template:
+        raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
+    declared = model / "generation_config.json"
+    end_of_turn = end_of_turn_ids(tokenizer, read_json(declared) if declared.exists() else {})
     thinking = tokenise_format(tokenizer, options.thinking, options.format, end_of_turn, str(model))
     context = read_json(model / "config.json")["max_position_embeddings"]
     sweep = Sweep(_sweep_settings(options, context), thinking)
@@ -83,14 +86,6 @@ def describe_job(
     )
 
 
-def load_chat_tokenizer(model: Path) -> Any:
-    """The model's tokenizer. Raises `InputError` where it has no chat template."""
-    tokenizer = text_rows.load_tokenizer(model)
-    if not tokenizer.chat_template:
-        raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
-    return tokenizer
-
-
 def _sweep_settings(options: GenerationJob, context: int) -> SweepSettings:
     return SweepSettings(
         budgets=options.budgets,
@@ -102,11 +97,6 @@ def _sweep_settings(options: GenerationJob, context: int) -> SweepSettings:
         independent=options.sweep == "independent",
         context=context if options.answer_beyond_context == "cut" else None,
     )
-
-
-def _generation_config(model: Path) -> dict[str, Any]:
-    path = model / "generation_config.json"
-    return read_json(path) if path.exists() else {}
 
 
 def _identity(model: Path, pruned: Pruned, settings: EngineSettings) -> dict[str, Any]:
@@ -138,7 +128,7 @@ def _longest_sequence(benchmarks: dict[str, list[Sample]], sweep: Sweep, context
     """Tokens of the longest sequence that may come about.
 
     Raises `InputError` where it exceeds the model's context, naming the budget or the problem.
-    Where answers end with the context, they need room for one token.
+    Where answers end with the context, they need one token.
     """
     settings = sweep.settings
     samples = (sample for group in benchmarks.values() for sample in group)
@@ -149,13 +139,13 @@ def _longest_sequence(benchmarks: dict[str, list[Sample]], sweep: Sweep, context
     needed = thought + answer
     if budget >= context:
         raise InputError(
-            f"generation.budgets: {budget} tokens leave no room for prompt and answer in the "
-            f"model's context of {context}; set lower ones"
+            f"generation.budgets: {budget} tokens leave none of the model's context of {context} "
+            "for prompt and answer; set lower ones"
         )
     if prompt >= context:
         raise InputError(
-            f"problem {longest.problem}: its prompt of {prompt} tokens leaves no room in the "
-            f"model's context of {context}; leave the problem out or take another model"
+            f"problem {longest.problem}: its prompt of {prompt} tokens fills the model's context "
+            f"of {context}; leave the problem out or take another model"
         )
     if needed > context:
         raise InputError(

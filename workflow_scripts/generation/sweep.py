@@ -203,18 +203,16 @@ class _Plan:
 
     def __init__(self, sweep: Sweep, get: Get) -> None:
         self.queue: deque[Request] = deque()
-        self._sweep = sweep
-        self._get = get
+        self._sweep, self._get = sweep, get
         self._most_to_follow = 0
-        # what is queued or being decoded, and by it the samples and the requests that wait for it
-        self._pending: set[Request] = set()
-        self._samples: dict[Request, dict[Sample, None]] = {}
-        self._waiting: dict[Request, dict[Request, int]] = {}
+        # for each start that is queued or being decoded: the samples that wait for it, and how many
+        # completions may follow from each request that it serves
+        self._waiting: dict[Request, tuple[dict[Sample, None], dict[Request, int]]] = {}
 
     @property
     def most_left(self) -> int:
         """The most completions that are still to come; exact once all traces have ended."""
-        return len(self._pending) + self._most_to_follow
+        return len(self._waiting) + self._most_to_follow
 
     def add(self, sample: Sample, front: bool = False) -> None:
         """Queue what a sample needs and the store lacks."""
@@ -222,20 +220,18 @@ class _Plan:
             if completion is not None:
                 continue
             start = replace(request, max_tokens=0)
-            if start not in self._pending:
-                self._pending.add(start)
+            if start not in self._waiting:
+                self._waiting[start] = {}, {}
                 (self.queue.appendleft if front else self.queue.append)(request)
+            samples, served = self._waiting[start]
             if most_to_follow:
-                self._samples.setdefault(start, {})[sample] = None
-                waiting = self._waiting.setdefault(start, {})
-                if request not in waiting:
-                    waiting[request] = most_to_follow
-                    self._most_to_follow += most_to_follow
+                samples[sample] = None
+                self._most_to_follow += most_to_follow - served.get(request, 0)
+                served[request] = most_to_follow
 
     def go_on_from(self, request: Request) -> None:
         """Queue, first of all, what follows from a request that the store now has."""
-        start = replace(request, max_tokens=0)
-        self._pending.remove(start)
-        self._most_to_follow -= sum(self._waiting.pop(start, {}).values())
-        for sample in self._samples.pop(start, ()):
+        samples, served = self._waiting.pop(replace(request, max_tokens=0))
+        self._most_to_follow -= sum(served.values())
+        for sample in samples:
             self.add(sample, front=True)

@@ -18,6 +18,7 @@ from tests.artefacts.variants import in_memory, random_keeps
 from tests.config.config_door import changed
 from tests.generation.engines.vllm_process import SETTINGS, Work, decode_all
 from tests.models.tiny_models import save_allocation, save_tiny_model, write_manifest
+from workflow_scripts.artefacts.masks import variant_files
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.artefacts.records import Answer, Problem, Trace, read_records
 from workflow_scripts.config.entry import as_json
@@ -311,8 +312,8 @@ def experiment(tmp_path_factory):
         (model / file.name).write_bytes(file.read_bytes())
     write_manifest(model)
     allocation = save_allocation(folder / "allocation.json", model, 0.5)
-    mask = ["--mask", folder / "mask.safetensors", "--weights", folder / "weights.safetensors"]
-    mask += ["--record", folder / "mask.json"]
+    files = variant_files(folder)
+    mask = ["--mask", files.mask, "--weights", files.weights, "--record", files.record]
     options = '{"method": "magnitude", "sparsity": 0.5}'
     magnitude = ["--options", options, "--allocation", allocation]
     build_mask.main([str(part) for part in ["--model", model, *magnitude, *mask]])
@@ -329,9 +330,7 @@ def generated(experiment, engine):
     options = load_settings(config, PROJECT).generation_job("reasoner")
     stage = [
         *("--model", experiment / "reasoner", "--options", as_json(options)),
-        *("--mask", experiment / "mask.safetensors"),
-        *("--weights", experiment / "weights.safetensors"),
-        *("--record", experiment / "mask.json"),
+        *("--variant", *variant_files(experiment)),
         *("--benchmarks", f"chains={experiment / 'chains.jsonl'}"),
         *("--store", folder / "store", "--output", folder),
         *("--provenance", folder / "generation.json"),
