@@ -24,6 +24,7 @@ antlr4-python3-runtime, itables, pebble, tenacity, httpx2, httpcore2, truststore
 import argparse
 import json
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -73,6 +74,7 @@ FIRST = ("card", "checkpoint")  # what the others need
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # ends the part as well
     end = time.monotonic() + 60 * arguments.minutes
     shape = TINY if arguments.tiny else QWEN3_8B
     shape = replace(shape, num_hidden_layers=arguments.blocks or shape.num_hidden_layers)

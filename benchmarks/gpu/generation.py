@@ -316,6 +316,7 @@ def vllm(setting: Setting, report: Report) -> None:
         dtype=str(setting.dtype).removeprefix("torch."),
         max_model_len=PROMPT + setting.tokens,
         skip_tokenizer_init=True,
+        gpu_memory_utilization=0.8 if setting.device == "cuda" else 0.1,  # of a CPU's memory too
     )
     parameters = SamplingParams(
         temperature=0, max_tokens=setting.tokens, ignore_eos=True, detokenize=False

@@ -114,23 +114,37 @@ def run_part(name: str, part: Part, setting: Setting, seconds: float) -> list[Ro
     process.start()
     sender.close()
     rows: list[Row] = []
-    ended = False
-    while not ended and (left := start + seconds - time.monotonic()) > 0:
-        if receiver.poll(min(left, 1)):
-            try:
-                rows.append(receiver.recv())
-            except EOFError:
-                ended = True
-    if not ended:
-        rows.append(Row(name, "part", f"stopped after {seconds:.0f} s: its time was over"))
+    try:
+        end = _receive(receiver, rows, start + seconds)
+        if end is EOFError:
+            process.join()
+    finally:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.join()
-    if ended and process.exitcode:
+            os.killpg(process.pid, signal.SIGKILL)  # what it started as well
+        process.join()
+    if end is EOFError:
         rows.append(Row(name, "part", f"failed: its process ended with {process.exitcode}"))
+    elif end is TimeoutError:
+        rows.append(Row(name, "part", f"stopped after {seconds:.0f} s: its time was over"))
     rows.append(Row(name, "whole part", time.monotonic() - start, "s"))
     print(f"  {rows[-1].what}: {rows[-1].text}", flush=True)
     return rows
+
+
+def _receive(
+    receiver: Connection, rows: list[Row], deadline: float
+) -> type[EOFError] | type[TimeoutError] | None:
+    """Take rows until the part says that it is done; what ended it where it never does."""
+    while (left := deadline - time.monotonic()) > 0:
+        if receiver.poll(min(left, 1)):
+            try:
+                row = receiver.recv()
+            except EOFError:
+                return EOFError
+            if row is None:
+                return None
+            rows.append(row)
+    return TimeoutError
 
 
 def _child(name: str, part: Part, setting: Setting, sender: Connection) -> None:
@@ -139,7 +153,7 @@ def _child(name: str, part: Part, setting: Setting, sender: Connection) -> None:
     report = Report(name, sender)
     with report.attempt("part"):
         part(setting, report)
-    sender.close()
+    sender.send(None)
 
 
 def seconds_of(call: Callable[[], object], device: str, repeats: int = 1) -> float:
