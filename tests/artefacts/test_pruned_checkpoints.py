@@ -97,7 +97,7 @@ def test_changed_tensors_and_deltas(model: Path, tmp_path: Path, removed: tuple[
     expected = (dense.double() + delta) * keeps[OUT]
     torch.testing.assert_close(stream[o].double(), expected, rtol=2**-7, atol=1e-6)
     assert torch.equal(stream[NORM], changed[NORM])
-    assert pruned.record.engines == ("transformers", "vllm")
+    assert pruned.record.engines is None  # any
 
 
 def shifts(removed: tuple[int, ...]) -> list[tuple[str, str]]:
@@ -117,7 +117,7 @@ def test_new_biases(model: Path, tmp_path: Path, removed: tuple[int, ...]) -> No
     assert torch.equal(stream[DOWN_BIAS.replace(".2.", f".{2 - len(removed)}.")], bias)
     config = json.loads((tmp_path / "checkpoint/config.json").read_text())
     assert (config["architectures"], config["mlp_bias"]) == (["LlamaForCausalLM"], True)
-    assert pruned.record.engines == ("transformers", "vllm")
+    assert pruned.record.engines is None  # any
 
 
 @pytest.mark.parametrize("model", ["llama"], indirect=True)

@@ -84,7 +84,7 @@ def test_stade_is_the_reference(
             np.testing.assert_allclose(found, dense + lost, rtol=1e-4, atol=1e-5)
             changed.add(bias)
     assert set(pruned.weights) == changed
-    engines = ("transformers",) if compensate and architecture != "llama" else pruned.record.engines
+    engines = ("transformers",) if compensate and architecture != "llama" else None
     assert pruned.record.engines == engines  # qwen2 has a window here, qwen3 no place for biases
     assert abs(pruned.record.removed_fraction - 0.5) < 0.03
 

@@ -10,7 +10,6 @@ from workflow_scripts.artefacts.json_files import AS_LIST, STRICT, read_model_fi
 from workflow_scripts.files.digests import value_digest
 
 FORMAT = 1
-ENGINES = ("transformers", "vllm")
 
 Shape = Annotated[tuple[PositiveInt, ...], AS_LIST]
 MatrixShape = Annotated[tuple[PositiveInt, PositiveInt], AS_LIST]
@@ -45,7 +44,8 @@ class MaskRecord(BaseModel):
     those of the dense model. `removed_fraction` is the share of all linear weights that is gone.
     `weights` are the tensors that the variant brings along, `scales` those of its low-rank deltas
     by parameter name, `config` what they change in config.json (None: the key goes), `engines`
-    those that can run the result. `digest` covers mask and weights.
+    those that can run the result (None: all, it is a plain checkpoint). `digest` covers mask and
+    weights.
     """
 
     model_config = STRICT
@@ -60,7 +60,7 @@ class MaskRecord(BaseModel):
     weights: Mapping[str, ChangedTensor] = {}
     scales: Mapping[str, float] = {}
     config: Mapping[str, Any] = {}
-    engines: Annotated[tuple[str, ...], AS_LIST] = ENGINES
+    engines: Annotated[tuple[str, ...], AS_LIST] | None = None
     digest: str
 
     @property

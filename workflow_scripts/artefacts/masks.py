@@ -20,7 +20,6 @@ from torch import Tensor
 
 from workflow_scripts.artefacts.config_changes import config_changes
 from workflow_scripts.artefacts.mask_records import (
-    ENGINES,
     ChangedTensor,
     MaskedLinear,
     MaskRecord,
@@ -150,7 +149,7 @@ def write_pruned(
     )
     blocks = tuple(sorted(plan.removed_blocks))
     try:
-        config, engines = config_changes(checkpoint, weights), ENGINES
+        config, engines = config_changes(checkpoint, weights), None
     except InputError:  # no checkpoint of any architecture holds them
         config, engines = {}, ("transformers",)
     record = MaskRecord(

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artefacts.mask_records import ENGINES as PLAIN
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.config.entry import plain
@@ -58,11 +57,11 @@ def describe_job(
     """
     asked = {key: getattr(options, key) for key in EngineSettings.__annotations__}
     engine = resolved(EngineSettings(**asked | {"engine_options": plain(options.engine_options)}))
-    # a plain checkpoint, which those of mask_records run, is for every engine
-    if engine.engine not in pruned.record.engines and pruned.record.engines != PLAIN:
+    runs = pruned.record.engines
+    if runs is not None and engine.engine not in runs:
         raise InputError(
             f"generation.engine: {engine.engine} cannot run what method {pruned.record.method} "
-            f"makes of {model}; set it to {' or '.join(pruned.record.engines)}"
+            f"makes of {model}; set it to {' or '.join(runs)}"
         )
     tokenizer = load_tokenizer(model)
     if not tokenizer.chat_template:
