@@ -7,7 +7,7 @@ and the model thinks on, `extensions` times at most; what is appended counts, so
 never longer than its budget.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,17 +141,11 @@ def answer_prompt(prompt: tuple[int, ...], cut: Cut, thinking: ThinkingFormat) -
     """Token ids from which the answer is generated."""
     if cut.finish != "length":
         return prompt + cut.tokens + thinking.after_stop
-    newline = () if _ends_in_newline(cut.tokens, thinking) else thinking.newline
+    end = thinking.decode(list(cut.tokens[-LAST_TOKENS:])) if thinking.newline else ""
+    newline = () if end.endswith("\n") else thinking.newline
     return prompt + cut.tokens + newline + thinking.after_cap
 
 
 def longest_marker(thinking: ThinkingFormat) -> int:
     """The most tokens that stand between a trace and its answer."""
     return max(len(thinking.after_stop), len(thinking.newline) + len(thinking.after_cap))
-
-
-def _ends_in_newline(tokens: Sequence[int], thinking: ThinkingFormat) -> bool:
-    """Whether the text of a trace ends in a newline, by whatever token; no text does not."""
-    if not thinking.newline:
-        return False
-    return thinking.decode(list(tokens[-LAST_TOKENS:])).endswith("\n")

@@ -63,24 +63,21 @@ class VllmEngine:
 
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
         """Yield every request of the queue with its completion; see `interface.py`."""
+        from vllm.inputs import tokens_input
+
         running: dict[str, Request] = {}
         try:
             while queue or running:
                 while queue and len(running) < self._batch_size:
-                    request = queue.popleft()
-                    running[self._add(request)] = request
+                    request, name = queue.popleft(), str(next(self._names))
+                    prompt = tokens_input(list(request.prompt))
+                    self._engine.add_request(name, prompt, parameters(request))
+                    running[name] = request
                 for output in self._engine.step():
                     if output.finished:
                         yield running.pop(output.request_id), _completion(output.outputs[0])
         finally:
             self._engine.abort_request(list(running))
-
-    def _add(self, request: Request) -> str:
-        from vllm.inputs import tokens_input
-
-        name = str(next(self._names))
-        self._engine.add_request(name, tokens_input(list(request.prompt)), parameters(request))
-        return name
 
 
 def prepare(settings: EngineSettings) -> None:
