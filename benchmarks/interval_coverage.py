@@ -146,21 +146,21 @@ def difference_coverage(experiments: int) -> list[list[str]]:
 def loss_coverage(experiments: int) -> list[list[str]]:
     """Rows of the coverage of a difference's interval where some problems are never solved again.
 
-    Both draw the same random numbers, as the runs do, so that no other answer differs, or a tenth
-    of the answers anew. Without sampling there is one random number for all repeats.
+    Both draw the same random numbers, as the runs do, so that no other answer differs, or only a
+    tenth of the answers, which are redrawn. Without sampling there is one random number for all repeats.
     """
     lines = []
-    for kind, anew in (("greedy", 0.0), ("sampled", 0.0), ("tenth anew", 0.1)):
+    for kind, redrawn in (("greedy", 0.0), ("sampled", 0.0), ("tenth redrawn", 0.1)):
         for repeats in (1, 3, 10):
             for problems in PROBLEMS:
                 line = [kind, str(repeats), str(problems)]
                 for lost in LOST:
-                    random = generator(problems, repeats, lost, anew)
+                    random = generator(problems, repeats, lost, redrawn)
                     of_problems = difficulties(random, 0.9, 0.6, experiments, problems)
                     one = answers(random, of_problems, 1 if kind == "greedy" else repeats)
                     one = np.broadcast_to(one, (*of_problems.shape, repeats))
                     fresh = answers(random, of_problems, repeats)
-                    again = np.where(random.random(one.shape) < anew, fresh, one)
+                    again = np.where(random.random(one.shape) < redrawn, fresh, one)
                     kept = random.random(of_problems.shape) >= lost
                     changes = (again & kept[..., None]).astype(np.int8) - one
                     _, low, high = difference_intervals(

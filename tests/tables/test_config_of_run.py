@@ -41,7 +41,7 @@ def test_a_config_may_be_larger_than_an_argument_of_a_command(checkout, tmp_path
     assert "--config results/config.json" in command and len(command) < ARGUMENT / 2
 
 
-def test_the_file_is_made_anew_where_the_config_changes(checkout):
+def test_the_file_is_made_again_where_the_config_changes(checkout):
     flags = ("--cores", "1", "results/config.json", "--configfile", "small.yaml")
     write_config(checkout, made_of(2))
     checkout.run(*flags)

@@ -124,7 +124,7 @@ def test_repeats_that_change_by_chance_count_as_their_own():
     assert 0.9 * 4 < independent_repeats(answers[1].astype(int) - answers[0]) <= 4
 
 
-@pytest.mark.parametrize("kind", ["greedy", "sampled", "some drawn anew"])
+@pytest.mark.parametrize("kind", ["greedy", "sampled", "some redrawn"])
 @pytest.mark.parametrize(
     ("problems", "repeats", "lost"), [(40, 1, 0.05), (40, 3, 0.05), (30, 10, 0.05), (100, 10, 0.02)]
 )
@@ -135,8 +135,8 @@ def test_intervals_hold_the_difference_where_whole_problems_are_lost(problems, r
     shape = (1000, problems, repeats)
     draws = random.random((1000, problems, 1) if kind == "greedy" else shape)
     before = np.broadcast_to(draws < difficulty, shape)
-    anew = (random.random(shape) < 0.1) & (kind == "some drawn anew")
-    after = np.where(anew, random.random(shape) < difficulty, before)
+    redrawn = (random.random(shape) < 0.1) & (kind == "some redrawn")
+    after = np.where(redrawn, random.random(shape) < difficulty, before)
     after &= random.random((1000, problems, 1)) >= lost
     changes = after.astype(int) - before
     _, low, high = difference_intervals(changes.mean(axis=-1), independent_repeats(changes))

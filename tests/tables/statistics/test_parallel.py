@@ -64,4 +64,6 @@ def test_many_repeats_are_counted_in_no_time():
         good = random.random(64) < chance
         majorities = majority_at_every_k(good, [str(random.integers(30)) for _ in good])
         assert majorities.shape == (64,) and 0 <= majorities.min() <= majorities.max() <= 1 + 1e-9
-    assert time.process_time() - started < 10  # several times that where each k is counted anew
+    assert (
+        time.process_time() - started < 10
+    )  # several times that where each k is counted by itself
