@@ -147,7 +147,8 @@ def loss_coverage(experiments: int) -> list[list[str]]:
     """Rows of the coverage of a difference's interval where some problems are never solved again.
 
     Both draw the same random numbers, as the runs do, so that no other answer differs, or only a
-    tenth of the answers, which are redrawn. Without sampling there is one random number for all repeats.
+    tenth of the answers, which are redrawn. Without sampling there is one random number for all
+    repeats.
     """
     lines = []
     for kind, redrawn in (("greedy", 0.0), ("sampled", 0.0), ("tenth redrawn", 0.1)):
