@@ -143,7 +143,8 @@ def test_a_name_that_is_not_there_is_one_line_however_often_it_is_used():
 def test_of_a_long_catalogue_an_error_names_the_first_dozen():
     more = [(("variants", f"v{number}"), {"method": "dense"}) for number in range(9)]
     (line,) = lines_of(changed(*more, (("run", "variants"), ["wnda-20"])))
-    assert "v2 and 6 more" in line and "v3" not in line
+    names = [*DEFAULT["variants"], *(f"v{number}" for number in range(9))]
+    assert line.endswith(f"{', '.join(names[:12])} and {len(names) - 12} more")
 
 
 def test_at_most_ten_mistakes_are_listed():
