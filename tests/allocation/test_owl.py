@@ -125,7 +125,8 @@ def test_outliers_and_the_allocation_are_the_reference(
         tmp_path / "allocation.json", folder, 0.3, request, scope, statistics=path
     )
     record = read_json(place)
-    assert (record["scope"], record["options"]) == (scope, {"threshold": threshold, "spread": 0.08})
+    options = {"calibration": "set", "threshold": threshold, "spread": 0.08}
+    assert (record["scope"], record["options"]) == (scope, options)
     assert abs(record["requested_mean"] - 0.3) < 1e-6
     sparsities = formula(expected, 0.3, 0.08) if len(set(expected)) > 1 else np.full(4, 0.3)
     for linear in every:

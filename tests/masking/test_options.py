@@ -242,9 +242,9 @@ def test_the_batch_does_not_matter_and_one_block_is_in_memory(
     opened: list[int] = []
     load = checkpoints.load_block
 
-    def noted(checkpoint: object, block: int, dtype: torch.dtype) -> dict:
+    def noted(checkpoint: object, block: int, *how: object) -> dict:
         opened.append(block)
-        return load(checkpoint, block, dtype)
+        return load(checkpoint, block, *how)
 
     monkeypatch.setattr(checkpoints, "load_block", noted)
 

@@ -225,7 +225,7 @@ def story(tmp_path_factory, slurm) -> Iterator[Story]:
             slurm.ask("scancel", "--signal=KILL", failed["collect_statistics"] + ".0")
             failed["generate"] = site.job(DENSE)
             asked[DENSE] = [site.asked(failed["generate"])]
-            slurm.ask("scontrol", "update", f"jobid={failed['generate']}", "EndTime=now")
+            slurm.ask("scontrol", "update", f"jobid={failed['generate']}", "EndTime=now+5seconds")
             asked[DENSE].append(site.asked(site.job(DENSE, nth=2)))
             site.held.remove(DENSE)
             slurm.lose_node()
