@@ -1,4 +1,4 @@
-# The demo reasoner and its data, made anew. Nothing asks for these files unless you do:
+# The demo reasoner and its data, made again. Nothing asks for these files unless you do:
 # bundled/ holds what they made, and the default run starts from there.
 
 

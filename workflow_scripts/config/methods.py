@@ -40,7 +40,6 @@ class Method(Entry):
     title: ClassVar[str]  # in prose
     cites: ClassVar[str | None] = None  # a key of tables.reporting.references, or the reference
     amount: ClassVar[str | None] = None  # the key that says how much is removed
-    changes_weights: ClassVar[bool] = False  # whether weights that stay have other values
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes
 
     def files(self) -> dict[str, str]:

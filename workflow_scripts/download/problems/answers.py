@@ -9,7 +9,6 @@ from typing import Any
 from workflow_scripts.errors import InputError
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-ORDERS = ("given", "shuffled")
 
 _INTEGER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.0+)?")
 
