@@ -40,6 +40,27 @@ def test_json_lines_plain_or_packed(tmp_path, suffix, ending):
     assert rows(tmp_path / f"a.{suffix}.gz") == expected
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.txt", "a.jsonl.gz", "a.txt.gz"])
+def test_a_byte_order_mark_is_no_part_of_the_first_text(tmp_path, name):
+    """Inside a file it is a character like others."""
+    texts = ["first", "\ufeffsecond"]
+    content = (
+        lines([{"text": text} for text in texts]) if "json" in name else "\n".join(texts).encode()
+    )
+    content = b"\xef\xbb\xbf" + content
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert [row["text"] for _, row in rows(tmp_path / name)] == texts
+
+
+def test_half_a_character_is_one_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "whole \\ud83d\\ude00"}\n{"text": "cut \\ud83d"}\n')
+    half = "character 4 is \\ud83d, half of a character without the other"
+    assert refused(path) == f"{path}:2: field 'text': {half}"
+    with pytest.raises(InputError, match=r"a.jsonl:2: field 'text': character 4 is"):
+        list(numbered_rows(path, pair={"prompt": "q", "completion": "{text}"}))
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_lines_of_a_text_file_that_hold_something(tmp_path, end):
     content = end.join([TEXTS[0], "  ", "", *TEXTS[1:], ""]).encode()

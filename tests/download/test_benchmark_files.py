@@ -8,7 +8,7 @@ from pyarrow import parquet
 
 from tests.download.fetching import fetch_benchmark
 from workflow_scripts.artefacts.records import Problem, read_records
-from workflow_scripts.download.problems.rows import rows_of_file
+from workflow_scripts.download.problems.rows import rows_of_dataset, rows_of_file
 from workflow_scripts.errors import InputError
 
 ROWS = [
@@ -64,10 +64,44 @@ def test_a_damaged_csv_file_is_one_line(tmp_path, content):
 def test_a_damaged_parquet_file_and_files_that_are_none(tmp_path):
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1 no more")
-    with pytest.raises(InputError, match="a.parquet: cannot be read"):
+    with pytest.raises(InputError, match="a.parquet: not a parquet file or damaged"):
         rows_of_file(path)
     for name in ("b.parquet", "b.csv"):
         with pytest.raises(InputError, match=f"{name}: .*No such file or directory"):
             rows_of_file(tmp_path / name)
     with pytest.raises(InputError, match=r"a file of problems is one of .jsonl, .csv, .parquet"):
         rows_of_file(tmp_path / "b.tsv")
+
+
+def test_a_parquet_file_that_unpacks_to_more_than_any_memory_is_one_line(tmp_path, monkeypatch):
+    """As one of 3 kB can, with the same text in each of many rows."""
+    monkeypatch.setattr("workflow_scripts.files.user_rows.MAX_BYTES", 10**6)
+    path = tmp_path / "test.parquet"
+    once = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 1100, "int32"), ["Ä" * 1000])
+    table = pyarrow.table({"q": once})
+    parquet.write_table(table, path, compression="zstd", write_statistics=False)
+    assert path.stat().st_size < 1000
+    with pytest.raises(InputError) as caught:
+        rows_of_file(path)
+    assert str(caught.value) == f"{path}: unpacks to more than 1,000,000 bytes"
+    with pytest.raises(InputError) as caught:
+        rows_of_dataset(tmp_path, "a/b", None, "test")
+    found = "data set 'a/b', split 'test': unpacks to more than 1,000,000 bytes"
+    assert str(caught.value) == found
+    # a file of that size itself is somebody's data
+    monkeypatch.setattr("workflow_scripts.files.user_rows.MAX_RATIO", 10_000)
+    assert len(rows_of_file(path)) == 1100
+
+
+def test_a_text_that_is_not_utf_8_is_one_line(tmp_path):
+    offsets = pyarrow.array([0, 3], "int32").buffers()[1]
+    half = pyarrow.Array.from_buffers(
+        pyarrow.string(), 1, [None, offsets, pyarrow.py_buffer(b"\xed\xa0\xbd")]
+    )
+    parquet.write_table(pyarrow.table({"q": half}), tmp_path / "test.parquet")
+    with pytest.raises(InputError, match=r"test.parquet: a text in it is not UTF-8 \(invalid"):
+        rows_of_file(tmp_path / "test.parquet")
+    with pytest.raises(
+        InputError, match=r"^data set 'a/b', split 'test': a text in it is not UTF-8"
+    ):
+        rows_of_dataset(tmp_path, "a/b", None, "test")

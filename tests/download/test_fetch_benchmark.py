@@ -140,6 +140,13 @@ def test_an_unknown_bundled_name_lists_those_there_are(output, tmp_path, monkeyp
         ('{"id": "b", "problem": "q", "answer": "4", "kind": "integer"}',
          "2: unknown field 'problem'; allowed: id, question, answer, kind, choices; for other "
          "names map them in `columns`"),
+        ('{"id": "b", "question": "cut \\ud83d", "answer": "4", "kind": "integer"}',
+         "2 (b): question: character 4 is \\ud83d, half of a character without the other"),
+        ('{"id": "b\\ude00", "question": "q", "answer": "4", "kind": "integer"}',
+         "2: id: character 1 is \\ude00, half of a character without the other"),
+        ('{"id": "b", "question": "q", "answer": "A", "kind": "choice", '
+         '"choices": ["x", "\\ud83d"]}',
+         "2 (b): choices: character 0 is \\ud83d, half of a character without the other"),
     ],
 )  # fmt: skip
 def test_a_wrong_row_is_one_line_with_file_line_and_id(tmp_path, output, line, problem):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.user_rows import check_characters, parquet_rows
 
 LINES = (".jsonl", ".json", ".txt")
 SUFFIXES = (*LINES, *(f"{suffix}.gz" for suffix in LINES), ".parquet")
@@ -37,7 +38,7 @@ def numbered_rows(
     if path.suffix == ".parquet":
         column = column or "text"
         wanted = [column] if pair is None else _FIELD.findall("".join(pair.values()))
-        for number, row in enumerate(_parquet_rows(path, wanted)):
+        for number, row in enumerate(parquet_rows(path, wanted)):
             yield number, _made(row, column, pair, f"{path}, row {number}")
         return
     is_plain = path.name.removesuffix(".gz").endswith(".txt")
@@ -52,7 +53,8 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                text = line.rstrip(b"\r\n").decode("utf-8")
+                # a byte order mark is a mark of the file, not a part of its first text
+                text = line.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8")
                 if text.strip():
                     yield number, text
     except UnicodeDecodeError as error:
@@ -69,22 +71,6 @@ def _json(line: str, where: str) -> Any:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
-
-
-def _parquet_rows(path: Path, wanted: list[str]) -> Iterator[dict[str, Any]]:
-    from pyarrow import ArrowException, parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            there = file.schema_arrow.names
-            for name in set(wanted).difference(there):
-                raise InputError(f"{path}: has no column {name!r}; there: {', '.join(there)}")
-            for batch in file.iter_batches(columns=list(dict.fromkeys(wanted))):
-                yield from batch.to_pylist()
-    except ArrowException as error:
-        raise InputError(f"{path}: not a parquet file or damaged ({error})") from None
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
 
 
 def _made(row: Any, column: str | None, pair: Pair | None, where: str) -> dict[str, str]:
@@ -107,4 +93,5 @@ def _text(row: Any, name: str, where: str) -> str:
         raise InputError(f"{where}: has no field {name!r}; there: {there}")
     if not isinstance(row[name], str):
         raise InputError(f"{where}: field {name!r} is {repr(row[name])[:60]}, not a string")
+    check_characters(row[name], f"{where}: field {name!r}")
     return row[name]

@@ -13,6 +13,7 @@ from workflow_scripts.download.problems.answers import (
 )
 from workflow_scripts.download.problems.rows import Row
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.user_rows import check_characters
 
 FIELDS = ("id", "question", "answer", "kind", "choices")
 
@@ -63,6 +64,7 @@ def _problem(row: Row, default_id: str, layout: Layout) -> Problem:
         identity = default_id
     if type(identity) not in (str, int) or identity == "":
         raise InputError(f"{row.where}: id is {identity!r}, not a text or a whole number")
+    check_characters(str(identity), f"{row.where}: id")
     where = f"{row.where} ({identity})"
     question = values.get("question")
     if question is None or isinstance(question, str) and not question.strip():
@@ -78,6 +80,9 @@ def _problem(row: Row, default_id: str, layout: Layout) -> Problem:
     elif kind == "choice":
         raise InputError(f"{where}: has no choices, which an answer of kind choice is one of")
     answer = _answer(values, kind, choices, layout, where)
+    texts = [("question", question), ("answer", answer), *(("choices", c) for c in choices or ())]
+    for field, text in texts:
+        check_characters(text, f"{where}: {field}")
     if kind == "choice":
         choices, answer = place_choices(question, choices, answer, layout.choice_order)
     return Problem(str(identity), question, answer, kind, choices)

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
+from workflow_scripts.files.user_rows import ROWS_AT_ONCE, bounded, parquet_rows
 
 # What a data set on the hub may be made of. The snapshot is opened as a folder, by its exact
 # revision: handed an id, `load_dataset` falls back to whichever revision its own cache holds.
 CARD = "README.md"
 LINES = ("*.json", "*.jsonl", "*.csv", "*.tsv")
 DATA_FILES = (CARD, "*.parquet", "*.arrow", *LINES, *(f"{name}.gz" for name in LINES))
-ROWS_AT_ONCE = 1024
 
 
 class Row(NamedTuple):
@@ -51,23 +51,17 @@ def rows_of_csv(path: Path) -> list[Row]:
     import pandas as pd
 
     options = {"dtype": str, "na_filter": False, "encoding": "utf-8-sig"}
-    return _numbered(path, lambda: pd.read_csv(path, **options).to_dict("records"), first=1)
+    try:
+        rows = pd.read_csv(path, **options).to_dict("records")
+    except (OSError, ValueError) as error:  # what pandas raises is such
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read ({reason})") from None
+    return [Row(f"{path}, row {number}", row) for number, row in enumerate(rows, 1)]
 
 
 def rows_of_parquet(path: Path) -> list[Row]:
     """Rows of a parquet file, counted from 0."""
-    from pyarrow import parquet
-
-    return _numbered(path, lambda: parquet.ParquetFile(path).read().to_pylist(), first=0)
-
-
-def _numbered(path: Path, read: Callable[[], list[dict[str, Any]]], first: int) -> list[Row]:
-    try:
-        rows = read()
-    except (OSError, ValueError) as error:  # what pandas and arrow raise are such
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read ({reason})") from None
-    return [Row(f"{path}, row {number}", row) for number, row in enumerate(rows, first)]
+    return [Row(f"{path}, row {number}", row) for number, row in enumerate(parquet_rows(path))]
 
 
 READERS: dict[str, Callable[[Path], list[Row]]] = {
@@ -122,8 +116,16 @@ def rows_of_dataset(folder: Path, name: str, config: str | None, split: str) -> 
         try:
             table = load_dataset(str(folder), config, split=split, cache_dir=cache)
         except (DatasetsError, ValueError, FileNotFoundError) as error:
-            reason = " ".join(str(error).replace(str(folder), name).split())
+            cause = error.__cause__ or error  # "an error occurred" is all that some say
+            reason = " ".join(str(cause).replace(str(folder), name).split())
             raise InputError(f"{what}: cannot be opened ({reason})") from None
         batches = table.with_format("arrow").iter(ROWS_AT_ONCE)
         rows = (row for batch in batches for row in batch.to_pylist())
-        return [Row(f"{what}, row {number}", row) for number, row in enumerate(rows)]
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        try:
+            return [
+                Row(f"{what}, row {number}", row)
+                for number, row in enumerate(bounded(rows, size, what))
+            ]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{what}: a text in it is not UTF-8 ({error.reason})") from None
