@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.artefacts.variants import in_memory, on_disk, random_keeps
 from tests.files.by_hand import without_checksum
 from tests.models.tiny_models import ARCHITECTURES, load_model, token_ids
+from workflow_scripts.artefacts.mask_records import MaskedLinear
 from workflow_scripts.artefacts.masks import (
     Plan,
     PrunedLinear,
@@ -199,7 +200,7 @@ def test_records_that_do_not_belong_to_the_mask(
     assert all(part in line for part in found), line
 
 
-@pytest.mark.parametrize("shape", [[18], "18 x 18", [18, 0], [18.0, 18.0]])
+@pytest.mark.parametrize("shape", [None, [18], "18 x 18", [18, 0], [18.0, 18.0]])
 def test_records_with_another_shape(
     tmp_path: Path, tiny_model: Callable[..., Path], shape: object
 ) -> None:
@@ -210,6 +211,26 @@ def test_records_with_another_shape(
     content["linears"][name]["shape"] = shape
     without_checksum(files.record).write_text(json.dumps(content))
     assert name in refused(files)
+
+
+def test_a_record_that_names_no_removed_blocks_removes_none(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = tiny_model("llama")
+    files = on_disk(tmp_path, folder, random_keeps(folder))
+    record = json.loads(files.record.read_text())
+    assert record.pop("removed_blocks") == []
+    without_checksum(files.record).write_text(json.dumps(record))
+    assert read_pruned(files).record.removed_blocks == ()
+
+
+@pytest.mark.parametrize("shape", [(1, 18), (18, 1), (1, 1)])
+def test_a_linear_may_have_one_row_or_column(shape: tuple[int, int]) -> None:
+    text = json.dumps({"shape": shape, "requested": 0.5, "achieved": 0.5})
+    linear = MaskedLinear.model_validate_json(text)
+    assert (linear.shape, linear.weights) == (shape, shape[0] * shape[1])
+    keep = torch.arange(linear.weights).reshape(shape) % 3 > 0
+    assert torch.equal(unpack(pack(keep), shape), keep)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

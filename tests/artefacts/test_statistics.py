@@ -120,6 +120,27 @@ def test_statistics_round_trip(tmp_path: Path) -> None:
     assert torch.equal(read.block_influence, SAMPLE.block_influence)
 
 
+def test_a_single_token_is_counted_and_read_as_one(tmp_path: Path) -> None:
+    block, path = Block(), tmp_path / "s.safetensors"
+    with watched(block, ("first",)) as found:
+        block(torch.tensor([[[3.0, -2.0, 0.0]]]))
+    sums = found["first"]
+    write_statistics(
+        path,
+        Statistics(
+            {"a": sums.sum_squares.float()},
+            {"a": sums.sum.float()},
+            {"a": sums.tokens},
+            torch.ones(1),
+        ),
+        "model",
+        "calibration",
+    )
+    read = read_statistics(path, (Linear("a", 0, "mlp", "up", (3, 3)),), "model")
+    assert read.tokens == {"a": 1}
+    assert read.sums["a"].tolist() == [3, -2, 0] and read.sum_squares["a"].tolist() == [9, 4, 0]
+
+
 def changed(**changes: dict) -> Statistics:
     fields = {name: dict(getattr(SAMPLE, name)) for name in ("sum_squares", "sums", "tokens")}
     for name, change in changes.items():

@@ -12,12 +12,14 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from tests.download.fetching import fetch_model
 from tests.models.tiny_models import ARCHITECTURES, load_model, token_ids
 from workflow_scripts.calibration import sample_gradients
 from workflow_scripts.calibration.influence import HESSIANS, identity_influence
 from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients, shapes
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear, linears, open_checkpoint
+from workflow_scripts.models.manifests import MANIFEST
 
 
 def samples(count: int, seed: int = 0, length: int = 14) -> list[Sample]:
@@ -262,6 +264,19 @@ def test_a_linear_that_takes_no_part_is_an_error(tiny_model: Callable[..., Path]
     model.model.layers[1].mlp.forward = lambda hidden: hidden
     with pytest.raises(ValueError, match="not every linear had one gradient"):
         gradients(samples(1)[0], lambda name, gradient: None)
+
+
+def test_weights_that_have_changed_since_they_were_fetched_are_refused(tmp_path: Path) -> None:
+    fetch_model({"kind": "bundled", "name": "reasoner"}, tmp_path / "model" / MANIFEST)
+    checkpoint = open_checkpoint(tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        sample_gradients.load_model(checkpoint)
+    assert str(error.value).startswith(f"{path}: ")
 
 
 def test_a_model_that_the_weights_do_not_fill_is_refused(

@@ -150,6 +150,26 @@ def test_a_checksum_that_cannot_be_written_leaves_the_file_as_it_was(written, mo
     assert sorted(p.name for p in written.parent.iterdir()) == [".b.jsonl.sha256", "b.jsonl"]
 
 
+def test_the_first_error_is_the_one_that_is_told(written):
+    """Also where it came before there was a file to remove."""
+    with pytest.raises(ZeroDivisionError), files.written_atomically(written):
+        raise ZeroDivisionError
+    disk = OSError(5, "Input/output error", "a disk")
+    with pytest.raises(OSError) as error, files.written_atomically(written) as temporary:
+        temporary.write_text("half")
+        raise disk
+    assert error.value is disk
+    assert error.value.filename == "a disk"
+    verify_checksum(written)
+    assert written.read_text() == TEXT
+
+
+def test_a_checksum_that_cannot_be_read_is_one_line(written):
+    checksum_file(written).unlink()
+    checksum_file(written).mkdir()
+    assert refusal(written) == f"{checksum_file(written)}: Is a directory"
+
+
 def test_records_and_json_are_read_through_their_checksums(tmp_path):
     """A digit that flips leaves a whole record: only the checksum tells."""
     path = tmp_path / "grades.jsonl"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from workflow_scripts.masking.kernels import (
+    FEW_ROWS,
     keep_above_quantile,
     keep_largest,
     keep_pattern,
@@ -36,6 +37,20 @@ def test_exactly_the_lowest_go_and_of_equal_ones_the_first(scores: np.ndarray, p
     keep = keep_largest(torch.from_numpy(scores), pruned).numpy()
     assert ((~keep).sum(1) == pruned).all()
     np.testing.assert_array_equal(keep, reference(scores, pruned))
+
+
+class OnAGpu(torch.Tensor):
+    """A tensor in the machine's memory that says it is on a GPU."""
+
+    is_cuda = True
+
+
+@pytest.mark.parametrize("rows", [3, FEW_ROWS, 70])
+def test_on_a_gpu_the_same_go(rows: int) -> None:
+    scores = torch.randint(0, 9, (rows, 40), generator=torch.Generator().manual_seed(rows)).float()
+    for pruned in (1, 17, 39, 40):
+        keep = keep_largest(scores.as_subclass(OnAGpu), pruned)
+        np.testing.assert_array_equal(keep.numpy(), reference(scores.numpy(), pruned))
 
 
 @given(st.data(), st.integers(2, 12), st.sampled_from([[0.0, 0.5, 1.0], list(range(50))]))

@@ -76,6 +76,15 @@ def test_draws_follow_the_probabilities():
         assert abs(drawn.count(token) / 20_000 - p) < 5 * error
 
 
+@pytest.mark.parametrize(("equal", "top_p", "kept"), [(2, 0.5, 1), (4, 0.25, 1), (4, 0.5, 2)])
+def test_top_p_that_is_hit_exactly_takes_no_further_token(equal, top_p, kept):
+    logits = np.zeros(equal, dtype=np.float32)
+    almost_one = FixedStream(1 - 2**-53)
+    assert draw_token(logits, Sampling(1.0, top_p, 0), almost_one) == kept - 1
+    halves = np.log([0.5, 0.25, 0.25])
+    assert draw_token(halves, Sampling(1.0, 0.5, 0), almost_one) == 0
+
+
 def test_the_largest_uniform_number_does_not_fall_off_the_table():
     logits = np.array([0.0, 1.0, -50.0, -800.0], dtype=np.float32)
     almost_one = FixedStream(1 - 2**-53)

@@ -71,6 +71,27 @@ def test_a_new_process_finds_everything(tmp_path):
     assert missing(tmp_path) == []
 
 
+def test_a_store_of_an_earlier_version_still_serves(tmp_path):
+    """Written down once: with another key every completion of every experiment would be lost."""
+    entry = tmp_path / "490af0f3de06cd492c70d71d613e2d4d"
+    entry.mkdir()
+    (tmp_path / "FORMAT").write_text("2\n")
+    (entry / "node-1-0.jsonl").write_text(
+        '2fbbf35c {"label":"reasoner/dense","producer":{"engine":"transformers",'
+        '"torch":"2.13.0"}}\n'
+        '4544028b ["0278f0614a121fd316775f19e1d940f7",[],0]\n'
+        'f47c6634 ["47b88ffb8f19a9f188ea6da9c7f1e0d7",[3],0]\n'
+        '2b454983 ["5d063fdbc74208e917ab8264d4991456",[3,4],0]\n'
+        '224a4a34 ["00705fa10e40c28b32eb607c84aa9ab7",[3,4,5],0]\n'
+    )
+    assert missing(tmp_path, 4) == []
+    store = Store(tmp_path, IDENTITY)
+    assert store.fingerprint_of(request(3)) == PRODUCER
+    new = filled(tmp_path / "new", 4)
+    assert new.parent.name == entry.name
+    assert new.read_text() == (entry / "node-1-0.jsonl").read_text()
+
+
 def test_looking_into_a_store_that_is_not_there_makes_none(tmp_path):
     assert missing(tmp_path / "store", 2) == [0, 1]
     assert not (tmp_path / "store").exists()
