@@ -24,14 +24,10 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.grading.comparison.expressions import PACKAGES
 from workflow_scripts.grading.comparison.pool import Verdict, compare_all
+from workflow_scripts.grading.extraction.choices import extract_choice
 from workflow_scripts.grading.extraction.integers import whole_number
-from workflow_scripts.grading.extraction.statements import (
-    Extraction,
-    extract_choice,
-    extract_expression,
-    extract_integer,
-    shown,
-)
+from workflow_scripts.grading.extraction.statements import Extraction, shown
+from workflow_scripts.grading.extraction.values import extract_expression, extract_integer
 from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.jobs.stage import run_stage
 

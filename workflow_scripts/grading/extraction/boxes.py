@@ -3,12 +3,10 @@ r"""The boxes of an answer: `\boxed{42}`, and what else is taken for one. Linear
 import re
 from typing import NamedTuple
 
-_BRACE = re.compile(r"\\(?:boxed|fbox)\s*+\{|\\[{}]|[{}]")
-_UNBRACED = re.compile(r"\\(?:boxed|fbox)\s*+(?![{\s])(\\?[A-Za-z]+|[^\s$\\{}]+)")
-OPEN_BOX = re.compile(r"\\(?:boxed|fbox)\s*+\{")
-_BETWEEN = re.compile(
-    r"(?:[\s,;$&]|\\[,;:()\[\] ]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|and|or)*+"
-)
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[{}]|[{}]")
+_UNBRACED = re.compile(r"\\(?:boxed|fbox)\s*(?![{\s])(\\?[A-Za-z]+|[^\s$\\{}]+)")
+OPEN_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BETWEEN = re.compile(r"(?:[\s,;$&]|\\[,;:()\[\] ]|\\q?quad|\\text\s*\{\s*(?:and|or)\s*\}|and|or)*")
 
 
 class _Box(NamedTuple):
@@ -19,29 +17,26 @@ class _Box(NamedTuple):
     end: int
 
 
-def boxed(text: str) -> str | None:
-    r"""What is in the last `\boxed{}` whose braces balance; None where there is none.
+def box_groups(text: str) -> list[tuple[str, int, int]]:
+    r"""What is in every `\boxed{}` whose braces balance, and where it starts and ends.
 
+    Boxes with nothing but commas, "and" or "or" between them are one, with commas between.
     `\fbox{}` counts as well, and so does `\boxed 7` where nothing has braces. A box that is empty
     or was cut off does not count, nor do braces that LaTeX escapes.
     """
     boxes, _ = _boxes(text)
-    contents = [box.content for box in boxes] or _UNBRACED.findall(text)
-    return contents[-1] if contents else None
-
-
-def last_boxes(text: str) -> list[str]:
-    """The contents of the last box and of those before it that are one statement with it."""
-    boxes, _ = _boxes(text)
     if not boxes:
-        return _UNBRACED.findall(text)[-1:]
-    together = [boxes[-1]]
-    for box in reversed(boxes[:-1]):
-        between = text[box.end + 1 : together[0].start]
+        return [(match[1], *match.span()) for match in _UNBRACED.finditer(text)]
+    groups: list[list[_Box]] = []
+    for box in boxes:
+        between = text[groups[-1][-1].end + 1 : box.start] if groups else "\n"
         if "\n" in between or not _BETWEEN.fullmatch(between):
-            break
-        together.insert(0, box)
-    return list(dict.fromkeys(box.content.strip() for box in together))
+            groups.append([])
+        groups[-1].append(box)
+    return [
+        (", ".join(dict.fromkeys(b.content.strip() for b in group)), group[0].start, group[-1].end)
+        for group in groups
+    ]
 
 
 def is_cut_in_box(text: str) -> bool:

@@ -6,6 +6,8 @@ The prompt names choices A), B), ... in their order.
 import re
 from collections.abc import Sequence
 
+from workflow_scripts.grading.extraction.statements import Extraction, believed, nothing, shown
+
 _FONTS = re.compile(r"\\(?:text[a-z]{0,2}|math[a-z]{1,4}|boldsymbol|bm|mbox)\s*+\{([^{}]*)\}")
 _ORNAMENT = re.compile(r"\\[$,;:! ()\[\]]|[$*_`\"'{}#→⇒✅✓✔]|\\(?:q?quad|bf|rm|it|sf)(?![A-Za-z])")
 _ALONE = re.compile(
@@ -56,6 +58,26 @@ _BESIDE = re.compile(
     r"\b(?:although|though|while|whereas|because|since|rather\s+than|instead\s+of|unlike)\b"
     r"(?:(?!\b(?:so|thus|hence|therefore)\b)[^.;])*+"
 )
+
+
+def extract_choice(text: str, finish: str, choices: Sequence[str], prefix: str = "") -> Extraction:
+    """The letter of the choice that an answer states, by letter or by the choice's own text.
+
+    A box or statement that names no choice (a value on the way) does not end the search.
+    """
+    other = None
+    for statement in believed(text, finish, prefix):
+        if statement.alone:
+            letter = letter_alone(statement.text, choices)
+        elif statement.begins:
+            letter = choice_at_start(statement.text, choices)
+        else:
+            letter = choice_in(statement.text, choices)
+        if letter:
+            return Extraction(letter, statement.form)
+        if statement.form in ("boxed", "stated") and not statement.begins:
+            other = other or Extraction(shown(statement.text), statement.form)
+    return other or nothing(finish)
 
 
 def letter_alone(text: str, choices: Sequence[str]) -> str | None:

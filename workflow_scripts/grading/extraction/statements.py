@@ -1,29 +1,21 @@
-r"""Where in an answer its final statement is, and what it states.
+r"""Every statement of an answer, with its place: where a model says what it has found.
 
 What a model still thinks in its answer is cut away first, and so are the markers of its format. It
-states its answer in a box (`\boxed{42}`), after "Answer:", "Final Answer:" or "the answer is", or
-bare: in its last line or in its first. The first of these that there is counts, and of several of
-its kind the last. Every step takes time linear in the text.
+states its answer in a box (`\boxed{42}`), after a lead-in ("Answer:", "the answer is", `lead_ins`),
+or bare: in its last line or in its first. Where the format itself has begun the statement (the
+answer prefix is "Final Answer:"), the text starts with what is stated.
 
-Where the format itself has begun the statement (the answer prefix is "Final Answer:"), the text
-starts with what is stated; a first line that starts with an answer then counts before a last line
-that is a sentence. The last line of an answer that was cut off is no statement: it is where the
-tokens ended.
+`believed` decides once, for every kind of problem, which statements count and which of them before
+which: boxes before lead-ins before lines, of each kind the last, and nothing that was cut off. The
+kinds read them in this order, until one says something. Every step takes time linear in the text.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from workflow_scripts.grading.extraction.boxes import OPEN_BOX, boxed, is_cut_in_box, last_boxes
-from workflow_scripts.grading.extraction.choices import choice_at_start, choice_in, letter_alone
-from workflow_scripts.grading.extraction.integers import (
-    at_start,
-    first_or_last,
-    last_in,
-    whole_number,
-)
-from workflow_scripts.grading.extraction.prose import expression_at_start, expression_in, is_bare
+from workflow_scripts.grading.extraction.boxes import OPEN_BOX, box_groups, is_cut_in_box
+from workflow_scripts.grading.extraction.lead_ins import CLOSING, NO_STATEMENT, lead_ins
 
 
 @dataclass(frozen=True)
@@ -39,6 +31,25 @@ class Extraction:
     reason: str
 
 
+@dataclass(frozen=True)
+class Statement:
+    """Where an answer says something: the text, its place in the answer, and how it is said.
+
+    `form` is `boxed`, `stated`, `last line` or `first line`. Of a statement that is not `finished`,
+    which only an answer that was cut off can have, `text` is what was whole. Where a line is
+    `alone` it counts only if it is nothing but an answer; `begins` says that the text starts with
+    the answer, if it is one.
+    """
+
+    text: str
+    start: int
+    end: int
+    form: str
+    finished: bool = True
+    alone: bool = False
+    begins: bool = False
+
+
 _SHOWN = 100  # characters of an extraction that a grade shows
 
 _THINKING_ENDS = re.compile(r"</think(?:ing)?>|<\|im_start\|>\s*answer\b")
@@ -48,96 +59,79 @@ _TURN_ENDS = re.compile(
 )
 _MARKER = re.compile(r"<\|[A-Za-z_]{1,30}\|>(?:\s*assistant\b)?|</answer>")
 
-_STATED = re.compile(
-    r"\b(?:final\s+)?answer[\s*_]*+[:：][\s*_]*+"
-    r"|<answer>\s*+"
-    r"|\b(?:answer|option|choice)\s+(?:is|would\s+be|must\s+be|should\s+be)\b\s*+[:：]?[\s*_]*+"
-    r"(?:(?:,\s*+)?(?:therefore|thus|then|indeed)\b[\s,:*_]*+)?+"
-    r"(?!(?:correct|right|wrong|incorrect|not|verified|valid|consistent|clear|in|as|"
-    r"also|unique|reasonable|given|found|obtained|expected|confirmed|so|to|that|what)\b)",
-    re.IGNORECASE,
-)
 _DISPLAY = {"\\[": "\\]", "$$": "$$"}
-_ITEM = re.compile(r"^\s*+(?:[-*•]|#{1,6})\s++(?=\S)")  # a line's mark of a list or a heading
+_ITEM = re.compile(r"^\s*(?:[-*•]|#{1,6})\s+(?=\S)")  # a line's mark of a list or a heading
 _RULE = re.compile(r"[-*_=`~#.:|\s]*")  # a line that separates others
 _ANNOUNCES = re.compile(r"^1[.)]\s+[A-Za-z*]|:$")
-_NAMES = re.compile(r"[\w\s=+*/^(){}-]+")  # what may stand before the last = of one value
+_WHOLE_PART = re.compile(  # ends where the last sentence that was finished does
+    r"(.*(?:[^\s.][.!?](?=\s)|[。！？]|[^\s,](?=,?\s+(?:because|since|which|where|as\s+(?:it|we))\b)))",
+    re.DOTALL,
+)
 
 
-def extract_integer(text: str, finish: str, prefix: str = "") -> Extraction:
-    """The whole number that an answer states. `finish` is the answer's (`eos` or `length`).
+def statements(text: str, finish: str) -> list[Statement]:
+    """The statements of an answer (`without_thinking`) in boxes and after lead-ins, in their order.
 
-    A statement that is no whole number is returned as it is, like an expression.
+    `finish` is the answer's: `eos`, or `length` where it was cut off.
+    """
+    found = [Statement(content, start, end, "boxed") for content, start, end in box_groups(text)]
+    openings = lead_ins(text)
+    ends = [start for start, _ in openings[1:]] + [len(text)]
+    for (start, begin), end in zip(openings, ends, strict=False):
+        if NO_STATEMENT.match(text, begin):
+            continue
+        said, place = _to_the_end(text, begin, end)
+        if said.strip("*_ "):
+            whole = finish != "length" or bool(text[place:])
+            said = said if whole else _whole_part(said)
+            found.append(Statement(said, start, place, "stated", whole))
+    return sorted(found, key=lambda statement: statement.start)
+
+
+def believed(text: str, finish: str, prefix: str = "") -> Iterator[Statement]:
+    """The statements of an answer that count, the one that counts most first.
+
+    `prefix` is what the format wrote in front of the answer. Of boxes only the last is believed.
     """
     text, begun = _after(prefix, text)
-    if boxes := last_boxes(text):
-        return Extraction(_number_in_box(", ".join(boxes)), "boxed")
-    if statement := _statement(text):
-        number = whole_number(statement) or first_or_last(statement)
-        return Extraction(number or expression_in(statement, True) or statement, "stated")
+    found = statements(text, finish)
+    yield from [statement for statement in found if statement.form == "boxed"][-1:]
+    yield from (s for s in reversed(found) if s.form == "stated" and s.text)
     if finish == "length" and is_cut_in_box(text):
-        return _nothing(finish)
-    last, first = last_line(text, finish), first_line(text)
-    if whole_number(last) is None:
-        if number := whole_number(first):
-            return Extraction(number, "first line")
-        number = at_start(begun) or (first_or_last(begun) if is_bare(begun) else None)
-        expression = number or expression_at_start(begun)
-        if expression and re.search("[0-9]", expression):
-            return Extraction(expression, "stated")
-    number = last_in(last)
-    return Extraction(number, "last line") if number else _nothing(finish)
-
-
-def _number_in_box(box: str) -> str:
-    """The whole number in a box, which may say what it is (`x = 42`); else the box as it is."""
-    names, _, value = box.rpartition("=")
-    names_one = _NAMES.fullmatch(names) and not re.search(r"\b(?:and|or)\b", names)
-    return whole_number(box) or (whole_number(value) if names_one else None) or box
-
-
-def extract_expression(text: str, finish: str, prefix: str = "") -> Extraction:
-    """The mathematical answer that an answer states, whole and as it is written there.
-
-    Several boxes with nothing but commas, "and" or "or" between them are one answer.
-    """
-    text, begun = _after(prefix, text)
-    if boxes := last_boxes(text):
-        return Extraction(", ".join(boxes), "boxed")
-    if statement := _statement(text):
-        return Extraction(expression_in(statement, True) or statement, "stated")
-    if finish == "length" and is_cut_in_box(text):
-        return _nothing(finish)
+        return
     last, first = OPEN_BOX.sub("", last_line(text, finish)), first_line(text)
-    if not is_bare(last):
-        if is_bare(first):
-            return Extraction(first, "first line")
-        if expression := expression_at_start(begun):
-            return Extraction(expression, "stated")
-    expression = expression_in(last, from_start=False)
-    return Extraction(expression, "last line") if expression else _nothing(finish)
+    place = text.rfind(last)
+    end = Statement(last, place, place + len(last), "last line")
+    start = Statement(first, 0, len(first), "first line", alone=True)
+    if last:
+        yield replace(end, alone=True)
+    one_line = "\n" not in text.lstrip()
+    if first and not (finish == "length" and one_line):
+        yield start
+    if finish == "length" and one_line:
+        begun = _whole_part(begun)
+    if begun:
+        yield Statement(begun, 0, len(begun), "stated", begins=True)
+    if last:
+        yield end
 
 
-def extract_choice(text: str, finish: str, choices: Sequence[str], prefix: str = "") -> Extraction:
-    """The letter of the choice that an answer states, by letter or by the choice's own text.
+def _to_the_end(text: str, begin: int, end: int) -> tuple[str, int]:
+    """What is stated from `begin` on, to the end of its line or formula, and where it ends."""
+    following = text[begin:end]
+    closing = _DISPLAY.get(following[:2])
+    said, closed, _ = following[2:].partition(closing) if closing else ("", "", "")
+    if closed:
+        return said.strip(), begin + len(said) + 4
+    line = following.partition("\n")[0]
+    said = _ITEM.sub("", line) if "\n" in text[max(0, begin - 12) : begin] else line
+    return said.strip(), begin + len(line)
 
-    A box or statement that names no choice (a value on the way) does not end the search.
-    """
-    text, begun = _after(prefix, text)
-    box, statements = boxed(text), _statements(text)
-    last, first = last_line(text, finish), first_line(text)
-    found = [(choice_in(box, choices) if box else None, "boxed")]
-    found += [(choice_in(statement, choices), "stated") for statement in reversed(statements)]
-    if not letter_alone(last, choices):
-        found.append((letter_alone(first, choices), "first line"))
-        found.append((choice_at_start(begun, choices), "stated"))
-    found.append((choice_in(last, choices), "last line"))
-    for letter, reason in found:
-        if letter:
-            return Extraction(letter, reason)
-    if box is not None:
-        return Extraction(shown(box), "boxed")
-    return Extraction(shown(statements[-1]), "stated") if statements else _nothing(finish)
+
+def _whole_part(text: str) -> str:
+    """The sentences of a text that was cut off, without the one that was."""
+    whole = _WHOLE_PART.match(text)
+    return whole[1] if whole else ""
 
 
 def _after(prefix: str, text: str) -> tuple[str, str]:
@@ -146,19 +140,19 @@ def _after(prefix: str, text: str) -> tuple[str, str]:
     That line is empty where the prefix begins none, where other text is in between, and where the
     line only announces what follows: the first of a list, or with a colon at its end.
     """
-    opening = next((m for m in _STATED.finditer(f"{prefix} 0") if m.end() > len(prefix)), None)
-    prefix = prefix[opening.start() :] if opening else ""
+    opening = next((start for start, end in lead_ins(f"{prefix} 0") if end > len(prefix)), None)
+    prefix = "" if opening is None else prefix[opening:]
     whole = without_thinking(prefix + text)
     if not prefix or not whole.startswith(prefix):
         return without_thinking(text), ""
     text = whole[len(prefix) :]
     line = first_line(text)
     # a prefix "the answer is" begins no statement before "not 5"
-    is_statement = _STATED.match(prefix + text) and not _ANNOUNCES.search(line)
-    return text, line if is_statement else ""
+    is_statement = lead_ins(prefix + text) and not NO_STATEMENT.match(text)
+    return text, line if is_statement and not _ANNOUNCES.search(line) else ""
 
 
-def _nothing(finish: str) -> Extraction:
+def nothing(finish: str) -> Extraction:
     return Extraction(None, "truncated" if finish == "length" else "none")
 
 
@@ -173,34 +167,18 @@ def without_thinking(text: str) -> str:
     return _MARKER.sub("\n", next((part for part in before if part.strip()), text))
 
 
-def _statement(text: str) -> str | None:
-    return next(reversed(_statements(text)), None)
-
-
-def _statements(text: str) -> list[str]:
-    """What follows every "Answer:" and "the answer is", to the end of its line or formula."""
-    found = []
-    openings = list(_STATED.finditer(text))
-    ends = [opening.start() for opening in openings[1:]] + [len(text)]
-    for opening, end in zip(openings, ends, strict=False):
-        following = text[opening.end() : end]
-        ending = _DISPLAY.get(following[:2])
-        statement, closed, _ = following[2:].partition(ending) if ending else ("", "", "")
-        if not closed:
-            statement = following.partition("\n")[0]
-            statement = _ITEM.sub("", statement) if "\n" in opening[0] else statement
-        found.append(statement.strip())
-    return [statement for statement in found if statement.strip("*_ ")]
-
-
 def last_line(text: str, finish: str = "eos") -> str:
     """The last line of a text that says anything, or its last formula if that ends it.
 
-    Empty where the text was cut off (`finish` is `length`).
+    Words to the reader ("I hope this helps") say nothing. Empty where the text was cut off
+    (`finish` is `length`).
     """
     end = 0 if finish == "length" else len(text)
-    while end > 0 and _RULE.fullmatch(text, text.rfind("\n", 0, end) + 1, end):
-        end = text.rfind("\n", 0, end)
+    while end > 0:
+        start = text.rfind("\n", 0, end) + 1
+        if not (_RULE.fullmatch(text, start, end) or CLOSING.match(text, start, end)):
+            break
+        end = start - 1
     text = text[: max(end, 0)].rstrip()
     for opening, ending in _DISPLAY.items():
         if text.endswith(ending):
