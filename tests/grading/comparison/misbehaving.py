@@ -42,6 +42,10 @@ def killed(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def out_of_processor_time(_):
+    os.kill(os.getpid(), signal.SIGXCPU)
+
+
 def killed_once(mark):
     if Path(mark).exists():
         return True

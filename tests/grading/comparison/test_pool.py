@@ -1,10 +1,13 @@
 """Comparisons in processes of their own: limits, replacements, and nothing that is executed."""
 
+import contextlib
 import json
 import multiprocessing
+import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -24,11 +27,10 @@ def test_a_comparison_that_goes_wrong_ends_and_harms_no_other(monkeypatch, tmp_p
     monkeypatch.setattr(worker, "compare", misbehaving.compare)
     notes = {
         "behave": "",
-        "sleep": "out of time",
+        "sleep": "hung",
         "spin": "out of time",
         "endless_step": "out of time",
         "take_memory": "out of memory",
-        "killed": "out of memory",
         "killed_once": "",
         "fall": "crashed",
         "leave": "crashed",
@@ -43,8 +45,50 @@ def test_a_comparison_that_goes_wrong_ends_and_harms_no_other(monkeypatch, tmp_p
 
 def test_workers_that_do_not_start_are_no_verdict(monkeypatch):
     monkeypatch.setattr(worker, "start", misbehaving.start)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InputError, match=r"'x\+y' and 'y\+x' could not be compared"):
         compare_all([("x+y", "y+x")])
+
+
+def test_a_comparison_that_the_system_ends_is_no_verdict(monkeypatch, tmp_path):
+    monkeypatch.setattr(worker, "compare", misbehaving.compare)
+    for name in ("killed", "out_of_processor_time"):
+        with pytest.raises(InputError, match=rf"^'{name}' and .* 2 GiB of memory"):
+            compare_all([(name, "-"), ("behave", "-")], workers=2)
+
+
+def test_workers_that_are_killed_between_comparisons_cost_no_verdict(monkeypatch):
+    pairs = [("behave", str(number)) for number in range(200)]
+    monkeypatch.setattr(pool, "START_SECONDS", 5)
+    monkeypatch.setattr(pool, "WALL_SECONDS", 5)
+    monkeypatch.setattr(worker, "compare", misbehaving.compare)
+    killed = []
+
+    def kill_three():
+        while len(killed) < 3:
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if process.ppid() != os.getpid():
+                        process.kill()
+                        killed.append(process.pid)
+            time.sleep(0.3)
+
+    killer = threading.Thread(target=kill_three, daemon=True)
+    killer.start()
+    assert set(compare_all(pairs).values()) == {Verdict(True)}
+
+
+def test_less_memory_than_a_comparison_may_take_is_no_verdict():
+    code = (
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3 << 29, 3 << 29))\n"
+        "from workflow_scripts.grading.comparison import pool, worker\n"
+        "from tests.grading.comparison import misbehaving\n"
+        "worker.compare = misbehaving.compare\n"
+        "pool.compare_all([('take_memory', '-')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert "InputError: 'take_memory' and '-' could not be compared" in done.stderr
+    assert "ulimit -v is 1572864" in done.stderr
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path):

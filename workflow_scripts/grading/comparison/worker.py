@@ -17,9 +17,17 @@ def start() -> None:
     """What a worker does first. It was forked with the library, or loads it here."""
     from workflow_scripts.grading.comparison import warm  # noqa: F401
 
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    limit = MEMORY if _hard_limit() == resource.RLIM_INFINITY else min(MEMORY, _hard_limit())
+    resource.setrlimit(resource.RLIMIT_AS, (limit, _hard_limit()))
+
+
+def has_less_memory() -> bool:
+    """Whether the system grants less than a comparison may take."""
+    return resource.RLIM_INFINITY != _hard_limit() < MEMORY
+
+
+def _hard_limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_AS)[1]
 
 
 def compare(gold: str, answer: str) -> tuple[bool, str]:
