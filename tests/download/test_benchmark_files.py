@@ -105,3 +105,46 @@ def test_a_text_that_is_not_utf_8_is_one_line(tmp_path):
         InputError, match=r"^data set 'a/b', split 'test': a text in it is not UTF-8"
     ):
         rows_of_dataset(tmp_path, "a/b", None, "test")
+
+
+SET = [  # a right answer as data sets hold it, its kind, and what it is
+    (r"\boxed{42}", "math", "42"), (r"$\boxed{\frac{1}{2}}$", "math", r"\frac{1}{2}"),
+    (r"We add, so $1+1=\boxed{2}$.", "math", "2"), (r"\fbox{7}", "math", "7"),
+    ("3 + 4 makes\n#### 7", "math", "7"), ("$42$", "math", "42"), (r"\(x^2\)", "math", "x^2"),
+    (r"\[(1,2)\]", "math", "(1,2)"), (r"\boxed{-1} and \boxed{1}", "math", "-1, 1"),
+    (r"So \boxed{1,080}.", "integer", "1080"), ("$7$", "integer", "7"),
+]  # fmt: skip
+AS_IT_IS = [r"\$18.90", "$18.90", "$1$ and $2$", r"\text{even}", r"\left( 3, \frac{\pi}{2} \right)"]
+NO_ANSWER = [r"\boxed{\frac{1}{2}", "a}b", "$$", "5\\", "We add.\n####"]
+
+
+def fetched(tmp_path, cells):
+    rows = [{"question": "?", "answer": answer, "kind": kind} for answer, kind in cells]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fetch_benchmark({"kind": "local", "path": str(tmp_path / "a.jsonl")}, tmp_path / "b.jsonl")
+    return [problem.answer for problem in read_records(tmp_path / "b.jsonl", Problem)]
+
+
+def test_right_answers_are_taken_out_of_what_stands_around_them(tmp_path, capsys):
+    cells = [(cell, kind) for cell, kind, _ in SET] + [(cell, "math") for cell in AS_IT_IS]
+    assert fetched(tmp_path, cells) == [answer for *_, answer in SET] + AS_IT_IS
+    assert "benchmark 'b': 11 of 16 answers were taken out of boxes" in capsys.readouterr().err
+    assert fetched(tmp_path, [("42", "math")]) == ["42"] and not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", NO_ANSWER)
+def test_a_right_answer_that_no_answer_can_equal_is_refused_by_its_row(tmp_path, answer):
+    with pytest.raises(InputError, match=r"a\.jsonl:2 \(b-1\): answer is .* not of kind math"):
+        fetched(tmp_path, [("1", "math"), (answer, "math")])
+
+
+def test_a_choice_may_be_named_in_a_box(tmp_path):
+    columns = {"question": "q", "answer": "a", "choices": ["x", "y", "z"]}
+    cells = [r"\boxed{B}", "(b)", r"So it is $\boxed{\textbf{(B)}}$.", "#### B", "B."]
+    rows = [{"q": "?", "a": cell, "x": "1", "y": "2", "z": "3"} for cell in cells]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    form = {"columns": columns, "answer_kind": "choice", "answer_form": "letter"}
+    fetch_benchmark(
+        {"kind": "local", "path": str(tmp_path / "a.jsonl"), **form}, tmp_path / "b.jsonl"
+    )
+    assert {problem.answer for problem in read_records(tmp_path / "b.jsonl", Problem)} == {"B"}

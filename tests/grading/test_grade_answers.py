@@ -134,6 +134,21 @@ def test_what_the_format_began_to_state_counts_where_it_did(problem, text):
         assert graded.correct == correct
 
 
+@pytest.mark.parametrize(
+    ("kind", "gold", "text"),
+    [
+        ("math", r"$\boxed{\frac{1}{2}}$", "The answer is 1/2."),
+        ("math", r"We add, so we get $\boxed{\frac{1}{2}}$.", r"\boxed{\frac12}"),
+        ("math", "We add. The answer is $x^2$.", r"\boxed{x^2}"),
+        ("math", r"\(42\)", "42"),
+        ("integer", r"\boxed{42}", r"\boxed{42}"),
+    ],
+)
+def test_a_right_answer_is_read_as_answers_are(kind, gold, text):
+    (graded,) = grade([Problem("a", "?", gold, kind)], [answer("a", 0, 6, text)], "a")
+    assert graded.correct
+
+
 def test_a_reason_says_why_an_answer_could_not_be_compared():
     problems = [Problem("a", "?", "x+1", "math")]
     (graded,) = grade(problems, [answer("a", 0, 6, r"\boxed{9^{9^{9^{9}}}}")], "answers.jsonl")

@@ -17,12 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.artefacts.boxes import box_groups
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.grading.comparison.expressions import PACKAGES
+from workflow_scripts.grading.comparison.notation import clean
 from workflow_scripts.grading.comparison.pool import Verdict, compare_all
 from workflow_scripts.grading.extraction.choices import extract_choice
 from workflow_scripts.grading.extraction.integers import whole_number
@@ -48,6 +50,20 @@ class Kind:
     is_plain: Callable[[str], bool]
 
 
+def _stated(problem: Problem) -> str | None:
+    """What a right answer states: of a solution what it concludes, else what it is in a box."""
+    whole = extract_expression(problem.answer, "eos")
+    if whole.reason not in ("boxed", "stated"):
+        whole = extract_expression(rf"\boxed{{{problem.answer}}}", "eos")
+    is_found = whole.extracted and whole.reason in ("boxed", "stated") and clean(whole.extracted)
+    return whole.extracted if is_found else None
+
+
+def _whole(problem: Problem) -> str | None:
+    boxes = box_groups(problem.answer)
+    return whole_number(boxes[-1][0] if boxes else problem.answer)
+
+
 def _letter(problem: Problem) -> str | None:
     letters = [chr(ord("A") + n) for n in range(len(problem.choices or []))]
     return problem.answer if problem.answer in letters else None
@@ -56,13 +72,13 @@ def _letter(problem: Problem) -> str | None:
 GRADERS = {
     "integer": Kind(
         extract=lambda _, *answer: extract_integer(*answer),
-        normal=lambda problem: whole_number(problem.answer),
+        normal=_whole,
         needed="a whole number",
         is_plain=lambda stated: whole_number(stated) is not None,
     ),
     "math": Kind(
         extract=lambda _, *answer: extract_expression(*answer),
-        normal=lambda problem: problem.answer.strip() or None,
+        normal=_stated,
         needed="an answer",
         is_plain=lambda stated: False,
     ),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_scripts.grading.extraction.boxes import box_groups
+from workflow_scripts.artefacts.boxes import box_groups
 from workflow_scripts.grading.extraction.choices import extract_choice
 from workflow_scripts.grading.extraction.integers import whole_number
 from workflow_scripts.grading.extraction.statements import Extraction, first_line, without_thinking

@@ -6,20 +6,40 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from workflow_scripts.artefacts.boxes import box_groups
 from workflow_scripts.errors import InputError
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _INTEGER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.0+)?")
 
+# a formula as it is set in a text: `$42$` and `\(42\)`, but not `\$42`
+_SET = re.compile(
+    r"\$\$?([^$]*[^$\\])\$?\$|\\\(((?:(?!\\\)).)*)\\\)|\\\[((?:(?!\\\]).)*)\\\]", re.S
+)
+_ORNAMENT = re.compile(r"\\(?:text|math)(?:bf|rm|it)?\s*\{([^{}]*)\}")
+
 Choices = Sequence[str] | None
+
+
+def bare(answer: Any) -> Any:
+    """A right answer as one is found in a text: what is in its box, after ####, in dollar signs.
+
+    Whole solutions stand in many data sets where the answer should. What is no text is as it was.
+    """
+    if not isinstance(answer, str):
+        return answer
+    boxes = box_groups(answer)
+    text = boxes[-1][0] if boxes else answer.rpartition("####")[2]
+    match = _SET.fullmatch(text.strip())
+    return (next(filter(None, match.groups()), "") if match else text).strip()
 
 
 def _integer(answer: Any, _: Choices = None) -> str | None:
     """A whole number, as a text (also 1,080 and 27.0) or a JSON number, in its plain form."""
     if isinstance(answer, float) and answer.is_integer():
         answer = int(answer)
-    match = _INTEGER.fullmatch(str(answer).strip())
+    match = _INTEGER.fullmatch(str(bare(answer)).strip())
     if isinstance(answer, bool) or not match:
         return None
     digits = match[2].replace(",", "").lstrip("0") or "0"
@@ -27,9 +47,12 @@ def _integer(answer: Any, _: Choices = None) -> str | None:
 
 
 def _expression(answer: Any, _: Choices = None) -> str | None:
-    """A mathematical expression as it is, or a JSON number."""
+    """A mathematical expression, or a JSON number; None for one that an answer could not hold."""
     if isinstance(answer, str):
-        return answer.strip()
+        text = bare(answer)
+        says_anything = re.search(r"[^\s$.,;:?]", text)
+        in_box = box_groups(rf"\boxed{{{text}}}") if says_anything else []
+        return text if [content for content, *_ in in_box] == [text] else None
     if isinstance(answer, bool) or not isinstance(answer, int | float) or not math.isfinite(answer):
         return None
     return _integer(answer) or repr(answer)
@@ -37,7 +60,8 @@ def _expression(answer: Any, _: Choices = None) -> str | None:
 
 def _letter(answer: Any, choices: Choices) -> str | None:
     """The letter of the one choice that the answer is."""
-    places = [i for i, choice in enumerate(choices or ()) if choice == str(answer).strip()]
+    said = (str(answer).strip(), bare(answer))
+    places = [i for i, choice in enumerate(choices or ()) if choice in said]
     return LETTERS[places[0]] if len(places) == 1 else None
 
 
@@ -56,7 +80,7 @@ def _after_hashes(cell: Any, _: Choices) -> str | None:
 
 
 def _by_letter(cell: Any, choices: Choices) -> str | None:
-    letter = str(cell).strip().upper()
+    letter = _ORNAMENT.sub(r"\1", str(bare(cell))).strip(" ().:*").upper()
     place = LETTERS.find(letter) if len(letter) == 1 else -1
     return choices[place] if choices and 0 <= place < len(choices) else None
 

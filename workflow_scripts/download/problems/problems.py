@@ -1,5 +1,6 @@
 """Rows of any source as `Problem` records, every one checked."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.download.problems.answers import (
     FORMS,
     KINDS,
+    bare,
     place_choices,
     read_choices,
 )
@@ -44,20 +46,29 @@ def problems_from_rows(rows: Sequence[Row], name: str, layout: Layout = Layout()
     if not rows:
         raise InputError(f"benchmark {name!r}: its source has no rows")
     width = len(str(len(rows) - 1))
+    taken_out = 0
     problems: list[Problem] = []
     seen: dict[str, str] = {}
     for number, row in enumerate(rows):
-        problem = _problem(row, f"{name}-{number:0{width}}", layout)
+        problem, was_taken_out = _problem(row, f"{name}-{number:0{width}}", layout)
+        taken_out += was_taken_out
         if problem.id in seen:
             raise InputError(
                 f"{row.where}: id {problem.id!r} was used at {seen[problem.id]} already"
             )
         seen[problem.id] = row.where
         problems.append(problem)
+    if taken_out:
+        print(
+            f"benchmark {name!r}: {taken_out} of {len(rows)} answers were taken out of boxes, "
+            "dollar signs or from behind ####",
+            file=sys.stderr,
+        )
     return problems
 
 
-def _problem(row: Row, default_id: str, layout: Layout) -> Problem:
+def _problem(row: Row, default_id: str, layout: Layout) -> tuple[Problem, bool]:
+    """A row's problem, and whether its answer was taken out of what stands around it."""
     values = _fields(row, layout.columns)
     identity = values.get("id")
     if identity is None:
@@ -85,7 +96,9 @@ def _problem(row: Row, default_id: str, layout: Layout) -> Problem:
         check_characters(text, f"{where}: {field}")
     if kind == "choice":
         choices, answer = place_choices(question, choices, answer, layout.choice_order)
-    return Problem(str(identity), question, answer, kind, choices)
+    problem = Problem(str(identity), question, answer, kind, choices)
+    stated = values["answer"]
+    return problem, isinstance(stated, str) and bare(stated) != stated.strip()
 
 
 def _fields(row: Row, columns: Mapping[str, Any] | None) -> dict[str, Any]:

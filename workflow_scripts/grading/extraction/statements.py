@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from workflow_scripts.grading.extraction.boxes import OPEN_BOX, box_groups, is_cut_in_box
+from workflow_scripts.artefacts.boxes import OPEN_BOX, box_groups, is_cut_in_box
 from workflow_scripts.grading.extraction.lead_ins import CLOSING, NO_STATEMENT, lead_ins
 
 
