@@ -48,10 +48,11 @@ def _as_llama(checkpoint: Checkpoint) -> dict[str, Any]:
     from transformers import LlamaConfig  # takes longer to import than most masks to build
 
     from workflow_scripts.models.blocks import load_config
+    from workflow_scripts.models.rope import context_length
 
     config = load_config(checkpoint)
     if "sliding_attention" in config.layer_types and (
-        config.sliding_window < config.max_position_embeddings
+        config.sliding_window < context_length(checkpoint)
     ):
         raise InputError(
             f"{checkpoint.folder}: a Llama checkpoint, which the biases that the variant adds "

@@ -18,12 +18,12 @@ SAMPLED = Sampling(temperature=1.0, top_p=0.95, top_k=20)
 GREEDY = Sampling(temperature=0.0, top_p=1.0, top_k=0)
 
 
-def tiny_model(kind="qwen3", seed=0):
+def tiny_model(kind="qwen3", seed=0, **config):
     torch.manual_seed(seed)
     sizes = dict(
         vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=3,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
-    )  # fmt: skip
+    ) | config  # fmt: skip
     if kind == "llama":
         model = LlamaForCausalLM(LlamaConfig(**sizes))
     else:
@@ -89,6 +89,40 @@ def test_a_result_does_not_depend_on_neighbours_order_or_batch_size():
     for request in asked:
         alone |= run(model, [request])
     assert alone == together
+
+
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "original_max_position_embeddings": 32,
+    "short_factor": [1.0] * 8,
+    "long_factor": [float(n) for n in range(2, 10)],
+}
+DYNAMIC = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 4.0}
+BY_LENGTH = {
+    "longrope": {"rope_parameters": LONGROPE},
+    "dynamic": {"rope_parameters": DYNAMIC, "max_position_embeddings": 32},
+}
+
+
+@pytest.mark.parametrize("config", BY_LENGTH.values(), ids=BY_LENGTH)
+def test_frequencies_are_those_of_a_request_s_own_length(config, capsys):
+    """Some stay below the length at which they change, some cross it, some begin beyond."""
+    asked = requests(12, GREEDY)
+    ends = [(len(r.prompt), len(r.prompt) + r.max_tokens) for r in asked]
+    assert {(a > 32, b > 32) for a, b in ends} == {(False, False), (False, True), (True, True)}
+    together = run(tiny_model(**config), asked, slots=8)
+    assert "at a time" not in capsys.readouterr().err
+    for request in asked:
+        assert run(tiny_model(**config), [request], slots=1)[request] == together[request]
+
+
+def test_rows_that_a_longer_one_changes_are_found_out(monkeypatch, capsys):
+    monkeypatch.setattr(transformers_engine, "rotate_rows_apart", lambda model: None)
+    TransformersEngine(tiny_model(**BY_LENGTH["longrope"]), VOCABULARY, 8, longest=32)
+    assert "at a time" not in capsys.readouterr().err
+    TransformersEngine(tiny_model(**BY_LENGTH["longrope"]), VOCABULARY, 8, longest=33)
+    assert "one request at a time" in capsys.readouterr().err
 
 
 def test_decoding_one_at_a_time_gives_every_completion():

@@ -6,7 +6,8 @@ key-value cache of one length, empty rows included. Floating-point kernels choos
 summation by shape, not by value; what is left is that the number of rows, a row's place among them
 or the length of the cache could change it. So a step of MIN_ROWS rows over a cache that is as
 long as its request needs is the reference, and a larger shape is used only where its logits are
-found to be the reference's, bit by bit, when the engine starts. Where they are not, half as many
+found to be the reference's, bit by bit, when the engine starts; short rows beside long ones
+included. Where they are not, half as many
 slots are tried, and so on; at the end requests are decoded one at a time in the reference shape.
 """
 
@@ -28,6 +29,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
 from workflow_scripts.generation.engines.sampling import UniformStream, draw_token
 from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.rope import rotate_rows_apart
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel
@@ -117,8 +119,10 @@ class TransformersEngine:
 
     def __init__(self, model: "PreTrainedModel", vocabulary: int, slots: int, longest: int) -> None:
         self._model = model.eval()
+        rotate_rows_apart(model)
         self._vocabulary = vocabulary
         self._device = next(model.parameters()).device
+        self._longest = longest
         self._length = _cache_length(longest)
         self._slots = slots
         while self._slots > 1 and not self._shape_is_like_the_reference():
@@ -234,7 +238,20 @@ class TransformersEngine:
             if not torch.equal(found, expected[:1].expand_as(found)):
                 return False
             length *= 2
-        return True
+        return self._rows_of_two_lengths_are_apart(prefilled, used)
+
+    def _rows_of_two_lengths_are_apart(self, prefilled: "DynamicCache", used: SlotCache) -> bool:
+        """Whether short rows beside rows of the longest sequence have the logits that both have by
+        themselves: the frequencies of some rotary embeddings change with the length.
+        """
+        ends = 1, max(self._longest - 1, 1)
+        alone = []
+        for tokens in ends:
+            reference = SlotCache(prefilled, MIN_ROWS, _cache_length(tokens + 1))
+            alone.append(self._checked_step(reference, prefilled, tokens)[0])
+        used.repeat(prefilled, ends[1])
+        mixed = self._step(used, [5] * self._rows, [ends[row % 2] for row in range(self._rows)])
+        return all(torch.equal(row, alone[number % 2]) for number, row in enumerate(mixed))
 
     def _checked_step(
         self, cache: SlotCache, prefilled: "DynamicCache", tokens: int

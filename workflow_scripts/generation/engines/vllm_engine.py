@@ -91,6 +91,7 @@ def prepare(settings: EngineSettings) -> None:
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine core in this process
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would share this process's files
         "VLLM_BATCH_INVARIANT": str(int(settings.batch_invariant)),
+        "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # yarn: `longest` is checked before
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # jobs side by side would be bound to the same cores
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_PLUGINS": "",
