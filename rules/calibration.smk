@@ -21,9 +21,11 @@ rule build_calibration_set:
         options=options_of("calibration_sets"),
         sources=digest_of("calibration_sets"),
         files=flags_of("calibration_sets"),
+        date=SETTINGS.generation.date,
     shell:
         "python -m workflow_scripts.calibration.build_calibration_set --model {params.model}"
-        " --options {params.options:q} {params.files} --output {output} > {log} 2>&1"
+        " --options {params.options:q} {params.files} --date {params.date} --output {output}"
+        " > {log} 2>&1"
 
 
 rule collect_statistics:
@@ -76,8 +78,9 @@ rule score_influence:
         options=options_of("influence_sets"),
         sources=digest_of("influence_sets"),
         files=flags_of("influence_sets"),
+        date=SETTINGS.generation.date,
         threads=SETTINGS.generation.threads,
     shell:
         "python -m workflow_scripts.calibration.score_influence --model {params.model}"
-        " --options {params.options:q} {params.files} --threads {params.threads}"
-        " --output {output} > {log} 2>&1"
+        " --options {params.options:q} {params.files} --date {params.date}"
+        " --threads {params.threads} --output {output} > {log} 2>&1"

@@ -30,13 +30,19 @@ def source_file(place: Path, rows: Sequence[dict], name: str = "rows.jsonl") -> 
 
 
 def run(
-    folder: Path, path: Path, samples: int, length: int, seed: int = 0, output: str = "out"
+    folder: Path,
+    path: Path,
+    samples: int,
+    length: int,
+    seed: int = 0,
+    output: str = "out",
+    flags: Sequence[str] = (),
 ) -> Path:
     made = path.with_name(f"{output}.safetensors")
     source = {"kind": "local", "path": str(path)}
     options = {"source": source, "samples": samples, "length": length, "seed": seed}
     stage = ["--model", folder, "--options", json.dumps(options), "--output", made]
-    build_calibration_set.main([str(part) for part in stage])
+    build_calibration_set.main([str(part) for part in [*stage, *flags]])
     return made
 
 
@@ -67,6 +73,17 @@ def test_prompts_go_through_the_chat_template(
     whole = "".join(f"<user>{n}+1=<model>{n}+1={n + 1};<end>" for n in order)
     characters = tiny_tokenizer().tokenize(whole)
     assert stream(made) == "".join(characters[: 5 * 14])
+
+
+def test_chat_templates_are_told_the_day_that_prompts_are(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+    template = folder / "chat_template.jinja"
+    template.write_text("{{ strftime_now('%Y') }}" + template.read_text())
+    write_manifest(folder)
+    made = run(folder, source_file(tmp_path, PAIRS), 1, 8, flags=["--date", "2001-02-03"])
+    assert stream(made).startswith("2001<user>")
 
 
 def test_texts_end_with_the_eos_token(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:

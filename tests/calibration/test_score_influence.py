@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import corpora, score_influence
@@ -14,6 +15,7 @@ from workflow_scripts.calibration.corpora import shuffled
 from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
+from workflow_scripts.models.chat_templates import ChatTemplate
 from workflow_scripts.models.checkpoints import model_digest
 
 PAIRS = [{"prompt": f"{n}+{n % 7}=", "completion": f"{n}+{n % 7};{n * n}<end>"} for n in range(12)]
@@ -23,6 +25,11 @@ def source_file(place: Path, rows: Sequence[dict], name: str = "rows.jsonl") -> 
     path = place / name
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def drawn(tokenizer: PreTrainedTokenizerBase, rows: list, count: int, length: int) -> list:
+    with ChatTemplate(tokenizer, "auto") as template:
+        return draw_samples(template, rows, count, length)
 
 
 def run(
@@ -175,44 +182,44 @@ def pairs(rows: Sequence[dict]) -> list[tuple[str, dict]]:
 def test_a_row_that_stands_twice_is_drawn_once() -> None:
     """Nor is a row drawn that only differs behind the cut: it would be in both sets."""
     rows = [PAIRS[0], PAIRS[1], PAIRS[0], {**PAIRS[1], "completion": "1+1;9"}, PAIRS[2]]
-    whole = draw_samples(tiny_tokenizer(), pairs(rows), 9, 30)
+    whole = drawn(tiny_tokenizer(), pairs(rows), 9, 30)
     assert [sample.where for sample in whole] == ["f:1", "f:2", "f:4", "f:5"]
-    cut = draw_samples(tiny_tokenizer(), pairs(rows), 9, 9)
+    cut = drawn(tiny_tokenizer(), pairs(rows), 9, 9)
     assert [sample.where for sample in cut] == ["f:1", "f:2", "f:5"]
-    assert len(draw_samples(tiny_tokenizer(), pairs(rows), 2, 30)) == 2
+    assert len(drawn(tiny_tokenizer(), pairs(rows), 2, 30)) == 2
     # the same tokens, but not the same ones predicted
     rows = [{"prompt": "1", "completion": "2<model>3"}, {"prompt": "1<model>2", "completion": "3"}]
-    one, other = draw_samples(tiny_tokenizer(), pairs(rows), 9, 30)
+    one, other = drawn(tiny_tokenizer(), pairs(rows), 9, 30)
     assert one.tokens == other.tokens and (one.prompt, other.prompt) == (3, 5)
 
 
 def test_rows_are_cut_to_the_length() -> None:
-    (sample,) = draw_samples(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 9)
+    (sample,) = drawn(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 9)
     text = tiny_tokenizer().convert_ids_to_tokens(list(sample.tokens))
     assert text == ["<user>", *"0+0=", "<model>", *"0+0"]
     assert sample.prompt == 6
     with pytest.raises(InputError) as error:
-        draw_samples(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 6)
+        drawn(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 6)
     assert str(error.value) == (
         "f:1: nothing of its completion is left: the prompt alone has 6 tokens, and rows are cut "
         "to 6"
     )
-    (sample,) = draw_samples(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 7)
+    (sample,) = drawn(tiny_tokenizer(), pairs(PAIRS[:1]), 1, 7)
     assert len(sample.tokens) - sample.prompt == 1
 
 
 def test_rows_without_tokens_are_refused() -> None:
     with pytest.raises(InputError) as error:
-        draw_samples(tiny_tokenizer(), pairs([{"prompt": "1", "completion": ""}]), 1, 9)
+        drawn(tiny_tokenizer(), pairs([{"prompt": "1", "completion": ""}]), 1, 9)
     assert str(error.value) == "f:1: its completion has no tokens"
     bare = tiny_tokenizer()
     bare.chat_template = "{{ messages[0]['content'] }}"
     with pytest.raises(InputError) as error:
-        draw_samples(bare, pairs([{"prompt": "", "completion": "1"}]), 1, 9)
+        drawn(bare, pairs([{"prompt": "", "completion": "1"}]), 1, 9)
     assert str(error.value) == "f:1: its prompt has no tokens"
     bare.chat_template = None
     with pytest.raises(InputError) as error:
-        draw_samples(bare, pairs(PAIRS), 1, 9)
+        drawn(bare, pairs(PAIRS), 1, 9)
     assert str(error.value) == "f:1: has prompts, the tokenizer has no chat template"
 
 

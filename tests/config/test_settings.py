@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings, strategies
 from pydantic import ValidationError
 
@@ -92,7 +93,7 @@ def test_defaults_fill_what_is_left_out():
             for key in ("engine", "device", "seed", "top_p", "top_k", "batch_size", "threads")
         ),
         *((("generation", key), GONE) for key in ("sweep", "seeding", "answer_sampling")),
-        (("generation", "answer_beyond_context"), GONE),
+        *((("generation", key), GONE) for key in ("answer_beyond_context", "date")),
         *(
             (("thinking_formats", "think", key), GONE)
             for key in ("newline_before_cap", "extend_with", "extensions")
@@ -104,6 +105,13 @@ def test_defaults_fill_what_is_left_out():
 def test_budgets_are_put_in_ascending_order():
     settings = load_settings(changed((("generation", "budgets"), [48, 6, 12])))
     assert settings.generation.budgets == (6, 12, 48)
+
+
+def test_a_date_may_be_in_quotes_or_not():
+    for written in ("2026-11-27", yaml.safe_load("2026-11-27")):
+        assert load_settings(changed((("generation", "date"), written))).generation.date == (
+            "2026-11-27"
+        )
 
 
 def test_1_and_1_0_are_the_same_settings():

@@ -10,12 +10,11 @@ from pyarrow import parquet
 
 from tests.download.fetching import fetch_model
 from tests.models.tiny_models import save_tiny_model
-from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.download.problems.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.thinking import ThinkingFormat, prompt_ids
-from workflow_scripts.models import tokenizers as text_rows
+from workflow_scripts.models.chat_templates import ChatTemplate
+from workflow_scripts.models.tokenizers import load_tokenizer
 
 SECRET = "the secret of another place"
 
@@ -93,11 +92,9 @@ def test_a_chat_template_stays_in_its_sandbox(template, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = save_tiny_model(tmp_path / "model")
     (folder / "chat_template.jinja").write_text(template.replace("FLAG", str(tmp_path / "flag")))
-    tokenizer = text_rows.load_tokenizer(folder)
-    said = refused(text_rows.encode_pair, tokenizer, {"prompt": "a", "completion": "b"}, "here")
-    thinking = ThinkingFormat((), (), (), (), (), (), 0, lambda ids: "", ())
-    again = refused(prompt_ids, tokenizer, Problem("p", "a", "1", "integer"), thinking)
-    assert said == again and said.startswith(f"{folder}: its chat template fails (")
+    with ChatTemplate(load_tokenizer(folder), "auto") as chat:
+        said = refused(chat.render, "a", "here")
+    assert said.startswith(f"{folder}: its chat template fails (")
     assert not (tmp_path / "flag").exists()
 
 

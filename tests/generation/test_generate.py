@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -67,6 +69,10 @@ def model(tmp_path_factory):
     """The demo reasoner as fetched."""
     folder = tmp_path_factory.mktemp("models") / "reasoner"
     shutil.copytree(BUNDLED / "models/reasoner", folder)
+    return with_manifest(folder)
+
+
+def with_manifest(folder):
     files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     manifest = {"source": {}, "revision": None, "files": files, "digest": files_digest(files)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -160,6 +166,36 @@ def test_nothing_missing_starts_no_engine_and_writes_the_same_bytes(project, cap
     assert capsys.readouterr().err == (
         f"reasoner/dense: all {completions} completions are in the store; no engine starts\n"
     )
+
+
+def test_a_template_that_writes_the_date_gives_the_same_prompts_tomorrow(
+    project, model, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    project.model = Path(shutil.copytree(model, tmp_path / "reasoner"))
+    template = project.model / "chat_template.jinja"
+    template.write_text("{{ strftime_now('%Y') }}" + template.read_text())
+    (project.model / "manifest.json").unlink()
+    with_manifest(project.model)
+    project.run()
+    record = json.loads((project.results / "generation.json").read_text())
+    assert abs(date.today() - date.fromisoformat(record["date"])) <= timedelta(days=1)
+    first = results_of(project)
+    # as if the first run had been on that day
+    lock = Path("config/date.lock")
+    lock.write_text(lock.read_text().replace(record["date"], "2001-02-03"))
+    (engine,) = project.run()
+    decode = load_tokenizer(model).decode
+    assert all(decode(r.prompt).startswith("2001<|user|>") for r in engine.asked)
+    assert project.run() == []
+    assert json.loads((project.results / "generation.json").read_text())["date"] == "2001-02-03"
+    assert project.run(date=record["date"]) == []
+    assert {path: first[path] for path in first if path.name != "generation.json"} == {
+        path: there for path, there in results_of(project).items() if path.name != "generation.json"
+    }
+    lock.write_text("2001-02-03")
+    (engine,) = project.run(date="2002-02-04")
+    assert all(decode(r.prompt).startswith("2002<|user|>") for r in engine.asked)
 
 
 def test_loading_the_model_is_not_counted_as_decoding(project, capsys, monkeypatch):

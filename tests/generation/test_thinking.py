@@ -7,15 +7,12 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.config.thinking import ThinkingFormat
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.thinking import (
     Cut,
     answer_prompt,
-    end_of_turn_ids,
     longest_marker,
-    prompt_ids,
     tokenise_format,
 )
 from workflow_scripts.models.tokenizers import encode
@@ -53,27 +50,6 @@ def byte_tokenizer():
 
 BYTES = byte_tokenizer()
 BYTES_S1 = tokenise(BYTES, S1)
-
-
-def test_the_prompt_is_the_chat_template_and_the_opening(tokenizer):
-    thinking = tokenise(tokenizer, THINK, (4,))
-    ids = prompt_ids(tokenizer, Problem("p", "7+3=?", "0", "integer"), thinking)
-    assert tokenizer.decode(ids) == "<|user|>7+3=?<|end|><|assistant|><think>"
-
-
-def test_choices_follow_the_question_as_lettered_lines(tokenizer):
-    problem = Problem("p", "1+1=?", "A", "integer", choices=["2", "3", "4"])
-    captured = {}
-
-    class Recording:
-        def apply_chat_template(self, messages, **options):
-            captured["messages"], captured["options"] = messages, options
-            return [1, 2]
-
-    thinking = tokenise(tokenizer, THINK)
-    assert prompt_ids(Recording(), problem, thinking) == (1, 2, *thinking.open)
-    assert captured["messages"] == [{"role": "user", "content": "1+1=?\n\nA) 2\nB) 3\nC) 4"}]
-    assert captured["options"]["add_generation_prompt"] is True
 
 
 def test_a_format_is_its_texts_as_ids(tokenizer):
@@ -182,13 +158,6 @@ def test_a_text_that_the_tokenizer_cannot_write_is_one_line(tokenizer, key, valu
         f"thinking_formats.think.{key}: the tokenizer of models/mine has no token for a part of "
         f"{text!r}; write it with what that tokenizer knows"
     )
-
-
-def test_the_turn_ends_at_the_tokenizer_s_eos_and_at_what_the_model_lists(tokenizer):
-    eos = tokenizer.eos_token_id
-    assert end_of_turn_ids(tokenizer, {}) == (eos,)
-    assert end_of_turn_ids(tokenizer, {"eos_token_id": 2}) == tuple(sorted({2, eos}))
-    assert end_of_turn_ids(tokenizer, {"eos_token_id": [9, 2, eos]}) == tuple(sorted({2, 9, eos}))
 
 
 def test_encoding_adds_nothing(tokenizer):

@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.calibration.corpora import TRACES, Rows, open_rows, shuffled
 from workflow_scripts.config.catalogues import CalibrationSet
@@ -29,7 +28,9 @@ from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.places import check_given
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
+from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tensors import save_tensors
 from workflow_scripts.models.tokenizers import encode, encode_pair, load_tokenizer
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
     for kind in TRACES:
         parser.add_argument(f"--{kind}", type=Path, help="of the dense model (kind generated)")
+    parser.add_argument("--date", default=AUTO, help="what chat templates are told, or auto")
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)
     wanted: CalibrationSet = parser_of(CalibrationSet)(arguments.options)
@@ -50,22 +52,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     traces = {kind: getattr(arguments, kind) for kind in TRACES}
     rows = open_rows(wanted.source, arguments.corpus, traces, arguments.output.parent)
     draw = SAMPLINGS[wanted.sampling]
-    tokenizer = load_tokenizer(arguments.model)
-    input_ids = draw(tokenizer, rows, wanted.samples, wanted.length, wanted.seed)
+    with ChatTemplate(load_tokenizer(arguments.model), arguments.date) as template:
+        input_ids = draw(template, rows, wanted.samples, wanted.length, wanted.seed)
     save_tensors(arguments.output, {"input_ids": input_ids}, {"model_digest": digest})
 
 
-def packed(
-    tokenizer: PreTrainedTokenizerBase, rows: Rows, samples: int, length: int, seed: int
-) -> Tensor:
+def packed(template: ChatTemplate, rows: Rows, samples: int, length: int, seed: int) -> Tensor:
     """Shuffled rows end to end, cut, int32 (samples, length)."""
     ordered = (rows[number] for number in shuffled(range(len(rows)), seed))
-    return pack_windows(tokenise(tokenizer, ordered, rows.where), samples, length, rows.where)
+    return pack_windows(tokenise(template, ordered, rows.where), samples, length, rows.where)
 
 
-def windows(
-    tokenizer: PreTrainedTokenizerBase, rows: Rows, samples: int, length: int, seed: int
-) -> Tensor:
+def windows(template: ChatTemplate, rows: Rows, samples: int, length: int, seed: int) -> Tensor:
     """A random window of each of some random rows that are longer, int32 (samples, length).
 
     A text is tokenised as the tokenizer does it by itself, with the tokens that it puts around
@@ -75,8 +73,8 @@ def windows(
     def tokens(number: int) -> list[int]:
         row = rows[number]
         if isinstance(row, dict) and "text" in row:
-            return tokenizer(row["text"], verbose=False)["input_ids"]
-        return next(tokenise(tokenizer, [row], rows.where))
+            return template.tokenizer(row["text"], verbose=False)["input_ids"]
+        return next(tokenise(template, [row], rows.where))
 
     return draw_windows(tokens, len(rows), samples, length, seed, rows.where)
 
@@ -116,7 +114,7 @@ def draw_windows(
 
 
 def tokenise(
-    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
     rows: Iterator[Any] | Sequence[Any],
     where: str,
 ) -> Iterator[list[int]]:
@@ -125,6 +123,7 @@ def tokenise(
     Raises `InputError` for prompts where the tokenizer has no chat template, and for texts where it
     has no end-of-sequence token.
     """
+    tokenizer = template.tokenizer
     for row in rows:
         if isinstance(row, list):
             yield row
@@ -133,7 +132,7 @@ def tokenise(
                 raise InputError(f"{where}: has texts, the tokenizer has no eos token to end them")
             yield [*encode(tokenizer, row["text"]), tokenizer.eos_token_id]
         else:
-            prompt, completion = encode_pair(tokenizer, row, where)
+            prompt, completion = encode_pair(template, row, where)
             yield prompt + completion
 
 
@@ -156,8 +155,8 @@ def pack_windows(rows: Iterator[list[int]], samples: int, length: int, where: st
 
 def check_window(model: Path, length: int) -> None:
     """Raise `InputError` for samples that are longer than the model's positions."""
-    longest = open_checkpoint(model).config.get("max_position_embeddings")
-    if type(longest) is int and length > longest:
+    longest = context_length(open_checkpoint(model))
+    if length > longest:
         raise InputError(f"calibration length {length}: the model takes {longest} tokens at most")
 
 

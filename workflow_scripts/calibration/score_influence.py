@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.calibration.corpora import shuffled, source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
@@ -37,7 +36,9 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
+from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
 from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tokenizers import encode_pair, load_tokenizer
 
 PARTS = ("prompt", "completion")
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", required=True, type=Path, help="folder of a fetched model")
     parser.add_argument("--options", required=True, help="the influence set's entry, as JSON")
     parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
+    parser.add_argument("--date", default=AUTO, help="what chat templates are told, or auto")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)
@@ -62,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = source_file(wanted.source, arguments.corpus)
     pair = plain(wanted.source, include=set(PARTS))
     rows = shuffled(read_pairs(path, pair), wanted.seed)
-    samples = draw_samples(load_tokenizer(arguments.model), rows, sum(counts), wanted.length)
+    with ChatTemplate(load_tokenizer(arguments.model), arguments.date) as template:
+        samples = draw_samples(template, rows, sum(counts), wanted.length)
     if len(samples) < sum(counts):
         raise InputError(
             f"{path}: has {len(samples)} different rows, {counts[0]} train and {counts[1]} "
@@ -86,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def check_length(checkpoint: Checkpoint, length: int) -> None:
     """Raise `InputError` for rows that the model cannot take."""
-    longest = checkpoint.config.get("max_position_embeddings")
-    if type(longest) is int and length > longest:
+    longest = context_length(checkpoint)
+    if length > longest:
         raise InputError(f"influence set of {length} tokens a row: the model takes {longest}")
 
 
@@ -107,7 +110,7 @@ def read_pairs(
 
 
 def draw_samples(
-    tokenizer: PreTrainedTokenizerBase,
+    template: ChatTemplate,
     rows: Sequence[tuple[str, dict[str, str]]],
     count: int,
     length: int,
@@ -121,7 +124,7 @@ def draw_samples(
     for where, row in rows:
         if len(samples) == count:
             break
-        prompt, completion = encode_pair(tokenizer, row, where)
+        prompt, completion = encode_pair(template, row, where)
         if not prompt or not completion:
             empty = "completion" if prompt else "prompt"
             raise InputError(f"{where}: its {empty} has no tokens")

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from workflow_scripts.config.engines import ENGINES, may_be
 from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.thinking import ThinkingFormat
-from workflow_scripts.config.types import Count, Different, Seed, Whole, in_words
+from workflow_scripts.config.types import Count, Day, Different, Seed, Whole, in_words
 
 Temperature = Annotated[
     float,
@@ -118,6 +118,10 @@ class Generation(Entry):
     (cut)."""
     answer_sampling: AnswerSampling = AnswerSampling()
     """How answers are sampled where that differs from how traces are."""
+    date: Day = "auto"
+    """The day that chat templates are told which write today's date (Llama 3, SmolLM3, Granite);
+    others do not see it. `auto` is the day of the first job that needs one, which
+    config/date.lock then holds, so that prompts stay the same from day to day."""
     batch_size: Count = 32
     """Sequences generated together. Changes speed and memory, not results."""
     threads: Count = 1

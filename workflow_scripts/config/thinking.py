@@ -28,8 +28,8 @@ class ThinkingFormat(Entry):
     """How a model's thinking is opened, recognised as finished, and closed."""
 
     open: AnyText
-    """Appended to the prompt to open the thinking; empty where the chat template or the model does
-    it."""
+    """Appended to the prompt to open the thinking, unless the chat template has written it already;
+    empty where the model opens it."""
     stop: Annotated[
         Annotated[Text, Tag("string")] | Annotated[Different[Text], Tag("array")],
         Discriminator(json_type),

@@ -4,6 +4,7 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 from typing import Annotated, Any, TypeVar
 
@@ -37,6 +38,20 @@ def matching(pattern: str, allowed: str) -> Any:
 
     schema = {"type": "string", "pattern": f"^(?:{pattern})$", "x-allowed": allowed}
     return Annotated[str, AfterValidator(check), WithJsonSchema(schema)]
+
+
+def _day(value: Any) -> Any:
+    """YAML takes 2026-11-27 for a date and not for a text."""
+    return value.isoformat() if type(value) is date else value
+
+
+def _exists(text: str) -> str:
+    if text != "auto":
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            raise PydanticCustomError("no_day", "there is no such day") from None
+    return text
 
 
 def in_words(allowed: str) -> dict[str, Any]:
@@ -85,6 +100,11 @@ Different = Annotated[
     Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
 ]
 
+Day = Annotated[
+    matching(r"auto|\d{4}-\d\d-\d\d", "auto, or a day such as 2026-11-27"),
+    BeforeValidator(_day),
+    AfterValidator(_exists),
+]
 Whole = Annotated[int, Field(ge=0), AfterValidator(fitting)]
 Count = Annotated[int, Field(ge=1), AfterValidator(fitting)]
 Seed = Annotated[int, Field(ge=0, le=4294967295)]

@@ -122,7 +122,7 @@ def _provenance(settings: GenerationJob, job: Job, store: Store) -> dict[str, An
         "generator": job.identity,
         "settings": plain(settings),
         "producers": [producers[digest] for digest in sorted(producers)],
-    }
+    } | ({} if job.day is None else {"date": job.day})
 
 
 if __name__ == "__main__":

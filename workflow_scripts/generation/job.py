@@ -11,20 +11,23 @@ from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.generation import GenerationJob
+from workflow_scripts.config.thinking import ThinkingFormat
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.digests import files_digest
 from workflow_scripts.generation.engines.interface import EngineSettings
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.engines.start import resolved
+from workflow_scripts.generation.prompts import prompts
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings
 from workflow_scripts.generation.thinking import (
-    end_of_turn_ids,
     longest_marker,
-    prompt_ids,
     tokenise_format,
 )
-from workflow_scripts.models.tokenizers import load_tokenizer
+from workflow_scripts.models.chat_templates import ChatTemplate
+from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.rope import context_length, switches_after
+from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Job:
     """One variant of a model: its sweep and the samples of each benchmark.
 
     `identity` is what completions depend on beside their requests, `longest` the tokens of the
-    longest sequence that may come about.
+    longest sequence that may come about. `day` is what the chat template was told is today, None
+    where it does not ask.
     """
 
     sweep: Sweep
@@ -41,6 +45,7 @@ class Job:
     identity: dict[str, Any]
     tokenizer: Any
     longest: int
+    day: str | None
 
     @property
     def samples(self) -> list[Sample]:
@@ -53,7 +58,7 @@ def describe_job(
     """The job of a model's folder, a variant of it, benchmark files by name and generation options.
 
     Raises `InputError` for what cannot be done: an engine that is not installed, delimiters that
-    the tokenizer does not know, a budget beyond the model's context.
+    the tokenizer does not know, a chat template that fails, a budget beyond the model's context.
     """
     asked = {key: getattr(options, key) for key in EngineSettings.__annotations__}
     engine = resolved(EngineSettings(**asked | {"engine_options": plain(options.engine_options)}))
@@ -66,22 +71,24 @@ def describe_job(
     tokenizer = load_tokenizer(model)
     if not tokenizer.chat_template:
         raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
-    declared = model / "generation_config.json"
-    end_of_turn = end_of_turn_ids(tokenizer, read_json(declared) if declared.exists() else {})
+    end_of_turn = end_of_turn_ids(model, tokenizer)
     thinking = tokenise_format(tokenizer, options.thinking, options.format, end_of_turn, str(model))
-    context = read_json(model / "config.json")["max_position_embeddings"]
+    context = context_length(open_checkpoint(model))
     sweep = Sweep(_sweep_settings(options, context), thinking)
-    samples = {
-        name: _samples(read_records(path, Problem), sweep, tokenizer)
-        for name, path in benchmarks.items()
-    }
+    with ChatTemplate(tokenizer, options.date) as template:
+        samples = {
+            name: _samples(read_records(path, Problem), sweep, template, options.thinking, name)
+            for name, path in benchmarks.items()
+        }
+    longest = _longest_sequence(samples, sweep, context)
     return Job(
         sweep=sweep,
         benchmarks=samples,
         engine=engine,
-        identity=_identity(model, pruned, engine),
+        identity=_identity(model, pruned, engine, longest),
         tokenizer=tokenizer,
-        longest=_longest_sequence(samples, sweep, context),
+        longest=longest,
+        day=template.day,
     )
 
 
@@ -98,10 +105,13 @@ def _sweep_settings(options: GenerationJob, context: int) -> SweepSettings:
     )
 
 
-def _identity(model: Path, pruned: Pruned, settings: EngineSettings) -> dict[str, Any]:
+def _identity(
+    model: Path, pruned: Pruned, settings: EngineSettings, longest: int
+) -> dict[str, Any]:
     """What completions depend on beside their request: the weights left, the engine, its dtype.
 
-    vLLM's batch-invariant mode computes in another way.
+    vLLM's batch-invariant mode computes in another way; and where a model's frequencies switch with
+    the length, vLLM takes those of its longest sequence for all.
     """
     files = read_json(model / "manifest.json")["files"]
     weights = {k: v for k, v in files.items() if k.endswith(".safetensors") or k == "config.json"}
@@ -114,13 +124,22 @@ def _identity(model: Path, pruned: Pruned, settings: EngineSettings) -> dict[str
     }
     if settings.engine == "vllm":
         identity["batch_invariant"] = settings.batch_invariant
+        switch = switches_after(open_checkpoint(model))
+        if switch is not None:
+            identity["beyond_switch"] = longest > switch
     return identity
 
 
-def _samples(problems: list[Problem], sweep: Sweep, tokenizer: Any) -> list[Sample]:
-    prompts = {p.id: prompt_ids(tokenizer, p, sweep.thinking) for p in problems}
+def _samples(
+    problems: list[Problem],
+    sweep: Sweep,
+    template: ChatTemplate,
+    texts: ThinkingFormat,
+    benchmark: str,
+) -> list[Sample]:
+    found = prompts(template, problems, texts, sweep.thinking.open, benchmark)
     repeats = range(sweep.settings.repeats)
-    return [Sample(name, repeat, ids) for name, ids in prompts.items() for repeat in repeats]
+    return [Sample(name, repeat, ids) for name, ids in found.items() for repeat in repeats]
 
 
 def _longest_sequence(benchmarks: dict[str, list[Sample]], sweep: Sweep, context: int) -> int:

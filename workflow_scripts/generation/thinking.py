@@ -9,15 +9,13 @@ never longer than its budget.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.config.thinking import ThinkingFormat as Texts
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import Completion
-from workflow_scripts.models.tokenizers import encode, template_errors
+from workflow_scripts.models.tokenizers import encode
 
 # tokens that are decoded to see how a text ends: more than any one character is made of
 LAST_TOKENS = 8
@@ -92,31 +90,6 @@ def tokenise_format(
         end_of_turn=end_of_turn,
         decode=tokenizer.decode,
     )
-
-
-def end_of_turn_ids(
-    tokenizer: PreTrainedTokenizerBase, generation_config: dict[str, Any]
-) -> tuple[int, ...]:
-    """Ids that end the model's turn: those of generation_config.json and the tokenizer's eos."""
-    ids = generation_config.get("eos_token_id")
-    listed = ids if isinstance(ids, list) else [ids]
-    return tuple(sorted({i for i in [*listed, tokenizer.eos_token_id] if i is not None}))
-
-
-def prompt_ids(
-    tokenizer: PreTrainedTokenizerBase, problem: Problem, thinking: ThinkingFormat
-) -> tuple[int, ...]:
-    """The chat prompt of a problem, up to and with the opening of its trace.
-
-    The question is given bare, as the paper gives it; choices follow it, after an empty line, as
-    lines `A) ...`.
-    """
-    lines = [f"{chr(65 + i)}) {choice}" for i, choice in enumerate(problem.choices or [])]
-    content = "\n".join([problem.question, "", *lines] if lines else [problem.question])
-    turn = [{"role": "user", "content": content}]
-    with template_errors(tokenizer):
-        ids = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=False)
-    return tuple(ids) + thinking.open
 
 
 def finish_of(trace: Completion, thinking: ThinkingFormat) -> str:

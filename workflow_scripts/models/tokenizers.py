@@ -5,14 +5,14 @@ model's chat template up to where the model would answer, the completion follows
 `{"text": ...}`: tokenised plainly.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import NoneType
 
-from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models.chat_templates import ChatTemplate
 
 
 def load_tokenizer(model: Path) -> PreTrainedTokenizerBase:
@@ -24,31 +24,36 @@ def load_tokenizer(model: Path) -> PreTrainedTokenizerBase:
         raise InputError(f"{model}: its tokenizer cannot be opened: {reason}") from None
 
 
-@contextmanager
-def template_errors(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
-    """Raise `InputError` where a chat template fails, also at leaving its sandbox."""
-    try:
-        yield
-    except (TemplateError, TypeError, ValueError, RecursionError, OverflowError) as error:
-        reason = " ".join(str(error).split())
+def end_of_turn_ids(model: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Ids that end the model's turn, ascending.
+
+    Those that the model's folder declares, as transformers reads it: in generation_config.json or,
+    where there is no such file, in config.json. And the tokenizer's end of sequence. Raises
+    `InputError` where something else than ids is declared.
+    """
+    path = model / "generation_config.json"
+    path = path if path.exists() else model / "config.json"
+    declared = read_json(path).get("eos_token_id")
+    ids = declared if isinstance(declared, list) else [declared]
+    if any(type(i) not in (int, NoneType) for i in ids):
         raise InputError(
-            f"{tokenizer.name_or_path}: its chat template fails ({type(error).__name__}: {reason})"
-        ) from None
+            f"{path}: eos_token_id is {str(declared)[:40]!r}; must be a token's id or a list of ids"
+        )
+    return tuple(sorted({i for i in [*ids, tokenizer.eos_token_id] if i is not None}))
 
 
 def encode_pair(
-    tokenizer: PreTrainedTokenizerBase, row: dict[str, str], where: str
+    template: ChatTemplate, row: dict[str, str], where: str
 ) -> tuple[list[int], list[int]]:
     """The token ids of a row's prompt, through the chat template, and of its completion.
 
     Raises `InputError` where the tokenizer has no chat template.
     """
+    tokenizer = template.tokenizer
     if not tokenizer.chat_template:
         raise InputError(f"{where}: has prompts, the tokenizer has no chat template")
-    turn = [{"role": "user", "content": row["prompt"]}]
-    with template_errors(tokenizer):
-        prompt = tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
     # apart, as at generation: no token may reach over from the prompt into the completion
+    prompt = template.render(row["prompt"], where)
     return encode(tokenizer, prompt), encode(tokenizer, row["completion"])
 
 

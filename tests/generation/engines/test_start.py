@@ -1,8 +1,10 @@
 """Which engine a config and an environment come to, and what is said where they do not agree."""
 
 import importlib.util
+import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 from workflow_scripts.artefacts.masks import nothing_pruned
 from workflow_scripts.config.engines import ENGINES as KNOWN
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.digests import value_digest
 from workflow_scripts.generation.engines.fingerprint import fingerprint_of
 from workflow_scripts.generation.engines.interface import EngineSettings
 from workflow_scripts.generation.engines.start import ENGINES, resolved, start_engine
@@ -110,8 +113,26 @@ def test_the_store_keeps_what_batch_invariant_mode_gives_apart(tiny_model):
     model = tiny_model()
     vllm = replace(SETTINGS, engine="vllm", device="cuda")
     variants = [vllm, replace(vllm, batch_invariant=True), replace(vllm, engine="transformers")]
-    found = [_identity(model, nothing_pruned("", 3), settings) for settings in variants]
+    found = [_identity(model, nothing_pruned("", 3), settings, 30) for settings in variants]
     assert found[0] | {"batch_invariant": True} == found[1] != found[0]
     assert "batch_invariant" not in found[2]
     for settings in (replace(vllm, tensor_parallel=2), replace(vllm, batch_size=9)):
-        assert _identity(model, nothing_pruned("", 3), settings) == found[0]
+        assert _identity(model, nothing_pruned("", 3), settings, 31) == found[0]
+
+
+def test_vllm_s_frequencies_for_long_and_for_short_sequences_are_kept_apart(tiny_model, tmp_path):
+    """With longrope it takes one set for all, by the longest sequence that may come about."""
+    model = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+    config = json.loads((model / "config.json").read_text())
+    config["rope_parameters"] = {
+        "rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 16,
+        "short_factor": [1.0] * 3, "long_factor": [2.0] * 3,
+    }  # fmt: skip
+    (model / "config.json").write_text(json.dumps(config))
+
+    def identity(engine, longest):
+        settings = replace(SETTINGS, engine=engine)
+        return value_digest(_identity(model, nothing_pruned("", 3), settings, longest))
+
+    assert identity("vllm", 1) == identity("vllm", 16) != identity("vllm", 17)
+    assert identity("transformers", 16) == identity("transformers", 17)

@@ -1,0 +1,167 @@
+"""Chat templates: programs that come with a model, run within limits and told a fixed date.
+
+    with ChatTemplate(load_tokenizer(folder), date="auto") as template:
+        prompt = template.render("7+3=?", "benchmark chains, problem 5")
+
+A template runs in a process of its own, which starts when the first text is rendered: one without
+an end, or that writes gigabytes, is an error and takes nothing along. Templates that write today's
+date (Llama 3, SmolLM3, Granite) would give every day prompts of its own. They are told one day
+instead: a given one or, for `auto`, that of the first job that needed it, which a lock file holds.
+"""
+
+import fcntl
+import multiprocessing
+import resource
+import signal
+from datetime import date as Day
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pebble import ProcessExpired, ProcessPool
+from transformers import PreTrainedTokenizerBase
+
+from workflow_scripts.errors import InputError
+
+AUTO = "auto"
+DATE_LOCK = Path("config/date.lock")
+HEADER = "# What chat templates that write today's date are told, where generation.date is auto.\n"
+TELLS_DATE = "strftime_now"  # the only clock that transformers gives to a template
+CPU_SECONDS = 10  # for one text; templates take milliseconds
+MEMORY = 1 << 30  # bytes beyond those of this process
+MAX_CHARACTERS = 10_000_000  # of a prompt; far more than any context holds
+MAX_SHOWN = 200  # characters of an error
+PROBE = "Which of these words are the question: copper, lantern, seventeen?"
+
+
+class ChatTemplate:
+    """A tokenizer's chat template; `day` is the day it was told, None where it does not ask.
+
+    To be closed by `with`.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, date: str) -> None:
+        self.tokenizer = tokenizer
+        self.day: str | None = None
+        self._date = date
+        self._pool: ProcessPool | None = None
+
+    def __enter__(self) -> "ChatTemplate":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+
+    def render(self, question: str, where: str) -> str:
+        """The prompt of a question, up to where the model would answer.
+
+        Raises `InputError`, naming the model and `where` the question is from, for a template that
+        fails, that takes too much time or memory, or that leaves the question out or repeats it.
+        """
+        if self._pool is None:
+            self._start()
+            # not the question itself: a short one may stand in any prompt
+            times = self._run(PROBE, where).count(PROBE)
+            if times > 1:
+                raise self._error(f"writes the question {times} times", where)
+        prompt = self._run(question, where)
+        if question.strip() not in prompt:
+            raise self._error("leaves out the question or changes its text", where)
+        return prompt
+
+    def _start(self) -> None:
+        if TELLS_DATE in str(self.tokenizer.chat_template):
+            self.day = fixed_day(self._date)
+        # forked: it needs the tokenizer alone, and importing transformers again takes seconds
+        self._pool = ProcessPool(
+            max_workers=1,
+            initializer=_start_worker,
+            initargs=(self.tokenizer, self.day),
+            context=multiprocessing.get_context("fork"),
+        )
+
+    def _run(self, question: str, where: str) -> str:
+        try:
+            prompt, failed = self._pool.schedule(_render, [question]).result()
+        except ProcessExpired as ended:
+            took = f"takes more than {CPU_SECONDS} s"
+            failed = took if ended.exitcode == -signal.SIGPROF else "ends its process"
+        if failed:
+            raise self._error(failed, where)
+        return prompt
+
+    def _error(self, what: str, where: str) -> InputError:
+        return InputError(
+            f"{self.tokenizer.name_or_path}: its chat template {what} ({where}); correct "
+            "chat_template.jinja"
+        )
+
+
+def fixed_day(date: str, lock: Path = DATE_LOCK) -> str:
+    """A date as it is; for `auto` the day in the lock file, which is today's where there is none.
+
+    Raises `InputError` where the file holds something else or cannot be written.
+    """
+    if date != AUTO:
+        return date
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        text = lock.read_text(encoding="utf-8") if lock.exists() else ""
+        if not text:
+            with lock.open("a+", encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # another job may write it at this moment
+                file.seek(0)
+                text = file.read()
+                if not text:
+                    text = f"{HEADER}{Day.today().isoformat()}\n"
+                    file.write(text)
+        return Day.fromisoformat(text.splitlines()[-1].strip()).isoformat()
+    except OSError as error:
+        raise InputError(
+            f"{lock}: cannot be read or written ({error.strerror or error}); mend that or set "
+            "generation.date to a day"
+        ) from None
+    except ValueError:
+        raise InputError(
+            f"{lock}: does not end in a line with a day, such as 2026-11-27; correct or delete it"
+        ) from None
+
+
+def _start_worker(tokenizer: PreTrainedTokenizerBase, day: str | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = psutil.Process().memory_info().vms + MEMORY
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    told: dict[str, Any] = {}
+    if day is not None:
+        midnight = datetime.combine(Day.fromisoformat(day), time())
+        told = {TELLS_DATE: midnight.strftime}  # a variable goes before the global of its name
+    _worker.update(tokenizer=tokenizer, told=told)
+
+
+_worker: dict[str, Any] = {}  # what the process of a template keeps
+
+
+def _render(question: str) -> tuple[str, str]:
+    """The prompt, or how the template failed. Ends its process by SIGPROF after `CPU_SECONDS`."""
+    signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    turn = [{"role": "user", "content": question}]
+    try:
+        prompt = _worker["tokenizer"].apply_chat_template(
+            turn, add_generation_prompt=True, tokenize=False, **_worker["told"]
+        )
+        if len(prompt) > MAX_CHARACTERS:
+            return "", f"writes {len(prompt)} characters"
+        prompt.encode()  # half a surrogate is no text
+        return prompt, ""
+    except MemoryError:
+        return "", f"takes more than {MEMORY >> 30} GiB of memory"
+    except Exception as error:  # whatever a template raises
+        reason = repr(" ".join(str(error).split()))[1:-1][:MAX_SHOWN]
+        return "", f"fails ({type(error).__name__}: {reason})"
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
