@@ -44,7 +44,7 @@ MATH = [
     ("42", r"$$\boxed{42}$$", RIGHT),
     ("42", r"\[\boxed{x = 42}\]", RIGHT),
     ("42", r"\boxed{6 \cdot 7 = 42}", RIGHT),
-    ("42", r"\boxed{\approx 42}", WRONG),
+    ("42", r"\boxed{\approx 42}", RIGHT),
     ("42", r"\boxed{42} is wrong, it is \boxed{43}", WRONG),
     # fractions, decimals, mixed numbers
     (r"\frac{1}{2}", r"\boxed{\dfrac{1}{2}}", RIGHT),
@@ -61,7 +61,7 @@ MATH = [
     (r"-\frac{3}{8}", r"\boxed{-0.375}", RIGHT),
     (r"-\frac{3}{8}", r"\boxed{\frac{3}{8}}", WRONG),
     (r"\frac{1}{3}", r"\boxed{0.333333}", WRONG),
-    (r"\frac{1}{3}", r"\boxed{0.\overline{3}}", WRONG),
+    (r"\frac{1}{3}", r"\boxed{0.\overline{3}}", RIGHT),
     (r"\frac{9}{4}", r"\boxed{2\frac{1}{4}}", RIGHT),
     (r"\frac{9}{4}", "Answer: 2 1/4", RIGHT),
     (r"\frac{21}{4}", "Answer: 2 1/4", WRONG),

@@ -18,10 +18,19 @@ them are compared exactly here, and everything else is asked of `expressions_equ
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from itertools import chain, dropwhile
+from functools import cache
+from itertools import dropwhile
 
 from workflow_scripts.grading.comparison.notation import clean, rational
-from workflow_scripts.grading.comparison.structure import RELATION, parts_of, pieces, split
+from workflow_scripts.grading.comparison.structure import (
+    RELATION,
+    as_relation,
+    denial,
+    gap_of,
+    parts_of,
+    pieces,
+    split,
+)
 from workflow_scripts.grading.comparison.units import without_unit
 
 Equal = Callable[[str, str], bool]
@@ -38,10 +47,22 @@ _IN_BASE = re.compile(
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _LETTER = re.compile(r"\(?([A-Z])\)?")
 _NAME = (
-    r"(?:\\?[A-Za-z]+(?:_(?:\w|\{\w+\}))?(?:'|\^\{-1\})?(?:\([A-Za-z](?:, ?[A-Za-z])*\))?"
+    r"(?:\\?[A-Za-z]+(?:_(?:\w|\{[^{}]+\}))?(?:'|\^\{-1\})?(?:\([A-Za-z](?:, ?[A-Za-z])*\))?"
     r"|\([A-Za-z](?:, ?[A-Za-z])*\))"
 )
 _ASSIGNMENT = re.compile(rf"({_NAME}) ?(?:=|\\in(?![A-Za-z])) ?(.+)")
+_ABOUT = re.compile(rf"(?:{_NAME})? ?\\approx ?(.+)")
+_GREEK = [
+    rf"\{name}"
+    for name in re.findall(
+        "[a-z]+",
+        "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi varphi chi psi omega",
+    )
+]
+_TIME = re.compile(
+    r"(?P<hour>[0-9]{1,2})(?:: ?(?P<minute>[0-5][0-9]))? ?(?:(?P<half>[ap])\.? ?m\.?)?",
+    re.IGNORECASE,
+)
 _CONDITION = re.compile(r"(?<![A-Za-z\\])(?:at|because|for|if|since|when|where|with)(?![A-Za-z])")
 _NAMES = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 
@@ -72,7 +93,7 @@ def _equal(gold: str, answer: str, expressions_equal: Equal, depth: int = 0) -> 
     def deeper(one: str, other: str) -> bool:
         return _equal(one.strip(), other.strip(), expressions_equal, depth + 1)
 
-    for layer in (_bases_equal, _words_equal, _values_equal, _parts_equal):
+    for layer in (_times_equal, _bases_equal, _words_equal, _values_equal, _parts_equal):
         verdict = layer(gold, answer, deeper)
         if verdict is not None:
             return verdict
@@ -86,6 +107,27 @@ def _key(text: str) -> str:
 
 def _bare(text: str) -> str:
     return _TEXT.sub(lambda match: match[1], text)
+
+
+def _times_equal(gold: str, answer: str, _: Equal) -> bool | None:
+    """Times of the day, of which one at least says which half of it."""
+    one, other = _times(gold), _times(answer)
+    if not one or not other or not (one[1] or other[1]):
+        return None
+    return bool(one[0] & other[0])
+
+
+def _times(text: str) -> tuple[set[int], bool] | None:
+    """Which minutes of the day a time may be, and whether it says a.m. or p.m."""
+    named = {"noon": "12:00 pm", "midnight": "12:00 am"}
+    bare = " ".join(_bare(text).split()).lower()
+    match = _TIME.fullmatch(named.get(bare.removeprefix("12 "), bare))
+    if not match or not (match["minute"] or match["half"]) or int(match["hour"]) > 23:
+        return None
+    hour, minute, half = int(match["hour"]), int(match["minute"] or 0), match["half"]
+    if half:
+        return {60 * (hour % 12 + 12 * (half == "p")) + minute}, True
+    return {60 * h + minute for h in ({hour, (hour + 12) % 24} if 0 < hour < 13 else {hour})}, False
 
 
 def _bases_equal(gold: str, answer: str, _: Equal) -> bool | None:
@@ -136,15 +178,46 @@ def _values_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
     if all(ranged) and ranged[0] != ranged[1]:
         return False
     if one and other:
-        names = [name.split("(")[0].lower() for name, _ in (one, other)]
-        differ = names[0] != names[1] and "(" not in one[0] + other[0]
-        return False if differ else deeper(one[1], other[1])
+        return _named_equal(one, other, deeper)
     if one or other:
-        return deeper(one[1] if one else gold, other[1] if other else answer)
+        values = one[1] if one else gold, other[1] if other else answer
+        is_equation = "=" in (answer if one else gold)
+        return deeper(*values) or (None if is_equation else False)
+    if about := _ABOUT.fullmatch(answer):
+        return deeper(gold, about[1]) or deeper(gold, answer.partition(r"\approx")[0])
     *before, last = split(answer, "=")
     if before and "=" not in gold and len(pieces(answer)) < 2:
-        return _is_one(answer) and deeper(gold, last)
+        # a polynomial that is nothing is an equation
+        is_value = last.strip() != "0" or not re.search(
+            r"[A-Za-z].*[-+]|[-+].*[A-Za-z]", before[-1]
+        )
+        return is_value and _is_one(answer) and deeper(gold, last)
     return None
+
+
+def _named_equal(one: tuple[str, str], other: tuple[str, str], deeper: Equal) -> bool | None:
+    """Two values with names; None where it takes more to say than comparing the values.
+
+    Functions of any name are alike, but sine and its like are no names.
+    """
+    (name, call), (other_name, other_call) = (_parts_of_name(said) for said, _ in (one, other))
+    if name == other_name and call == other_call:
+        return deeper(one[1], other[1])
+    if name != other_name and (call or other_call) and all(map(_is_letter, (name, other_name))):
+        return deeper(one[1], other[1])
+    # perhaps solved for another letter
+    value = re.sub(r"\\[A-Za-z]+", " ", other[1].lower())
+    return None if call or (name in value if len(name) == 1 else name in other[1]) else False
+
+
+def _parts_of_name(said: str) -> tuple[str, str]:
+    """`f` and `(x)` of `f(x)`; capital and small letters of names are alike."""
+    name, bracket, arguments = _key(said).partition("(")
+    return name.lower(), bracket + arguments
+
+
+def _is_letter(name: str) -> bool:
+    return len(name) == 1 or name in _GREEK
 
 
 def _is_one(text: str) -> bool:
@@ -169,12 +242,18 @@ def _parts_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
     one, other = parts_of(gold), parts_of(answer)
     if one is None and other is None:
         return None
+    if one is None or other is None:
+        relation, interval = (gold, other) if one is None else (answer, one)
+        if RELATION.search(relation) and len(pieces(relation)) < 2:
+            return _solutions_equal(gold, answer, relation, interval, deeper)
+    if all(map(RELATION.search, (gold, answer))) and len(set(_NAMES.findall(gold))) > 1:
+        return None
     (kind, items), (other_kind, other_items) = one or ("", [gold]), other or ("", [answer])
     if len(items) != len(other_items) or len(items) > MAX_ITEMS:
         return False
     bare = {"", "set"}
     if kind == other_kind or {kind, other_kind} <= bare:
-        ordered = kind not in {"set", "", "union"}
+        ordered = kind not in {"set", "", "union", "all but"}
     elif kind in ("()", "matrix") and other_kind in ("()", "matrix", ""):
         ordered = True
     elif {kind, other_kind} in ({"set", "()"}, {"", "()"}) and kind in bare:
@@ -186,22 +265,52 @@ def _parts_equal(gold: str, answer: str, deeper: Equal) -> bool | None:
     return _same_set(items, other_items, deeper)
 
 
+def _solutions_equal(
+    gold: str, answer: str, relation: str, parts: tuple[str, list[str]], deeper: Equal
+) -> bool | None:
+    """A relation that is not solved and an interval, which becomes a relation as well."""
+    if parts[0] != "union" and RELATION.search(gold) and RELATION.search(answer):
+        return None
+    names = set(_NAMES.findall(relation))
+    name = names.pop() if len(names) == 1 else None
+    said = as_relation(parts, name) if name else None
+    if name and said is None and (gap := gap_of(parts)):  # |x| > 2 is not |x| <= 2
+        said, denied = as_relation(gap, name), denial(relation)
+        gold, answer = (denied, answer) if relation == gold else (gold, denied)
+        relation = denied
+    if said is None:
+        return False
+    return deeper(said, answer) if relation == answer else deeper(gold, said)
+
+
 def _same_set(items: Sequence[str], others: Sequence[str], deeper: Equal) -> bool:
     """Whether every item has a partner of its own among the others, in any order."""
-    left = list(others)
-    for item in sorted(items, key=len, reverse=True):
-        exact = (other for other in left if _key(other) == _key(item))
-        found = next(chain(exact, (other for other in left if deeper(item, other))), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return True
+    keys, other_keys = list(map(_key, items)), list(map(_key, others))
+    partner: dict[int, int] = {}
+
+    @cache
+    def fits(place: int, other: int) -> bool:
+        return keys[place] == other_keys[other] or deeper(items[place], others[other])
+
+    def finds_partner(place: int, tried: set[int]) -> bool:
+        """Whether there is one that is free, or whose own partner finds another (Kuhn, 1955)."""
+        for other in sorted(range(len(others)), key=lambda n: other_keys[n] != keys[place]):
+            if other not in tried and fits(place, other):
+                tried.add(other)
+                if other not in partner or finds_partner(partner[other], tried):
+                    partner[other] = place
+                    return True
+        return False
+
+    return all(finds_partner(place, set()) for place in range(len(items)))
 
 
 def _single_equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
     """Two single expressions: without their units; numbers exactly, else by `expressions_equal`."""
     # an exact value may be followed by an estimate; an estimate alone stays one
     gold, answer = (text.partition(r"\approx")[0].strip() or text for text in (gold, answer))
+    if "=" in gold and "=" in answer:  # letters at the end are no unit
+        return expressions_equal(gold, answer)
     (gold, unit), (answer, other_unit) = without_unit(gold), without_unit(answer)
     if unit and other_unit and unit != other_unit:
         return False

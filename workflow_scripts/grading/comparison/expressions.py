@@ -17,7 +17,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from workflow_scripts.grading.comparison.notation import closing
+from workflow_scripts.grading.comparison.notation import closing, rational
 
 MAX_LENGTH = 400  # characters
 MAX_DEPTH = 24  # brackets inside one another
@@ -45,6 +45,7 @@ _POWER_OF_BRACKETS = re.compile(r"[)\]}]\s*\^\s*(?:\{\s*)?-?([0-9]+)")
 _ROOT_OF_BRACKETS = re.compile(r"(\\sqrt|\^)\s*\(")
 _TWO_NUMBERS = re.compile(r"(?<![_^0-9.])[0-9.]+ +[0-9]")  # the library would add them
 _DECIMAL = re.compile(r"(?<![0-9A-Za-z_.])([0-9]*)\.([0-9]+)(?![0-9.])")
+_PERIODIC = re.compile(r"[0-9]*\.[0-9]*\\overline ?\{ ?[0-9]+ ?\}")
 _FUNCTIONS = re.compile(
     r"(?<![\\A-Za-z])(arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp)"
     r"(?![A-Za-z])"
@@ -57,15 +58,10 @@ class Refused(Exception):
 
 def expressions_equal(gold: str, answer: str) -> bool:
     """Whether two `clean` expressions are equal. Raises `Refused` for one that is not compared."""
-    from math_verify import verify
-
     one, other = _parsed(_guarded(gold)), _parsed(_guarded(answer))
     if one is None or other is None:
         return False
-    # `strict`: x is not y. No time limit: whoever runs this process has one
-    if verify([one], [other], strict=True, timeout_seconds=None):
-        return _near(one, other)
-    return _equal_as_complex(one, other)
+    return _same(one, other) or _equal_as_complex(one, other)
 
 
 def prepare() -> None:
@@ -120,7 +116,7 @@ def _guarded(text: str) -> str:
         raise Refused("two numbers side by side")
     if _is_huge(text):
         raise Refused("number too large")
-    return _DECIMAL.sub(_as_fraction, text)
+    return _DECIMAL.sub(_as_fraction, _PERIODIC.sub(_as_exact, text))
 
 
 def _braced(text: str) -> str:
@@ -166,6 +162,11 @@ def _factorial_digits(number: float) -> float:
     return number * math.log10(number / math.e) if number > 3 else 1.0
 
 
+def _as_exact(match: re.Match[str]) -> str:
+    value = rational(match[0])
+    return rf"(\frac{{{value.numerator}}}{{{value.denominator}}})"
+
+
 def _as_fraction(match: re.Match[str]) -> str:
     """A decimal as the exact fraction that it is, so that nothing is compared by rounding."""
     whole, decimals = match.groups()
@@ -196,22 +197,26 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _near(one: Any, other: Any) -> bool:
-    """Whether two expressions that were found equal are, to twelve digits, where they are numbers.
+def _same(one: Any, other: Any) -> bool:
+    """Whether two parsed expressions are equal; sets and what else there is as math-verify says."""
+    from math_verify import verify
 
-    The library takes differences below 1e-15 for nothing, however small the numbers are.
-    """
-    from sympy import N
+    from workflow_scripts.grading.comparison.symbolic import same
 
-    if not getattr(one, "is_number", False) or not getattr(other, "is_number", False):
-        return True
-    first, second = complex(N(one, 30)), complex(N(other, 30))
-    return first == second or abs(first - second) <= 1e-12 * max(abs(first), abs(second))
+    try:
+        verdict = same(one, other)
+    except MemoryError:
+        raise
+    except Exception:  # whatever sympy raises where it is at a loss
+        verdict = False
+    if verdict is None:
+        # `strict`: x is not y. No time limit: whoever runs this process has one
+        return verify([one], [other], strict=True, timeout_seconds=None)
+    return verdict
 
 
 def _equal_as_complex(one: Any, other: Any) -> bool:
     """Whether two expressions are equal once the letter i is the imaginary unit."""
-    from math_verify import verify
     from sympy import Basic, I
 
     if not isinstance(one, Basic) or not isinstance(other, Basic):
@@ -220,6 +225,4 @@ def _equal_as_complex(one: Any, other: Any) -> bool:
         said.subs({letter: I for letter in said.free_symbols if letter.name == "i"})
         for said in (one, other)
     )
-    if (first, second) == (one, other):
-        return False
-    return verify([first], [second], strict=True, timeout_seconds=None)
+    return (first, second) != (one, other) and _same(first, second)

@@ -17,16 +17,28 @@ _SIGNS = str.maketrans(
     | {"½": r"\frac{1}{2}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}", "⅓": r"\frac{1}{3}"}
     | {"×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ", "÷": "/", "∕": "/", "⁄": "/", "∗": "*"}
     | {"π": r"\pi ", "∞": r"\infty ", "√": r"\sqrt ", "±": r"\pm ", "∪": r"\cup ", "∈": r"\in "}
-    | {"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx "}
+    | {"≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≃": r"\approx "}
+    | {"ℝ": r"\mathbb{R}", "∖": r"\setminus ", "∅": r"\emptyset ", "…": "..."}
     | {"°": r"^\circ ", "º": r"^\circ ", "％": "%", "¢": r"\text{ cents}"}
     | {"α": r"\alpha ", "β": r"\beta ", "θ": r"\theta ", "λ": r"\lambda ", "φ": r"\phi "}
     | {"\u2009": r"\,", "\u202f": r"\,", "\u00a0": " ", "\u200b": ""}
     | {"，": ", ", "（": "(", "）": ")"}
 )
 
+# backslashes that were all escaped once more: `\\\\frac{1}{2}`
+_ESCAPED = re.compile(
+    r"\\\\(?:[dtc]?frac|d?binom|sqrt|left|text[a-z]*|math[a-z]+|begin|boxed|pi|theta|alpha|infty|times"
+    r"|cdot|circ|pm|leq?|geq?|neq?|cup|in|sin|cos|tan|log|ln|overline)(?![A-Za-z])"
+)
+_ALONE = re.compile(r"(?<!\\)\\(?:\\\\)*(?!\\)")  # an odd number of them
+
 _ROOT_SIGN = re.compile(r"√\s*([0-9]+(?:\.[0-9]+)?|[A-Za-z])")
 _BRACKET_OR_THOUSANDS = re.compile(
-    r"\\[{}]|[()\[\]]|(?<![0-9.])(?P<number>[1-9][0-9]{0,2}(?:,[0-9]{3})++)(?![0-9])"
+    r"\\[{}]|[()\[\]]|(?<![0-9.])(?P<number>[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?![0-9])"
+)
+_SPACED_THOUSANDS = re.compile(  # 27 000, but not 3 125/1000
+    r"(?<![0-9./^_}] )(?<![0-9A-Za-z.,/^_])[1-9][0-9]{0,2}(?:[ '’][0-9]{3})+"
+    r"(?![0-9]|[ '’,][0-9]| ?/)"
 )
 _SURE_THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|,?\s*\\[,!]\s*)(?=[0-9]{3}(?![0-9]))")
 _LINE_END = re.compile(r"(?<!\\)\\\n")
@@ -49,12 +61,41 @@ _OLD_FONTS = re.compile(
 _IN_TEXT = re.compile(
     r"(?:[_^]\s*)?\\text\{|\\[{}]|\^\s*(?:-?[0-9]|\{\s*-?[0-9]+\s*\})|[{}]|[0-9]|\\[A-Za-z]|\\\$"
 )
+_ORDINAL = re.compile(  # but not the letters in 2nd + 1
+    r"(?<![0-9A-Za-z.}])([0-9]*(?:1st|2nd|3rd|[0-9]th))(?=\s*(?:$|[,.;)]|[A-Za-z]{2}|\\text))"
+    r"|(?<=[0-9])\s*\^?\s*\{?\s*\\text\{\s*(?:st|nd|rd|th)\s*\}\s*\}?"
+    r"|(?<=[0-9])\s*\^\s*\{\s*(?:st|nd|rd|th)\s*\}"
+)
+_INDEX = re.compile(r"_\s*\{\s*([0-9A-Za-z])\s*\}(?![0-9A-Za-z])")
+# 0.1(6), and 0.333... and 0.1212..., whose period has been written more than once
+_DOTS = r"(?:\.\.\.|\\[lc]?dots)"
+_PERIOD = re.compile(
+    rf"(?<![0-9.])([0-9]*)(\.[0-9]*?)(?:\(([0-9]+)\)|\\overline ?([0-9])|([0-9])\5{{2,}}{_DOTS}"
+    rf"|([0-9]{{2,}}?)\6+{_DOTS})(?![0-9A-Za-z(])"
+)
+_DOTTED = re.compile(r"(?<=[0-9.])\\dot ?\{?([0-9])\}?(?:([0-9]*)\\dot ?\{?([0-9])\}?)?")
+_ALL_REALS = re.compile(
+    r"(?:[a-z] (?:is|can be|=|\\in) )?(?:(?:the )?set of )?"
+    r"(?:(?:all|any|every)(?: of)?(?: the)? reals?(?: numbers?| values?)?|(?:the )?reals"
+    r"|(?:the )?real numbers)(?: (?:of |for )?[a-z])?"
+    r"(?:,? (?:except|but|other than|excluding|without)(?: for| when| where)?(?: [a-z] ?=)? (.+))?",
+    re.IGNORECASE,
+)
+_ROUGHLY = r"(?:about|approximately|approx\.?|roughly)"
 _SYNONYMS = (
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\[dt]binom(?![A-Za-z])"), r"\\binom"),
     (re.compile(r"\\leq(?:slant)?(?![A-Za-z])|\\leqq(?![A-Za-z])|<\s?="), r"\\le "),
     (re.compile(r"\\geq(?:slant)?(?![A-Za-z])|\\geqq(?![A-Za-z])|>\s?="), r"\\ge "),
     (re.compile(r"\\neq(?![A-Za-z])|\\not\s?=|!="), r"\\ne "),
+    (re.compile(r"\\textsuperscript\s*(?=\{)"), "^"),
+    (re.compile(rf"(?<![A-Za-z\\]){_ROUGHLY}(?= [0-9$\\-])"), r"\\approx"),
+    (re.compile(rf"\\text\{{\s*{_ROUGHLY}\s*\}}"), r"\\approx "),
+    (re.compile(r"\\(?:approxeq|simeq|doteq)(?![A-Za-z])"), r"\\approx "),
+    (re.compile(r"\\mathbb\s*\{?\s*R\s*\}?|\\(?:R|Reals)(?![A-Za-z])"), r"\\mathbb{R}"),
+    (re.compile(r"\\(?:smallsetminus|backslash)(?![A-Za-z])"), r"\\setminus "),
+    (re.compile(r"\\bar(?=\s*\{?\s*[0-9])"), r"\\overline"),
+    (re.compile(r"\+\s?(?=\\infty(?![A-Za-z]))"), ""),
     (re.compile(r"\\lt(?![A-Za-z])"), "<"),
     (re.compile(r"\\gt(?![A-Za-z])"), ">"),
     (re.compile(r"\\l(?:brace|Brace)(?![A-Za-z])"), r"\\{"),
@@ -73,8 +114,8 @@ _SYNONYMS = (
 )  # fmt: skip
 _FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|([0-9A-Za-z]))\s*(?:\{([^{}]*)\}|([0-9A-Za-z]))")
 _NO_OVER = r"(?!\\over(?![A-Za-z]))"
-_OVER = re.compile(rf"\{{((?:{_NO_OVER}[^{{}}])*+)\\over(?![A-Za-z])([^{{}}]*)\}}")
-_ALL_OVER = re.compile(rf"((?:{_NO_OVER}[^=,])*+)\\over(?![A-Za-z])([^=,]*)")
+_OVER = re.compile(rf"\{{((?:{_NO_OVER}[^{{}}])*)\\over(?![A-Za-z])([^{{}}]*)\}}")
+_ALL_OVER = re.compile(rf"((?:{_NO_OVER}[^=,])*)\\over(?![A-Za-z])([^=,]*)")
 _ROW_GAP = re.compile(r"\\\\\s?\[\s?-?[0-9.]+\s?(?:pt|ex|em|mm|cm|in)\s?\]")
 _WIDE_SPACE = re.compile(  # between two equations
     r"(=[^=]*?[^=\s\\])\s*\\(?:q?quad(?![A-Za-z])|[ ;])\s*(?=\\?[A-Za-z]+(?:_\w|_\{\w+\})?\s?=)"
@@ -85,6 +126,8 @@ _EDGES = " \n\t.,;:?"  # an exclamation mark may be a factorial
 
 def clean(text: str) -> str:
     """The answer with one spelling for what has several; what it means stays."""
+    if _ESCAPED.search(text) and not _ALONE.search(text):
+        text = text.replace("\\\\", "\\")
     text = _ROOT_SIGN.sub(r"\\sqrt{\1}", _LINE_END.sub(" ", text)).translate(_SIGNS)
     text = _BOLD.sub("", _DELIMITERS.sub(" ", text))
     text = _without_commas(_SURE_THOUSANDS.sub("", _SIZES.sub("", text)))
@@ -94,10 +137,29 @@ def clean(text: str) -> str:
     text = _SPACES.sub(" ", _WIDE_SPACE.sub(r"\1, ", text))
     for pattern, spelling in _SYNONYMS:
         text = pattern.sub(spelling, text)
+    text = _INDEX.sub(r"_\1", _ORDINAL.sub(lambda m: (m[1] or "")[:-2] + " ", text))
     text = _OVER.sub(r"\\frac{\1}{\2}", _values_without_font(text))
+    text = _PERIOD.sub(_overlined, _DOTTED.sub(r"\\overline{\1\2\3}", text))
+    text = _SPACED_THOUSANDS.sub(lambda match: re.sub("[^0-9]", "", match[0]), text)
     text = _without_edges(" ".join(_FRACTION.sub(_braced_fraction, text).split()))
-    over = _ALL_OVER.fullmatch(text)
-    return rf"\frac{{{over[1].strip()}}}{{{over[2].strip()}}}" if over else text
+    if over := _ALL_OVER.fullmatch(text):
+        return rf"\frac{{{over[1].strip()}}}{{{over[2].strip()}}}"
+    return _reals(text) if "real" in text.lower() else text
+
+
+def _overlined(match: re.Match[str]) -> str:
+    """A decimal with a line over its period, however that was marked."""
+    whole, decimals, *periods = match.groups()
+    return rf"{whole or 0}{decimals}\overline{{{next(filter(None, periods))}}}"
+
+
+def _reals(text: str) -> str:
+    """`all real numbers except 2` in signs."""
+    words = " ".join(re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text).split())
+    match = _ALL_REALS.fullmatch(words)
+    if not match:
+        return text
+    return rf"\mathbb{{R}} \setminus \{{{match[1]}\}}" if match[1] else r"\mathbb{R}"
 
 
 def _without_commas(text: str) -> str:
@@ -192,6 +254,7 @@ _RATIONALS = tuple(
         r"(?P<whole>[0-9]+)(?: | ?\+ ?)(?P<above>[0-9]+) ?/ ?(?P<below>[0-9]+)",
         rf"(?P<above>{_NUMBER}) ?(?:\\times|\\cdot|\*|x) ?10 ?\^ ?"
         r"(?:\{ ?(?P<power>[+-]? ?[0-9]{1,3}) ?\}|\(?(?P<power2>[+-]?[0-9]{1,3})\)?)",
+        r"(?P<begin>[0-9]*\.[0-9]*) ?\\overline ?\{ ?(?P<period>[0-9]+) ?\}",
         rf"(?P<above>{_NUMBER})[eE](?P<power>[+-]?[0-9]{{1,3}})",
     )
 )
@@ -218,6 +281,10 @@ def rational(text: str) -> Fraction | None:
 
 
 def _value(sign: int, parts: dict[str, str | None]) -> Fraction | None:
+    if period := parts.get("period"):  # 0.1\overline{6} is 0.1 and 6/90
+        decimals = len(parts["begin"].partition(".")[2])
+        rest = Fraction(int(period), 10**decimals * (10 ** len(period) - 1))
+        return sign * (Fraction(f"0{parts['begin']}0") + rest)
     below = Fraction(parts.get("below") or 1)
     if below == 0:
         return None

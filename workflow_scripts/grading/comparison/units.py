@@ -37,7 +37,7 @@ _DEGREES = re.compile(r"(.*[^\s{])\s*\^\\circ(?: ?(?:\\text\{ ?)?([CFK])\}?)?", 
 _PERCENT = re.compile(r"(.*[^\s{])\s*%", re.DOTALL)
 _GLUED = re.compile(rf"(.*[0-9}})])({'|'.join(_BARE)}){_POWER}", re.DOTALL)
 _WORDS = re.compile(
-    r"(.*?[0-9)}A-Za-z]) ([A-Za-z]{2,}+(?:[ ./-]++[A-Za-z]{2,}+)*+)" + _POWER, re.DOTALL
+    r"(.*?[0-9)}A-Za-z]) ([A-Za-z]{2,}(?:[ ./-]+[A-Za-z]{2,})*)" + _POWER, re.DOTALL
 )
 _LETTER = re.compile(rf"(.*[0-9}}]) ([mgshlLJNWVK]){_POWER}", re.DOTALL)
 _MONEY = {r"\$": "dollar", "€": "euro", "£": "pound sterling", "¥": "yen"}
