@@ -70,6 +70,11 @@ def test_it_is_the_day_of_the_first_job_on_every_later_one(tmp_path, monkeypatch
     assert render(LLAMA) == ("Today Date: 03 Feb 2031 <user>1+1=<model>", "2031-02-03")
 
 
+def test_what_a_template_draws_is_the_same_in_every_job():
+    drawing = "{{ range(10 ** 5) | random }}" + CHAT_TEMPLATE
+    assert render(drawing) == render(drawing)
+
+
 def test_a_lock_file_with_something_else_is_one_line(tmp_path):
     lock = tmp_path / "date.lock"
     lock.write_text("tomorrow\n")

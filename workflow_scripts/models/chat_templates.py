@@ -11,6 +11,7 @@ instead: a given one or, for `auto`, that of the first job that needed it, which
 
 import fcntl
 import multiprocessing
+import random
 import resource
 import signal
 from datetime import date as Day
@@ -149,6 +150,7 @@ _worker: dict[str, Any] = {}  # what the process of a template keeps
 def _render(question: str) -> tuple[str, str]:
     """The prompt, or how the template failed. Ends its process by SIGPROF after `CPU_SECONDS`."""
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
+    random.seed(0)  # jinja's filter `random` and its `lipsum` draw from it
     turn = [{"role": "user", "content": question}]
     try:
         prompt = _worker["tokenizer"].apply_chat_template(
