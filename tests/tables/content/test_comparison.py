@@ -219,15 +219,6 @@ def test_a_mild_variant_that_loses_once_breaks_the_claim_that_none_does(run, mas
     assert found["unstructured pruning of up to 20% costs no accuracy"] == "does not hold"
 
 
-@pytest.mark.parametrize(("blocks", "result"), [((16, 17), "holds"), ((16, 18), "does not hold")])
-def test_the_blocks_that_the_paper_names(run, masks, tmp_path, blocks, result):
-    record = mask(0.07, blocks, blocks=28, method="shortgpt")
-    removed = masks_of(tmp_path, {"shortgpt-2": record}, "S1.1-7b")
-    rows = compare(run, "dense", masks)
-    found = asked(named(run, "S1.1-7b"), rows, removed)
-    assert found["ShortGPT removes blocks 16 and 17"] == result
-
-
 def test_a_small_p_is_read_back_from_the_csv_as_what_it_is(run, masks, tmp_path):
     """The report is made from the CSV, comparison.html from the rows themselves: they agree."""
     rows = compare(run, "dense", masks)

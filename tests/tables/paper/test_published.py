@@ -101,6 +101,8 @@ def test_every_published_row_is_found_by_the_name_that_a_run_has_for_it():
     assert math.isnan(dense.sd) and dense.origin == "digitised"
     part = published[key("s1.1-7B", "magnitude-mlp-10", "aime24", 512)]
     assert (part.mean, part.origin) == (0.1, "digitised")
+    assert published[key("Qwen3-8B", "magnitude-owl-10", "aime24", 8192)].doubtful
+    assert not published[key("Qwen3-8B", "magnitude-owl-10", "amc23", 8192)].doubtful
     assert key("s1.1-7B", "shortgpt-2", "math500", 4096) in published
 
 
@@ -153,26 +155,75 @@ def test_the_difference_is_in_units_of_the_combined_error():
     assert alone["origin"] == "" and "published_mean" not in alone
 
 
-def test_the_tables_have_the_papers_layout():
+def row(variant, benchmark, budget=512, published=None, doubtful="", repeats=3):
+    """A row of the table; `published`: mean, deviation, origin, place and line."""
     nan = math.nan
+    mean, sd, origin, place, line = published or (nan, nan, "", "", 0)
+    difference = (0.1 - mean, 0.02, (0.1 - mean) / 0.02)
+    return ("s", variant, benchmark, budget, repeats, 0.1, 0.0157, mean, sd, origin, place, line,
+            doubtful, *difference)  # fmt: skip
+
+
+def test_the_tables_have_the_papers_layout():
+    """Its tables in its order, its rows and benchmarks in its order, then its figures."""
+    nan = math.nan
+    table, figure = "table 2: sparsity 20 %", "figure 2"
     rows = rows_of(
         "published",
         [
-            ("s", "dense", "aime24", 512, 3, 0.1, 0.0157, 0.078, nan, "digitised", 0.022, 0.02,
-             1.1),
-            ("s", "wanda-20", "aime24", 512, 3, 0.0, 0.0, 0.0551, 0.0154, "exact", -0.0551, 0.02,
-             -2.755),
-            ("s", "wanda-20", "mine", 512, 3, 0.5, 0.1, nan, nan, "", nan, nan, nan),
+            row("dense", "math500", published=(0.6789, nan, "digitised", figure, 0)),
+            row("wanda-20", "mine"),
+            row("wanda-20", "amc23", published=(0.0551, 0.0154, "exact", table, 1)),
+            row("wanda-20", "aime24", published=(0.14, 0.0118, "exact", table, 1), doubtful="yes"),
+            row("magnitude-20", "amc23", published=(0.1, 0.0, "exact", table, 0)),
+            row("wanda-10", "amc23", 8192, (0.1, 0.0, "exact", "table 10: sparsity 10 %", 0)),
         ],
-    )  # fmt: skip
-    (section,) = sections(rows, ["s/dense: mine"])
-    assert section.title == "budget 512"
-    header = ["model", "variant", "aime24", "published", "σ", "mine"]
-    assert list(section.frame.columns) == header
-    assert section.frame.to_numpy().tolist() == [
-        ["s", "dense", "0.1000 ± 0.0157", "0.0780 d", "+1.1", ""],
-        ["s", "wanda-20", "0.0000 ± 0.0000", "0.0551 ± 0.0154 e", "−2.8", "0.5000 ± 0.1000"],
+    )
+    found = list(sections(rows, ["s/dense: mine"]))
+    assert [section.title for section in found] == [
+        "table 2: sparsity 20 %, budget 512", "table 10: sparsity 10 %, budget 8192",
+        "figure 2: budget 512", "not in the paper: budget 512",
+    ]  # fmt: skip
+    header = ["model", "variant", "aime24", "published", "σ", "amc23", "published", "σ"]
+    assert list(found[0].frame.columns) == header
+    here = "0.1000 ± 0.0157"
+    assert found[0].frame.to_numpy().tolist() == [
+        ["s", "magnitude-20", "", "", "", here, "0.1000 ± 0.0000 e", "0.0"],
+        ["s", "wanda-20", here, "0.1400 ± 0.0118 e?", "−2.0", here, "0.0551 ± 0.0154 e", "+2.2"],
     ]
-    assert "e: exact" in section.caption and section.caption.endswith("Missing: s/dense: mine.")
-    (section,) = sections(rows[2:])
-    assert "Nothing that was published is about these" in section.caption
+    # what was read off a figure has two digits
+    assert found[2].frame.to_numpy().tolist() == [["s", "dense", here, "0.68 d", "−28.9"]]
+    assert found[3].frame.to_numpy().tolist() == [["s", "wanda-20", here]]
+    assert "e: exact" in found[0].caption and "?: probably a slip" in found[0].caption
+    assert all(section.caption.endswith("Missing: s/dense: mine.") for section in found)
+    (section,) = sections(rows[1:2])
+    assert section.title == "budget 512"
+    assert "Nothing was published about these" in section.caption
+
+
+def test_every_published_cell_has_its_place_in_the_paper():
+    published = read_published(FOLDER)
+    places = {}
+    for (_, _, _, budget), one in published.items():
+        places.setdefault(one.place, set()).add(budget)
+    tables = {place: budgets for place, budgets in places.items() if place.startswith("table")}
+    assert len(tables) == 10 and all(len(budgets) == 1 for budgets in tables.values())
+    assert tables["table 1: sparsity 20 %"] == {8192} and tables["table 7: sparsity 10 %"] == {1024}
+    figures = {f"figure {number}: sparsity {level} %" for number in (4, 5) for level in (10, 20)}
+    assert places.keys() - tables.keys() == {"figure 2", *figures}
+    one = published[key("Qwen3-8B", "wanda-mlp-20", "math500", 512)]
+    assert one.place == "figure 5: sparsity 20 %"
+
+
+def test_doubtful_are_the_cells_that_repeat_another():
+    """With its deviation, to four digits: of the other method, or of another budget."""
+    cells = {
+        (row["table"], row["model"], row["alloc"], row["method"], name): (mean, sd, row["doubtful"])
+        for row, name, mean, sd in table_cells()
+    }
+    doubtful = {at for at, (*_, names) in cells.items() if at[-1] in names.split()}
+    assert len(doubtful) == 12
+    for at in doubtful:
+        mean, sd, _ = cells[at]
+        others = [(cells[other], other) for other in doubtful - {at} if other[1:3] == at[1:3]]
+        assert any(found[1] == sd and other[-1] == at[-1] for found, other in others)

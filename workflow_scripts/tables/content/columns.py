@@ -39,10 +39,11 @@ COLUMNS = {
         # what k repeats under one budget are worth together; `tokens`: of all k
         "parallel": "model variant benchmark budget k tokens pass_at_k pass_low pass_high "
         "majority_at_k majority_low majority_high",
-        # what was not published is NaN, its origin empty; `errors`: the difference in units of
+        # what was not published is NaN, its origin empty; `place`: in the paper, and `line` there;
+        # `doubtful`: `yes` for a probable slip; `errors`: the difference in units of
         # `combined_error`, both means' standard errors for fixed problems together
         "published": "model variant benchmark budget repeats mean sd published_mean published_sd "
-        "origin difference combined_error errors",
+        "origin place line doubtful difference combined_error errors",
         "claims": "claim model result evidence",
         # counts of answers by both verdicts; `grader_only`: right by the grader alone
         "judge_agreement": "model variant benchmark answers both_right grader_only judge_only "
@@ -59,9 +60,9 @@ class NoRows(InputError):
 
 _TEXT = {
     "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
-    "evidence",
+    "evidence", "place", "doubtful",
 }  # fmt: skip
-_WHOLE = {"budget", "budgets", "benchmarks", "problems", "repeats", "k"}
+_WHOLE = {"budget", "budgets", "benchmarks", "problems", "repeats", "k", "line"}
 
 
 def as_frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

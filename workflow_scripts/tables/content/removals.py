@@ -1,11 +1,18 @@
 """What each variant removes, as far as tables and figures need it: from the masks' records."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.mask_records import MaskRecord, read_mask_record
 
 STEP = 0.005  # shares of removed weights that are no further apart count as one
+
+PARTS = ("self_attn", "mlp")
+_LINEAR = re.compile(r"model\.layers\.(\d+)\.(self_attn|mlp)\.\w+\.weight")
 
 Masks = Mapping[tuple[str, str], MaskRecord]
 
@@ -16,6 +23,17 @@ def read_masks(
     """By model and variant, where there is a record. Raises `InputError` where it is none."""
     paths = {(m, v): results / m / v / "mask.json" for m in models for v in variants}
     return {place: read_mask_record(path) for place, path in paths.items() if path.exists()}
+
+
+def counts_by_part(mask: MaskRecord) -> tuple[NDArray, NDArray]:
+    """The pruned and all weights of each block's attention and MLP, both of shape (2, blocks)."""
+    pruned, total = np.zeros((2, mask.blocks)), np.zeros((2, mask.blocks))
+    for name, linear in mask.linears.items():
+        match = _LINEAR.fullmatch(name)
+        place = PARTS.index(match[2]), int(match[1])
+        pruned[place] += linear.achieved * linear.weights
+        total[place] += linear.weights
+    return pruned, total
 
 
 def matched(variants: Mapping[str, MaskRecord]) -> list[tuple[str, str]]:

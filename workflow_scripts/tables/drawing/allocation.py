@@ -4,8 +4,6 @@ A row for every variant, a column for every block; a cell's upper half is its at
 half its MLP. The shade is the share of weights that is gone, as achieved.
 """
 
-import re
-
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,11 +13,9 @@ from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.content.removals import counts_by_part
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
-
-PARTS = ("self_attn", "mlp")
-_LINEAR = re.compile(r"model\.layers\.(\d+)\.(self_attn|mlp)\.\w+\.weight")
 
 ROW = 0.42  # inches for each variant
 GAP = 0.14  # between rows, as a share of one
@@ -31,12 +27,7 @@ GONE = 2.0  # the share of a block that is taken out whole, beyond that of any m
 def shares_of(mask: MaskRecord) -> NDArray:
     """The removed shares, shape (2, blocks), of each block's attention and MLP; `GONE` where the
     block is taken out. Linears weigh by their numbers of weights."""
-    pruned, total = np.zeros((2, mask.blocks)), np.zeros((2, mask.blocks))
-    for name, linear in mask.linears.items():
-        match = _LINEAR.fullmatch(name)
-        place = PARTS.index(match[2]), int(match[1])
-        pruned[place] += linear.achieved * linear.weights
-        total[place] += linear.weights
+    pruned, total = counts_by_part(mask)
     shares = pruned / np.maximum(total, 1)
     shares[:, list(mask.removed_blocks)] = GONE
     return shares

@@ -8,18 +8,21 @@ import pandas as pd
 
 from workflow_scripts.tables.content.cells import cells_of
 from workflow_scripts.tables.content.removals import STEP, Masks
+from workflow_scripts.tables.paper.blocks import (
+    ABSENT,
+    FAILS,
+    HOLDS,
+    OPEN,
+    Asked,
+    block_claims,
+    is_same_model,
+)
 from workflow_scripts.tables.paper.published import key
 from workflow_scripts.tables.statistics.differences import ALPHA, BETTER, TOO_FEW, WORSE, holm
 from workflow_scripts.tables.statistics.differences import paired_difference as difference
 
-HOLDS, FAILS, OPEN, ABSENT = "holds", "does not hold", "not decided", "not in this run"
 MILD = 0.2  # the largest share that the paper's unstructured variants remove
-# blocks that ShortGPT removes first (paper, section 6)
-SHORTGPT = {"s1.1-7B": (16, 17), "Qwen3-8B": (17, 20)}
 GAIN = ("Qwen3-8B", "aime24", (1024, 2048, 4096))
-
-# what is claimed, whether it holds, and the counts behind that
-Asked = tuple[str, str, str]
 
 
 def check_claims(
@@ -55,15 +58,13 @@ def _of_model(
         mild, BETTER, None,
     )  # fmt: skip
     name, benchmark, budgets = GAIN
-    if _is_same(model, name):
+    if is_same_model(model, name):
         wanted = key("", "", benchmark, 0)
         is_it = np.array([key("", "", name, 0) == wanted for name in mild["benchmark"]], dtype=bool)
         gains = mild[is_it & mild["budget"].isin(budgets)]
         claim = f"such a gain on {benchmark} with budgets of 1024 to 4096"
         yield _judged(claim, gains, BETTER, None)
-    for name, blocks in SHORTGPT.items():
-        if _is_same(model, name):
-            yield _removed_blocks(blocks, masks)
+    yield from block_claims(model, masks)
 
 
 def _growth(cells: pd.DataFrame, reference: str) -> Asked:
@@ -116,21 +117,3 @@ def _counts(rows: pd.DataFrame) -> str:
         f"of {len(rows)} comparisons {better} better, {worse} worse, "
         f"{len(rows) - better - worse - few} no relevant difference, {few} too few samples"
     )
-
-
-def _removed_blocks(blocks: tuple[int, int], masks: dict) -> Asked:
-    claim = f"ShortGPT removes blocks {blocks[0]} and {blocks[1]}"
-    taken = [
-        mask.removed_blocks
-        for mask in masks.values()
-        if mask.method == "shortgpt" and len(mask.removed_blocks) == 2
-    ]
-    if not taken:
-        return claim, ABSENT, ""
-    said = "; ".join("removed " + ", ".join(map(str, blocks_of)) for blocks_of in taken)
-    same = all(tuple(sorted(blocks_of)) == blocks for blocks_of in taken)
-    return claim, HOLDS if same else FAILS, said
-
-
-def _is_same(model: str, published: str) -> bool:
-    return key(model, "", "", 0) == key(published, "", "", 0)

@@ -20,6 +20,7 @@ SEEDS = 3  # runs behind every published mean
 READING = 0.01  # most that a point which a figure shows only approximately can be off
 BENCHMARKS = {"aime": "aime24", "gpqa": "gpqa_diamond", "amc": "amc23", "math": "math500"}
 PARTS = {"attn": "attention", "MLP": "mlp"}
+PART_FIGURES = {"s1.1-7B": "figure 4", "Qwen3-8B": "figure 5"}
 METHODS = {"mag": "magnitude", "wanda": "wanda"}
 FILES = ("figures_4_5_digitised", "figure_2_digitised", "tables_1_to_10")
 
@@ -30,12 +31,17 @@ class Published:
 
     `error` is the standard error of the mean: that of the model's and benchmark's pooled spread
     between seeds, since a spread of three runs alone says little, and of the reading of a figure.
+    `place` is the table or figure, `line` where in it; `doubtful` marks what is probably a slip: a
+    mean or deviation that another cell has as well.
     """
 
     mean: float
     sd: float
     error: float
     origin: str
+    place: str = ""
+    line: int = 0
+    doubtful: bool = False
 
 
 Key = tuple[str, str, str, int]
@@ -73,6 +79,9 @@ def read_published(folder: Path = FOLDER) -> dict[Key, Published]:
             row.sd,
             math.hypot(noise[row.model, row.benchmark], row.reading),
             row.origin,
+            row.place,
+            row.Index,
+            row.doubtful,
         )
         for row in everything.itertuples()
     }
@@ -82,16 +91,26 @@ def _of_tables(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for every arm and benchmark, which are side by side in what is printed."""
     allocation = ("-" + rows["alloc"].str.lower()).where(rows["alloc"] != "Uniform", "")
     variant = rows["method"].str.lower() + allocation + "-" + rows["sparsity"].astype(str)
-    common = rows[["model", "budget", "origin"]].assign(variant=variant, reading=0.0)
+    place = (
+        "table " + rows["table"].astype(str) + ": sparsity " + rows["sparsity"].astype(str) + " %"
+    )
+    common = rows[["model", "budget", "origin"]].assign(variant=variant, reading=0.0, place=place)
     return pd.concat(
-        common.assign(benchmark=benchmark, mean=rows[name], sd=rows[f"{name}_sd"])
+        common.assign(
+            benchmark=benchmark,
+            mean=rows[name],
+            sd=rows[f"{name}_sd"],
+            doubtful=rows["doubtful"].str.split().map(lambda names, name=name: name in names),
+        )
         for name, benchmark in BENCHMARKS.items()
     )
 
 
 def _of_curves(rows: pd.DataFrame) -> pd.DataFrame:
     reading = np.where(rows["approximate"] == "yes", READING / math.sqrt(3), 0.0)
-    return rows.rename(columns={"accuracy": "mean"}).assign(sd=math.nan, reading=reading)
+    return rows.rename(columns={"accuracy": "mean"}).assign(
+        sd=math.nan, reading=reading, place="figure 2", doubtful=False
+    )
 
 
 def _of_parts(rows: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +118,7 @@ def _of_parts(rows: pd.DataFrame) -> pd.DataFrame:
     levels = rows["sparsity"].astype(str).str.rstrip("%")
     variant = arms[0].map(METHODS) + "-" + arms[1].map(PARTS) + "-" + levels
     benchmark = rows["bench"].str.lower().replace(BENCHMARKS)
-    names = {"snapped": "mean"}
-    return rows.rename(columns=names).assign(
-        variant=variant, benchmark=benchmark, sd=math.nan, reading=0.0
+    place = rows["model"].map(PART_FIGURES) + ": sparsity " + levels + " %"
+    return rows.rename(columns={"snapped": "mean"}).assign(
+        variant=variant, benchmark=benchmark, sd=math.nan, reading=0.0, place=place, doubtful=False
     )
