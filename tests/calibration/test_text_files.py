@@ -153,6 +153,21 @@ def test_pairs_are_made_of_fields(tmp_path, name):
     assert str(caught.value) == f"{where}: field 'n' is 1, not a string"
 
 
+@pytest.mark.parametrize(
+    ("attempt", "made"),
+    [
+        ("So it is 3.\n", "<t>why</t>Answer: So it is 3."),
+        ("\n**Answer:** 3", "<t>why</t>**Answer:** 3"),
+        (" Hence.\nAnswer: 3 ", "<t>why</t>Hence.\nAnswer: 3"),
+    ],
+)
+def test_a_field_may_be_stripped_and_led_by_what_it_lacks(tmp_path, attempt, made):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines([{"q": " q ", "thinking": "\nwhy ", "attempt": attempt}]))
+    pair = {"prompt": "{q}", "completion": "<t>{thinking|}</t>{attempt|Answer: }"}
+    assert list(numbered_rows(path, pair=pair)) == [(1, {"prompt": " q ", "completion": made})]
+
+
 def test_a_number_that_python_does_not_read_is_one_line(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": ' + "1" * 5000 + "}\n")

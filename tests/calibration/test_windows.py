@@ -1,10 +1,11 @@
-"""Windows of long texts: the draws of the Wanda code, number by number."""
+"""Windows and passages of long texts: the recipes of public code."""
 
 import gzip
 import json
 import random
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from tests.models.tiny_models import tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import build_calibration_set
-from workflow_scripts.calibration.build_calibration_set import draw_windows
+from workflow_scripts.calibration.build_calibration_set import draw_windows, lines_together
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.models.tensor_files import open_tensors
@@ -51,11 +52,13 @@ def corpus(place: Path, texts: list[str]) -> Path:
     return manifest
 
 
-def build(folder: Path, manifest: Path, samples: int, seed: int = 0) -> torch.Tensor:
+def build(
+    folder: Path, manifest: Path, samples: int, seed: int = 0, **sampling: object
+) -> torch.Tensor:
     made = manifest.parent / "set.safetensors"
     source = {"kind": "hub", "id": "o/n", "revision": "0" * 40, "file": "en/train.json.gz"}
     options = {"source": source | {"text": "text"}, "sampling": "windows"}
-    options |= {"samples": samples, "length": LENGTH, "seed": seed}
+    options |= {"samples": samples, "length": LENGTH, "seed": seed, **sampling}
     stage = ["--model", folder, "--options", json.dumps(options)]
     stage += ["--corpus", manifest, "--output", made]
     build_calibration_set.main([str(part) for part in stage])
@@ -116,3 +119,36 @@ def test_every_window_is_a_piece_of_a_longer_row_and_no_row_is_read_twice_in_vai
             assert start + length < lengths[number]  # as there, the last token is never reached
     short = [number for number in read if lengths[number] <= length]
     assert len(short) == len(set(short))
+
+
+@given(st.lists(st.integers(0, 12), max_size=12), st.integers(1, 14))
+def test_passages_are_whole_lines_as_long_as_they_may_be(lengths: list[int], size: int) -> None:
+    lines = ["abcdefghijkl"[n] * length for n, length in enumerate(lengths)]
+    found = lines_together("\n".join(f" {line}\t" for line in lines), size)
+    assert " ".join(found) == " ".join(line[:size] for line in lines if line)
+    assert all(0 < len(passage) <= size for passage in found)
+    for one, other in pairwise(found):
+        assert len(f"{one} {other.split()[0]}") > size
+
+
+def test_long_texts_have_more_passages_and_none_is_drawn_twice(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder, passage = tiny_model(), LENGTH + 4
+    letters = "abcdefghijklmnopqrstuvwx"
+    lines = [letter * passage for letter in letters]
+    manifest = corpus(tmp_path / "c", ["\n \n".join(lines[:-2]), "short\n" + lines[-2], lines[-1]])
+    options = {"sampling": "passages", "passage": passage}
+    found = build(folder, manifest, len(lines), **options)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    drawn = [tokenizer.decode(row).replace(" ", "") for row in found.tolist()]
+    assert sorted(drawn) == [letter * LENGTH for letter in letters]
+    assert drawn != sorted(drawn)
+    assert torch.equal(build(folder, manifest, 5, **options), found[:5])
+    assert not torch.equal(build(folder, manifest, 5, 1, **options), found[:5])
+    with pytest.raises(InputError) as caught:
+        build(folder, manifest, len(lines) + 1, **options)
+    assert str(caught.value) == (
+        f"{manifest.with_name('train.json.gz')}: 24 of 25 passages of {passage} characters have "
+        f"{LENGTH} tokens; 25 are needed"
+    )

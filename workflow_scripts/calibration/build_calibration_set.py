@@ -11,6 +11,9 @@ Rows come from a file of texts (bundled, local, or fetched from the hub: `--corp
 and cuts the stream.
 Sampling `windows` is the recipe of the Wanda code (arXiv 2306.11695): rows longer than a sample are
 drawn with replacement, and of each a random contiguous window is taken.
+Sampling `passages` is that of ShortGPT's texts in the public code of arXiv 2604.25098: the lines of
+every text are put together, whole, to passages of so many characters; of the passages of all texts
+some are drawn without replacement, and each is cut to the length.
 """
 
 import argparse
@@ -51,19 +54,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_window(arguments.model, wanted.length)
     traces = {kind: getattr(arguments, kind) for kind in TRACES}
     rows = open_rows(wanted.source, arguments.corpus, traces, arguments.output.parent)
-    draw = SAMPLINGS[wanted.sampling]
     with ChatTemplate(load_tokenizer(arguments.model), arguments.date) as template:
-        input_ids = draw(template, rows, wanted.samples, wanted.length, wanted.seed)
+        input_ids = SAMPLINGS[wanted.sampling](template, rows, wanted)
     save_tensors(arguments.output, {"input_ids": input_ids}, {"model_digest": digest})
 
 
-def packed(template: ChatTemplate, rows: Rows, samples: int, length: int, seed: int) -> Tensor:
+def packed(template: ChatTemplate, rows: Rows, wanted: CalibrationSet) -> Tensor:
     """Shuffled rows end to end, cut, int32 (samples, length)."""
-    ordered = (rows[number] for number in shuffled(range(len(rows)), seed))
-    return pack_windows(tokenise(template, ordered, rows.where), samples, length, rows.where)
+    ordered = (rows[number] for number in shuffled(range(len(rows)), wanted.seed))
+    tokens = tokenise(template, ordered, rows.where)
+    return pack_windows(tokens, wanted.samples, wanted.length, rows.where)
 
 
-def windows(template: ChatTemplate, rows: Rows, samples: int, length: int, seed: int) -> Tensor:
+def windows(template: ChatTemplate, rows: Rows, wanted: CalibrationSet) -> Tensor:
     """A random window of each of some random rows that are longer, int32 (samples, length).
 
     A text is tokenised as the tokenizer does it by itself, with the tokens that it puts around
@@ -76,10 +79,54 @@ def windows(template: ChatTemplate, rows: Rows, samples: int, length: int, seed:
             return template.tokenizer(row["text"], verbose=False)["input_ids"]
         return next(tokenise(template, [row], rows.where))
 
+    samples, length, seed = wanted.samples, wanted.length, wanted.seed
     return draw_windows(tokens, len(rows), samples, length, seed, rows.where)
 
 
-SAMPLINGS = {"packed": packed, "windows": windows}
+def passages(template: ChatTemplate, rows: Rows, wanted: CalibrationSet) -> Tensor:
+    """The beginnings of random passages of all texts, int32 (samples, length).
+
+    No passage is drawn twice, and those of fewer tokens are passed over. Raises `InputError` for
+    rows that are no plain texts, and where too few passages are long enough.
+    """
+    size, length = wanted.passage, wanted.length
+    places: list[tuple[int, int]] = []
+    for number in range(len(rows)):
+        if "text" not in rows[number]:
+            raise InputError(f"{rows.where}: passages are drawn from texts, these are prompts")
+        count = len(lines_together(rows[number]["text"], size))
+        places += [(number, passage) for passage in range(count)]
+    found: list[list[int]] = []
+    for number, passage in shuffled(places, wanted.seed):
+        if len(found) == wanted.samples:
+            break
+        text = lines_together(rows[number]["text"], size)[passage]
+        ids = template.tokenizer(text, verbose=False)["input_ids"]
+        if len(ids) >= length:
+            found.append(ids[:length])
+    if len(found) < wanted.samples:
+        raise InputError(
+            f"{rows.where}: {len(found)} of {len(places)} passages of {size} characters have "
+            f"{length} tokens; {wanted.samples} are needed"
+        )
+    return torch.tensor(found, dtype=torch.int32)
+
+
+def lines_together(text: str, size: int) -> list[str]:
+    """A text's lines that hold something, joined by spaces as long as `size` characters allow.
+
+    Lines stay whole; one that is longer is cut.
+    """
+    together: list[str] = []
+    for line in filter(None, map(str.strip, text.split("\n"))):
+        if together and len(together[-1]) + 1 + len(line) <= size:
+            together[-1] += f" {line}"
+        else:
+            together.append(line[:size])
+    return together
+
+
+SAMPLINGS = {"packed": packed, "windows": windows, "passages": passages}
 
 
 def draw_windows(

@@ -2,8 +2,10 @@
 
 A row is `{"prompt": ..., "completion": ...}` or `{"text": ...}`. Of rows with other fields, as in a
 public corpus, `column` names the one that holds the text, or `pair` says what prompt and completion
-are made of: texts with the names of fields in braces, as in `"{question}"`. Every non-empty line of
-a .txt file is a text, and so is every cell of the column `column` (else `text`) of a .parquet file.
+are made of: texts with the names of fields in braces, as in `"{question}"`. `"{attempt|Answer: }"`
+is the field without the space around it, after `Answer: ` where it does not hold that already.
+Every non-empty line of a .txt file is a text, and so is every cell of the column `column` (else
+`text`) of a .parquet file.
 """
 
 import gzip
@@ -20,7 +22,7 @@ from workflow_scripts.files.user_rows import check_characters, parquet_rows
 LINES = (".jsonl", ".json", ".txt")
 SUFFIXES = (*LINES, *(f"{suffix}.gz" for suffix in LINES), ".parquet")
 ROW_FIELDS = ({"prompt", "completion"}, {"text"})
-_FIELD = re.compile(r"\{([^{}]+)\}")
+_FIELD = re.compile(r"\{([^{}|]+)(?:\|([^{}]*))?\}")  # a name, and what to put before it
 
 Pair = Mapping[str, str]
 
@@ -37,7 +39,11 @@ def numbered_rows(
         raise InputError(f"{path}: a file of texts is {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     if path.suffix == ".parquet":
         column = column or "text"
-        wanted = [column] if pair is None else _FIELD.findall("".join(pair.values()))
+        wanted = (
+            [column]
+            if pair is None
+            else [name for name, _ in _FIELD.findall("".join(pair.values()))]
+        )
         for number, row in enumerate(parquet_rows(path, wanted)):
             yield number, _made(row, column, pair, f"{path}, row {number}")
         return
@@ -77,7 +83,7 @@ def _made(row: Any, column: str | None, pair: Pair | None, where: str) -> dict[s
     """What a row of a file makes: a text, or a prompt and a completion."""
     if pair is not None:
         return {
-            part: _FIELD.sub(lambda match: _text(row, match[1], where), template)
+            part: _FIELD.sub(lambda match: _field(row, match, where), template)
             for part, template in pair.items()
         }
     if column is not None:
@@ -85,6 +91,13 @@ def _made(row: Any, column: str | None, pair: Pair | None, where: str) -> dict[s
     if not isinstance(row, dict) or set(row) not in ROW_FIELDS:
         raise InputError(f"{where}: a row has the fields prompt and completion, or the field text")
     return {name: _text(row, name, where) for name in row}
+
+
+def _field(row: Any, match: re.Match[str], where: str) -> str:
+    text, lead = _text(row, match[1], where), match[2]
+    if lead is None:
+        return text
+    return text.strip() if lead.strip() in text else lead + text.strip()
 
 
 def _text(row: Any, name: str, where: str) -> str:

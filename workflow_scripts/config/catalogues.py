@@ -1,10 +1,11 @@
 """What things are: models, benchmarks, calibration sets and influence sets."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from workflow_scripts.config.entry import Entry, absent
+from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.sources import ModelSource, source_of
 from workflow_scripts.config.types import Count, Seed, fitting, matching, named
 
@@ -45,15 +46,26 @@ class CalibrationSet(Sourced):
 
     source: source_of("calibration_sets")
     """Where the texts come from."""
-    sampling: Literal["packed", "windows"] = "packed"
-    """Texts put end to end and cut into sequences (packed), or a random piece of each of some texts
-    that are longer than a sequence (windows, the paper's recipe)."""
+    sampling: Literal["packed", "windows", "passages"] = "packed"
+    """Texts put end to end and cut into sequences (packed), a random piece of each of some texts
+    that are longer than a sequence (windows, the paper's recipe for Wanda), or the beginnings of
+    random passages, of which long texts have more (passages, its recipe for ShortGPT)."""
+    passage: Count = absent()
+    """With sampling passages: characters of whole lines that make up a passage, at most."""
     samples: Count
     """How many token sequences are drawn."""
     length: Count
     """Tokens in each sequence."""
     seed: Seed = 0
     """Decides which sequences are drawn."""
+
+    def contradictions(self) -> Iterator[Said]:
+        if self.sampling == "passages" and self.source.kind == "generated":
+            yield ("sampling",), "passages is not allowed with kind generated; must be packed"
+        elif self.sampling == "passages" and self.passage is None:
+            yield ("passage",), "missing; sampling passages needs it"
+        elif self.sampling != "passages" and self.passage is not None:
+            yield ("passage",), f"not allowed with sampling {self.sampling}"
 
 
 class InfluenceSet(Sourced):

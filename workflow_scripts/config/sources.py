@@ -36,7 +36,10 @@ Template = Annotated[
         r"[\s\S]*\{[^{}]+\}[\s\S]*",
         'text with the name of a field or column in braces, such as "{question}"',
     ),
-    Field(description="What it is made of, with the names of fields or columns in braces."),
+    Field(
+        description="What it is made of, with the names of fields or columns in braces. "
+        "`{NAME|LEAD}` is stripped of space, and put after LEAD where it lacks that."
+    ),
 ]
 
 
