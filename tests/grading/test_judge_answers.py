@@ -16,7 +16,8 @@ from workflow_scripts.artefacts.records import (
 from workflow_scripts.config.judge import JudgeJob
 from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case
+from workflow_scripts.grading import judge_answers
+from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case, stated_in
 from workflow_scripts.grading.judge_answers import cases_of, judgements
 from workflow_scripts.paths import PROJECT
 
@@ -96,56 +97,87 @@ def test_what_was_answered_before_the_judge_gave_up_is_kept(tmp_path):
         assert len(server.requests) == before
 
 
-def test_the_paper_s_options_are_the_right_answer_and_those_extracted_before():
-    earlier = {(case.text, case.earlier) for case in cases_of(PROBLEMS, ANSWERS, AnswerPrefix())}
-    assert earlier == {
-        (r"\boxed{\frac{2}{4}}", ()),
-        (r"\boxed{0.5}", (r"\frac{2}{4}",)),
-        (r"\boxed{3}", (r"\frac{2}{4}", "0.5")),
-        ("It is B", ()),
-        ("It is A", ("B",)),
-    }
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        (r"It is \boxed{3}, no, \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
+        (r"\boxed{3} and then \boxed{4", r"\boxed{3} and then \boxed{4"),
+        ("Answer: it is\n\n7", "it is\n\n7"),
+        ("The ANSWER : 7\nAnswer: 8", "7\nAnswer: 8"),
+        ("So 7.", "So 7."),
+    ],
+)
+def test_what_the_paper_takes_for_the_answer(text, stated):
+    assert stated_in(text) == stated
 
 
-def test_what_the_format_began_to_state_is_extracted_for_the_judge_too():
-    said = [answer("b", 0, " B, because of this.\n\nIt is so."), answer("b", 1, "C")]
-    cut = [dataclasses.replace(one, trace_finish="length") for one in said]
-    for answers, prefix, extracted in (
-        (said, "Final Answer:", None),
-        (cut, "", None),
-        (cut, "Final Answer:", "B"),
+def test_what_the_format_began_to_state_is_a_part_of_the_answer():
+    said = answer("b", 0, " B")
+    for one, prefix, stated in (
+        (said, "Final Answer:", " B"),
+        (dataclasses.replace(said, trace_finish="length"), "Final Answer:", "B"),
     ):
-        (case, _) = cases_of(PROBLEMS, answers, AnswerPrefix(after_cap=prefix))
-        assert case.extracted == extracted
+        (case,) = cases_of(PROBLEMS, [one], AnswerPrefix(after_cap=prefix))
+        assert case.stated == stated and case.is_choice and case.text == " B"
 
 
-def test_the_paper_s_protocol_shows_numbered_options_and_reads_a_number(tmp_path):
-    seen = {}
+PAPER = {"prompt": "paper", "benchmarks": ["a"], "temperature": 0.5, "max_tokens": 1024}
+
+
+def test_the_paper_s_judge_is_asked_what_signs_do_not_decide(tmp_path):
+    """About mathematics it sees the right answer, about choices the problem."""
+    answers = [*ANSWERS, answer("b", 2, r"\boxed{b}"), answer("b", 3, "red")]
+    seen = []
 
     def plays(number, body):
         text = body["messages"][0]["content"]
-        shown = text.split("Options:\n")[1].split("\n\nSolution:\n")
-        seen[shown[1].split("\n")[0]] = shown[0].split("\n")
-        return 200, {}, completion("2" if "0.5" in shown[1] else "-1")
+        assert (body["temperature"], body["max_tokens"]) == (0.5, 1024)
+        problem, solution = text.split("Solution:\n")
+        seen.append(solution.split("\n")[0])
+        if seen[-1] in ("red", "It is A", "It is B"):
+            assert "Which?\nA) red\nB) blue" in problem
+            return 200, {}, completion({"red": "-1", "It is A": "A"}.get(seen[-1], "B."))
+        assert "Options:\n1. \\frac{1}{2}\n\n" in problem
+        return 200, {}, completion("1" if seen[-1] in ("0.5", r"\frac{2}{4}") else "-1")
 
     with serving(plays) as server:
-        judged = judgements(PROBLEMS, ANSWERS, options(server.url, prompt="paper"), tmp_path)
-    assert seen["0.5"] == [r"1. \frac{1}{2}", r"2. \frac{2}{4}"]
-    assert seen["3"] == [r"1. \frac{1}{2}", r"2. \frac{2}{4}", "3. 0.5"]
-    # the second option is an earlier answer, which is not the right one
-    assert [j.correct for j in judged] == [False] * 5
+        judged = judgements(PROBLEMS, answers, options(server.url, **PAPER), tmp_path)
+    assert sorted(seen) == ["0.5", "3", "It is A", "It is B", r"\frac{2}{4}", "red"]
+    assert [(j.correct, j.reason) for j in judged] == [
+        (True, "judged"), (True, "judged"), (True, "judged"), (False, "judged"), (False, "judged"),
+        (True, "compared"), (False, "judged"),
+    ]  # fmt: skip
 
 
-CASE = Case("?", "42", "So it is 42", "42", ("41", "42"))
+def test_a_benchmark_that_is_not_on_the_list_is_compared_as_the_paper_compares_amc(tmp_path):
+    problems = {"a": Problem("a", "?", "27", "integer")}
+    texts = [r"\boxed{27}", r"\boxed{027}", r"\boxed{27.0}", r"\boxed{\text{27}}", "It is 27", "27"]
+    answers = [answer("a", n, text) for n, text in enumerate(texts)]
+    write_records(tmp_path / "amc.jsonl", problems.values())
+    write_records(tmp_path / "answers.jsonl", answers)
+    with serving(wise) as server:
+        command = ["--benchmark", tmp_path / "amc.jsonl", "--answers", tmp_path / "answers.jsonl"]
+        command += ["--options", options(server.url, **PAPER).model_dump_json(exclude_none=True)]
+        command += ["--cache", tmp_path / "cache", "--output", tmp_path / "j.jsonl"]
+        judge_answers.main([str(part) for part in command])
+    found = read_records(tmp_path / "j.jsonl", Judgement)
+    assert [j.correct for j in found] == [True, True, False, False, False, True]
+    assert {j.reason for j in found} == {"compared"} and server.requests == []
+
+
+CASE = Case("?", "42", "So it is 42", "So it is 42")
+CHOICE = Case("?", "B", "It is blue", "It is blue", is_choice=True)
 
 
 @pytest.mark.parametrize(
-    ("reply", "verdict"),
-    [("1", True), (" 1.\n", True), ("2", False), ("-1", False), ("3", None), ("0", None),
-     ("-2", None), ("one", None), ("1 or 2", None), ("", None), ("99999999999", None)],
+    ("reply", "verdict", "of_choice"),
+    [("1", True, None), (" 1.\n", True, None), ("-1", False, False), ("2", None, None),
+     ("one", None, None), ("1 or 2", None, None), ("", None, None), ("B", None, True),
+     ("A.", None, False), ("b", None, None), ("B) blue", None, None)],
 )  # fmt: skip
-def test_reading_an_index(reply, verdict):
+def test_reading_what_the_paper_asks_for(reply, verdict, of_choice):
     assert PROTOCOLS["paper"].read(reply, CASE) is verdict
+    assert PROTOCOLS["paper"].read(reply, CHOICE) is of_choice
 
 
 @pytest.mark.parametrize(
@@ -160,12 +192,12 @@ def test_reading_a_word(reply, verdict):
 
 
 @pytest.mark.parametrize(
-    ("extracted", "right", "verdict"),
-    [("42", "42", True), ("41", "42", False), ("42.0", "42", None), (None, "42", None),
-     ("42", r"\frac{84}{2}", None)],
+    ("stated", "right", "verdict"),
+    [("42", "42", True), ("042", "42", True), ("41", "42", False), ("42.0", "42", None),
+     ("-42", "42", None), ("", "42", None), ("42", r"\frac{84}{2}", None)],
 )  # fmt: skip
-def test_the_paper_compares_digits_without_the_judge(extracted, right, verdict):
-    case = Case("?", right, "text", extracted)
+def test_the_paper_compares_digits_without_the_judge(stated, right, verdict):
+    case = Case("?", right, "text", stated)
     assert PROTOCOLS["paper"].decided(case) is verdict
     assert PROTOCOLS["equivalence"].decided(case) is None
 
@@ -187,7 +219,8 @@ def test_the_key_stands_in_no_file_and_no_log(tmp_path):
                     sys.executable, "-m", "workflow_scripts.grading.judge_answers",
                     "--benchmark", tmp_path / "benchmark.jsonl",
                     "--answers", tmp_path / "answers.jsonl",
-                    "--options", options(server.url, key_variable="PLANTED").model_dump_json(),
+                    "--options", options(server.url, key_variable="PLANTED")
+                    .model_dump_json(exclude_none=True),
                     "--cache", tmp_path / cache, "--output", tmp_path / "judgements.jsonl",
                 ],
                 cwd=PROJECT, env=os.environ | {"PLANTED": KEY}, capture_output=True, text=True,

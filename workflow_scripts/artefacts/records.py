@@ -82,7 +82,7 @@ class Grade:
 class Judgement:
     """What a judge says of an answer, with its reply; None where it was not asked or not read.
 
-    `reason` is `judged`, `digits` (compared without the judge) or `unreadable`.
+    `reason` is `judged`, `compared` (as texts, without the judge) or `unreadable`.
     """
 
     id: str

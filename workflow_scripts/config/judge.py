@@ -1,12 +1,13 @@
 """The judge: a language model that judges answers beside the grader."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from workflow_scripts.config.entry import Entry
+from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.thinking import AnswerPrefix
-from workflow_scripts.config.types import Count, Text, matching
+from workflow_scripts.config.types import Count, Different, Text, in_words, matching, named
 
 
 class Judge(Entry):
@@ -24,8 +25,15 @@ class Judge(Entry):
     """The judge's name at the endpoint."""
     prompt: Literal["equivalence", "paper"] = "equivalence"
     """What the judge is asked: whether an answer means the same as the right one (equivalence), or
-    as in the paper, which of several options it is: the right answer, or one extracted from an
-    earlier repeat (paper)."""
+    as in the paper, only what plain digits and letters do not decide: whether it is the right one
+    apart from its form, or which choice it names (paper)."""
+    benchmarks: Different[named("benchmarks", "a name")] = absent(
+        **in_words("a list of one or more names, none twice")
+    )
+    """The benchmarks that the judge is asked about; left out, all. Answers of the others are
+    compared with the right ones as texts, as the paper does on AMC."""
+    temperature: float = Field(0.0, ge=0, le=2)
+    """Sampling temperature of the judge. Equal questions have one reply whatever it is."""
     key_variable: matching("[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable") = (
         "JUDGE_API_KEY"
     )
@@ -40,6 +48,13 @@ class Judge(Entry):
     endpoint asks for."""
     parallel: Count = 4
     """Questions that are under way at once."""
+
+    def contradictions(self) -> Iterator[Said]:
+        """The paper's judge is sampled, and is not asked about every benchmark."""
+        if self.prompt == "paper" and self.benchmarks is None:
+            yield ("benchmarks",), "missing; prompt paper needs it"
+        if self.prompt == "paper" and self.temperature == 0:
+            yield ("temperature",), "0 is not allowed with prompt paper (the paper: 0.5)"
 
 
 class JudgeJob(Judge):

@@ -26,25 +26,29 @@ from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.judge import JudgeJob
 from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.grading.extraction.statements import shown
-from workflow_scripts.grading.grade_answers import check_complete, extraction_of, right_answer
+from workflow_scripts.grading.grade_answers import check_complete, right_answer
 from workflow_scripts.grading.judge.client import Client
-from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case
+from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case, compared, stated_in
 from workflow_scripts.jobs.stage import run_stage
 
 _SHOWN = 200  # characters of a reply
 
 
 def judgements(
-    problems: Mapping[str, Problem], answers: Sequence[Answer], job: JudgeJob, cache: Path
+    problems: Mapping[str, Problem],
+    answers: Sequence[Answer],
+    job: JudgeJob,
+    cache: Path,
+    is_asked: bool = True,
 ) -> list[Judgement]:
-    """A judgement for every answer, in their order.
+    """A judgement for every answer, in their order; without the judge where it is not asked.
 
-    The reason is `judged`; `digits` where the protocol compares them itself; or `unreadable`, with
-    no verdict, where the reply says none. Raises `InputError` where the endpoint gives up.
+    The reason is `judged`; `compared` where the judge has no part in it; or `unreadable`, with no
+    verdict, where the reply says none. Raises `InputError` where the endpoint gives up.
     """
     protocol = PROTOCOLS[job.prompt]
     cases = cases_of(problems, answers, job.answer_prefix)
-    decided = [protocol.decided(case) for case in cases]
+    decided = [protocol.decided(case) if is_asked else compared(case) for case in cases]
     prompts = [
         protocol.ask(case) if verdict is None else None
         for case, verdict in zip(cases, decided, strict=True)
@@ -52,7 +56,7 @@ def judgements(
     replies = _replies(job, [prompt for prompt in prompts if prompt is not None], cache)
     judged = []
     for answer, case, verdict, prompt in zip(answers, cases, decided, prompts, strict=True):
-        reply, reason = None, "digits"
+        reply, reason = None, "compared"
         if prompt is not None:
             verdict = protocol.read(replies[prompt], case)
             reply = shown(replies[prompt], _SHOWN)
@@ -76,27 +80,23 @@ def _replies(job: JudgeJob, prompts: Sequence[str], cache: Path) -> dict[str, st
 def cases_of(
     problems: Mapping[str, Problem], answers: Sequence[Answer], prefix: AnswerPrefix
 ) -> list[Case]:
-    """What is judged, in the order of the answers.
-
-    What was extracted earlier for the same problem and budget goes by repeats, in their order.
-    """
-    earlier: dict[tuple[str, int], list[str]] = {}
-    cases = {}
-    for answer in sorted(answers, key=lambda answer: answer.repeat):
+    """What is judged, in the order of the answers."""
+    cases = []
+    for answer in answers:
         problem = problems[answer.id]
-        extracted = extraction_of(problem, answer, prefix).extracted
-        before = earlier.setdefault((answer.id, answer.budget), [])
         choices = [f"{chr(ord('A') + n)}) {said}" for n, said in enumerate(problem.choices or [])]
-        cases[answer.id, answer.repeat, answer.budget] = Case(
-            question="\n".join([problem.question, *choices]),
-            right=right_answer(problem),
-            text=answer.text,
-            extracted=extracted,
-            earlier=tuple(before),
+        cut = answer.trace_finish == "length"
+        written = prefix.after_cap if cut else prefix.after_stop
+        cases.append(
+            Case(
+                question="\n".join([problem.question, *choices]),
+                right=right_answer(problem),
+                text=answer.text,
+                stated=stated_in(written + answer.text),
+                is_choice=problem.kind == "choice",
+            )
         )
-        if extracted is not None and extracted not in before:
-            before.append(extracted)
-    return [cases[answer.id, answer.repeat, answer.budget] for answer in answers]
+    return cases
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -112,7 +112,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     problems = {problem.id: problem for problem in read_records(options.benchmark, Problem)}
     answers = read_records(options.answers, Answer)
     check_complete(problems, answers, str(options.answers))
-    write_records(options.output, judgements(problems, answers, options.options, options.cache))
+    job = options.options
+    is_asked = job.benchmarks is None or options.benchmark.stem in job.benchmarks
+    judged = judgements(problems, answers, job, options.cache, is_asked)
+    write_records(options.output, judged)
 
 
 if __name__ == "__main__":

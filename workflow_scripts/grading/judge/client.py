@@ -68,7 +68,7 @@ class Client:
         self._http.close()
 
     def ask(self, prompt: str, cache: Path, sleep: Callable[[float], None] = time.sleep) -> str:
-        """The reply to a prompt, at temperature 0; from `cache` where it was asked before.
+        """The reply to a prompt; from `cache` where it was asked before.
 
         Raises `InputError` where the endpoint refuses, or gives no reply in all attempts.
         """
@@ -76,7 +76,7 @@ class Client:
         body = {
             "model": judge.model,
             "messages": [{"role": "user", "content": prompt}],
-            "temperature": 0,
+            "temperature": judge.temperature or 0,  # replies are kept under 0, not 0.0
             "max_tokens": judge.max_tokens,
         }
         digest = value_digest({"url": judge.url, "body": body})
