@@ -90,7 +90,7 @@ def test_a_lock_file_with_something_else_is_one_line(tmp_path):
         ("{% set n = namespace(s='ab') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}"
          "{% endfor %}{{ n.s }}", "takes more than 1 GiB of memory"),
         ("{{ 'a' * 10000000000 }}", "takes more than 1 GiB of memory"),
-        ("{{ 'a' * 10000001 }}", "writes 10000080 characters"),
+        ("{{ 'a' * 10000001 }}", "writes 100000"),
         ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "fails (RecursionError: maximum "),
         ("{{ '\\ud800' }}", "fails (UnicodeEncodeError: 'utf-8' codec can't encode "),
         ("{{ raise_exception('\\x1b[31mno\\n' ~ 'x' * 999) }}", r"fails (TemplateError: \x1b[31m"),
@@ -113,13 +113,16 @@ def test_a_template_without_end_is_ended(monkeypatch):
         ("{% for m in messages if m.role == 'system' %}{{ m.content }}{% endfor %}", "leaves out"),
         ("{% for part in messages[0].content %}{{ part.text }}{% endfor %}", "leaves out"),
         ("{{ messages[0].content | e }}", "leaves out the question or changes its text"),
+        ("{{ messages[0].content | tojson }}", "leaves out the question or changes its text"),
+        ("{{ messages }}", "leaves out the question or changes its text"),
+        ("{{ messages[0].content[:10] }}", "leaves out the question or changes its text"),
         (CHAT_TEMPLATE * 2, "writes the question 2 times"),
         ({"tool_use": CHAT_TEMPLATE}, "fails (ValueError: "),
         (5, "fails (TypeError: "),
     ],
 )
 def test_the_question_is_in_the_prompt_once(template, what):
-    assert refused(template, "1<2?").startswith(what)
+    assert refused(template, "1+2?").startswith(what)
 
 
 def test_a_question_that_stands_elsewhere_too_is_no_mistake():

@@ -33,7 +33,9 @@ CPU_SECONDS = 10  # for one text; templates take milliseconds
 MEMORY = 1 << 30  # bytes beyond those of this process
 MAX_CHARACTERS = 10_000_000  # of a prompt; far more than any context holds
 MAX_SHOWN = 200  # characters of an error
-PROBE = "Which of these words are the question: copper, lantern, seventeen?"
+# with what is written otherwise where a template writes not the text but a list that holds it
+PROBE = "Which of 'copper',\n\"lantern\" & <seventeen> is \\text{a number}?"
+CHANGED = "leaves out the question or changes its text"
 
 
 class ChatTemplate:
@@ -66,11 +68,11 @@ class ChatTemplate:
             self._start()
             # not the question itself: a short one may stand in any prompt
             times = self._run(PROBE, where).count(PROBE)
-            if times > 1:
-                raise self._error(f"writes the question {times} times", where)
+            if times != 1:
+                raise self._error(f"writes the question {times} times" if times else CHANGED, where)
         prompt = self._run(question, where)
         if question.strip() not in prompt:
-            raise self._error("leaves out the question or changes its text", where)
+            raise self._error(CHANGED, where)
         return prompt
 
     def _start(self) -> None:
