@@ -2,6 +2,7 @@ r"""How well and how fast answers are graded, on the right answers of real bench
 
     python -m benchmarks.grading forms data/math500.jsonl data/aime24.jsonl
     python -m benchmarks.grading others data/math500.jsonl data/aime24.jsonl
+    python -m benchmarks.grading cases cases.jsonl
     python -m benchmarks.grading hostile --workers 2
     python -m benchmarks.grading speed data/math500.jsonl --workers 1 2
 
@@ -10,18 +11,26 @@ The files are JSONL with an `answer` in every row, whatever else is in it.
 - `forms` writes every right answer in 21 ways in which models write answers, and lists each that
   is not graded right.
 - `others` compares every two different right answers, and lists those that are found equal.
+- `cases` grades the `answer` of every row against its `gold`, and lists those that are not as
+  `right` says; groups are by `what`.
 - `hostile` grades 1,000 texts that are meant to hang, crash or take over a grader.
 - `speed` measures answers per second by number of workers.
+
+The first three do it by math-verify alone as well, called as its README does: own code has to earn
+its lines.
 """
 
 import argparse
 import itertools
 import json
+import logging
 import random
 import re
 import time
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
+
+import pandas as pd
 
 from workflow_scripts.artefacts.records import Answer, Grade, Problem
 from workflow_scripts.config.thinking import AnswerPrefix
@@ -124,24 +133,53 @@ def grade_texts(
     return grade(problems, answers, "benchmark", workers, AnswerPrefix(after_cap=PREFIX))
 
 
+def by_math_verify(pairs: Sequence[tuple[str, str]]) -> list[bool]:
+    """Whether math-verify alone finds the answer in a text, and finds it equal to the right one."""
+    from math_verify import parse, verify
+
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
+    parsed = {gold: parse(f"${gold}$") for gold in dict.fromkeys(gold for gold, _ in pairs)}
+    return [verify(parsed[gold], parse(text)) for gold, text in pairs]
+
+
+def tabulate(
+    expected: Sequence[tuple[str, bool]], ours: Sequence[bool], theirs: Sequence[bool]
+) -> None:
+    """By group: right answers that pass and wrong ones that do, here and by math-verify alone."""
+    table = pd.DataFrame(expected, columns=["group", "right"]).assign(ours=ours, theirs=theirs)
+    whole = table.assign(group="all")
+    counts = pd.concat([table, whole]).groupby(["group", "right"], sort=False)
+    counts = counts.agg(number=("ours", "size"), ours=("ours", "sum"), theirs=("theirs", "sum"))
+    print(f"{'':40} {'should pass':>11} {'number':>6} {'passed':>6} {'by math-verify':>14}")
+    for (group, right), row in counts.iterrows():
+        should = "yes" if right else "no"
+        print(f"{group[:40]:40} {should:>11} {row.number:6} {row.ours:6} {row.theirs:14}")
+
+
+def cases(paths: Sequence[Path], workers: int) -> None:
+    rows = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
+    rows = [row for row in rows if row.get("kind", "math") == "math"]
+    texts = [(row["gold"], row["answer"]) for row in rows]
+    grades = grade_texts(texts, workers)
+    expected = [(row.get("what", "cases"), row["right"]) for row in rows]
+    tabulate(expected, [result.correct for result in grades], by_math_verify(texts))
+    for row, result in zip(rows, grades, strict=True):
+        if result.correct != row["right"]:
+            print(f"{row['gold']!r} in {row['answer']!r}: {result.extracted!r}, {result.reason}")
+
+
 def forms(rows: Sequence[tuple[str, str]], workers: int) -> None:
     cases = [(name, gold, form, text) for name, gold in rows for form, text in forms_of(gold)]
     begun = {number for number, (_, _, form, _) in enumerate(cases) if form == BEGUN}
     grades = grade_texts([(gold, text) for _, gold, _, text in cases], workers, begun=begun)
-    total: dict[str, list[int]] = {}
-    misses = []
-    for (name, gold, form, text), result in zip(cases, grades, strict=True):
-        counts = total.setdefault(form, [0, 0])
-        counts[0] += result.correct
-        counts[1] += 1
-        if not result.correct:
-            misses.append(
-                f"{name} {form}: {gold!r} in {text!r}: {result.extracted!r}, {result.reason}"
-            )
-    for form, (right, applied) in total.items():
-        print(f"{form:22} {right:4} of {applied:4}  {right / applied:8.2%}")
-    right, applied = (sum(counts[n] for counts in total.values()) for n in (0, 1))
-    print(f"{'all':22} {right:4} of {applied:4}  {right / applied:8.2%}")
+    theirs = by_math_verify([(gold, text) for _, gold, _, text in cases])
+    ours = [result.correct for result in grades]
+    tabulate([(form, True) for _, _, form, _ in cases], ours, theirs)
+    misses = [
+        f"{name} {form}: {gold!r} in {text!r}: {result.extracted!r}, {result.reason}"
+        for (name, gold, form, text), result in zip(cases, grades, strict=True)
+        if not result.correct
+    ]
     integers = [case for case in cases if re.fullmatch("-?[0-9]+", case[1])]
     whole = [(gold, text) for _, gold, _, text in integers]
     begun = {number for number, (_, _, form, _) in enumerate(integers) if form == BEGUN}
@@ -165,8 +203,13 @@ def others(rows: Sequence[tuple[str, str]], workers: int, most: int | None) -> N
     print(
         f"graded wrong: {len(pairs) - len(equal)}; equal: {len(equal)}; not compared: {len(notes)}"
     )
+    theirs = by_math_verify([(gold, rf"\boxed{{{answer}}}") for gold, answer in pairs])
+    print(f"equal by math-verify alone: {sum(theirs)}")
     for pair in equal:
         print("equal:", *pair, sep="  ")
+    for pair, passed in zip(pairs, theirs, strict=True):
+        if passed and pair not in equal:
+            print("equal by math-verify alone:", *pair, sep="  ")
     for pair, note in notes:
         print("not compared:", *pair, note, sep="  ")
 
@@ -290,11 +333,14 @@ def speed(rows: Sequence[tuple[str, str]], workers: Sequence[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["forms", "others", "hostile", "speed"])
+    parser.add_argument("what", choices=["forms", "others", "cases", "hostile", "speed"])
     parser.add_argument("files", nargs="*", type=Path, help="JSONL files with an `answer` each row")
     parser.add_argument("--workers", nargs="+", type=int, default=[1])
     parser.add_argument("--most", type=int, help="for `others`: so many pairs, drawn at random")
     options = parser.parse_args()
+    if options.what == "cases":
+        cases(options.files, options.workers[0])
+        return
     rows = read_answers(options.files)
     if options.what == "hostile":
         hostile(options.workers[0])
