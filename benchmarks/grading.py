@@ -172,7 +172,9 @@ def forms(rows: Sequence[tuple[str, str]], workers: int) -> None:
     cases = [(name, gold, form, text) for name, gold in rows for form, text in forms_of(gold)]
     begun = {number for number, (_, _, form, _) in enumerate(cases) if form == BEGUN}
     grades = grade_texts([(gold, text) for _, gold, _, text in cases], workers, begun=begun)
-    theirs = by_math_verify([(gold, text) for _, gold, _, text in cases])
+    theirs = by_math_verify(
+        [(gold, (PREFIX if form == BEGUN else "") + text) for _, gold, form, text in cases]
+    )
     ours = [result.correct for result in grades]
     tabulate([(form, True) for _, _, form, _ in cases], ours, theirs)
     misses = [
