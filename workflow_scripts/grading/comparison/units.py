@@ -29,6 +29,10 @@ KNOWN = {
     for alias in names
 }
 
+_SYMBOLS = set(
+    ["eV", "keV", "MeV", "kJ", "kN", "kW", "kWh", "Pa", "kPa", "MB", "GB", "kB", "mA", "mV"]
+)
+
 # glued to a number, one letter is a variable
 _BARE = sorted((name for name in KNOWN if len(name) > 1 and name.isalpha()), key=len, reverse=True)
 _POWER = r"(?:\s*\^\s*\{?\s*([23])\s*\}?)?"
@@ -84,7 +88,9 @@ def without_unit(text: str) -> tuple[str, str | None]:
         return match[1], known(match[2], match[3])
     match = _GLUED.fullmatch(text) or _WORDS.fullmatch(text)
     is_unit = match and (
-        known(match[2]) or not _words(match[2]) & _words(_ABOUT_NUMBERS + _MATHEMATICAL)
+        known(match[2])
+        or not _words(match[2]) & _words(_ABOUT_NUMBERS + _MATHEMATICAL)
+        and all(map(_is_word, re.findall("[A-Za-z]+", match[2])))
     )
     if match and is_unit and _is_value(match[1]):
         return _with_factor(match[1].strip(), match[2], match[3])
@@ -104,6 +110,12 @@ def _with_factor(value: str, words: str, power: str | None) -> tuple[str, str | 
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"[a-z]+", text.lower()))
+
+
+def _is_word(text: str) -> bool:
+    """Whether letters are a word, or a symbol of a unit, rather than a product of letters."""
+    spelled = len(text) > 2 and re.search("[aeiouy]", text.lower()) and text not in ("abc", "xyz")
+    return bool(spelled) or text.lower() in KNOWN or text in _SYMBOLS
 
 
 def _is_value(text: str) -> bool:
