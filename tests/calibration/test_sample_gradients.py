@@ -284,16 +284,14 @@ def test_a_model_that_the_weights_do_not_fill_is_refused(
 ) -> None:
     folder = Path(shutil.copytree(tiny_model("qwen3"), tmp_path / "model"))
     config = json.loads((folder / "config.json").read_text())
-    for change, name in (
-        ({"model_type": "llama", "attention_bias": True}, "model.layers.0.self_attn.k_proj.bias"),
-        ({"head_dim": 4}, "model.layers.0.self_attn.k_norm.weight"),
+    for change, wrong in (
+        ({"attention_bias": True}, ": model.layers.0.self_attn.k_proj.bias is missing"),
+        ({"head_dim": 4}, "/model.safetensors: model.layers.0.self_attn.k_norm.weight is of shape"),
     ):
         (folder / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(InputError) as error:
             sample_gradients.load_model(open_checkpoint(folder))
-        assert str(error.value) == (
-            f"{folder}: {name} is missing or has another shape than config.json asks for"
-        )
+        assert str(error.value).startswith(f"{folder}{wrong}")
     (folder / "config.json").write_text(json.dumps(config | {"hidden_size": "wide"}))
     with pytest.raises(InputError, match="config.json: transformers cannot read it"):
         sample_gradients.load_model(open_checkpoint(folder))

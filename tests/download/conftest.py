@@ -5,6 +5,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,42 +16,35 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.utils import disable_progress_bars
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from workflow_scripts.jobs.stage import run_stage as run_as_stage
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-CONFIG = {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}
-
-
-def write_model(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    (folder / "tokenizer.json").write_text("{}")
-    (folder / "tokenizer_config.json").write_text("{}")
-    (folder / "chat_template.jinja").write_text("{{ messages }}")
-    save_file({"a": np.arange(6, dtype=np.float32)}, folder / "model.safetensors")
-    return folder
 
 
 @pytest.fixture
-def model_folder(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "source" / "model")
+def model_folder(tmp_path: Path, tiny_model: Callable[..., Path]) -> Path:
+    """Five files: what a model needs, its chat template and the tokenizer's settings."""
+    folder = tmp_path / "source" / "model"
+    others = shutil.ignore_patterns("manifest.json", "generation_config.json", ".*")
+    shutil.copytree(tiny_model("qwen3", blocks=1), folder, ignore=others)
+    return folder
 
 
 @pytest.fixture
 def sharded_folder(model_folder: Path) -> Path:
     """The model in two shards and an index."""
+    whole = load_file(model_folder / "model.safetensors")
     (model_folder / "model.safetensors").unlink()
-    placed = {}
-    for number, name in enumerate("ab", 1):
+    names, placed = sorted(whole), {}
+    for number, part in enumerate((names[:4], names[4:]), 1):
         shard = f"model-{number:05}-of-00002.safetensors"
-        save_file({name: np.full(3, number, dtype=np.float32)}, model_folder / shard)
-        placed[name] = shard
+        save_file({name: whole[name] for name in part}, model_folder / shard)
+        placed |= dict.fromkeys(part, shard)
     index = {"metadata": {"total_size": 24}, "weight_map": placed}
     (model_folder / "model.safetensors.index.json").write_text(json.dumps(index))
     return model_folder

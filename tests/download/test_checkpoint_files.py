@@ -84,7 +84,7 @@ def test_an_index_that_names_anything_else(sharded_folder, shard):
 def test_an_index_that_places_a_tensor_where_it_is_not(sharded_folder):
     index = sharded_folder / "model.safetensors.index.json"
     placed = json.loads(index.read_text())
-    placed["weight_map"]["c"] = placed["weight_map"]["a"]
+    placed["weight_map"]["c"] = "model-00001-of-00002.safetensors"
     index.write_text(json.dumps(placed))
     assert refused(sharded_folder) == (
         f"{index}: places c in model-00001-of-00002.safetensors, which has no such tensor"

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -111,11 +112,12 @@ def test_the_layout_of_the_hub_cache_is_a_local_folder(model_folder, manifest):
     assert (manifest.parent / "model.safetensors").is_file()
 
 
-def test_another_source_leaves_no_link_of_the_one_before(model_folder, sharded_folder, manifest):
+def test_another_source_leaves_no_link_of_the_one_before(sharded_folder, tiny_model, manifest):
     fetch_model(local(sharded_folder), manifest)
     (manifest.parent / ".config.json.tmp").symlink_to("nowhere")  # of a killed run
     for shard in sharded_folder.glob("model-*"):
-        shard.rename(sharded_folder / "model.safetensors")
+        shard.unlink()
+    shutil.copy(tiny_model("qwen3", blocks=1) / "model.safetensors", sharded_folder)
     (sharded_folder / "model.safetensors.index.json").unlink()
     (sharded_folder / "chat_template.jinja").unlink()
     fetch_model(local(sharded_folder), manifest)

@@ -1,5 +1,6 @@
 """A tiny Llama written as GGUF, as llama.cpp's converter would, and opened again."""
 
+import copy
 import json
 import os
 from importlib import metadata
@@ -208,6 +209,33 @@ def test_files_that_are_no_model(model, tmp_path, manifest):
         assert refused(other, manifest).startswith(f"{other}: "), size
     path = write_gguf(tmp_path / "strange.gguf", model, architecture="strange")
     assert refused(path, manifest).startswith(f"{path}: transformers cannot open it (")
+
+
+@pytest.mark.parametrize("place", ["entries", "array", "text", "tensors", "dimension"])
+def test_a_header_whose_counts_lie(model, tmp_path, manifest, place):
+    """Numbers that no file could hold: the reader must neither go on for ever nor fail loudly."""
+    content = bytearray(write_gguf(tmp_path / "tiny.gguf", model).read_bytes())
+    key = content.index(b"tokenizer.ggml.tokens") + len(b"tokenizer.ggml.tokens")
+    tensor = content.index(b"token_embd.weight") + len(b"token_embd.weight")
+    at = {"tensors": 8, "entries": 16, "array": key + 8, "text": key + 16, "dimension": tensor + 4}
+    content[at[place] : at[place] + 8] = (2**60).to_bytes(8, "little")
+    path = tmp_path / "lies.gguf"
+    path.write_bytes(content)
+    assert refused(path, manifest).startswith(f"{path}: truncated or damaged (")
+
+
+def test_a_tensor_that_is_missing_or_not_finite(model, tmp_path, manifest):
+    path = tmp_path / "lacks.gguf"
+    content = write_gguf(path, model).read_bytes()
+    path.write_bytes(content.replace(b"output_norm.weight", b"output_morn.weight"))
+    assert "model.norm.weight is missing" in refused(path, manifest)
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.model.layers[1].mlp.up_proj.weight[2, 3] = torch.inf
+    write_gguf(path, broken)
+    assert refused(path, manifest) == (
+        f"{path}: model.safetensors: model.layers.1.mlp.up_proj.weight holds NaN or infinite values"
+    )
 
 
 def test_fetched_again_it_takes_the_place_of_what_was_there(

@@ -182,9 +182,9 @@ def test_weights_that_do_not_suit_the_config(
     with pytest.raises(InputError) as error:
         walk(wide, token_ids(1, 3))
     assert str(error.value) == (
-        f"{wide}: model.layers.0.mlp.gate_proj.weight is of shape (25, 18), "
-        "config.json asks for (26, 18)"
+        f"{wide / 'model.safetensors'}: model.layers.0.mlp.down_proj.weight is of shape (18, 25), "
+        "config.json, opened as LlamaForCausalLM, asks for (18, 26)"
     )
     biased = changed_config(tiny_model(), tmp_path / "biased", attention_bias=True)
-    with pytest.raises(InputError, match=r"self_attn.q_proj.bias is missing, config.json asks for"):
+    with pytest.raises(InputError, match="self_attn.k_proj.bias is missing: config.json, opened "):
         walk(biased, token_ids(1, 3))

@@ -47,7 +47,7 @@ def linear_biases(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
 def _as_llama(checkpoint: Checkpoint) -> dict[str, Any]:
     from transformers import LlamaConfig  # takes longer to import than most masks to build
 
-    from workflow_scripts.models.blocks import load_config
+    from workflow_scripts.models.architectures import load_config
     from workflow_scripts.models.rope import context_length
 
     config = load_config(checkpoint)

@@ -30,6 +30,7 @@ from workflow_scripts.artefacts.weights import read_weights, weights_writer
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.models import checkpoints
+from workflow_scripts.models.block_removal import check_removable
 from workflow_scripts.models.checkpoints import Checkpoint
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import StoredTensors, tensor_bytes, tensor_writer
@@ -122,9 +123,12 @@ def write_pruned(
 ) -> None:
     """Carry out a plan for a checkpoint; write the mask, the weights and then their record.
 
-    What is masked counts as removed, whatever else is changed or added.
+    What is masked counts as removed, whatever else is changed or added. Raises `InputError` for
+    blocks that cannot be removed from such a model.
     """
     linears = checkpoints.linears(checkpoint)
+    if plan.removed_blocks:
+        check_removable(checkpoint)
     shapes = {linear.name: linear.shape for linear in linears if linear.name in plan.requested}
     layout = {name: (torch.uint8, (_packed_length(shape),)) for name, shape in shapes.items()}
     bits: dict[str, str] = {}

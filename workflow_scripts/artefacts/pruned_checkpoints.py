@@ -21,15 +21,13 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.file_names import may_be_of_checkpoint
 from workflow_scripts.models.tensors import DTYPES, write_tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# What goes along: tokenizer, chat template, generation config. Weights in other formats do not, for
-# they are the dense ones.
-COPIED = (".json", ".jinja", ".txt", ".model")
-REWRITTEN = (checkpoints.CONFIG, checkpoints.INDEX, checkpoints.MANIFEST)
+REWRITTEN = (checkpoints.CONFIG, checkpoints.INDEX)
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def exported_config(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Any]:
     """
     changes = config_changes(checkpoint, pruned.record.weights)
     if pruned.record.removed_blocks:
-        from workflow_scripts.models.blocks import load_config
+        from workflow_scripts.models.architectures import load_config
 
         complete = load_config(checkpoint).to_dict()
         changes = shortened_config(complete, pruned.record.kept_blocks) | changes
@@ -140,7 +138,8 @@ def export(checkpoint: Checkpoint, pruned: Pruned, output: Path) -> None:
                 metadata = shard.metadata or {"format": "pt"}
                 write_tensors(folder / path.name, layout, tensors, metadata, checksum=False)
         for file in checkpoint.folder.iterdir():
-            if file.is_file() and file.suffix in COPIED and file.name not in REWRITTEN:
+            goes_along = may_be_of_checkpoint(file.name) and file.suffix != checkpoints.WEIGHTS
+            if file.is_file() and goes_along and file.name not in REWRITTEN:
                 shutil.copyfile(file, folder / file.name)
         config = exported_config(checkpoint, pruned)
         write_json(folder / checkpoints.CONFIG, config, checksum=False)

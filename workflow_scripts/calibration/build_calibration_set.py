@@ -32,10 +32,10 @@ from workflow_scripts.config.places import check_given
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
-from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, model_digest, open_checkpoint
 from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tensors import save_tensors
-from workflow_scripts.models.tokenizers import encode, encode_pair, load_tokenizer
+from workflow_scripts.models.tokenizers import check_ids, encode, encode_pair, load_tokenizer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -54,8 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_window(arguments.model, wanted.length)
     traces = {kind: getattr(arguments, kind) for kind in TRACES}
     rows = open_rows(wanted.source, arguments.corpus, traces, arguments.output.parent)
-    with ChatTemplate(load_tokenizer(arguments.model), arguments.date) as template:
+    tokenizer = load_tokenizer(arguments.model)
+    with ChatTemplate(tokenizer, arguments.date) as template:
         input_ids = SAMPLINGS[wanted.sampling](template, rows, wanted)
+    embedded = open_checkpoint(arguments.model).shapes[EMBEDDING][0]
+    check_ids(tokenizer, input_ids.unique().tolist(), embedded, rows.where)
     save_tensors(arguments.output, {"input_ids": input_ids}, {"model_digest": digest})
 
 

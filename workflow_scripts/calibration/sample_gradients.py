@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as run_again
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.models import blocks, checkpoints
+from workflow_scripts.models import architectures, checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
 
@@ -39,22 +39,7 @@ def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
     suit it or are not those that were fetched.
     """
     checkpoints.check_weights(checkpoint.folder)
-    blocks.load_config(checkpoint)  # its mistakes have lines of their own
-    model, report = AutoModelForCausalLM.from_pretrained(
-        checkpoint.folder,
-        dtype=torch.float32,
-        local_files_only=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # they are refused here, in a line of ours
-    )
-    unset = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
-    if unset:
-        raise InputError(
-            f"{checkpoint.folder}: {min(unset)} is missing or has another shape than "
-            f"{checkpoints.CONFIG} asks for"
-        )
-    return model.eval()
+    return architectures.load_model(checkpoint, torch.float32)
 
 
 class SampleGradients:

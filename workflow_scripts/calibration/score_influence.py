@@ -37,9 +37,9 @@ from workflow_scripts.files.digests import value_digest
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
-from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint
 from workflow_scripts.models.rope import context_length
-from workflow_scripts.models.tokenizers import encode_pair, load_tokenizer
+from workflow_scripts.models.tokenizers import check_ids, encode_pair, load_tokenizer
 
 PARTS = ("prompt", "completion")
 
@@ -64,8 +64,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = source_file(wanted.source, arguments.corpus)
     pair = plain(wanted.source, include=set(PARTS))
     rows = shuffled(read_pairs(path, pair), wanted.seed)
-    with ChatTemplate(load_tokenizer(arguments.model), arguments.date) as template:
+    tokenizer = load_tokenizer(arguments.model)
+    with ChatTemplate(tokenizer, arguments.date) as template:
         samples = draw_samples(template, rows, sum(counts), wanted.length)
+    for sample in samples:
+        check_ids(tokenizer, sample.tokens, checkpoint.shapes[EMBEDDING][0], sample.where)
     if len(samples) < sum(counts):
         raise InputError(
             f"{path}: has {len(samples)} different rows, {counts[0]} train and {counts[1]} "

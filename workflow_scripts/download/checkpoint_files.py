@@ -23,6 +23,7 @@ TOKENIZERS = (
     ("vocab.json", "merges.txt"),
     ("vocab.txt",),
 )
+WRITES_TEXT = ("ForCausalLM", "LMHeadModel")  # and not ForSequenceClassification
 _POINTER = b"version https://git-lfs"
 
 
@@ -91,6 +92,12 @@ def _check_config(path: Path, config: Any) -> None:
         if not config.get(key) or not isinstance(config[key], kind):
             wanted = "a text" if kind is str else "a list of class names"
             raise InputError(f"{path}: {key!r} is {config.get(key)!r}; it must be {wanted}")
+    names = config["architectures"]
+    if not any(isinstance(name, str) and name.endswith(WRITES_TEXT) for name in names):
+        raise InputError(
+            f"{path}: 'architectures' is {names!r}: not a model that writes text, whose class ends "
+            f"in {' or '.join(WRITES_TEXT)}"
+        )
     if "auto_map" in config:
         print(
             f"note: {path}: auto_map names code of the repository; it is never run, the model is "
@@ -111,4 +118,9 @@ def _shards(path: Path, index: Any, names: list[str]) -> set[str]:
     for tensor, shard in sorted(placed.items()):
         if tensor not in shards[shard]:
             raise InputError(f"{path}: places {tensor} in {shard}, which has no such tensor")
+    for shard, entries in sorted(shards.items()):
+        for tensor in entries:
+            if placed.get(tensor) != shard:
+                where = f"in {placed[tensor]}" if tensor in placed else "nowhere"
+                raise InputError(f"{path}: places {tensor} {where}, and {shard} has it")
     return set(shards)

@@ -7,8 +7,9 @@
 The folder of the manifest becomes an ordinary Hugging Face folder. Its files are links: relative
 to bundled files, so that a clone can be moved; absolute to a local folder or to the hub's cache, so
 that no checkpoint takes its space twice. Only a GGUF file is no such folder: it is turned into one,
-of real files. Every file is checked, those from the hub against the lock file too; then the folder
-is put there as a whole and the manifest written last: where there is one, the model is complete.
+of real files. Every file is checked, those from the hub against the lock file too, and the model as
+a whole; then the folder is put there and the manifest written last: where there is one, the model
+is complete.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from workflow_scripts.download.checkpoint_files import checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.download.sources import bundled_path
+from workflow_scripts.download.whole_models import check_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.files.checksums import checksum_file
@@ -70,14 +72,16 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
             folder.mkdir()
             convert(path, folder)
             (folder / CONVERTED).touch()
-            digests = {name: file_digest(folder / name) for name in checkpoint_files(folder)}
-            revision = file_digest(path)
+            names, revision = checkpoint_files(folder), file_digest(path)
+            _check_unpacked(folder, path)
+            digests = {name: file_digest(folder / name) for name in names}
         else:
             found = _found(source, lock)
             names, revision = checkpoint_files(found.folder), found.commit
             digests = {name: file_digest(found.folder / name) for name in names}
             if found.entry:
                 enforce(lock, found.entry, found.commit, digests)
+            check_model(found.folder)
             start = found.folder.resolve()
             if source.kind == "bundled":
                 start = Path(os.path.relpath(start, target))
@@ -91,6 +95,14 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
             "digest": files_digest(digests),
         }
     write_json(manifest, record)
+
+
+def _check_unpacked(folder: Path, source: Path) -> None:
+    """Check what a GGUF file was unpacked to, and speak of the file."""
+    try:
+        check_model(folder)
+    except InputError as error:
+        raise InputError(f"{source}: {str(error).replace(f'{folder}/', '')}") from None
 
 
 def _refuse_other_files(target: Path, manifest: Path) -> None:

@@ -25,9 +25,9 @@ from workflow_scripts.generation.thinking import (
     tokenise_format,
 )
 from workflow_scripts.models.chat_templates import ChatTemplate
-from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, open_checkpoint
 from workflow_scripts.models.rope import context_length, switches_after
-from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
+from workflow_scripts.models.tokenizers import check_ids, end_of_turn_ids, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,21 @@ def describe_job(
         raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
     end_of_turn = end_of_turn_ids(model, tokenizer)
     thinking = tokenise_format(tokenizer, options.thinking, options.format, end_of_turn, str(model))
-    context = context_length(open_checkpoint(model))
+    checkpoint = open_checkpoint(model)
+    rows = checkpoint.shapes[EMBEDDING][0]
+    for key in ("open", "after_stop", "after_cap", "newline", "extend_with"):
+        where = f"thinking_formats.{options.format}.{key}"
+        check_ids(tokenizer, getattr(thinking, key), rows, where)
+    context = context_length(checkpoint)
     sweep = Sweep(_sweep_settings(options, context), thinking)
     with ChatTemplate(tokenizer, options.date) as template:
         samples = {
             name: _samples(read_records(path, Problem), sweep, template, options.thinking, name)
             for name, path in benchmarks.items()
         }
+    for name, group in samples.items():
+        for sample in group:
+            check_ids(tokenizer, sample.prompt, rows, f"benchmark {name}, problem {sample.problem}")
     longest = _longest_sequence(samples, sweep, context)
     return Job(
         sweep=sweep,

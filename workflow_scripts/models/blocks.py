@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.models import checkpoints
+from workflow_scripts.models.architectures import empty_model
 from workflow_scripts.models.checkpoints import Checkpoint
 
 # by device: what blocks and hidden states are computed in
@@ -62,28 +62,14 @@ def open_decoder(
 ) -> Decoder:
     """Build a checkpoint's model without weights, for a device (`cpu`, `cuda`).
 
-    Without a `dtype` it is that of the device. Raises `InputError` for a config that transformers
-    does not open and for an architecture whose blocks are not what `checkpoints.linears` looks for.
+    Without a `dtype` it is that of the device. Raises `InputError` for an architecture whose blocks
+    are not what `checkpoints.linears` looks for, and where `empty_model` does.
     """
     dtype = dtype or DTYPES[device]
     checkpoints.linears(checkpoint)
-    config = load_config(checkpoint)
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    model = empty_model(checkpoint, dtype)
     _fill_buffers(model, device)
     return Decoder(checkpoint, model.eval(), device, dtype)
-
-
-def load_config(checkpoint: Checkpoint) -> Any:
-    """The checkpoint's config as transformers reads it. Raises `InputError` where it cannot."""
-    try:
-        return AutoConfig.from_pretrained(
-            checkpoint.folder, trust_remote_code=False, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
-        reason = " ".join(str(error).split())
-        path = checkpoint.folder / checkpoints.CONFIG
-        raise InputError(f"{path}: transformers cannot read it: {reason}") from None
 
 
 @torch.no_grad()
@@ -104,22 +90,14 @@ def _fill_buffers(model: PreTrainedModel, device: str) -> None:
 
 
 def load_block(decoder: Decoder, index: int) -> nn.Module:
-    """One block with its weights. Raises `InputError` where they do not suit the config."""
+    """One block with its weights."""
     layer = decoder.model.model.layers[index]
     block = copy.deepcopy(layer, {id(decoder.model.config): decoder.model.config})
-    checkpoint, prefix = decoder.checkpoint, checkpoints.block_prefix(index)
-    weights = checkpoints.load_block(checkpoint, index, decoder.dtype, decoder.device)
-    state = {}
-    for name, expected in block.state_dict().items():
-        shape = checkpoint.shapes.get(prefix + name)
-        if shape != tuple(expected.shape):
-            found = "missing" if shape is None else f"of shape {shape}"
-            raise InputError(
-                f"{checkpoint.folder}: {prefix + name} is {found}, "
-                f"{checkpoints.CONFIG} asks for {tuple(expected.shape)}"
-            )
-        state[name] = weights[prefix + name]
-    block.load_state_dict(state, assign=True)
+    weights = checkpoints.load_block(decoder.checkpoint, index, decoder.dtype, decoder.device)
+    prefix = checkpoints.block_prefix(index)
+    block.load_state_dict(
+        {name: weights[prefix + name] for name in block.state_dict()}, assign=True
+    )
     return block
 
 

@@ -5,6 +5,7 @@ model's chat template up to where the model would answer, the completion follows
 `{"text": ...}`: tokenised plainly.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType
 
@@ -18,8 +19,10 @@ from workflow_scripts.models.chat_templates import ChatTemplate
 def load_tokenizer(model: Path) -> PreTrainedTokenizerBase:
     """The model's tokenizer. Raises `InputError` where transformers cannot open it."""
     try:
-        return AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = AutoTokenizer.from_pretrained(model, trust_remote_code=False, local_files_only=True)
+        encode(found, "a")  # some odd settings show at the first text
+        return found
+    except Exception as error:  # the parsers of odd files raise errors of any class
         reason = " ".join(str(error).split())
         raise InputError(f"{model}: its tokenizer cannot be opened: {reason}") from None
 
@@ -55,6 +58,19 @@ def encode_pair(
     # apart, as at generation: no token may reach over from the prompt into the completion
     prompt = template.render(row["prompt"], where)
     return encode(tokenizer, prompt), encode(tokenizer, row["completion"])
+
+
+def check_ids(
+    tokenizer: PreTrainedTokenizerBase, ids: Iterable[int], rows: int, where: str
+) -> None:
+    """Raise `InputError` for a token that the model's embedding of `rows` rows does not have."""
+    for token in ids:
+        if token >= rows:
+            raise InputError(
+                f"{where}: {tokenizer.convert_ids_to_tokens(token)!r} is token {token} of the "
+                f"tokenizer, and the model's embedding has {rows} rows: it was added to the "
+                "tokenizer alone; take it out there, or out of the chat template or text"
+            )
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

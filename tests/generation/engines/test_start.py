@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from tests.models.tiny_models import write_manifest
 from workflow_scripts.artefacts.masks import nothing_pruned
 from workflow_scripts.config.engines import ENGINES as KNOWN
 from workflow_scripts.errors import InputError
@@ -96,6 +98,20 @@ def test_weights_that_have_changed_since_they_were_fetched_start_no_engine(
     settings = replace(SETTINGS, engine=engine)
     with pytest.raises(InputError, match=r"model\.safetensors: has changed since it was fetched"):
         start_engine(model, nothing_pruned("", 3), settings, 46, 32)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_model_that_lacks_a_tensor_starts_no_engine(tiny_model, tmp_path, engine):
+    if engine == "vllm":
+        pytest.importorskip("vllm")
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model(), model)
+    weights = load_file(model / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, model / "model.safetensors", {"format": "pt"})
+    write_manifest(model)
+    with pytest.raises(InputError, match=f"^{model}: lm_head.weight is missing: "):
+        start_engine(model, nothing_pruned("", 3), replace(SETTINGS, engine=engine), 46, 32)
 
 
 def test_every_engine_of_the_config_can_be_started():

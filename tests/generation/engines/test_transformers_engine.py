@@ -1,6 +1,7 @@
 """The transformers engine: what a request yields depends on the request alone."""
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,3 +202,42 @@ def test_a_model_with_sliding_windows_is_refused():
 def test_cache_length_is_a_power_of_two_that_holds_the_tokens():
     lengths = {n: transformers_engine._cache_length(n) for n in (1, 64, 65, 128, 129, 1000)}
     assert lengths == {1: 64, 64: 64, 65: 128, 128: 128, 129: 256, 1000: 1024}
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SAMPLED])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_logits_that_are_not_finite_end_the_job_at_their_step(sampling, value):
+    """Also where they are those of a token that would never be drawn."""
+    model = tiny_model()
+    model.name_or_path = "resources/models/m"
+    asked = requests(2, sampling, stop=())[1]
+    steps = []
+
+    def spoil(module, arguments, logits):
+        steps.append(len(steps))
+        if len(steps) == 3:
+            logits[..., 7] = value
+        return logits
+
+    engine = TransformersEngine(model, VOCABULARY, 1, longest=80)
+    model.lm_head.register_forward_hook(spoil)
+    with pytest.raises(InputError) as error:
+        list(engine.generate(deque([replace(asked, max_tokens=9)])))
+    assert str(error.value) == (
+        f"resources/models/m: logits are not finite at token 3 after a prompt of "
+        f"{len(asked.prompt)}: the pruned model overflows in torch.float32; set generation.dtype "
+        "to a wider type"
+    )
+
+
+def test_logits_beyond_the_tokenizer_may_be_anything():
+    model, asked = tiny_model(), requests(2, GREEDY)
+    expected = run(model, asked)
+
+    def spoil(module, arguments, logits):
+        logits[..., VOCABULARY:] = np.nan
+        return logits
+
+    engine = TransformersEngine(model, VOCABULARY, 4, longest=80)
+    model.lm_head.register_forward_hook(spoil)
+    assert dict(engine.generate(deque(asked))) == expected

@@ -164,7 +164,16 @@ SHORT = [
 
 
 @pytest.fixture(scope="module")
-def works(answers, exact, widened, changed_variant, qwen2, biased_variant, tmp_path_factory):
+def overflowing(qwen2):
+    """Its last norm's weights are finite, what they make of a hidden state is not."""
+    norm = load_file(qwen2 / "model.safetensors")["model.norm.weight"]
+    return in_memory(qwen2, changed={"model.norm.weight": torch.full_like(norm, 3e38)})
+
+
+@pytest.fixture(scope="module")
+def works(
+    answers, exact, widened, changed_variant, qwen2, biased_variant, overflowing, tmp_path_factory
+):
     """What vLLM decodes, by name; `exported` is a pruned model as a folder of its own."""
     rounds = [TRACES, CAPPED, UNSTOPPED, ONE_TOKEN, LIKELIEST, SEEDED, SEEDED, exact]
     found = {"dense": Work(REASONER, in_memory(REASONER), IDS, LONGEST, rounds, answers)}
@@ -177,6 +186,7 @@ def works(answers, exact, widened, changed_variant, qwen2, biased_variant, tmp_p
         export(open_checkpoint(work.model), work.pruned, folder)
         found[name] = work
         found[f"{name}, exported"] = replace(work, model=folder, pruned=in_memory(folder))
+    found["overflowing"] = Work(qwen2, overflowing, 46, 32, [SHORT])
     return found
 
 
@@ -293,6 +303,13 @@ def test_a_pruned_model_says_what_it_says_with_transformers(decoded, widened, ch
     )
     assert {request: found[request] for request in TRACES[:8]} == expected
     assert expected != by_transformers(REASONER, TRACES[:8])
+
+
+def test_logits_that_are_not_finite_end_the_job(decoded, qwen2):
+    assert decoded["overflowing"] == (
+        f"{qwen2}: logits are not finite at step 1 of vLLM: the pruned model overflows in its "
+        "dtype; set generation.dtype to a wider type"
+    )
 
 
 def test_ids_beyond_the_tokenizer_are_never_drawn(decoded, widened, changed_variant):

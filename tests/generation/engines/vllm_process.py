@@ -13,6 +13,7 @@ from unittest.mock import patch
 import torch
 
 from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
 from workflow_scripts.generation.engines.start import start_engine
 
@@ -36,11 +37,12 @@ class Work:
     settings: EngineSettings = SETTINGS
 
 
-# per round, requests with their completions in the order in which they ended
+# per round, requests with their completions in the order in which they ended; or the line with
+# which the engine ended
 Done = list[list[tuple[Request, Completion]]]
 
 
-def decode_all(works: Sequence[Work], scratch: Path) -> tuple[list[Done], str]:
+def decode_all(works: Sequence[Work], scratch: Path) -> tuple[list[Done | str], str]:
     """An engine for each work, one after another in one process; what was decoded, and the log.
 
     Temporary files of the process are in `scratch`; none of its files can hold a model.
@@ -62,7 +64,14 @@ def _prepare(log: Path, temporary: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
 
 
-def _decode(work: Work) -> Done:
+def _decode(work: Work) -> Done | str:
+    try:
+        return _rounds(work)
+    except InputError as error:
+        return str(error)
+
+
+def _rounds(work: Work) -> Done:
     engine = start_engine(work.model, work.pruned, work.settings, work.vocabulary, work.longest)
     assert torch.get_num_threads() == work.settings.threads
     rounds = []

@@ -45,16 +45,12 @@ def start(
     model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
 ) -> "TransformersEngine":
     """Load the dense checkpoint, prune it in memory and put it behind the engine."""
-    from transformers import AutoModelForCausalLM
+    from workflow_scripts.models.architectures import load_model
 
     torch.set_num_threads(settings.threads)
-    loaded = AutoModelForCausalLM.from_pretrained(
-        model,
-        dtype=getattr(torch, settings.dtype),
-        local_files_only=True,
-        trust_remote_code=False,
-    )
-    apply_pruned(loaded, pruned, open_checkpoint(model))
+    checkpoint = open_checkpoint(model)
+    loaded = load_model(checkpoint, getattr(torch, settings.dtype))
+    apply_pruned(loaded, pruned, checkpoint)
     loaded.to(settings.device)
     return TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
 
@@ -164,6 +160,12 @@ class TransformersEngine:
         slot = active[i]
         if slot is None:
             return
+        if not np.isfinite(logits).all():
+            raise InputError(
+                f"{self._model.name_or_path}: logits are not finite at token "
+                f"{len(slot.tokens) + 1} after a prompt of {len(slot.request.prompt)}: the pruned "
+                f"model overflows in {self._model.dtype}; set generation.dtype to a wider type"
+            )
         token = draw_token(logits, slot.request.sampling, slot.stream)
         stopped = token in slot.request.stop
         if not stopped:

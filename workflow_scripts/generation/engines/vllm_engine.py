@@ -27,6 +27,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
 from workflow_scripts.models.checkpoints import open_checkpoint
 
+NAN_LOGITS = "NaNs detected in logits"  # how vLLM's error starts
 CPU_BLOCK = 128  # tokens in a block of the cache on a CPU, vLLM's own choice
 
 
@@ -42,6 +43,10 @@ class VllmEngine:
         self, model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
     ) -> None:
         prepare(settings)
+
+        from workflow_scripts.models.architectures import empty_model
+
+        empty_model(open_checkpoint(model))  # vLLM would start with weights that are not there
 
         from vllm import LLMEngine
         from vllm.usage.usage_lib import UsageContext
@@ -60,6 +65,7 @@ class VllmEngine:
             raise InputError(f"generation.engine: vllm cannot run this model: {said}") from None
         self._batch_size = settings.batch_size
         self._names = count()
+        self._model, self._steps = model, 0
 
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
         """Yield every request of the queue with its completion; see `interface.py`."""
@@ -73,11 +79,23 @@ class VllmEngine:
                     prompt = tokens_input(list(request.prompt))
                     self._engine.add_request(name, prompt, parameters(request))
                     running[name] = request
-                for output in self._engine.step():
+                for output in self._step():
                     if output.finished:
                         yield running.pop(output.request_id), _completion(output.outputs[0])
         finally:
             self._engine.abort_request(list(running))
+
+    def _step(self) -> list[Any]:
+        self._steps += 1
+        try:
+            return self._engine.step()
+        except RuntimeError as error:
+            if NAN_LOGITS not in str(error):
+                raise
+            raise InputError(
+                f"{self._model}: logits are not finite at step {self._steps} of vLLM: the pruned "
+                "model overflows in its dtype; set generation.dtype to a wider type"
+            ) from None
 
 
 def prepare(settings: EngineSettings) -> None:
@@ -94,6 +112,8 @@ def prepare(settings: EngineSettings) -> None:
         "VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1",  # yarn: `longest` is checked before
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # jobs side by side would be bound to the same cores
         "VLLM_NO_USAGE_STATS": "1",
+        # an error where logits are NaN, which all that overflows ends in; nothing waits for it
+        "VLLM_RAISE_ON_LOGIT_NANS": "1",
         "VLLM_PLUGINS": "",
         "OMP_NUM_THREADS": str(settings.threads),
     }
