@@ -60,7 +60,7 @@ def rotated(weight: np.ndarray, heads: int) -> np.ndarray:
 
 def write_gguf(
     path: Path, model: LlamaForCausalLM, *, quantised: bool = False, pre: str = "smollm",
-    architecture: str = "llama", eot: bool = False,
+    architecture: str = "llama", eot: bool = False, more: tuple[str, ...] = (),
 ) -> Path:  # fmt: skip
     writer = gguf.GGUFWriter(path, architecture)
     config = model.config
@@ -93,6 +93,8 @@ def write_gguf(
             kind = gguf.GGMLQuantizationType.Q8_0
             weight = gguf.quants.quantize(weight, kind)
         writer.add_tensor(gguf_name(name), weight, raw_dtype=kind)
+    for name in more:
+        writer.add_tensor(name, np.ones(4, dtype=np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -235,6 +237,16 @@ def test_a_tensor_that_is_missing_or_not_finite(model, tmp_path, manifest):
     write_gguf(path, broken)
     assert refused(path, manifest) == (
         f"{path}: model.safetensors: model.layers.1.mlp.up_proj.weight holds NaN or infinite values"
+    )
+
+
+@pytest.mark.parametrize("name", ["rope_freqs.weight", "blk.0.attn_v.bias"])
+def test_a_tensor_that_transformers_would_leave_out(model, tmp_path, manifest, name):
+    """Of scaled frequencies nothing else in the file says anything."""
+    path = write_gguf(tmp_path / "more.gguf", model, more=(name,))
+    assert refused(path, manifest) == (
+        f"{path}: transformers has no place for {name} in a LlamaForCausalLM, so it would be "
+        "another model; take the model's own Hugging Face folder instead"
     )
 
 

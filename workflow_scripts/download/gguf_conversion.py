@@ -7,7 +7,7 @@ whole model is in memory meanwhile. Equal files give equal bytes with equal libr
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -59,7 +59,7 @@ def convert(path: Path, folder: Path) -> None:
     its chat template. Raises `InputError` for a file that is no GGUF, is damaged, or holds a model
     or tokenizer that transformers cannot open as it is meant.
     """
-    header = _header(path)
+    header, tensors = _header(path)
     import torch  # not before the file is known to be one
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
@@ -77,6 +77,7 @@ def convert(path: Path, folder: Path) -> None:
         )
     if report["missing_keys"]:
         raise InputError(f"{path}: {min(report['missing_keys'])} is missing: no tensor is it")
+    _refuse_dropped(model, tensors, path)
     _mend_splitting(tokenizer, header, path)
     model.save_pretrained(folder, max_shard_size="1TB")
     tokenizer.save_pretrained(folder)
@@ -94,8 +95,11 @@ def convert(path: Path, folder: Path) -> None:
         file.chmod(0o644)
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """The keys in READ that the file has. Raises `InputError` where it is no whole GGUF file."""
+def _header(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The keys in READ that the file has, and the names of its tensors.
+
+    Raises `InputError` where it is no whole GGUF file.
+    """
     from gguf import GGUFReader
 
     class Reader(GGUFReader):
@@ -114,10 +118,14 @@ def _header(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     try:
-        fields = Reader(path).fields
+        reader = Reader(path)
+        header = {key: reader.fields[key].contents() for key in READ if key in reader.fields}
     except Exception as error:  # of any class: a header may say anything
         raise InputError(f"{path}: truncated or damaged ({' '.join(str(error).split())})") from None
-    return {key: fields[key].contents() for key in READ if key in fields}
+    for key in END_OF_TURN:
+        if type(header.get(key, 0)) is not int:
+            raise InputError(f"{path}: {key} is {header[key]!r}; it must be the id of a token")
+    return header, [tensor.name for tensor in reader.tensors]
 
 
 @contextmanager
@@ -129,6 +137,23 @@ def _one_line_errors(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path}: transformers cannot open it ({type(error).__name__}: {reason})"
         ) from None
+
+
+def _refuse_dropped(model: Any, tensors: Sequence[str], path: Path) -> None:
+    """Raise for a tensor that transformers has left out: it says nothing of them.
+
+    Such as rope_freqs.weight, where llama.cpp keeps the scaled frequencies of Llama 3.1 and later.
+    """
+    from transformers import modeling_gguf_pytorch_utils as reading
+
+    processor = reading.TENSOR_PROCESSORS.get(model.config.model_type, reading.TensorProcessor)
+    placed = reading.get_gguf_hf_weights_map(model, processor(config={}))
+    for name in tensors:
+        if name not in placed:
+            raise InputError(
+                f"{path}: transformers has no place for {name} in a {type(model).__name__}, so it "
+                "would be another model; take the model's own Hugging Face folder instead"
+            )
 
 
 def _mend_splitting(tokenizer: Any, header: Mapping[str, Any], path: Path) -> None:
