@@ -173,6 +173,10 @@ ESTIMATES = [
 ]
 
 UNITS = [
+    ("£5", r"5\text{ pounds}", RIGHT),
+    (r"5\text{ pounds}", r"5\text{ kg}", WRONG),
+    (r"\text{five}", "five", RIGHT),
+    (r"\text{five}", "5", WRONG),
     ("5", r"5 \text{ million}", WRONG),
     ("5000000", r"5 \text{ million}", RIGHT),
     ("5000000", r"\$5 \text{ million}", RIGHT),
@@ -292,6 +296,14 @@ VALUES = [
 ]
 
 EQUATIONS = [
+    ("xy=1", r"y=\frac1x", RIGHT),
+    ("F = ma", r"a = \frac{F}{m}", RIGHT),
+    ("a = 2b", "b = 2a", WRONG),
+    ("y^2=4x", r"y = 2\sqrt{x}", WRONG),
+    ("f^{-1}(x) = x+1", "g^{-1}(x) = x+1", RIGHT),
+    ("f'(x) = 2x", "f(x) = 2x", WRONG),
+    ("f^{-1}(x)=2x", "f(x)=2x", WRONG),
+    ("f(x) = x^2", "f(x) = x^3", WRONG),
     ("2x+4y-3=0", r"y=-\frac12 x+\frac34", RIGHT),
     ("2x+4y-3=0", r"y=-\frac12 x-\frac34", WRONG),
     ("y=e^x", r"x=\ln y", RIGHT),
@@ -350,6 +362,10 @@ EQUATIONS = [
 ]
 
 INEQUALITIES = [
+    (r"(-\infty,2)\cup(5,\infty)", "(x-2)(x-5)>0", RIGHT),
+    ("(2,5)", "(x-2)(x-5)<0", RIGHT),
+    ("(2,5)", "(x-2)(x-5)>0", WRONG),
+    (r"y\ge x^2", r"y - x^2 \ge 0", RIGHT),
     ("x<2", "-x>-2", RIGHT),
     ("x<2", "-x<-2", WRONG),
     ("x<2", "2x<4", RIGHT),
@@ -401,6 +417,9 @@ PERIODS = [
 ]
 
 REALS = [
+    (r"\mathbb{R}\setminus\{2\}", r"\text{all real } x \ne 2", RIGHT),
+    (r"\{x \mid x \in \mathbb{R}, x \neq 2\}", r"x \ne 2", RIGHT),
+    (r"\mathbb{R}\setminus\{2\}", r"x \neq 2, x \neq 3", WRONG),
     (r"\mathbb{R}", r"\text{all real numbers}", RIGHT),
     (r"\text{All real numbers}", r"\mathbb{R}", RIGHT),
     (r"(-\infty,\infty)", r"x \in \mathbb{R}", RIGHT),
@@ -439,6 +458,8 @@ REALS = [
 ]
 
 ORDINALS = [
+    ("3", r"\text{3rd}", RIGHT),
+    ("n", "n^{th}", WRONG),
     ("12", "12th", RIGHT),
     ("12", "12^{th}", RIGHT),
     ("12", r"12^\text{th}", RIGHT),
@@ -457,6 +478,7 @@ ORDINALS = [
 ]
 
 MULTIPLES = [
+    (r"\begin{pmatrix}2\\4\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix} \cdot 2", RIGHT),
     (
         r"\begin{pmatrix} 2/7 \\ 4/7 \end{pmatrix}",
         r"\frac{2}{7}\begin{pmatrix} 1 \\ 2 \end{pmatrix}",
@@ -517,6 +539,10 @@ TIMES = [
 ]
 
 SPELLINGS = [
+    (r"\{1,2\}", r"\\{1,2\\}", RIGHT),
+    (r"50\%", r"50\\%", RIGHT),
+    ("150", "1 50", WRONG),
+    ("1, 500", "1 500", WRONG),
     ("27000", "27 000", RIGHT),
     ("27000", "27 001", WRONG),
     ("27", "27 000", WRONG),

@@ -59,6 +59,7 @@ _GREEK = [
         "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi varphi chi psi omega",
     )
 ]
+_POUNDS = {"pound", "pound sterling"}
 _TIME = re.compile(
     r"(?P<hour>[0-9]{1,2})(?:: ?(?P<minute>[0-5][0-9]))? ?(?:(?P<half>[ap])\.? ?m\.?)?",
     re.IGNORECASE,
@@ -200,20 +201,25 @@ def _named_equal(one: tuple[str, str], other: tuple[str, str], deeper: Equal) ->
 
     Functions of any name are alike, but sine and its like are no names.
     """
-    (name, call), (other_name, other_call) = (_parts_of_name(said) for said, _ in (one, other))
-    if name == other_name and call == other_call:
+    (name, mark, call), (other_name, other_mark, other_call) = map(
+        _parts_of_name, (one[0], other[0])
+    )
+    letters = all(map(_is_letter, (name, other_name)))
+    if (name, mark, call) == (other_name, other_mark, other_call):
         return deeper(one[1], other[1])
-    if name != other_name and (call or other_call) and all(map(_is_letter, (name, other_name))):
-        return deeper(one[1], other[1])
+    if letters and (call or other_call):
+        alike = name != other_name and mark == other_mark
+        return alike and deeper(one[1], other[1])
     # perhaps solved for another letter
     value = re.sub(r"\\[A-Za-z]+", " ", other[1].lower())
-    return None if call or (name in value if len(name) == 1 else name in other[1]) else False
+    return None if not letters or name in (value if len(name) == 1 else other[1]) else False
 
 
-def _parts_of_name(said: str) -> tuple[str, str]:
-    """`f` and `(x)` of `f(x)`; capital and small letters of names are alike."""
+def _parts_of_name(said: str) -> tuple[str, str, str]:
+    """`f`, `'` and `(x)` of `f'(x)`; capital and small letters of names are alike."""
     name, bracket, arguments = _key(said).partition("(")
-    return name.lower(), bracket + arguments
+    plain = name.removesuffix("^{-1}").removesuffix("'")
+    return plain.lower(), name[len(plain) :], bracket + arguments
 
 
 def _is_letter(name: str) -> bool:
@@ -312,7 +318,7 @@ def _single_equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
     if "=" in gold and "=" in answer:  # letters at the end are no unit
         return expressions_equal(gold, answer)
     (gold, unit), (answer, other_unit) = without_unit(gold), without_unit(answer)
-    if unit and other_unit and unit != other_unit:
+    if unit and other_unit and unit != other_unit and {unit, other_unit} != _POUNDS:
         return False
     if _key(gold) == _key(answer):
         return True

@@ -28,7 +28,7 @@ _SIGNS = str.maketrans(
 # backslashes that were all escaped once more: `\\\\frac{1}{2}`
 _ESCAPED = re.compile(
     r"\\\\(?:[dtc]?frac|d?binom|sqrt|left|text[a-z]*|math[a-z]+|begin|boxed|pi|theta|alpha|infty|times"
-    r"|cdot|circ|pm|leq?|geq?|neq?|cup|in|sin|cos|tan|log|ln|overline)(?![A-Za-z])"
+    r"|cdot|circ|pm|leq?|geq?|neq?|cup|in|sin|cos|tan|log|ln|overline)(?![A-Za-z])|\\\\[{}%]"
 )
 _ALONE = re.compile(r"(?<!\\)\\(?:\\\\)*(?!\\)")  # an odd number of them
 
@@ -62,7 +62,7 @@ _IN_TEXT = re.compile(
     r"(?:[_^]\s*)?\\text\{|\\[{}]|\^\s*(?:-?[0-9]|\{\s*-?[0-9]+\s*\})|[{}]|[0-9]|\\[A-Za-z]|\\\$"
 )
 _ORDINAL = re.compile(  # but not the letters in 2nd + 1
-    r"(?<![0-9A-Za-z.}])([0-9]*(?:1st|2nd|3rd|[0-9]th))(?=\s*(?:$|[,.;)]|[A-Za-z]{2}|\\text))"
+    r"(?<![0-9A-Za-z.}])([0-9]*(?:1st|2nd|3rd|[0-9]th))(?=\s*(?:$|[,.;)}]|[A-Za-z]{2}|\\text))"
     r"|(?<=[0-9])\s*\^?\s*\{?\s*\\text\{\s*(?:st|nd|rd|th)\s*\}\s*\}?"
     r"|(?<=[0-9])\s*\^\s*\{\s*(?:st|nd|rd|th)\s*\}"
 )
@@ -78,7 +78,8 @@ _ALL_REALS = re.compile(
     r"(?:[a-z] (?:is|can be|=|\\in) )?(?:(?:the )?set of )?"
     r"(?:(?:all|any|every)(?: of)?(?: the)? reals?(?: numbers?| values?)?|(?:the )?reals"
     r"|(?:the )?real numbers)(?: (?:of |for )?[a-z])?"
-    r"(?:,? (?:except|but|other than|excluding|without)(?: for| when| where)?(?: [a-z] ?=)? (.+))?",
+    r"(?:(?:,? (?:except|but|other than|excluding|without)(?: for| when| where)?(?: [a-z] ?=)?"
+    r"|(?:,? (?:with|where) [a-z])? ?\\ne) (.+))?",
     re.IGNORECASE,
 )
 _ROUGHLY = r"(?:about|approximately|approx\.?|roughly)"

@@ -15,6 +15,7 @@ _TRANSPOSED = re.compile(
 )
 # what vectors and matrices are multiplied with
 _TIMES_MATRIX = re.compile(r"([^=,;&]*[^=,;&\s(\[]) ?([(\[]? ?\\begin\{matrix\}.*)")
+_MATRIX_TIMES = re.compile(r"(.*\\end\{matrix\} ?[)\]]?) ?(?:\\cdot|\\times|\*) ?(.+)")
 _TIMES_TUPLE = re.compile(
     r"(-|-?(?:[0-9./]|\\(?:frac|sqrt|pi)(?![A-Za-z])|[{}]| )*[0-9}])"
     r"(?: ?(?:\\cdot|\\times|\*))? ?(\(.*,.*\)|\\langle.*\\rangle)"
@@ -63,6 +64,8 @@ def parts_of(text: str) -> tuple[str, list[str]] | None:
         is_vector = len(rows) == 1 or all(len(row) == 1 for row in rows)
         kind = "matrix" if is_vector else f"matrix of {len(rows)} rows"
         return kind, [cell.strip() for row in rows for cell in row]
+    if match := _MATRIX_TIMES.fullmatch(text):
+        text = f"{match[2]} {match[1]}"
     if match := _TIMES_MATRIX.fullmatch(text) or _TIMES_TUPLE.fullmatch(text):
         kind, items = parts_of(match[2]) or ("", [])
         factor = re.sub(r"(?:\\cdot|\\times|\*)$", "", match[1].strip()).strip()
