@@ -148,3 +148,11 @@ def test_a_choice_may_be_named_in_a_box(tmp_path):
         {"kind": "local", "path": str(tmp_path / "a.jsonl"), **form}, tmp_path / "b.jsonl"
     )
     assert {problem.answer for problem in read_records(tmp_path / "b.jsonl", Problem)} == {"B"}
+
+
+def test_a_data_set_that_cannot_be_opened_says_what_is_wrong_with_it(tmp_path):
+    (tmp_path / "test.jsonl").write_text('{"q": "cut \\ud83d"}\n')
+    with pytest.raises(
+        InputError, match=r"cannot be opened \(JSON parse error: The surrogate pair"
+    ):
+        rows_of_dataset(tmp_path, "a/b", None, "test")
