@@ -236,7 +236,7 @@ def test_a_tensor_that_is_missing_or_not_finite(model, tmp_path, manifest):
         broken.model.layers[1].mlp.up_proj.weight[2, 3] = torch.inf
     write_gguf(path, broken)
     assert refused(path, manifest) == (
-        f"{path}: model.safetensors: model.layers.1.mlp.up_proj.weight holds NaN or infinite values"
+        f"{path}/model.safetensors: model.layers.1.mlp.up_proj.weight holds NaN or infinite values"
     )
 
 

@@ -87,10 +87,14 @@ def test_an_export_is_a_model_of_its_own(tmp_path: Path, tiny_model: Callable[..
 
 
 def test_a_dense_export_is_the_checkpoint(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
-    folder = tiny_model("qwen2", sharded=True)
+    folder = Path(shutil.copytree(tiny_model("qwen2", sharded=True), tmp_path / "model"))
+    for name in (".converted.json", "training_args.bin", "modeling.py"):
+        (folder / name).touch()  # what is no part of a model
     exported = export(folder, on_disk(tmp_path, folder, {}), tmp_path / "checkpoint")
     names, left = ({path.name for path in place.iterdir()} for place in (folder, exported))
-    assert names - left == {"manifest.json", ".manifest.json.sha256"} and left <= names
+    ours = {"manifest.json", ".manifest.json.sha256"}
+    assert names - left == {*ours, ".converted.json", "training_args.bin", "modeling.py"}
+    assert left <= names
     for name in ("config.json", "model.safetensors.index.json"):
         ours, theirs = (json.loads((place / name).read_text()) for place in (exported, folder))
         assert ours.pop("metadata", {}).get("total_size") == (

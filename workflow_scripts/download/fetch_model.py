@@ -73,7 +73,6 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
             convert(path, folder)
             (folder / CONVERTED).touch()
             names, revision = checkpoint_files(folder), file_digest(path)
-            _check_unpacked(folder, path)
             digests = {name: file_digest(folder / name) for name in names}
         else:
             found = _found(source, lock)
@@ -81,13 +80,14 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
             digests = {name: file_digest(found.folder / name) for name in names}
             if found.entry:
                 enforce(lock, found.entry, found.commit, digests)
-            check_model(found.folder)
             start = found.folder.resolve()
             if source.kind == "bundled":
                 start = Path(os.path.relpath(start, target))
             folder.mkdir()
             for name in names:
                 (folder / name).symlink_to(start / name)
+        # what libraries open is the folder of this stage, without anything else of the source's
+        _check(folder, path if source.kind == "gguf" else found.folder)
         record = {
             "source": plain(source),
             "revision": revision,
@@ -97,12 +97,12 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
     write_json(manifest, record)
 
 
-def _check_unpacked(folder: Path, source: Path) -> None:
-    """Check what a GGUF file was unpacked to, and speak of the file."""
+def _check(folder: Path, source: Path) -> None:
+    """Check the model in `folder`, a temporary one, and speak of where it is from."""
     try:
         check_model(folder)
     except InputError as error:
-        raise InputError(f"{source}: {str(error).replace(f'{folder}/', '')}") from None
+        raise InputError(str(error).replace(str(folder), str(source))) from None
 
 
 def _refuse_other_files(target: Path, manifest: Path) -> None:
