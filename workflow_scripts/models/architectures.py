@@ -48,8 +48,8 @@ def load_config(checkpoint: Checkpoint) -> Any:
 def empty_model(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> PreTrainedModel:
     """The model of the checkpoint's config, without memory for its weights.
 
-    Raises `InputError` for a config that transformers cannot build, and where the checkpoint holds
-    less, more or other tensors than that model has.
+    Raises `InputError` for a config that transformers cannot build, and where the checkpoint lacks
+    a tensor of that model, has one that the model has not, or one of another shape or dtype.
     """
     config = load_config(checkpoint)
     path = checkpoint.folder / checkpoints.CONFIG
@@ -105,17 +105,18 @@ def _check_tensors(checkpoint: Checkpoint, model: PreTrainedModel) -> None:
     found = checkpoint.shapes
     wanted = f"{checkpoints.CONFIG}, opened as {type(model).__name__},"
     tied = tied_tensors(checkpoint, model)
-    for name in sorted(declared.keys() - found.keys() - {*tied, *tied.values()}):
+    if missing := declared.keys() - found.keys() - {*tied, *tied.values()}:
         raise InputError(
-            f"{checkpoint.folder}: {name} is missing: {wanted} asks for it, and no file has it"
+            f"{checkpoint.folder}: {min(missing)} is missing: {wanted} asks for it, and no file "
+            "has it"
         )
     unread = re.compile("|".join([COMPUTED, *(model._keys_to_ignore_on_load_unexpected or ())]))
-    for name in sorted(found.keys() - declared.keys()):
-        if not unread.search(name):
-            raise InputError(
-                f"{checkpoint.files[name]}: {name} has no place in the model: {wanted} does not "
-                "ask for it, and it would be left out; correct the config, or take it out"
-            )
+    if surplus := {name for name in found.keys() - declared.keys() if not unread.search(name)}:
+        name = min(surplus)
+        raise InputError(
+            f"{checkpoint.files[name]}: {name} has no place in the model: {wanted} does not ask "
+            "for it, and it would be left out; correct the config, or take it out"
+        )
     for name in sorted(found.keys() & declared.keys()):
         if found[name] != declared[name]:
             raise InputError(
