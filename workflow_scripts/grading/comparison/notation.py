@@ -67,11 +67,9 @@ _ORDINAL = re.compile(  # but not the letters in 2nd + 1
     r"|(?<=[0-9])\s*\^\s*\{\s*(?:st|nd|rd|th)\s*\}"
 )
 _INDEX = re.compile(r"_\s*\{\s*([0-9A-Za-z])\s*\}(?![0-9A-Za-z])")
-# 0.1(6), and 0.333... and 0.1212..., whose period has been written more than once
-_DOTS = r"(?:\.\.\.|\\[lc]?dots)"
-_PERIOD = re.compile(
-    rf"(?<![0-9.])([0-9]*)(\.[0-9]*?)(?:\(([0-9]+)\)|\\overline ?([0-9])|([0-9])\5{{2,}}{_DOTS}"
-    rf"|([0-9]{{2,}}?)\6+{_DOTS})(?![0-9A-Za-z(])"
+_PERIOD = re.compile(  # 0.1(6), 0.1\bar6 and 0.1666...
+    r"(?<![0-9.])([0-9]*)(\.[0-9]*)"
+    r"(?:\(([0-9]+)\)|\\overline ?([0-9])|(?:\.\.\.|\\[lc]?dots))(?![0-9A-Za-z(])"
 )
 _DOTTED = re.compile(r"(?<=[0-9.])\\dot ?\{?([0-9])\}?(?:([0-9]*)\\dot ?\{?([0-9])\}?)?")
 _ALL_REALS = re.compile(
@@ -149,9 +147,15 @@ def clean(text: str) -> str:
 
 
 def _overlined(match: re.Match[str]) -> str:
-    """A decimal with a line over its period, however that was marked."""
+    """A decimal with a line over its period. One that is not marked has been written repeatedly."""
     whole, decimals, *periods = match.groups()
-    return rf"{whole or 0}{decimals}\overline{{{next(filter(None, periods))}}}"
+    period = next(filter(None, periods), "")
+    for length in range(1, 20) if not period else ():
+        last = decimals[-length:]
+        if last.isdigit() and decimals.endswith(last * (3 if length == 1 else 2)):
+            period = last
+            break
+    return rf"{whole or 0}{decimals}\overline{{{period}}}" if period else match[0]
 
 
 def _reals(text: str) -> str:
