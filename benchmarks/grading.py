@@ -123,11 +123,25 @@ def grade_texts(
     workers: int,
     kind: str = "math",
     begun: Set[int] = frozenset(),
+    cut: Set[int] = frozenset(),
 ) -> list[Grade]:
-    """Grade pairs of a right answer and an answer's text, which the format began in `begun`."""
+    """Grade pairs of a right answer and an answer's text, which the format began in `begun`.
+
+    Those in `cut` ran out of tokens.
+    """
     problems = [Problem(str(n), "?", gold, kind) for n, (gold, _) in enumerate(texts)]
     answers = [
-        Answer(str(n), 0, 1, 0, 1, "length" if n in begun else "stop", 1, "eos", text)
+        Answer(
+            id=str(n),
+            repeat=0,
+            budget=1,
+            seed=0,
+            trace_tokens=1,
+            trace_finish="length" if n in begun else "stop",
+            answer_tokens=1,
+            answer_finish="length" if n in cut else "eos",
+            text=text,
+        )
         for n, (_, text) in enumerate(texts)
     ]
     return grade(problems, answers, "benchmark", workers, AnswerPrefix(after_cap=PREFIX))
@@ -160,7 +174,8 @@ def cases(paths: Sequence[Path], workers: int) -> None:
     rows = [json.loads(line) for path in paths for line in path.read_text("utf-8").splitlines()]
     rows = [row for row in rows if row.get("kind", "math") == "math"]
     texts = [(row["gold"], row["answer"]) for row in rows]
-    grades = grade_texts(texts, workers)
+    cut = {number for number, row in enumerate(rows) if row.get("finish") == "length"}
+    grades = grade_texts(texts, workers, cut=cut)
     expected = [(row.get("what", "cases"), row["right"]) for row in rows]
     tabulate(expected, [result.correct for result in grades], by_math_verify(texts))
     for row, result in zip(rows, grades, strict=True):
