@@ -3,7 +3,7 @@ r"""Words with which a language leads to an answer: the only place where they ar
     The final answer is: 17    Réponse : 17    Правильный ответ — 17    答案是 17    정답은 17입니다
 
 A language has a row in `LANGUAGES`; every field is a regular expression of alternatives.
-`lead_ins` finds them in a text; `IS`, `SO`, `NOT` and `AFTER` serve readers of sentences.
+`lead_ins` finds them in a text, and `words` gives readers of sentences those of one sort.
 """
 
 import re
@@ -16,8 +16,9 @@ class Language:
 
     `answer`: what names an answer, and `final` what stands behind that (`réponse finale`).
     `option`: what names one of several choices. `is_`: what stands between a subject and its value.
-    `so`: what begins a conclusion. `no`: what denies in front of a value. `after`: what ends a
-    sentence behind its value. `spaced`: whether there are spaces between words.
+    `so`: what begins a conclusion. `no`: what denies in front of a value. `of`: what puts a number
+    beside the matter (`in 5 days`). `since`: what begins a reason or a condition. `spaced`: whether
+    there are spaces between words.
     """
 
     answer: str
@@ -25,8 +26,9 @@ class Language:
     is_: str
     so: str
     no: str
+    of: str = ""
+    since: str = ""
     final: str = ""
-    after: str = ""
     spaced: bool = True
 
 
@@ -34,12 +36,17 @@ LANGUAGES = {
     "English": Language(
         answer=r"answer|ans(?!\w)|final\s+result",
         option="option|choice",
-        is_=r"is|are|was|were|be|equals?|becomes?|(?:is|are|be)\s+equal\s+to|comes?\s+(?:out\s+)?to"
+        is_=r"(?:is|are|be)\s+equal\s+to|(?:is|are|lies)\s+at(?!\s+(?:least|most))|"
+        r"is|are|was|were|be|equals?|becomes?|comes?\s+(?:out\s+)?to"
         r"(?:\s+be)?|turns?\s+out\s+to\s+be|amounts?\s+to|totals",
         so="so|thus|hence|therefore|consequently|finally|accordingly|overall|in\\s+conclusion|"
-        "in\\s+total|altogether|as\\s+a\\s+result|this\\s+means(?:\\s+that)?|"
+        "as\\s+a\\s+result|this\\s+means(?:\\s+that)?|"
         "it\\s+follows\\s+that|we\\s+conclude(?:\\s+that)?",
-        no=r"not|never|nor|neither|cannot|can['’]?t|n['’]t|without",
+        no=r"not|never|nor|neither|cannot|\w+n['’]t|without",
+        of="of|in|for|from|with|by|at|on|after|before|within|during|every|each|per|into|among|"
+        "through|using|over|throughout|onto|upon|until|via|across|modulo",
+        since="because|since|which|where|when|if|as|while|once|whose|although|though|assuming|"
+        "given\\s+that|whenever|unless",
         final="choice|option|key",
     ),
     "German": Language(
@@ -48,6 +55,8 @@ LANGUAGES = {
         is_="ist|sind|lautet|beträgt|betragen|ergibt|gleich|wäre",
         so="somit|daher|deshalb|folglich|damit|demnach|insgesamt|schließlich",
         no="nicht|keine?|nie|weder|noch",
+        of="von|in|im|für|aus|mit|bei|durch|an|am|auf|nach|vor|pro|je|zu|der|des|um",
+        since="weil|da|wenn|falls|wobei|denn|als|während",
     ),
     "French": Language(
         answer="réponse|reponse|résultat",
@@ -55,6 +64,8 @@ LANGUAGES = {
         is_="est|sont|vaut|valent|égale?\\s+à|fait|serait",
         so="donc|ainsi|par\\s+conséquent|alors|finalement|d['’]où|en\\s+conclusion",
         no="pas|jamais|ni|aucun",
+        of="de|des|du|en|dans|pour|par|avec|sur|à|au|aux|après|avant|chaque",
+        since="car|puisque|parce\\s+que|lorsque|quand|si|comme|où",
         final="finale?|correcte?|exacte?|juste",
     ),
     "Spanish": Language(
@@ -63,6 +74,8 @@ LANGUAGES = {
         is_="es|son|sería|será|igual\\s+a|equivale\\s+a",
         so="entonces|así|por\\s+(?:lo\\s+)?tanto|luego|finalmente|en\\s+conclusión|por\\s+ende",
         no="no|nunca|ni",
+        of="de|del|en|para|por|con|entre|sobre|después\\s+de|cada|a",
+        since="porque|ya\\s+que|pues|cuando|donde|si",
         final="final|correcta|correcto",
     ),
     "Portuguese": Language(
@@ -71,6 +84,8 @@ LANGUAGES = {
         is_="é|são|será|seria|igual\\s+a|vale",
         so="então|assim|portanto|logo|por\\s+isso|finalmente|em\\s+conclusão",
         no="não|nunca|nem",
+        of="da|do|das|dos|em|no|na|com|sobre|após|cada",
+        since="pois|já\\s+que|quando|onde|se",
         final="final|correta|correto|certa",
     ),
     "Italian": Language(
@@ -79,6 +94,8 @@ LANGUAGES = {
         is_="è|sono|vale|sarebbe|sarà|uguale\\s+a",
         so="quindi|dunque|pertanto|perciò|allora|infine|in\\s+conclusione",
         no="non|mai|né",
+        of="di|del|della|dei|in|per|da|con|su|dopo|ogni",
+        since="perché|poiché|quando|dove|se",
         final="finale|corretta|giusta|esatta",
     ),
     "Dutch": Language(
@@ -87,6 +104,8 @@ LANGUAGES = {
         is_="is|zijn|luidt|bedraagt",
         so="dus|daarom|derhalve|kortom|uiteindelijk",
         no="niet|geen|nooit",
+        of="van|voor|uit|met|bij|door|op|na|per",
+        since="omdat|want|als|wanneer|waarbij",
     ),
     "Polish": Language(
         answer="odpowied(?:ź|zią|z)|wynik(?:iem)?",
@@ -94,6 +113,8 @@ LANGUAGES = {
         is_="to|jest|są|wynosi|wynoszą|brzmi|równa\\s+się|jest\\s+równ[aey]",
         so="zatem|więc|stąd|czyli|dlatego|ostatecznie|podsumowując",
         no="nie|ani|nigdy",
+        of="z|ze|w|we|na|przez|dla|po|do|od|co",
+        since="ponieważ|bo|gdyż|gdy|jeśli|kiedy",
         final="końcowa|ostateczna|prawidłowa|poprawna",
     ),
     "Czech": Language(
@@ -102,6 +123,8 @@ LANGUAGES = {
         is_="je|jsou|činí|zní",
         so="tedy|proto|takže|tudíž",
         no="není|nejsou|ne",
+        of="z|ze|v|ve|na|pro|po|do|od|za",
+        since="protože|když|pokud|jestliže",
     ),
     "Russian": Language(
         answer="ответ(?:ом)?|результат",
@@ -109,6 +132,8 @@ LANGUAGES = {
         is_="это|есть|равн[аоы]|равен|составляет|составляют|является|будет",
         so="итак|значит|следовательно|поэтому|таким\\s+образом|отсюда|тогда",
         no="не|ни|нет",
+        of="из|в|во|на|за|по|с|со|для|от|при|через|до|у|к",
+        since="потому\\s+что|так\\s+как|поскольку|если|когда|где|при\\s+этом",
         final="равен",
     ),
     "Ukrainian": Language(
@@ -117,6 +142,8 @@ LANGUAGES = {
         is_="це|дорівнює|становить|є|буде",
         so="отже|тому|таким\\s+чином|звідси",
         no="не|ні",
+        of="із|з|у|в|на|за|по|для|від|до",
+        since="тому\\s+що|оскільки|якщо|коли|де",
     ),
     "Turkish": Language(
         answer="cevap|cevabı|yanıt|sonuç",
@@ -124,6 +151,8 @@ LANGUAGES = {
         is_="eşittir",
         so="bu\\s+nedenle|dolayısıyla|sonuç\\s+olarak|böylece",
         no="değil",
+        of="için|ile",
+        since="çünkü|eğer",
     ),
     "Vietnamese": Language(
         answer="đáp\\s+án|đáp\\s+số|câu\\s+trả\\s+lời|kết\\s+quả",
@@ -131,24 +160,26 @@ LANGUAGES = {
         is_="là|bằng",
         so="vậy|do\\s+đó|suy\\s+ra|vì\\s+vậy",
         no="không",
+        of="trong|của|với|cho|từ|mỗi",
+        since="vì|khi|nếu|do",
         final="đúng|cuối\\s+cùng",
     ),
     "Chinese": Language(
         answer="答案|答",
         option="选项|選項",
         is_="是|为|為|等于|等於|即",
+        since="因为|因為|由于|如果|当",
         so="所以|因此|故|综上|綜上|于是|從而|从而|因而",
         no="不是|不为|不等于|不能|不可能|并非|不",
-        after="。|．",
         spaced=False,
     ),
     "Japanese": Language(
         answer="答え|解答|正解|回答|答",
         option="選択肢",
         is_="は|が",
+        since="",
         so="よって|したがって|従って|ゆえに|故に|すなわち|以上より|以上から",
         no="",
-        after="です|となります|になります|である|であります|だ|となる|になる|。",
         spaced=False,
     ),
     "Korean": Language(
@@ -157,19 +188,19 @@ LANGUAGES = {
         is_="은|는|이|가",
         so="따라서|그러므로|그래서|즉|결국",
         no="",
-        after="입니다|이다|이에요|예요|임",
         spaced=False,
     ),
 }
 
 
-def alternatives(*fields: str, spaced: bool | None = None) -> str:
-    """One group of what any language has in these fields, or any with or without spaces."""
-    rows = [row for row in LANGUAGES.values() if spaced in (None, row.spaced)]
-    return f"(?:{'|'.join(dict.fromkeys(w for r in rows for f in fields if (w := getattr(r, f))))})"
+def alternatives(*fields: str) -> str:
+    """One group of what any language has in these fields."""
+    return f"(?:{'|'.join(getattr(row, f) for row in LANGUAGES.values() for f in fields)})"
 
 
-_MARKS = r"[\s*_`}]{0,12}"  # emphasis, line ends and the brace of a \text{} around a lead-in
+_MARKS = (
+    r"[\s*_`}\"]{0,12}"  # emphasis, quotes, line ends and the brace of a \text{} around a lead-in
+)
 _SIGN = rf"{_MARKS}(?:[:：]|(?:=>|[=→⇒➡]\ufe0f?|\s[-–—](?=\s)))"
 _WORD_ENDS = r"(?![^\W\d_])"
 _HURRY = (  # between "is" and what is stated
@@ -240,20 +271,16 @@ NO_STATEMENT = re.compile(
     r"unique|reasonable|given|found|obtained|expected|confirmed|so|to|that|what)\b",
     re.IGNORECASE,
 )
-IS = re.compile(
-    rf"\b{alternatives('is_', spaced=True)}{_WORD_ENDS}|{alternatives('is_', spaced=False)}",
-    re.IGNORECASE,
-)
-SO = re.compile(
-    rf"\b{alternatives('so', spaced=True)}{_WORD_ENDS}|{alternatives('so', spaced=False)}|∴|=>|⇒",
-    re.IGNORECASE,
-)
-NOT = re.compile(
-    rf"(?<![^\W\d_]){alternatives('no', spaced=True)}{_WORD_ENDS}|n['’]t\b"
-    rf"|{alternatives('no', spaced=False)}",
-    re.IGNORECASE,
-)
-AFTER = re.compile(rf"\s?{alternatives('after')}\s*$")
+
+
+def words(field: str, *languages: str) -> str:
+    """What these languages have in a field, as a regular expression that matches whole words."""
+    rows = [LANGUAGES[name] for name in languages]
+    spaced = "|".join(w for row in rows if row.spaced and (w := getattr(row, field)))
+    other = "|".join(w for row in rows if not row.spaced and (w := getattr(row, field)))
+    return rf"\b(?:{spaced}){_WORD_ENDS}" + (f"|{other}" if other else "")
+
+
 # what a model says to its reader when it is done
 CLOSING = re.compile(
     r"\W*(?:I\s+hope|hope\s+(?:this|that)|let\s+me\s+know|feel\s+free|if\s+you\s+(?:have|need|would)|"

@@ -57,10 +57,16 @@ _THINKING_STARTS = re.compile(r"<think(?:ing)?>|<\|im_start\|>\s*think\b")
 _TURN_ENDS = re.compile(
     r"<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|<\|im_start\|>\s*(?:user|system)\b"
 )
-_MARKER = re.compile(r"<\|[A-Za-z_]{1,30}\|>(?:\s*assistant\b)?|</answer>")
+_MARKER = re.compile(r"<\|[A-Za-z_]{1,30}\|>(?:\s*assistant\b)?|</answer>|</s>")
 
 _DISPLAY = {"\\[": "\\]", "$$": "$$"}
+# a list behind what it adds up to: `72 clips in total.`, `- April: 48`, `- May: 24`
+_BREAKDOWN = re.compile(
+    r"(?<=[.!])\s*\n(?:\s*[-*•]\s+(?!\W*(?:total|sum|answer|result))[^:\n]{1,60}:[^\n]*\n?){2,}$",
+    re.IGNORECASE,
+)
 _ITEM = re.compile(r"^\s*(?:[-*•]|#{1,6})\s+(?=\S)")  # a line's mark of a list or a heading
+_PAIRS = (("{", "}"), ("\\[", "\\]"), ("\\(", "\\)"))
 _RULE = re.compile(r"[-*_=`~#.:|\s]*")  # a line that separates others
 _ANNOUNCES = re.compile(r"^1[.)]\s+[A-Za-z*]|:$")
 _WHOLE_PART = re.compile(  # ends where the last sentence that was finished does
@@ -125,7 +131,7 @@ def _to_the_end(text: str, begin: int, end: int) -> tuple[str, int]:
         return said.strip(), begin + len(said) + 4
     line = following.partition("\n")[0]
     said = _ITEM.sub("", line) if "\n" in text[max(0, begin - 12) : begin] else line
-    return said.strip(), begin + len(line)
+    return _balanced(said), begin + len(line)
 
 
 def _whole_part(text: str) -> str:
@@ -167,6 +173,18 @@ def without_thinking(text: str) -> str:
     return _MARKER.sub("\n", next((part for part in before if part.strip()), text))
 
 
+def _balanced(text: str) -> str:
+    """A statement without the end of a formula or group that began before it."""
+    text = text.strip()
+    while True:
+        closing = next(
+            (c for o, c in _PAIRS if text.endswith(c) and text.count(c) > text.count(o)), ""
+        )
+        if not closing and not (text.endswith("$") and text.count("$") - text.count("\\$") == 1):
+            return text
+        text = text[: -len(closing or "$")].rstrip()
+
+
 def last_line(text: str, finish: str = "eos") -> str:
     """The last line of a text that says anything, or its last formula if that ends it.
 
@@ -183,6 +201,8 @@ def last_line(text: str, finish: str = "eos") -> str:
     for opening, ending in _DISPLAY.items():
         if text.endswith(ending):
             return text[:-2].rpartition(opening)[2].strip()
+    while listed := _BREAKDOWN.search(text):
+        text = text[: listed.start()].rstrip()
     return _ITEM.sub("", text.rpartition("\n")[2])
 
 

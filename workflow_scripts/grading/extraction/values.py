@@ -1,72 +1,87 @@
-"""What an answer states where it is a number or an expression."""
+r"""What an answer states where it is a number or an expression."""
 
 import re
 
-from workflow_scripts.grading.extraction.integers import (
-    at_start,
-    first_or_last,
-    last_in,
-    whole_number,
+from workflow_scripts.grading.extraction.integers import whole_number
+from workflow_scripts.grading.extraction.prose import (
+    MAX_LENGTH,
+    bare_value,
+    concluded_value,
+    few_words,
+    stated_value,
+    value_at_start,
 )
-from workflow_scripts.grading.extraction.prose import expression_at_start, expression_in, is_bare
 from workflow_scripts.grading.extraction.statements import Extraction, Statement, believed, nothing
 
-_NAMES = re.compile(r"[\w\s=+*/^(){}-]+")  # what may stand before the last = of one value
+# what may stand before the last = of one value
+_NAMES = re.compile(
+    r"(?:[\w\s=+*/^(){}$.·×-]|\\(?:times|cdot|div|[dt]?frac|sqrt|left|right|binom|[\[(])(?![A-Za-z]))+"
+)
 
 
-def extract_integer(text: str, finish: str, prefix: str = "") -> Extraction:
-    """The whole number that an answer states. `finish` is the answer's (`eos` or `length`).
-
-    A statement that is no whole number is returned as it is, like an expression.
-    """
-    for statement in believed(text, finish, prefix):
-        if (found := _integer(statement)) is not None:
-            return Extraction(found, statement.form)
-    return nothing(finish)
-
-
-def _integer(statement: Statement) -> str | None:
-    said = statement.text
-    if statement.form == "boxed":
-        return _number_in_box(said)
-    if statement.alone:
-        return whole_number(said)
-    if statement.begins:
-        number = at_start(said) or (first_or_last(said) if is_bare(said) else None)
-        expression = number or expression_at_start(said)
-        return expression if expression and re.search("[0-9]", expression) else None
-    if statement.form == "stated":
-        number = whole_number(said) or first_or_last(said)
-        return number or expression_in(said, True) or said
-    return last_in(said)
-
-
-def _number_in_box(box: str) -> str:
-    """The whole number in a box, which may say what it is (`x = 42`); else the box as it is."""
-    names, _, value = box.rpartition("=")
-    names_one = _NAMES.fullmatch(names) and not re.search(r"\b(?:and|or)\b", names)
-    return whole_number(box) or (whole_number(value) if names_one else None) or box
+_ROWS = re.compile(
+    r"\\begin\{(aligned|align\*?|gathered|split|eqnarray\*?)\}(.*?)\\end\{\1\}", re.DOTALL
+)
 
 
 def extract_expression(text: str, finish: str, prefix: str = "") -> Extraction:
     """The mathematical answer that an answer states, whole and as it is written there.
 
-    Several boxes with nothing but commas, "and" or "or" between them are one answer.
+    `finish` is the answer's (`eos` or `length`). Several boxes with nothing but commas, "and" or
+    "or" between them are one answer.
     """
+    unread = None
     for statement in believed(text, finish, prefix):
-        if (found := _expression(statement)) is not None:
+        if (found := _value(statement)) is not None:
             return Extraction(found, statement.form)
-    return nothing(finish)
+        if statement.form == "stated" and not statement.begins:
+            unread = unread or Extraction(statement.text, "stated")
+    return unread or nothing(finish)
 
 
-def _expression(statement: Statement) -> str | None:
-    said = statement.text
+def extract_integer(text: str, finish: str, prefix: str = "") -> Extraction:
+    """What an answer states, a whole number in plain form: the last of `6 * 7 = 42`.
+
+    What is no whole number is returned as it is.
+    """
+    found = extract_expression(text, finish, prefix)
+    if found.extracted is None:
+        return found
+    names, _, value = found.extracted.rpartition("=")
+    names_one = _NAMES.fullmatch(names) and not re.search(r"\b(?:and|or)\b", names)
+    number = whole_number(found.extracted) or (whole_number(value) if names_one else None)
+    return Extraction(number or found.extracted, found.reason)
+
+
+def _value(statement: Statement) -> str | None:
+    said = _ROWS.sub(_in_a_line, statement.text)
     if statement.form == "boxed":
-        return said
+        return _of_box(statement.text)
+    if len(said) > MAX_LENGTH and (number := whole_number(said)):
+        return number
     if statement.alone:
-        return said if is_bare(said) else None
+        return bare_value(said)
     if statement.begins:
-        return expression_at_start(said)
+        return value_at_start(said) or _words_alone(said)
     if statement.form == "stated":
-        return expression_in(said, True) or said
-    return expression_in(said, from_start=False)
+        return stated_value(said) or few_words(said)
+    return concluded_value(said) or few_words(said)
+
+
+def _of_box(said: str) -> str:
+    """What is in a box; of a sentence its value."""
+    is_sentence = re.search(r"[A-Za-z]{2,} [A-Za-z]{2,} .*[0-9]", said)
+    return (is_sentence and stated_value(said)) or said
+
+
+def _words_alone(said: str) -> str | None:
+    """One or two words that are all that is said."""
+    said = said.strip(" *_`")
+    return said if re.fullmatch(r"\w+\W?|\w+ \w+", said) else None
+
+
+def _in_a_line(match: re.Match[str]) -> str:
+    """Rows of equations as a chain, where all but the first go on with it; else as a list."""
+    rows = [" ".join(row.replace("&", "").split()) for row in match[2].split(r"\\")]
+    rows = [row for row in rows if row]
+    return ("" if all(row.startswith("=") for row in rows[1:]) else ", ").join(rows)
