@@ -48,7 +48,7 @@ _CONSTANT = re.compile(
 _FUNCTION = r"(?:sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi|mod|infinity|inf|gcd|lcm)(?![^\W\d_])"
 _LETTER = r"[πθ∞α-ωΔ√](?![^\W\d_])|(?<![^\W\d_])(?!i\.e|e\.g)[A-Za-z](?:_(?:\w|\{\w+\}))?(?!['’\w])"
 _GOES_ON = (  # calculates on with the number before
-    r"(?:squared|cubed|factorial|plus|minus|divided\s+by|times(?=\s+[0-9$\ue000-\uf8ff])"
+    r"(?:squared|cubed|factorial|root|plus|minus|divided\s+by|times(?=\s+[0-9$\ue000-\uf8ff])"
     r"|over(?=\s+[0-9$])|out\s+of(?=\s+[0-9])|in(?=\s+[0-9]+[.!]?$)|to\s+the\s+(?:power|\w+\s+power)"
     r"|and\s+(?:a|one|two|three)[\s-](?:half|third|quarter|fourth|fifth|quarters|thirds|fifths))"
 )
