@@ -172,3 +172,9 @@ def test_a_number_that_python_does_not_read_is_one_line(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": ' + "1" * 5000 + "}\n")
     assert refused(path).startswith(f"{path}:1: not valid JSON (")
+
+
+def test_a_key_that_stands_twice(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n{"text": "two", "text": "three"}\n', encoding="utf-8")
+    assert refused(path) == f"{path}:2: not valid JSON (the key 'text' stands twice)"

@@ -156,3 +156,26 @@ def test_a_data_set_that_cannot_be_opened_says_what_is_wrong_with_it(tmp_path):
         InputError, match=r"cannot be opened \(JSON parse error: The surrogate pair"
     ):
         rows_of_dataset(tmp_path, "a/b", None, "test")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "a.jsonl",
+            '{"answer": "1"}\n{"answer": "2", "answer": "3"}\n',
+            ":2: not valid JSON (the key 'answer' stands twice)",
+        ),
+        (
+            "a.csv",
+            'answer,"question",answer\n1,?,2\n',
+            ": cannot be read (the column 'answer' stands twice)",
+        ),
+    ],
+)
+def test_a_key_or_column_that_stands_twice(tmp_path, name, content, said):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        rows_of_file(path)
+    assert str(caught.value) == f"{path}{said}"

@@ -9,7 +9,6 @@ Every non-empty line of a .txt file is a text, and so is every cell of the colum
 """
 
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.files import strict_json
 from workflow_scripts.files.user_rows import check_characters, parquet_rows
 
 LINES = (".jsonl", ".json", ".txt")
@@ -74,7 +74,7 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _json(line: str, where: str) -> Any:
     try:
-        return json.loads(line)
+        return strict_json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
 

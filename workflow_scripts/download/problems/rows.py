@@ -1,6 +1,5 @@
 """Rows of a benchmark's source, each with the place that an error message should name."""
 
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.errors import InputError
+from workflow_scripts.files import strict_json
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.files.user_rows import ROWS_AT_ONCE, bounded, parquet_rows
 
@@ -38,7 +38,7 @@ def rows_of_jsonl(path: Path) -> list[Row]:
 
 def _json_row(line: bytes, where: str) -> Row:
     try:
-        values = json.loads(line)
+        values = strict_json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: not valid JSON ({error})") from None
     if not isinstance(values, dict):
@@ -52,6 +52,10 @@ def rows_of_csv(path: Path) -> list[Row]:
 
     options = {"dtype": str, "na_filter": False, "encoding": "utf-8-sig"}
     try:
+        (head,) = pd.read_csv(path, header=None, nrows=1, **options).values.tolist()
+        for name in head:
+            if head.count(name) > 1:  # pandas gives the second one another name
+                raise ValueError(f"the column {name!r} stands twice")
         rows = pd.read_csv(path, **options).to_dict("records")
     except (OSError, ValueError) as error:  # what pandas raises is such
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
