@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings, strategies
 from pydantic import ValidationError
+from snakemake.utils import update_config
 
 from tests.config.config_door import (
     DEFAULT,
@@ -369,6 +370,36 @@ def test_a_mutated_config_is_refused_in_lines_or_really_valid(tmp_path, seed, mu
         assert list(loaded.generation.budgets) == sorted(config["generation"]["budgets"])
         json.loads(as_json(loaded.generation_job(loaded.run.models[0])))
     assert repr(config) == before
+
+
+def test_numbers_of_the_command_line_are_read_by_what_their_keys_hold():
+    """As Snakemake hands them on from `--config 'generation={repeats: 3, ...}'`."""
+    given = {
+        "generation": {"repeats": "3", "temperature": "1e-1", "budgets": ["4", "9"]},
+        "variants": {"wanda-20": {"sparsity": "0.25"}},
+        "judge": {"enabled": "true"},
+        "models": {"reasoner": {"source": {"name": "reasoner"}}},
+    }
+    config = changed()
+    update_config(config, given)
+    settings = load_settings(config, command_line=given)
+    generation = settings.generation
+    assert (generation.repeats, generation.temperature) == (3, 0.1)
+    assert generation.budgets == (4, 9)
+    assert settings.variants["wanda-20"].sparsity == 0.25 and settings.judge.enabled is True
+    assert config["generation"]["repeats"] == "3"
+
+
+def test_text_that_is_no_number_and_text_of_a_file_stay_mistakes():
+    given = {"generation": {"repeats": "many"}}
+    config = changed((("generation", "repeats"), "many"), (("generation", "temperature"), "0.5"))
+    with pytest.raises(InputError) as caught:
+        load_settings(config, command_line=given)
+    assert str(caught.value).splitlines() == [
+        "config: generation.repeats: 'many' is not allowed; must be a whole number of at least 1",
+        "config: generation.temperature: '0.5' is not allowed; must be a number of at least 0 "
+        "and at most 100; write 0.5, without quotes",
+    ]
 
 
 def test_the_door_imports_nothing_heavy():

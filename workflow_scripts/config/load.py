@@ -8,14 +8,23 @@ door also checks that every name that an entry takes from a catalogue is there, 
 of what is run exist.
 """
 
-from collections.abc import Iterable, Iterator
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from workflow_scripts.config.messages import Problem, in_order, not_a_config, problems_of
+from workflow_scripts.config.messages import (
+    KeyPath,
+    Problem,
+    in_order,
+    not_a_config,
+    problems_of,
+    texts_for_numbers,
+)
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import missing_source
 from workflow_scripts.config.uses import in_use
@@ -24,21 +33,52 @@ from workflow_scripts.errors import InputError
 MAX_LINES = 10
 
 
-def load_settings(config: Any, root: Path = Path(".")) -> Settings:
+def load_settings(
+    config: Any, root: Path = Path("."), command_line: Mapping[str, Any] | None = None
+) -> Settings:
     """Check a config and turn it into `Settings`; the config itself is left as it is.
 
-    `root` is what local paths are relative to. Raises `InputError` with a line for each problem, at
-    most ten, each complete in itself. Files are looked at only where the config itself is sound,
-    and only those of the models, benchmarks and calibration sets that are run.
+    `root` is what local paths are relative to, `command_line` what the flag `--config` gave: of
+    `generation={repeats: 1}` Snakemake reads the number as text. Raises `InputError` with a line
+    for each problem, at most ten, each complete in itself. Files are looked at only where the
+    config itself is sound, and only those of the models, benchmarks and calibration sets that are
+    run.
     """
     if not isinstance(config, dict) or not config:
         _refuse([not_a_config(config)])
     try:
         settings = Settings.model_validate(config, context=config)
     except ValidationError as error:
+        if command_line:
+            read = _with_numbers(config, command_line, texts_for_numbers(error))
+            if read != config:
+                return load_settings(read, root, command_line)
         _refuse(in_order(problems_of(error, config), config))
     _refuse(_missing_files(settings, root))
     return settings
+
+
+def _with_numbers(config: dict, given: Mapping[str, Any], paths: Iterable[KeyPath]) -> dict:
+    """A config with numbers for those texts at `paths` that were given and are one."""
+    read = copy.deepcopy(config)
+    for path in paths:
+        with suppress(LookupError, TypeError):
+            text, place = given, read
+            for step in path:
+                text = text[step]
+            for step in path[:-1]:
+                place = place[step]
+            if place[path[-1]] == text:
+                place[path[-1]] = _number(text)
+    return read
+
+
+def _number(text: str) -> bool | int | float | str:
+    """The number that a text is, true or false; else the text again."""
+    for parse in (int, float, {"true": True, "false": False}.__getitem__):
+        with suppress(ValueError, KeyError):
+            return parse(text)
+    return text
 
 
 def _refuse(problems: Iterable[Problem]) -> None:
@@ -47,7 +87,7 @@ def _refuse(problems: Iterable[Problem]) -> None:
     if len(lines) > MAX_LINES:
         lines[MAX_LINES] = f"config: more is wrong than these {MAX_LINES} lines say"
     if lines:
-        raise InputError("\n".join(lines)) from None
+        raise InputError(*lines) from None
 
 
 def _missing_files(settings: Settings, root: Path) -> Iterator[Problem]:

@@ -150,6 +150,14 @@ def problems_of(error: ValidationError, config: dict[str, Any]) -> Iterator[Prob
         yield Problem(path, f"{problem.said} ({keys} it)") if others else problem
 
 
+def texts_for_numbers(error: ValidationError) -> Iterator[KeyPath]:
+    """Where text stands and a number, true or false is wanted."""
+    for found in error.errors(include_url=False):
+        wants_other = found["type"] in ("int_type", "float_type", "bool_type")
+        if wants_other and isinstance(found["input"], str):
+            yield _spot(found["loc"])[0]
+
+
 def _spot(loc: Sequence[Any], node: Schema | None = None) -> tuple[KeyPath, Schema, Schema]:
     """Where pydantic's `loc` is: the key path, the schema of the value, that of what holds it.
 
