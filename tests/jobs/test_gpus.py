@@ -47,6 +47,18 @@ def locks(tmp_path):
     return tmp_path / "locks"
 
 
+def test_claims_that_are_no_files_do_not_hang(machine, locks):
+    """Whoever may write there can leave anything behind."""
+    locks.mkdir()
+    os.mkfifo(locks / "gate")
+    os.mkfifo(locks / "GPU-00-a.lock")
+    release(claim_gpus(1, KEY, machine(1), locks))
+    (locks / "GPU-00-a.lock").unlink()
+    (locks / "GPU-00-a.lock").symlink_to("gone")
+    with pytest.raises(FileNotFoundError, match=r"GPU-00-a\.lock"):
+        claim_gpus(1, KEY, machine(1), locks)
+
+
 @pytest.mark.parametrize(
     "visible, names",
     [

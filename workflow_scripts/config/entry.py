@@ -68,6 +68,6 @@ def parser_of(kind: Any) -> Callable[[str], Any]:
                 f"--options: {'.'.join(map(str, found['loc'])) or 'all of it'}: {found['msg']}"
                 for found in error.errors(include_url=False)
             ]
-            raise InputError("\n".join(lines)) from None
+            raise InputError(*lines) from None
 
     return parse

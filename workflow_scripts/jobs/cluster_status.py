@@ -28,7 +28,8 @@ def ask(*command: str) -> tuple[int | None, str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=SECONDS_TO_ANSWER,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

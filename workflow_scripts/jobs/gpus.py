@@ -139,7 +139,10 @@ def _try_to_claim(count: int, gpus: list[Gpu], locks: Path) -> dict[str, int] | 
 
 
 def _open(path: Path) -> int:
-    """Open a lock file. Only reading is needed, so that another user's file will do."""
+    """Open a lock file. Only reading is needed, so that another user's file will do.
+
+    Whatever it is: a pipe would be waited for without O_NONBLOCK.
+    """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o644))
-    return os.open(path, os.O_RDONLY)
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK)

@@ -3,26 +3,33 @@
 import errno
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.orphans import end_with_runner
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main`; an `InputError` becomes one line on stderr and exit code 1.
 
-    So does a full disk. Anything else is a defect of ours and keeps its traceback. A stage that
-    snakemake started ends with it.
+    So does what the system says of a file: it may not be read, a folder not be written, the disk is
+    full. Anything else is a defect of ours and keeps its traceback. A stage that snakemake started
+    ends with it.
     """
     end_with_runner()
     try:
         main()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(error)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.filename is None and error.errno not in FULL:
             raise
-        place = error.filename or "an output"
-        print(f"error: {place}: {error.strerror}; free some space and start again", file=sys.stderr)
-        sys.exit(1)
+        remedy = "; free some space and start again" if error.errno in FULL else ""
+        _end(InputError(f"{error.filename or 'an output'}: {error.strerror}{remedy}"))
+
+
+def _end(error: InputError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(1)

@@ -66,6 +66,22 @@ def missing(folder, count=20):
     return [n for n in found if found[n] is None]
 
 
+def test_what_is_no_file_is_one_line(tmp_path):
+    """A link to a disk that is not there, and a pipe, which would be waited for."""
+    folder = filled(tmp_path).parent
+    for name, state, make in (
+        ("a.jsonl", "a link to nothing", lambda path: path.symlink_to("gone/a.jsonl")),
+        ("b.jsonl", "not a file", os.mkfifo),
+    ):
+        make(folder / name)
+        with pytest.raises(InputError) as caught:
+            opened(tmp_path)
+        said = f"{folder / name}: {state}; put the file back or remove it from the store"
+        assert str(caught.value) == said
+        (folder / name).unlink()
+    assert missing(tmp_path) == []
+
+
 def test_a_new_process_finds_everything(tmp_path):
     filled(tmp_path)
     assert missing(tmp_path) == []

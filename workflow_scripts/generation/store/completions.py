@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import InputError, one_line
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.store.files import (
@@ -169,11 +169,12 @@ def _write_whole(file: int, line: bytes) -> None:
 
 
 def _say_damage(file: WriterFile) -> None:
+    where = one_line(f"store: {file.path}")
     if file.torn:
-        print(f"store: {file.path}: the last line is torn and dropped", file=sys.stderr)
+        print(f"{where}: the last line is torn and dropped", file=sys.stderr)
     if file.damaged:
         print(
-            f"store: {file.path}: {file.damaged} damaged line(s) dropped; what stood there is "
-            "generated again where it is needed",
+            f"{where}: {file.damaged} damaged line(s) dropped; what stood there is generated again "
+            "where it is needed",
             file=sys.stderr,
         )

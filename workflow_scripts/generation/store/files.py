@@ -81,7 +81,10 @@ def _body(line: bytes) -> bytes | None:
 
 
 def read_file(path: Path) -> WriterFile:
-    """Read a file as far as it is whole. Raises FileNotFoundError."""
+    """Read a file as far as it is whole. Raises `InputError` for what is none."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        state = "a link to nothing" if path.is_symlink() else "not a file"
+        raise InputError(f"{path}: {state}; put the file back or remove it from the store")
     found, offset = WriterFile(path), 0
     with path.open("rb") as file:
         for line in file:
@@ -135,7 +138,7 @@ def read_entry(folder: Path) -> list[WriterFile]:
 def check_format(store: Path) -> None:
     """Raise `InputError` unless the store, where there is one, has this version's format."""
     try:
-        found = (store / "FORMAT").read_text(errors="replace").strip()
+        found = (store / "FORMAT").read_text(encoding="utf-8", errors="replace").strip()
     except FileNotFoundError:
         return
     if found != str(FORMAT):
@@ -156,7 +159,7 @@ def prepare_folder(store: Path, entry: Path, identity: dict[str, Any]) -> None:
         # processes on several nodes may come here at once: names of their own, equal contents
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
-            temporary.write_text(text + "\n")
+            temporary.write_text(text + "\n", encoding="utf-8")
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -168,7 +171,7 @@ def lock_shared(store: Path) -> int | None:
     Where the file system knows no locks, `locked_alone` cannot be had either.
     """
     try:
-        lock = os.open(store / "LOCK", os.O_RDONLY | os.O_CREAT, 0o666)
+        lock = os.open(store / "LOCK", os.O_RDONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
     except OSError:
         return None  # a store that this process may only read
     with suppress(OSError):
