@@ -13,8 +13,8 @@ rule allocate_sparsity:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("allocate_sparsity"),
+        runtime=minutes("allocate_sparsity"),
     params:
         code=code("allocation.allocate_sparsity"),
         model=model_folder,

@@ -13,8 +13,8 @@ rule build_calibration_set:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("build_calibration_set"),
+        runtime=minutes("build_calibration_set"),
     params:
         code=code("calibration.build_calibration_set"),
         model=model_folder,
@@ -43,8 +43,8 @@ rule collect_statistics:
     threads: SETTINGS.generation.threads
     resources:
         gpu=int(SETTINGS.pruning.device == "cuda"),
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("collect_statistics"),
+        runtime=minutes("collect_statistics"),
     params:
         code=code("calibration.collect_statistics"),
         model=model_folder,
@@ -70,8 +70,8 @@ rule score_influence:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("score_influence"),
+        runtime=minutes("score_influence"),
     params:
         code=code("calibration.score_influence"),
         model=model_folder,

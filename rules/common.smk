@@ -4,9 +4,7 @@ import re
 import shutil
 import sys
 from operator import attrgetter
-from pathlib import Path
 
-sys.path.insert(0, str(workflow.basedir))  # the package stands beside the Snakefile
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
@@ -14,9 +12,7 @@ from workflow_scripts.config.methods import Share
 from workflow_scripts.config.source_files import source_files, sources_digest
 from workflow_scripts.config.sources import HubFile
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use
-from workflow_scripts.errors import InputError
 from workflow_scripts.estimates.resources import resources
-from workflow_scripts.jobs.environment import prepare
 from workflow_scripts.jobs.orphans import (
     forget_runs,
     mark_runner,
@@ -27,18 +23,13 @@ from workflow_scripts.jobs.orphans import (
 # a parameter of every stage: editing a stage reruns what it made
 from workflow_scripts.jobs.source_digests import source_digest as code
 
-SNAKEMAKE_FOLDER = Path(".snakemake")
-
-prepare(os.environ, Path(workflow.basedir))
 mark_runner(os.environ)
 
 
 try:
-    SETTINGS = load_settings(config)
+    SETTINGS = load_settings(config, command_line=workflow.config_settings.config)
 except InputError as error:
-    # not an exception: Snakemake would print it with its own place in this file around it
-    print(error, file=sys.stderr)
-    sys.exit(1)
+    refuse(error)
 
 remove_stale_lock(SNAKEMAKE_FOLDER, workflow.is_main_process)
 
@@ -115,14 +106,21 @@ def options_of(catalogue, only=None, part=lambda entry: entry):
     return lambda wildcards: as_json(part(entry_of(catalogue, wildcards)), **keys)
 
 
-def memory(wildcards, attempt, rulename):
-    """MB that a job asks a cluster for, by the size of its model; more when it is tried again."""
-    return resources(rulename, SETTINGS, wildcards, attempt)["mem_mb"]
+def memory(name):
+    """MB that a job asks a cluster for, by the size of its model; more when it is tried again.
+
+    The job is of the rule `name`, which another workflow may call otherwise.
+    """
+    return lambda wildcards, attempt: resources(name, SETTINGS, wildcards, attempt)[
+        "mem_mb"
+    ]
 
 
-def minutes(wildcards, attempt, rulename):
+def minutes(name):
     """The time that a job asks a cluster for, likewise."""
-    return resources(rulename, SETTINGS, wildcards, attempt)["runtime"]
+    return lambda wildcards, attempt: resources(name, SETTINGS, wildcards, attempt)[
+        "runtime"
+    ]
 
 
 def model_folder(wildcards, input):

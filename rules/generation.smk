@@ -33,8 +33,8 @@ rule generate:
         gpu=SETTINGS.generation.gpus,
         # no parameter: nothing is to rerun for it
         speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("generate"),
+        runtime=minutes("generate"),
     params:
         code=code("generation.generate"),
         model=model_folder,
@@ -78,8 +78,8 @@ rule generate_calibration_traces:
         gpu=SETTINGS.generation.gpus,
         # no parameter: nothing is to rerun for it
         speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("generate_calibration_traces"),
+        runtime=minutes("generate_calibration_traces"),
     params:
         code=code("generation.generate"),
         model=model_folder,

@@ -19,8 +19,8 @@ rule grade_answers:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("grade_answers"),
+        runtime=minutes("grade_answers"),
     params:
         code=code("grading.grade_answers"),
         options=lambda wildcards: as_json(SETTINGS.answer_prefix(wildcards.model)),

@@ -18,8 +18,8 @@ rule build_mask:
     threads: SETTINGS.generation.threads
     resources:
         gpu=lambda wildcards: int(mask_device(wildcards) == "cuda"),
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("build_mask"),
+        runtime=minutes("build_mask"),
     params:
         code=code("masking.build_mask"),
         model=model_folder,
@@ -48,8 +48,8 @@ rule export_checkpoint:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory,
-        runtime=minutes,
+        mem_mb=memory("export_checkpoint"),
+        runtime=minutes("export_checkpoint"),
     params:
         code=code("masking.export_checkpoint"),
         model=model_folder,

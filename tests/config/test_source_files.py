@@ -58,6 +58,17 @@ def test_a_local_model_that_is_not_there(tmp_path):
     load_settings(local_model(str(folder)), tmp_path / "models")
 
 
+def test_a_path_with_braces(tmp_path):
+    """Snakemake would take them for wildcards."""
+    (tmp_path / "{mine}").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "{mine}" / name).touch()
+    assert lines_of(local_model("{mine}"), tmp_path) == [
+        "config: models.reasoner.source.path: '{mine}' has braces, which Snakemake takes for "
+        "wildcards; rename what has them"
+    ]
+
+
 def test_a_path_that_no_file_system_takes(tmp_path):
     (line,) = lines_of(local_model("m" * 5000), tmp_path)
     assert line == (

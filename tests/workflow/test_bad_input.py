@@ -8,6 +8,7 @@ import pytest
 from tests.workflow.checkout import SMALL, Checkout, small_checkout, write_config
 
 CONFIG = ("--configfile", "small.yaml")
+RECORD = "results/config.json"
 ANSWERS = "results/reasoner/dense/answers/small.jsonl"
 
 
@@ -53,6 +54,50 @@ def test_wrong_config_ends_before_the_dag_with_a_line_for_each_mistake(checkout)
     )
     assert not (checkout.folder / "results").exists()
     assert not (checkout.folder / "resources").exists()
+
+
+def last_line(checkout: Checkout, *arguments: str) -> str:
+    return refused(checkout, "--cores", "1", "--dry-run", *arguments).splitlines()[-1]
+
+
+def test_a_key_that_stands_twice_is_one_line(checkout):
+    path = checkout.folder / "small.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "generation:\n  repeats: 40\n")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first, second = (n for n, line in enumerate(lines, 1) if line == "generation:")
+    assert last_line(checkout) == (
+        f"{path}:{second}: generation: this key stands twice, first in line {first}; keep one"
+    )
+
+
+def test_a_default_config_whose_aliases_multiply_is_one_line(checkout):
+    path = checkout.folder / "config/config.yaml"
+    bomb = [
+        "a0: &a0 {a: 1}",
+        *(f"a{n}: &a{n} {{a: *a{n - 1}, b: *a{n - 1}}}" for n in range(1, 41)),
+    ]
+    path.write_text("\n".join(bomb), encoding="utf-8")
+    finished = checkout.snakemake("--cores", "1", "--dry-run")
+    assert finished.returncode == 1
+    assert finished.stdout.splitlines()[-1].startswith(
+        "config/config.yaml:17: a16: more than 100000"
+    )
+
+
+def test_a_working_directory_without_the_default_config_is_one_line(checkout):
+    elsewhere = checkout.folder / "else {where}"
+    elsewhere.mkdir()
+    finished = checkout.snakemake("--cores", "1", "--dry-run", "--directory", str(elsewhere))
+    assert finished.returncode == 1
+    assert finished.stdout.splitlines()[-1] == (
+        f"config/config.yaml: there is none in {elsewhere}, the working directory; copy it there "
+        f"or name one: --configfile {checkout.folder}/config/config.yaml"
+    )
+
+
+def test_numbers_can_be_set_in_a_call(checkout):
+    checkout.run("--cores", "1", *CONFIG, "--config", "generation={repeats: 1}", "--", RECORD)
+    assert json.loads((checkout.folder / RECORD).read_text())["generation"]["repeats"] == 1
 
 
 def test_missing_local_model(checkout):

@@ -86,6 +86,8 @@ def missing_source(path: KeyPath, catalogue: str, source: Source, root: Path) ->
     elif place is not None:
         folder = catalogue == "models" and source.kind == "local"
         problem = _model_problem(place) if folder else _file_problem(place)
+        if "{" in source.path:  # where it is a wildcard's, Snakemake finds nothing to put there
+            problem = "has braces, which Snakemake takes for wildcards; rename what has them"
         if problem:
             yield Problem((*path, "path"), f"{shown(source.path)} {problem}")
 
@@ -115,6 +117,8 @@ def _model_problem(folder: Path) -> str | None:
     if not os.path.isdir(folder):
         state = "is not a folder" if os.path.exists(folder) else "does not exist"
         return f"{state}; {MODEL_FILES}"
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return f"may not be read; {MODEL_FILES}"
     if not os.path.isfile(folder / "config.json"):
         return f"has no config.json; {MODEL_FILES}"
     if not any(name.endswith(".safetensors") for name in os.listdir(folder)):
@@ -123,7 +127,8 @@ def _model_problem(folder: Path) -> str | None:
 
 
 def _file_problem(file: Path) -> str | None:
-    if os.path.isfile(file):
+    if os.path.isfile(file) and os.access(file, os.R_OK):
         return None
-    state = "is not a file" if os.path.exists(file) else "does not exist"
+    is_file = "may not be read" if os.path.isfile(file) else "is not a file"
+    state = is_file if os.path.exists(file) else "does not exist"
     return f"{state}; must be the path of a file"
