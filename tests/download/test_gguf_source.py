@@ -114,7 +114,7 @@ def manifest(tmp_path: Path) -> Path:
 
 def fetch(path: Path, manifest: Path) -> dict:
     fetch_model({"kind": "gguf", "path": str(path)}, manifest)
-    return json.loads(manifest.read_text())
+    return json.loads(manifest.read_text(encoding="utf-8"))
 
 
 def refused(path: Path, manifest: Path) -> str:
@@ -124,6 +124,17 @@ def refused(path: Path, manifest: Path) -> str:
     assert not manifest.exists()
     assert not manifest.parent.exists() or not list(manifest.parent.iterdir())
     return str(caught.value)
+
+
+def test_a_file_with_another_digest_is_refused(model, tmp_path, manifest):
+    path = write_gguf(tmp_path / "tiny.gguf", model)
+    digest = file_digest(path)
+    fetch_model({"kind": "gguf", "path": str(path), "sha256": digest}, manifest)
+    other = tmp_path / "other" / "manifest.json"
+    with pytest.raises(InputError) as caught:
+        fetch_model({"kind": "gguf", "path": str(path), "sha256": "0" * 64}, other)
+    assert str(caught.value).startswith(f"{path}: sha256 is {digest}, the config says {'0' * 64};")
+    assert not other.parent.exists()
 
 
 def test_it_becomes_a_hugging_face_folder_with_the_same_weights(model, tmp_path, manifest):

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.sources import ModelSource, source_of
-from workflow_scripts.config.types import Count, Seed, fitting, matching, named
+from workflow_scripts.config.types import Count, Seed, Sha256, fitting, named
 
 
 class Sourced(Entry):
@@ -36,7 +36,7 @@ class Benchmark(Sourced):
     """Where the problems come from."""
     problems: Count = absent()
     """How many problems it has; another number stops the run."""
-    sha256: matching("[0-9a-f]{64}", "64 lowercase hexadecimal digits") = absent()
+    sha256: Sha256 = absent()
     """Digest of the normalised file resources/benchmarks/{benchmark}.jsonl; a file with another
     digest stops the run."""
 

@@ -12,6 +12,7 @@ from workflow_scripts.config.types import (
     Different,
     Fraction,
     Name,
+    Sha256,
     Text,
     Whole,
     file_in_repository,
@@ -107,6 +108,8 @@ class Gguf(Source):
     """An installed Python package that holds the GGUF file."""
     file: GgufFile = absent()
     """The name of the GGUF file in the package."""
+    sha256: Sha256 = absent()
+    """Digest of the GGUF file; one with another digest stops the run."""
 
     def contradictions(self) -> Iterator[Said]:
         yield from self._both("package", "file")

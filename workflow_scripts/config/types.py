@@ -112,6 +112,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 AnyText = Annotated[str, AfterValidator(_without_nul)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 
+Sha256 = matching("[0-9a-f]{64}", "64 lowercase hexadecimal digits")
+
 Name = matching(
     "[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
     "at most 100 letters, digits, '.', '_' and '-', the first one a letter or digit (names become "

@@ -69,10 +69,17 @@ def fetch_model(source: Source, manifest: Path, lock: Path | None = None) -> Non
     with written_atomically(target) as folder:
         if source.kind == "gguf":
             path = gguf_path(plain(source))
+            # what is no file `convert` refuses in its own words
+            revision = file_digest(path) if path.is_file() else None
+            if revision and source.sha256 not in (None, revision):
+                raise InputError(
+                    f"{path}: sha256 is {revision}, the config says {source.sha256}; put the right "
+                    "file there, or accept this one: set the model's source.sha256 to it"
+                )
             folder.mkdir()
             convert(path, folder)
             (folder / CONVERTED).touch()
-            names, revision = checkpoint_files(folder), file_digest(path)
+            names = checkpoint_files(folder)
             digests = {name: file_digest(folder / name) for name in names}
         else:
             found = _found(source, lock)
