@@ -33,7 +33,7 @@ def run(
 ) -> Cost:
     """Run a command in a folder, start-up included. Raises where it fails."""
     environment = os.environ | {"PYTHONPATH": str(PROJECT)} | dict(variables or {})
-    with tempfile.NamedTemporaryFile("r") as report:
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as report:
         weigher = [sys.executable, "-m", "benchmarks.processes", report.name]
         subprocess.run([*weigher, *map(str, command)], cwd=folder, env=environment, check=True)
         return Cost(**json.load(report))

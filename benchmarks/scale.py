@@ -196,7 +196,7 @@ def look_up(store: Path, completions: int) -> None:
 
 
 def resident_mib() -> float:
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 

@@ -127,11 +127,11 @@ def start_once(
         list(engine.generate(deque([request])))
         written = next(
             int(line.split()[1])
-            for line in Path("/proc/self/io").read_text().splitlines()
+            for line in Path("/proc/self/io").read_text(encoding="utf-8").splitlines()
             if line.startswith("write_bytes")
         )
         said = {"first_token": time.monotonic(), "computed": time.process_time()}
-        report.write_text(json.dumps(said | {"written": written}))
+        report.write_text(json.dumps(said | {"written": written}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def two_at_once(
     first, second = targets
     other = log.with_suffix(".second")
     with started(checkout, *first, *ARGUMENTS, log=log) as one:
-        while one.poll() is None and "Execute " not in log.read_text():
+        while one.poll() is None and "Execute " not in log.read_text(encoding="utf-8"):
             time.sleep(0.05)
         with started(checkout, *second, *ARGUMENTS, log=other) as two:
             two.wait()
@@ -82,7 +82,7 @@ def two_at_once(
     text = other.read_text()
     faults = []
     if one.returncode:
-        faults.append(f"the first failed: {log.read_text()[-2000:]}")
+        faults.append(f"the first failed: {log.read_text(encoding='utf-8')[-2000:]}")
     if "Traceback" in text:
         faults.append(f"the second has a traceback: {text[-2000:]}")
     said = next((line for line in text.splitlines() if "cannot be locked" in line), "")

@@ -139,7 +139,7 @@ def errors(text: str) -> list[str]:
 @contextmanager
 def started(checkout: Checkout, *arguments: str, log: Path) -> Iterator[subprocess.Popen]:
     """A snakemake that runs in a process group of its own, as from a terminal of its own."""
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             checkout.command(*arguments),
             cwd=checkout.folder,

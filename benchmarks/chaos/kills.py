@@ -111,7 +111,7 @@ def kill_one(
             found = by_kind(process.pid, checkout)
         if process.poll() is not None:
             if process.returncode:
-                raise RuntimeError(f"ended by itself: {log.read_text()[-4000:]}")
+                raise RuntimeError(f"ended by itself: {log.read_text(encoding='utf-8')[-4000:]}")
             return None
         kind = wanted if wanted in found else "snakemake"
         victim = draw.choice(found[wanted]).pid if wanted in found else process.pid

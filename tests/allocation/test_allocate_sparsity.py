@@ -19,7 +19,7 @@ def run(
     options = {"allocation": allocation, "sparsity": sparsity, "scope": scope}
     stage = ["--model", str(folder), "--options", json.dumps(options), "--output", str(output)]
     allocate_sparsity.main([*stage, *flags])
-    return json.loads(output.read_text())
+    return json.loads(output.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("scope", ["attention", "mlp"])

@@ -80,7 +80,7 @@ def test_a_part_that_takes_too_long_ends_with_what_it_started(setting):
     assert stopped.text.startswith("stopped after 2 s")
     status = Path(f"/proc/{int(found.value)}/stat")
     for _ in range(50):
-        if not status.exists() or status.read_text().split()[2] == "Z":
+        if not status.exists() or status.read_text(encoding="utf-8").split()[2] == "Z":
             return
         time.sleep(0.1)
     raise AssertionError("what the part started still runs")

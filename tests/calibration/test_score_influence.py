@@ -43,7 +43,7 @@ def run(
     }
     stage = ["--model", folder, "--options", json.dumps(options | changes), "--output", output]
     score_influence.main([str(part) for part in [*stage, *flags]])
-    return json.loads(output.read_text())
+    return json.loads(output.read_text(encoding="utf-8"))
 
 
 def refused(folder: Path, path: Path, **changes: object) -> str:

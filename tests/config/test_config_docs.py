@@ -51,9 +51,13 @@ def schema_here(schema: dict) -> Iterator[tuple[str, dict]]:
 
 def test_the_schema_and_the_page_of_keys_are_current(tmp_path):
     schema.main(tmp_path / "schema.json")
-    assert (tmp_path / "schema.json").read_text() == schema.SCHEMA_FILE.read_text()
+    assert (tmp_path / "schema.json").read_text(encoding="utf-8") == schema.SCHEMA_FILE.read_text(
+        encoding="utf-8"
+    )
     reference.main(tmp_path / "keys.md")
-    assert (tmp_path / "keys.md").read_text() == reference.PAGE.read_text()
+    assert (tmp_path / "keys.md").read_text(encoding="utf-8") == reference.PAGE.read_text(
+        encoding="utf-8"
+    )
 
 
 def test_every_key_has_a_row_on_the_page():

@@ -31,7 +31,7 @@ def site(tmp_path_factory):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(
-        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+        command, cwd=PROJECT, env=environment, capture_output=True, encoding="utf-8", check=False
     )
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
@@ -48,7 +48,7 @@ def test_the_site_loads_nothing_from_elsewhere(site):
         r"<(?:script|img|iframe)[^>]* src=\"?([^\" >]+)|<link[^>]* href=\"?([^\" >]+)"
     )
     for page in site.glob("*.html"):
-        for found in loaded.finditer(page.read_text()):
+        for found in loaded.finditer(page.read_text(encoding="utf-8")):
             target = found[1] or found[2]
             assert not target.startswith(("http", "//")), (page.name, target)
             if not target.startswith(("data:", "/", "#")) and page.name != "404.html":
@@ -58,7 +58,9 @@ def test_the_site_loads_nothing_from_elsewhere(site):
 @cache
 def anchors(page: Path) -> set[str]:
     """What the headings of a Markdown page are linked by."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     plain = [re.sub(r"[^\w\s-]", "", heading.lower()).strip() for heading in headings]
     return {re.sub(r"[\s-]+", "-", heading) for heading in plain}
@@ -66,7 +68,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if target.startswith("http"):
             continue
         path, _, anchor = target.partition("#")
@@ -77,7 +79,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_readme_is_short_and_links_every_method_to_its_definition():
-    text = (PROJECT / "README.md").read_text()
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 200
     linked = re.findall(r"\]\(docs/methods\.md#([^)]+)\)", text)
     assert {"magnitude", "wanda", "stade", "shortgpt", "uniform", "owl", "layerif"} <= {*linked}
@@ -90,7 +92,9 @@ def test_the_rules_are_as_the_table_says(tmp_path):
     reads: dict[str, set[str]] = {name: set() for name in names.values()}
     for source, reader in re.findall(r"(id\d+) --> (id\d+)", drawn):
         reads[names[reader]].add(names[source])
-    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", (DOCS / "concepts.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.*) \|$", (DOCS / "concepts.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     table = {rule: {*re.findall(r"`(\w+)`", cell)} for rule, cell in rows}
     assert table.keys() == reads.keys() - {"all"} and len(table) > 10
     for rule in table.keys() - {"write_report"}:
@@ -100,7 +104,7 @@ def test_the_rules_are_as_the_table_says(tmp_path):
 def named_in_pages(pattern: str) -> set[str]:
     """What a pattern finds in the pages, the changelog left out: it speaks of the past too."""
     pages = [page for page in PAGES if page.name != "CHANGELOG.md"]
-    return set().union(*(re.findall(pattern, page.read_text()) for page in pages))
+    return set().union(*(re.findall(pattern, page.read_text(encoding="utf-8")) for page in pages))
 
 
 def test_every_command_in_the_pages_exists():
@@ -108,7 +112,9 @@ def test_every_command_in_the_pages_exists():
     assert len(modules) > 8
     for module in modules:
         assert find_spec(module), module
-    targets = re.findall(r"^([a-z0-9]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(
+        r"^([a-z0-9]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     made = named_in_pages(r"(?m)(?:`|^ {4})make ([a-z][a-z0-9]*)")
     assert {"demo", "docs", "test"} <= made <= {*targets}
 
@@ -117,7 +123,7 @@ def test_every_path_in_the_pages_exists():
     folders = "config|profiles|tests|workflow_scripts|rules|envs|bundled|report|benchmarks|docs"
     paths = named_in_pages(rf"`((?:{folders})/[\w./-]*)`")
     theirs = {"config/mine.yaml", "config/hub.lock", "config/date.lock"}  # of who reads them
-    diffs = "".join(diff.read_text() for diff in (DOCS / "examples").glob("*.diff"))
+    diffs = "".join(diff.read_text(encoding="utf-8") for diff in (DOCS / "examples").glob("*.diff"))
     theirs |= {*re.findall(r"^\+\+\+ b/(.*)$", diffs, re.MULTILINE)}
     assert len(paths) > 15
     for path in paths - theirs:
@@ -125,19 +131,19 @@ def test_every_path_in_the_pages_exists():
 
 
 def test_make_help_lists_every_target():
-    makefile = (PROJECT / "Makefile").read_text()
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     command = ["make", "--no-print-directory", "help"]  # make may be what runs the tests
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, encoding="utf-8", check=True)
     lines = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
     assert {target for target, _ in lines} == {*phony.split()}
 
 
 def test_the_citation_names_this_version_and_both_papers():
-    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert citation["cff-version"] == "1.2.0" and citation["title"] == project["name"]
     assert citation["version"] == project["version"] and citation["license"] == project["license"]
     named = {entry["identifiers"][0]["value"] for entry in citation["references"]}
     assert named == {"arXiv:2604.25098", "arXiv:2601.18091"}
-    assert f"## {project['version']} " in (PROJECT / "CHANGELOG.md").read_text()
+    assert f"## {project['version']} " in (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")

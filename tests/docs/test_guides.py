@@ -18,13 +18,13 @@ MAX_FILES = {"add-method": 3, "add-allocation": 3, "add-engine": 3, "add-figure"
 
 
 def opened(guide: str) -> list[str]:
-    diff = (DOCS / "examples" / f"{guide}.diff").read_text()
+    diff = (DOCS / "examples" / f"{guide}.diff").read_text(encoding="utf-8")
     return re.findall(r"^\+\+\+ b/(.*)$", diff, re.MULTILINE)
 
 
 @pytest.mark.parametrize("guide", MAX_FILES)
 def test_an_example_opens_few_files_and_its_guide_names_each(guide):
-    text = (DOCS / f"{guide}.md").read_text()
+    text = (DOCS / f"{guide}.md").read_text(encoding="utf-8")
     files = opened(guide)
     assert 1 < len(files) <= MAX_FILES[guide]
     assert sorted(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)) == sorted(files)
@@ -33,7 +33,9 @@ def test_an_example_opens_few_files_and_its_guide_names_each(guide):
 
 def shown(guide: str) -> dict:
     """The config that a guide shows."""
-    blocks = re.findall(r"^```yaml\n(.*?)^```", (DOCS / f"{guide}.md").read_text(), re.M | re.S)
+    blocks = re.findall(
+        r"^```yaml\n(.*?)^```", (DOCS / f"{guide}.md").read_text(encoding="utf-8"), re.M | re.S
+    )
     return yaml.safe_load(blocks[0]) if blocks else {}
 
 
@@ -62,19 +64,23 @@ def test_the_method_and_the_allocation_have_rows_in_the_table(run):
 
 
 def test_the_method_removes_what_it_was_asked_to(run):
-    record = json.loads((run / "results/reasoner/ria-50/mask.json").read_text())
+    record = json.loads((run / "results/reasoner/ria-50/mask.json").read_text(encoding="utf-8"))
     assert record["removed_fraction"] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_the_allocation_rises_from_the_first_block_to_the_last(run):
-    record = json.loads((run / "results/reasoner/wanda-ramp-50/allocation.json").read_text())
+    record = json.loads(
+        (run / "results/reasoner/wanda-ramp-50/allocation.json").read_text(encoding="utf-8")
+    )
     sparsities = list(record["linears"].values())
     assert sparsities[-1] - sparsities[0] == pytest.approx(0.3)
     assert sparsities == sorted(sparsities)
 
 
 def test_the_engine_is_named_beside_what_it_generated(run):
-    record = json.loads((run / "results/reasoner/ria-50/generation.json").read_text())
+    record = json.loads(
+        (run / "results/reasoner/ria-50/generation.json").read_text(encoding="utf-8")
+    )
     assert "sequential" in json.dumps(record)
 
 

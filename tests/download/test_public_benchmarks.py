@@ -16,7 +16,7 @@ from workflow_scripts.download.problems.problems import Layout, problems_from_ro
 from workflow_scripts.download.problems.rows import Row
 from workflow_scripts.paths import PROJECT
 
-CONFIG = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+CONFIG = yaml.safe_load((PROJECT / "config/config.yaml").read_text(encoding="utf-8"))
 ENTRIES = load_settings(CONFIG, PROJECT).benchmarks
 HUB = {name: plain(entry) for name, entry in ENTRIES.items() if entry.source.kind == "hub"}
 

@@ -48,7 +48,7 @@ def test_the_documents_say_how_to_have_all_checksums_checked_links_to_other_disk
         write_text(Path(folder, "noted.txt"), TEXT)
         Path(folder).rename(tmp_path / "disk" / folder)
         Path(folder).symlink_to(tmp_path / "disk" / folder)
-    (command,) = re.findall(r"`(find results[^`]*)`", GUARANTEES.read_text())
+    (command,) = re.findall(r"`(find results[^`]*)`", GUARANTEES.read_text(encoding="utf-8"))
     check = ["sh", "-c", command]
     checked = subprocess.run(check, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
@@ -124,11 +124,13 @@ def test_a_checkout_that_moves_keeps_its_checksums(written, tmp_path, monkeypatc
 
 def test_no_checksum_holds_the_place_of_a_checkout(written, tmp_path, monkeypatch):
     write_text(tmp_path / written, TEXT)
-    assert checksum_file(written).read_text() == f"{file_digest(written)}  {written}\n"
+    assert (
+        checksum_file(written).read_text(encoding="utf-8") == f"{file_digest(written)}  {written}\n"
+    )
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     write_text(tmp_path / written, TEXT)
-    assert checksum_file(tmp_path / written).read_text().endswith("  b.jsonl\n")
+    assert checksum_file(tmp_path / written).read_text(encoding="utf-8").endswith("  b.jsonl\n")
 
 
 def test_what_is_written_by_hand_or_without_checksum_takes_the_checksum_away(written):
@@ -146,7 +148,7 @@ def test_a_checksum_that_cannot_be_written_leaves_the_file_as_it_was(written, mo
         write_text(written, "more")
     assert error.value.filename == str(written)
     verify_checksum(written)
-    assert written.read_text() == TEXT
+    assert written.read_text(encoding="utf-8") == TEXT
     assert sorted(p.name for p in written.parent.iterdir()) == [".b.jsonl.sha256", "b.jsonl"]
 
 
@@ -161,7 +163,7 @@ def test_the_first_error_is_the_one_that_is_told(written):
     assert error.value is disk
     assert error.value.filename == "a disk"
     verify_checksum(written)
-    assert written.read_text() == TEXT
+    assert written.read_text(encoding="utf-8") == TEXT
 
 
 def test_a_checksum_that_cannot_be_read_is_one_line(written):
@@ -174,7 +176,7 @@ def test_records_and_json_are_read_through_their_checksums(tmp_path):
     """A digit that flips leaves a whole record: only the checksum tells."""
     path = tmp_path / "grades.jsonl"
     write_records(path, [Grade("a", 0, 6, "1", True, "last number")])
-    path.write_text(path.read_text().replace('"repeat": 0', '"repeat": 1'))
+    path.write_text(path.read_text(encoding="utf-8").replace('"repeat": 0', '"repeat": 1'))
     with pytest.raises(InputError, match="has changed since it was written"):
         read_records(path, Grade)
     record = tmp_path / "record.json"

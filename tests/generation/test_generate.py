@@ -25,7 +25,9 @@ from workflow_scripts.models.tokenizers import load_tokenizer
 from workflow_scripts.paths import PROJECT
 
 BUNDLED = PROJECT / "bundled"
-SETTINGS = load_settings(yaml.safe_load((PROJECT / "config/config.yaml").read_text()), PROJECT)
+SETTINGS = load_settings(
+    yaml.safe_load((PROJECT / "config/config.yaml").read_text(encoding="utf-8")), PROJECT
+)
 OPTIONS = plain(SETTINGS.generation_job("reasoner")) | {
     "engine": "transformers",
     "budgets": [6, 24],
@@ -183,7 +185,9 @@ def test_a_template_that_writes_the_date_gives_the_same_prompts_tomorrow(
     first = results_of(project)
     # as if the first run had been on that day
     lock = Path("config/date.lock")
-    lock.write_text(lock.read_text().replace(record["date"], "2001-02-03"))
+    lock.write_text(
+        lock.read_text(encoding="utf-8").replace(record["date"], "2001-02-03"), encoding="utf-8"
+    )
     (engine,) = project.run()
     decode = load_tokenizer(model).decode
     assert all(decode(r.prompt).startswith("2001<|user|>") for r in engine.asked)
@@ -193,7 +197,7 @@ def test_a_template_that_writes_the_date_gives_the_same_prompts_tomorrow(
     assert {path: first[path] for path in first if path.name != "generation.json"} == {
         path: there for path, there in results_of(project).items() if path.name != "generation.json"
     }
-    lock.write_text("2001-02-03")
+    lock.write_text("2001-02-03", encoding="utf-8")
     (engine,) = project.run(date="2002-02-04")
     assert all(decode(r.prompt).startswith("2002<|user|>") for r in engine.asked)
 

@@ -19,7 +19,9 @@ from workflow_scripts.models.tokenizers import encode
 from workflow_scripts.paths import PROJECT
 
 REASONER = PROJECT / "bundled/models/reasoner"
-SHIPPED = yaml.safe_load((PROJECT / "config/config.yaml").read_text())["thinking_formats"]
+SHIPPED = yaml.safe_load((PROJECT / "config/config.yaml").read_text(encoding="utf-8"))[
+    "thinking_formats"
+]
 THINK = SHIPPED["think"] | {"after_cap": ";</think>"}
 S1 = SHIPPED["s1"]
 

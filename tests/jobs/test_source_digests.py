@@ -98,7 +98,9 @@ def test_whatever_the_code_does_differently_is_a_change(digest):
 def test_no_result_comes_from_a_docstring():
     """Docstrings are not in the digest, so no code may use one but for its --help."""
     for path in PACKAGE.rglob("*.py"):
-        source = re.sub(r"description=__doc__\.\w+\([^)]*\)\[0\]", "", path.read_text())
+        source = re.sub(
+            r"description=__doc__\.\w+\([^)]*\)\[0\]", "", path.read_text(encoding="utf-8")
+        )
         assert "__doc__" not in source and "getdoc" not in source, path
 
 

@@ -89,10 +89,10 @@ ENTRY = """
 def test_a_new_figure_is_a_module_and_an_entry(tmp_path_factory):
     checkout = copy_project(tmp_path_factory.mktemp("project"))
     tables = checkout.folder / "workflow_scripts/tables"
-    (tables / "drawing/sizes.py").write_text(NEW)
-    text = (tables / "catalogue.py").read_text()
+    (tables / "drawing/sizes.py").write_text(NEW, encoding="utf-8")
+    text = (tables / "catalogue.py").read_text(encoding="utf-8")
     text = text.replace("FIGURES = {", "FIGURES = {" + ENTRY)
-    (tables / "catalogue.py").write_text(text)
+    (tables / "catalogue.py").write_text(text, encoding="utf-8")
     shown = checkout.run("--dry-run", "results/figures/sizes/reasoner/chains.svg")
     assert "--figure sizes" in checkout.run(
         "--dry-run", "--printshellcmds", "results/figures/sizes/reasoner/chains.svg"

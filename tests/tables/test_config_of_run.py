@@ -32,7 +32,7 @@ def test_a_config_may_be_larger_than_an_argument_of_a_command(checkout, tmp_path
     checkout.run("--cores", "1", "results/config.json", *flags)
     path = tmp_path / "results/config.json"
     assert path.stat().st_size > ARGUMENT
-    config = json.loads(path.read_text())
+    config = json.loads(path.read_text(encoding="utf-8"))
     assert len(config["variants"]) == 601 and config["generation"]["budgets"] == [6, 24, 72]
     # what the jobs that read it are told is short, whatever it holds
     target = ("results/tables/so_far", "--forcerun", "tables_so_far")
@@ -46,6 +46,6 @@ def test_the_file_is_made_again_where_the_config_changes(checkout):
     write_config(checkout, made_of(2))
     checkout.run(*flags)
     path = checkout.folder / "results/config.json"
-    assert len(json.loads(path.read_text())["variants"]) == 3
+    assert len(json.loads(path.read_text(encoding="utf-8"))["variants"]) == 3
     write_config(checkout, made_of(3))
     assert checkout.planned(*flags) == {"write_config": 1}

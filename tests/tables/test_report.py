@@ -80,7 +80,7 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
     }  # fmt: skip
     told = read_json(output / "config.json"), options
     everything.build(results, home / "resources", home / "logs", *told, output)
-    return (output / "report.html").read_text()
+    return (output / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_it_says_what_is_missing_and_shows_the_rest(page):
 
 def test_its_comparisons_are_those_of_the_page_of_comparisons(results, tmp_path):
     page = build(results, tmp_path)
-    alone = (tmp_path / "tables/comparison.html").read_text()
+    alone = (tmp_path / "tables/comparison.html").read_text(encoding="utf-8")
     tables = re.findall("<table .*?</table>", alone, re.S)
     assert len(tables) == 4
     for table in tables:

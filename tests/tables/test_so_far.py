@@ -29,7 +29,7 @@ def build(results: Path, output: Path, **generation: object) -> str:
     ]
     told = ["--config", str(config), "--options", as_json(options), "--output", str(output)]
     everything.main([*folders, *told])
-    return (output / "report.html").read_text()
+    return (output / "report.html").read_text(encoding="utf-8")
 
 
 def test_budgets_that_a_file_lacks_are_missing_and_it_has_no_area(write_results, tmp_path):
@@ -39,7 +39,7 @@ def test_budgets_that_a_file_lacks_are_missing_and_it_has_no_area(write_results,
     page = build(results, tmp_path / "new", budgets=WHOLE, repeats=2)
     assert "<li>grades of m/wanda-20: b (budgets 12, 24)</li>" in page
     for name in ("accuracy", "comparison", "parallel", "published"):
-        text = (tmp_path / f"new/tables/{name}.md").read_text()
+        text = (tmp_path / f"new/tables/{name}.md").read_text(encoding="utf-8")
         assert "Missing: m/wanda-20: b (budgets 12, 24)." in text, name
     areas = read_table(tmp_path / "new/tables", "areas")
     assert list(zip(areas["variant"], areas["budgets"], strict=True)) == [

@@ -247,9 +247,9 @@ def story(tmp_path_factory, slurm) -> Iterator[Story]:
 def as_a_site_would(profile: Path) -> None:
     """Put the profile's lines for partitions and GPUs into force, and let masks have a GPU."""
     lines = r"^# (slurm-partition-config|set-resources|  \w+: \{)"
-    text, count = re.subn(lines, r"\1", profile.read_text(), flags=re.MULTILINE)
+    text, count = re.subn(lines, r"\1", profile.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert count == 6
-    profile.write_text(text.replace("build_mask: {", "build_mask: {gpu: 1, "))
+    profile.write_text(text.replace("build_mask: {", "build_mask: {gpu: 1, "), encoding="utf-8")
 
 
 def made(checkout: Checkout) -> dict[str, bytes]:

@@ -39,6 +39,7 @@ from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.paths import PROJECT
 
 STORED = 7  # bytes of a token in the store: an id of six digits and a comma
+RULE = re.compile(r"^(?:rule|use rule \w+ as) (\w+)", re.MULTILINE)
 WRITTEN = 5  # bytes of a token in results/, as text
 
 
@@ -47,14 +48,16 @@ def jobs_by_stage(paths: Sequence[Path]) -> dict[str, int]:
     stage_of = {
         rule: file.stem
         for file in (PROJECT / "rules").glob("*.smk")
-        for rule in re.findall(r"^(?:rule|use rule \w+ as) (\w+)", file.read_text(), re.MULTILINE)
+        for rule in RULE.findall(file.read_text(encoding="utf-8"))
     }
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--quiet", "rules"]
     command += ["--snakefile", str(PROJECT / "Snakefile")]
     command += ["--configfile", *map(str, paths)] if paths else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
-        raise InputError(f"the dry run failed: {(done.stdout + done.stderr).strip()}")
+        raise InputError("the dry run failed:", *(done.stdout + done.stderr).strip().splitlines())
     counts: Counter[str] = Counter()
     table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
     for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE):

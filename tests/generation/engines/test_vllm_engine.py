@@ -105,7 +105,7 @@ def widened(tmp_path_factory):
     folder = tmp_path_factory.mktemp("widened")
     for file in REASONER.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    config = json.loads((REASONER / "config.json").read_text())
+    config = json.loads((REASONER / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | {"vocab_size": 64}))
     tensors = load_file(REASONER / "model.safetensors")
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
@@ -135,7 +135,7 @@ def changed_variant(widened):
 def qwen2(tmp_path_factory):
     """A tiny Qwen2 with heads as wide as vLLM has kernels for, and no sliding window."""
     folder = save_tiny_model(tmp_path_factory.mktemp("qwen2"), "qwen2", hidden=96, intermediate=128)
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     whole = {"use_sliding_window": False, "layer_types": ["full_attention"] * 3}
     (folder / "config.json").write_text(json.dumps(config | whole))
     write_manifest(folder)
@@ -334,7 +334,9 @@ def experiment(tmp_path_factory):
     options = '{"method": "magnitude", "sparsity": 0.5}'
     magnitude = ["--options", options, "--allocation", allocation]
     build_mask.main([str(part) for part in ["--model", model, *magnitude, *mask]])
-    problems = (PROJECT / "bundled/benchmarks/chains.jsonl").read_text().splitlines()
+    problems = (
+        (PROJECT / "bundled/benchmarks/chains.jsonl").read_text(encoding="utf-8").splitlines()
+    )
     (folder / "chains.jsonl").write_text("\n".join(problems[::24]) + "\n")
     return folder
 
@@ -366,7 +368,7 @@ def test_the_stage_with_a_pruned_model_writes_what_it_writes_with_transformers(e
     traces, answers = generated(experiment, "vllm")
     assert (traces, answers) == generated(experiment, "transformers")
     assert len({trace.text for trace in traces}) > 5
-    provenance = json.loads((experiment / "vllm" / "generation.json").read_text())
+    provenance = json.loads((experiment / "vllm" / "generation.json").read_text(encoding="utf-8"))
     assert provenance["generator"]["engine"] == "vllm"
     assert [producer["engine"] for producer in provenance["producers"]] == ["vllm"]
     assert provenance["producers"][0]["vllm"].startswith("0.32.0")

@@ -43,7 +43,7 @@ def source(write_results, tmp_path):
 
 def test_the_csv_has_the_published_columns_and_one_row_for_every_cell(source):
     make("accuracy", source)
-    text = (source.tables / "accuracy.csv").read_text()
+    text = (source.tables / "accuracy.csv").read_text(encoding="utf-8")
     assert text.splitlines()[0] == HEADER
     for row in csv.DictReader(text.splitlines()):
         assert all(row[name].isdigit() for name in HEADER.split(",")[3:6])
@@ -176,7 +176,9 @@ def test_rows_are_read_back(tmp_path):
     found = read_table(tmp_path, "accuracy")
     pd.testing.assert_frame_equal(found, ROWS, check_dtype=False)
     write_table(tmp_path / "again", "accuracy", found)
-    assert (tmp_path / "again/accuracy.csv").read_text() == (tmp_path / "accuracy.csv").read_text()
+    assert (tmp_path / "again/accuracy.csv").read_text(encoding="utf-8") == (
+        tmp_path / "accuracy.csv"
+    ).read_text(encoding="utf-8")
 
 
 def test_names_that_look_like_numbers_or_nothing_stay_names(tmp_path):
@@ -194,7 +196,7 @@ def test_names_that_look_like_numbers_or_nothing_stay_names(tmp_path):
 )
 def test_a_file_that_is_no_accuracy_table(tmp_path, content):
     path = tmp_path / "accuracy.csv"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         read_table(tmp_path, "accuracy")
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)

@@ -84,7 +84,7 @@ def test_the_tables(tmp_path):
     assert [(row["id"], row["repeat"], row["grader"], row["judge"]) for row in differing] == [
         ("q", "0", "True", "False")
     ]
-    assert "0.667" in (tables / "judge_agreement.md").read_text()
+    assert "0.667" in (tables / "judge_agreement.md").read_text(encoding="utf-8")
 
 
 def test_nothing_judged_has_no_agreement(tmp_path):

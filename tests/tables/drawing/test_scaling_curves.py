@@ -207,7 +207,7 @@ def test_the_files_are_the_same_bytes_whatever_surrounds_them(tmp_path):
         plot.main(flags(tmp_path, tmp_path / "two"))
     for name in ("curves.svg", "curves.png"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    svg = (tmp_path / "two" / "curves.svg").read_text()
+    svg = (tmp_path / "two" / "curves.svg").read_text(encoding="utf-8")
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     assert "dc:date" not in svg and str(tmp_path) not in svg
     with Image.open(tmp_path / "two" / "curves.png") as image:
