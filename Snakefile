@@ -34,5 +34,5 @@ rule all:
     default_target: True
     input:
         table_files(),
-        catalogue.figure_files(SETTINGS, ["svg", "png"]),
+        catalogue.figure_files(SETTINGS, catalogue.FIGURE_FORMATS),
         "results/report.html",

@@ -70,7 +70,7 @@ def plot_code(wildcards):
 def plot_options(wildcards):
     return as_json(
         catalogue.plot_options(
-            wildcards.figure, dict(wildcards), REFERENCE, RUN.variants
+            wildcards.figure, dict(wildcards), catalogue.shared_options(SETTINGS)
         )
     )
 
@@ -96,7 +96,11 @@ def published_digests():
 def run_options():
     """What making all tables and figures of the run at once must know beside the files."""
     return as_json(
-        {"reference": REFERENCE, **plain(RUN), **catalogue.used_sets(SETTINGS)}
+        {
+            **catalogue.shared_options(SETTINGS),
+            **plain(RUN),
+            **catalogue.used_sets(SETTINGS),
+        }
     )
 
 

@@ -78,6 +78,7 @@ rule plot:
                 "benchmark": "{benchmark}",
             },
         ),
+        pdf="results/figures/{figure}/{model}/{benchmark}.pdf",
         png="results/figures/{figure}/{model}/{benchmark}.png",
     log:
         "logs/plot/{figure}/{model}/{benchmark}.log",
@@ -95,7 +96,7 @@ rule plot:
     shell:
         "python -m workflow_scripts.tables.plot --figure {params.module}"
         " --results results --tables results/tables --options {params.options:q}"
-        " --svg {output.svg} --png {output.png} > {log} 2>&1"
+        " --outputs {output} > {log} 2>&1"
 
 
 use rule plot as plot_model with:
@@ -106,6 +107,7 @@ use rule plot as plot_model with:
             category="Figures",
             labels={"figure": "{figure}", "model": "{model}", "benchmark": ""},
         ),
+        pdf="results/figures/{figure}/{model}.pdf",
         png="results/figures/{figure}/{model}.png",
     log:
         "logs/plot/{figure}/{model}.log",
@@ -121,6 +123,7 @@ use rule plot as plot_calibration with:
             category="Figures",
             labels={"figure": "{figure}", "model": "{model}", "benchmark": ""},
         ),
+        pdf="results/figures/{figure}/{model}/{calibration}.pdf",
         png="results/figures/{figure}/{model}/{calibration}.png",
     log:
         "logs/plot/{figure}/{model}/{calibration}.log",
@@ -136,6 +139,7 @@ use rule plot as plot_influence with:
             category="Figures",
             labels={"figure": "{figure}", "model": "{model}", "benchmark": ""},
         ),
+        pdf="results/figures/{figure}/{model}/{influence}.pdf",
         png="results/figures/{figure}/{model}/{influence}.png",
     log:
         "logs/plot/{figure}/{model}/{influence}.log",

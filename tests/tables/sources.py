@@ -1,6 +1,7 @@
 """Made-up tables and masks, as the figures and tables read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables.content.columns import COLUMNS, as_frame, write_table
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.ways import Way
 
 OPTIONS = {"model": "m", "benchmark": "b", "reference": "dense", "title": "m on b: a title"}
 
@@ -35,12 +37,26 @@ def write_masks(results: Path, masks: Mapping[str, Mapping[str, Any]], model: st
         write_json(results / model / variant / "mask.json", record)
 
 
-def source_of(folder: Path, tables=None, masks=None, **options: Any) -> Source:
+def named_ways(variants: Iterable[str]) -> dict[str, Way]:
+    """Ways of pruning as names usually say them: the method first, how much last."""
+    found = {}
+    for variant in variants:
+        name, _, level = variant.rpartition("-")
+        method = variant.split("-")[0]
+        found[variant] = Way(method, name or variant, level if name else "")
+    return found
+
+
+def source_of(folder: Path, tables=None, masks=None, variants=(), **options: Any) -> Source:
     """A source below `folder` of the given frames by name and records by variant."""
-    for name, frame in (tables or {}).items():
+    tables = {"comparison": rows_of("comparison", []), **(tables or {})}
+    for name, frame in tables.items():
         write_table(folder / "tables", name, frame)
     write_masks(folder, masks or {})
-    known = {**OPTIONS, "variants": list(masks or {})}
+    reference = options.get("reference", "dense")
+    named = [v for frame in tables.values() if "variant" in frame for v in frame["variant"]]
+    ways = named_ways(dict.fromkeys([reference, *(masks or {}), *named, *variants]))
+    known = {**OPTIONS, "ways": {variant: asdict(way) for variant, way in ways.items()}}
     return Source(folder, folder / "tables", known | options)
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import asdict
 from html import escape, unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.tables.sources import mask, write_masks
+from tests.tables.sources import mask, named_ways, write_masks
 from workflow_scripts.artefacts.records import Answer, Grade
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.tables import everything
@@ -76,6 +77,7 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
     log.write_text("s\th:m:s\tmax_rss\tcpu_time\n90.5\t0:01:30\t400.25\t1800\n")
     options = {
         "reference": "dense", "models": ["m"], "variants": list(variants), "benchmarks": ["b", "c"],
+        "ways": {name: asdict(way) for name, way in named_ways(variants).items()},
         "calibration": ["chains"], "influence": [],
     }  # fmt: skip
     told = read_json(output / "config.json"), options

@@ -1,11 +1,12 @@
 """All tables, figures and the report of a run whose files are not all of one design."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from tests.tables.sources import mask, write_masks
+from tests.tables.sources import mask, named_ways, write_masks
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import everything
@@ -22,6 +23,7 @@ def build(results: Path, output: Path, **generation: object) -> str:
     write_masks(results, {variant: mask(int(variant[-2:]) / 100) for variant in VARIANTS[1:]})
     options = {
         "reference": "dense", "models": ["m"], "variants": [*VARIANTS], "benchmarks": ["b"],
+        "ways": {name: asdict(way) for name, way in named_ways(VARIANTS).items()},
         "calibration": [], "influence": [],
     }  # fmt: skip
     folders = [

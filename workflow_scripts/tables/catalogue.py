@@ -5,18 +5,20 @@ entry here. Titles and captions may name an entry's wildcards and the reference,
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
 
-from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.config.uses import in_use, statistics_in_use, variants_in_use
+from workflow_scripts.config.uses import in_use, statistics_in_use
+from workflow_scripts.tables.ways import Way, ways_of
 
 Exists = Callable[[Settings], bool]
 
 CELLS = "results/tables/cells.parquet"
 MASKS = "results/{model}/{variant}/mask.json"
+CURVES = ("results/tables/accuracy.csv", "results/tables/comparison.csv", MASKS)
+FIGURE_FORMATS = ("svg", "pdf", "png")
 
 
 def always(settings: Settings) -> bool:
@@ -43,12 +45,12 @@ def judges(settings: Settings) -> bool:
 
 def sweeps_sparsity(settings: Settings) -> bool:
     """Whether two variants that are run differ in how much they remove and in nothing else."""
-    ways = [
-        (as_json(variant, exclude={variant.amount}), getattr(variant, variant.amount))
-        for variant in variants_in_use(settings)
-        if variant.amount
-    ]
-    return len({way for way, _ in ways}) < len(set(ways))
+    ways = [way for way in _ways(settings).values() if way.method != "dense"]
+    return len({way.name for way in ways}) < len(ways)
+
+
+def _ways(settings: Settings) -> dict[str, Way]:
+    return ways_of({name: settings.variants[name] for name in settings.run.variants})
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ TABLES = {
         "test that flips the signs of problems, corrected (Holm) within each of two families for "
         "every model: its variants against {reference}, and unstructured against structured. A "
         "difference is better or worse where the corrected p is below 0.05. Where it is not, the "
-        "verdict says how large a difference the 95 % interval still allows, or, if that is more "
-        "than 0.1, that there are too few samples.",
+        "verdict says how large a difference the 95 % interval still allows or, if that is more "
+        "than 0.1, inconclusive.",
         reads=(CELLS, MASKS),
         also=("areas",),
     ),
@@ -139,10 +141,12 @@ FIGURES = {
         "accuracy",
         "{model} on {benchmark}: accuracy against thinking budget",
         "Accuracy of {model} on {benchmark} against the thinking budget, a line for every variant. "
-        "Bands are 95 % intervals; with more than eight variants only one is drawn. Colour and "
-        "marker name the method, line style and filling its level; lines that coincide lie on top "
-        "of one another, the later one thinner. The numbers are in accuracy.csv.",
-        ("results/tables/accuracy.csv",),
+        "Bands are 95 % intervals, those of pruned variants of their difference to {reference} on "
+        "the same problems; with more than eight variants only one is drawn. The hue names the "
+        "method, marker and dashes its way of pruning, the shade how much is removed; lines that "
+        "coincide lie on top of one another, the later one thinner. The numbers are in "
+        "accuracy.csv and comparison.csv.",
+        CURVES,
     ),
     "token_curves": Figure(
         "scaling_curves",
@@ -150,7 +154,7 @@ FIGURES = {
         "{model} on {benchmark}: accuracy against tokens used",
         "Accuracy of {model} on {benchmark} against the tokens that trace and answer really took, "
         "on average: a budget is a cap, and most traces end before a large one.",
-        ("results/tables/accuracy.csv",),
+        CURVES,
         options={"against": "tokens"},
     ),
     "differences": Figure(
@@ -160,7 +164,7 @@ FIGURES = {
         "How each variant of {model} differs from {reference} on {benchmark}, a panel for every "
         "budget, with 95 % intervals. Filled marks are differences that the permutation test finds "
         "after Holm's correction.",
-        ("results/tables/comparison.csv",),
+        ("results/tables/comparison.csv", MASKS),
         exists=compares,
     ),
     "parallel": Figure(
@@ -179,7 +183,7 @@ FIGURES = {
         "{model} on {benchmark}: accuracy against share of weights removed",
         "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
         "linear weights that a variant removes.",
-        ("results/tables/accuracy.csv", MASKS),
+        CURVES,
         exists=sweeps_sparsity,
     ),
     "allocation": Figure(
@@ -240,15 +244,20 @@ def figure_files(settings: Settings, endings: list[str]) -> list[str]:
     ]
 
 
+def shared_options(settings: Settings) -> dict[str, Any]:
+    """What every figure must know of the run."""
+    ways = {variant: asdict(way) for variant, way in _ways(settings).items()}
+    return {"reference": dense_variant(settings), "ways": ways}
+
+
 def plot_options(
-    figure: str, place: Mapping[str, str], reference: str, variants: list[str]
+    figure: str, place: Mapping[str, str], shared: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What drawing a figure must know beside its files."""
     entry = FIGURES[figure]
     return {
         **entry.options,
         **{name: place[name] for name in entry.wildcards},
-        "title": entry.title.format(reference=reference, **place),
-        "reference": reference,
-        "variants": list(variants),
+        "title": entry.title.format(reference=shared["reference"], **place),
+        **shared,
     }

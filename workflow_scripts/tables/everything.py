@@ -2,7 +2,7 @@
 
     python -m workflow_scripts.tables.everything --results results --resources resources \
         --logs logs --config results/config.json --output so_far --options \
-        '{"reference": "dense", "models": ["reasoner"], "variants": ["dense", "wanda-20"],
+        '{"reference": "dense", "ways": {...}, "models": ["reasoner"], "variants": ["dense", ...],
         "benchmarks": ["chains"], "calibration": ["chains"], "influence": []}'
 
 Made from the files that are there, into `so_far/tables`, `so_far/figures` and `so_far/report.html`;
@@ -49,6 +49,7 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
+    shared = {key: options[key] for key in ("reference", "ways")}
     values = {
         "model": options["models"],
         "benchmark": options["benchmarks"],
@@ -57,15 +58,15 @@ def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator
     }
     for name, entry in catalogue.FIGURES.items():
         for place in catalogue.places(name, values):
-            more = catalogue.plot_options(name, place, source.reference, options["variants"])
+            more = catalogue.plot_options(name, place, shared)
             path = figures.joinpath(name, *place.values())
-            svg, png = (path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png"))
+            outputs = [path.with_name(f"{path.name}.{form}") for form in catalogue.FIGURE_FORMATS]
             try:
-                plot.make(entry.module, Source(source.results, source.tables, more), svg, png)
+                plot.make(entry.module, Source(source.results, source.tables, more), outputs)
             except NoRows as error:
                 print(f"not drawn: {name} of {' on '.join(place.values())}: {error}")
             else:
-                yield svg
+                yield outputs[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,10 +2,10 @@
 
     python -m workflow_scripts.tables.plot --figure scaling_curves --results results \
         --tables results/tables --options '{"benchmark": "chains", "model": "reasoner", ...}' \
-        --svg results/figures/scaling_curves/reasoner/chains.svg \
-        --png results/figures/scaling_curves/reasoner/chains.png
+        --outputs results/figures/scaling_curves/reasoner/chains.svg ...
 
-A figure is a module of `tables.drawing` whose `draw` makes it from a `Source`.
+A figure is a module of `tables.drawing` whose `draw` makes it from a `Source`; the endings of its
+outputs say in which formats it is written.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 
 
-def make(figure: str, source: Source, svg: Path, png: Path) -> None:
+def make(figure: str, source: Source, outputs: Sequence[Path]) -> None:
     with style.applied():
         drawn = import_module(f"workflow_scripts.tables.drawing.{figure}").draw(source)
-        style.save(drawn, svg, png, source.options["title"])
+        style.save(drawn, outputs, source.options["title"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,11 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", required=True, type=Path, help="folder of the results")
     parser.add_argument("--tables", required=True, type=Path, help="folder of the tables")
     parser.add_argument("--options", required=True, type=json.loads, help="JSON, see Source")
-    parser.add_argument("--svg", required=True, type=Path, help="figure to write")
-    parser.add_argument("--png", required=True, type=Path, help="figure to write")
+    parser.add_argument("--outputs", required=True, nargs="+", type=Path, help="SVG, PDF, PNG")
     options = parser.parse_args(arguments)
     source = Source(options.results, options.tables, options.options)
-    make(options.figure, source, options.svg, options.png)
+    make(options.figure, source, options.outputs)
 
 
 if __name__ == "__main__":

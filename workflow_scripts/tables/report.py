@@ -30,8 +30,11 @@ from workflow_scripts.tables.content.formats import Section, page
 from workflow_scripts.tables.content.removals import read_masks
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.reporting import provenance
+from workflow_scripts.tables.reporting.cautions import cautions
+from workflow_scripts.tables.reporting.findings import heat_maps, sentences
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
 from workflow_scripts.tables.reporting.references import Citations
+from workflow_scripts.tables.statistics.differences import RELEVANT
 
 TABLES = [name for name in COLUMNS if not name.startswith("judge")]
 
@@ -67,13 +70,18 @@ def write(
             *(f"figure {path}" for path in figures if not path.exists()),
         ],
         methods=methods_paragraphs(cells, config, rows["comparison"], citations),
+        reference=reference,
+        relevant=RELEVANT,
+        findings=[*sentences(rows["comparison"], rows["accuracy"], reference)],
+        cautions=[*cautions(cells, rows["comparison"], reference)],
+        heat_maps=[*heat_maps(rows["comparison"])],
         titles={
-            "claims": "Published claims",
             "accuracy": "Accuracy",
-            "comparison": f"Against {reference}",
+            "comparison": f"Difference to {reference}",
             "parallel": "Sequential and parallel scaling",
-            "published": "Beside the published values",
             "pruning": "What is pruned",
+            "claims": "Published claims",
+            "published": "Beside the published values",
         },
         drawn=drawn,
         sections=_sections(rows, reference, run["missing"]),
@@ -113,6 +121,7 @@ def _figure(path: Path, name: str, place: list[str], reference: str) -> dict[str
     wildcards = dict(zip(entry.wildcards, place, strict=True))
     return {
         "alt": " ".join([name.replace("_", " "), *place]),
+        "title": entry.title.format(reference=reference, **wildcards),
         "caption": entry.caption.format(reference=reference, **wildcards),
         "data": b64encode(path.read_bytes()).decode("ascii"),
     }

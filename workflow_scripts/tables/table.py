@@ -26,7 +26,7 @@ def make(table: str, source: Source) -> None:
         write_table(source.tables, name, frame)
     pages = {
         "md": markdown(built.sections),
-        "tex": latex(built.sections),
+        "tex": latex(built.sections, table),
         "html": page("table.html.j2", title=built.title, sections=built.page or built.sections),
     }
     for form, text in pages.items():

@@ -122,13 +122,27 @@ def test_the_page_holds_the_same_cells_and_needs_nothing_else():
 
 def test_the_latex_is_a_booktabs_table_with_its_text_escaped():
     named = ROWS[:3].assign(model="m_1", benchmark="a & b")
-    text = latex(list(sections(named, NO_MEANS)))
+    text = latex(list(sections(named, NO_MEANS)), "accuracy")
     lines = text.splitlines()
     assert r"\caption{m\_1 on a \& b: accuracy by budget (thinking tokens). 20 problems" in text
     assert r"95 \% interval" in text and r"\begin{tabular}{lrr}" in lines
     assert r"dense & 0.25 $\pm$ 0.12 & 1.00 $\pm$ 0.16 \\" in lines
     assert r"magnitude-50 &  & 0.60 $\pm$ 0.19 \\" in lines
     assert text.count("rule") == 3 and r"\centering" in lines
+    assert r"\label{tab:accuracy-1}" in lines and r"\begin{table}" in lines
+
+
+@pytest.mark.parametrize(("columns", "tables", "turned"), [(5, 1, 0), (8, 1, 1), (24, 3, 3)])
+def test_wide_latex_tables_are_turned_and_wider_ones_parted(columns, tables, turned):
+    """A number of columns of twelve characters, two of which have one name."""
+    names = ["budget", "budget", *(str(n) for n in range(columns - 2))]
+    cells = [["dense", *(f"{n:.2f} ± 0.123" for n in range(columns))]]
+    section = Section("m on b", "a caption", pd.DataFrame(cells, columns=["variant", *names]))
+    text = latex([section], "comparison")
+    assert text.count(r"\begin{tabular}") == tables
+    assert text.count(r"\begin{sidewaystable}") == turned
+    assert all(text.count(f"& {n:.2f} $") == 1 for n in range(columns))
+    assert text.count("dense &") == tables and rf"\label{{tab:comparison-{tables}}}" in text
 
 
 def test_signs_that_latex_has_other_letters_for_are_mathematics():

@@ -178,7 +178,8 @@ def test_the_short_form_marks_what_differs_and_what_cannot_be_told(run, masks):
     (area,) = area_sections(areas(run, "dense"), "dense")
     assert list(area.frame["variant"]) == list(RIGHT)
     full, _ = full_sections(rows, "dense", ["m/x: b"])
-    assert full.frame.iloc[0, -1] == rows["verdict"].iloc[0]
+    assert rows["verdict"].iloc[0] == "no difference larger than 0.092"
+    assert full.frame.iloc[0, -1] == "≤ 0.092"
     assert full.caption.endswith("Missing: m/x: b.")
 
 

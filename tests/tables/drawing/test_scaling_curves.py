@@ -9,12 +9,12 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from tests.tables.sources import boxes, drawn, overlapping, rows_of, shown_texts, source_of
+from tests.tables.sources import boxes, drawn, mask, overlapping, rows_of, shown_texts, source_of
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
 from workflow_scripts.tables import plot
-from workflow_scripts.tables.content.columns import write_table
+from workflow_scripts.tables.catalogue import FIGURE_FORMATS
 from workflow_scripts.tables.drawing.scaling_curves import draw
 
 # accuracy that was once measured on the demo, by budget
@@ -71,7 +71,7 @@ def test_every_variant_has_its_own_line_band_and_label(tmp_path):
     assert overlapping(figure, list(labels.values())) == []
     for name, label in labels.items():
         assert label.xy == (72, MEASURED[name][-1])
-    assert "× 3 repeats; bands: 95 % intervals" in figure.texts[1].get_text()
+    assert "× 3 repeats; bands: 95 % intervals" in figure.texts[0].get_text()
 
 
 def test_among_many_variants_only_dense_has_a_band_and_the_subtitle_says_so(tmp_path):
@@ -80,7 +80,7 @@ def test_among_many_variants_only_dense_has_a_band_and_the_subtitle_says_so(tmp_
     axes, _ = only(figure)
     assert [to_hex(band.get_facecolor()[0]) for band in axes.collections] == ["#000000"]
     said = "mean of 240 problems × 1 repeat; band: 95 % interval of dense"
-    assert figure.texts[1].get_text() == said
+    assert figure.texts[0].get_text() == said
 
 
 def test_the_reference_is_black_whatever_it_is_called(tmp_path):
@@ -100,8 +100,11 @@ MANY = {"dense": (0.1, 0.3, 0.5)} | {
 }
 
 
+MASKS = {name: mask(int(name[-2:]) / 100) for name in MANY if name != "dense"}
+
+
 def test_with_many_ways_of_pruning_each_has_a_panel_with_dense(tmp_path):
-    figure = figure_of(tmp_path, table_of(MANY, budgets=(6, 12, 24)))
+    figure = figure_of(tmp_path, table_of(MANY, budgets=(6, 12, 24)), masks=MASKS)
     names = [axes.get_title(loc="left") for axes in figure.axes]
     assert names == list(dict.fromkeys(name.rpartition("-")[0] for name in MANY if "-" in name))
     for name, axes in zip(names, figure.axes, strict=True):
@@ -111,7 +114,7 @@ def test_with_many_ways_of_pruning_each_has_a_panel_with_dense(tmp_path):
         assert [text.get_text() for text in axes.texts] == ["10", "20"]
         assert len(axes.collections) == 1  # dense alone has a band
         assert axes.get_ylim() == pytest.approx((0, 0.6))
-    assert "black: dense, with its 95 % interval" in figure.texts[1].get_text()
+    assert "black: dense, with its 95 % interval" in figure.texts[0].get_text()
     assert overlapping(figure, shown_texts(figure)) == []
 
 
@@ -133,7 +136,7 @@ def test_labels_of_lines_that_coincide_do_not_touch(tmp_path, ends):
 )
 def test_every_text_is_inside_the_figure_and_large_enough_to_be_read(tmp_path, name, title):
     rows = table_of({"dense": (0.1, 0.9), name: (0.1, 0.5)}, (6, 72))
-    figure = figure_of(tmp_path, rows, title=title)
+    figure = figure_of(tmp_path, rows)
     axes, labels = only(figure)
     shown_texts(figure)
     assert all(text.get_fontsize() >= 8 for text in [*labels.values(), *axes.get_xticklabels()])
@@ -186,17 +189,16 @@ def test_a_variant_that_lacks_a_budget_runs_from_neighbour_to_neighbour(tmp_path
 
 
 def flags(folder: Path, output: Path, model: str = "m") -> list[str]:
-    options = {"model": model, "benchmark": "b", "reference": "dense", "variants": [], "title": "t"}
+    options = source_of(folder, {"accuracy": table_of(MEASURED)}, model=model).options
     return [
         "--figure", "scaling_curves", "--results", str(folder), "--tables", str(folder / "tables"),
         "--options", as_json(options),
-        "--svg", str(output / "curves.svg"), "--png", str(output / "curves.png"),
+        "--outputs", *(str(output / f"curves.{form}") for form in FIGURE_FORMATS),
     ]  # fmt: skip
 
 
 def test_the_files_are_the_same_bytes_whatever_surrounds_them(tmp_path):
     """In another process, with another seed of hashes, and with a user's own settings."""
-    write_table(tmp_path / "tables", "accuracy", table_of(MEASURED))
     subprocess.run(
         [sys.executable, "-m", "workflow_scripts.tables.plot", *flags(tmp_path, tmp_path / "one")],
         cwd=PROJECT,
@@ -205,7 +207,8 @@ def test_the_files_are_the_same_bytes_whatever_surrounds_them(tmp_path):
     )
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "none"}):
         plot.main(flags(tmp_path, tmp_path / "two"))
-    for name in ("curves.svg", "curves.png"):
+    for form in FIGURE_FORMATS:
+        name = f"curves.{form}"
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     svg = (tmp_path / "two" / "curves.svg").read_text(encoding="utf-8")
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
@@ -216,6 +219,5 @@ def test_the_files_are_the_same_bytes_whatever_surrounds_them(tmp_path):
 
 
 def test_a_model_that_is_not_in_the_table(tmp_path):
-    write_table(tmp_path / "tables", "accuracy", table_of(MEASURED))
     with pytest.raises(InputError, match="no row for reasoners on b"):
         plot.main(flags(tmp_path, tmp_path, model="reasoners"))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from workflow_scripts.tables.content.cells import Cell, benchmark_of, cells_of
 from workflow_scripts.tables.content.columns import COLUMNS, as_frame
-from workflow_scripts.tables.content.formats import Built, Section, count, missing_note, pivoted
+from workflow_scripts.tables.content.formats import Built, Section, design, missing_note, pivoted
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.statistics.intervals import (
     Estimate,
@@ -58,8 +58,7 @@ def sections(
 ) -> Iterator[Section]:
     """A section for every model and benchmark in the order of the rows, then the means."""
     for place, members in rows.groupby(["model", "benchmark"], sort=False):
-        one = members.iloc[0]
-        size = f"{count(one.problems, 'problem')} × {count(one.repeats, 'repeat')}"
+        size = design(members.iloc[0])
         lacks = [name for name in missing if benchmark_of(name) == place]
         yield _section(" on ".join(place), size, members, lacks)
     for model, members in means.groupby("model", sort=False):

@@ -22,8 +22,9 @@ from workflow_scripts.files.checksums import verify_checksum
 
 NAMES = ["model", "variant", "benchmark"]
 KEY = ["budget", "id", "repeat"]
-_GRADED, _SPENT = ["correct", "extracted"], ["trace_tokens", "answer_tokens"]
-COLUMNS = [*NAMES, *KEY, *_GRADED, *_SPENT]
+_GRADED = ["correct", "extracted"]
+_SPENT, _ENDS = ["trace_tokens", "answer_tokens"], ["trace_finish", "answer_finish"]
+COLUMNS = [*NAMES, *KEY, *_GRADED, *_SPENT, *_ENDS]
 FILE = "cells.parquet"
 
 
@@ -103,7 +104,9 @@ def read_cells(
         found.append(rows[rows["budget"].isin(budgets)] if budgets else rows)
     if not sum(map(len, found)):
         raise InputError(f"{results}: holds no grades of {', '.join(missing)}")
-    cells = pd.concat(found, ignore_index=True)[COLUMNS].astype(dict.fromkeys(NAMES, "category"))
+    cells = pd.concat(found, ignore_index=True)[COLUMNS].astype(
+        dict.fromkeys([*NAMES, *_ENDS], "category")
+    )
     cells.attrs = {
         "models": list(models), "variants": list(variants), "benchmarks": list(benchmarks),
         "budgets": sorted(budgets), "missing": missing,
@@ -114,7 +117,7 @@ def read_cells(
 def _read_file(folder: Path, benchmark: str) -> pd.DataFrame:
     paths = {name: folder / name / f"{benchmark}.jsonl" for name in ("grades", "answers")}
     grades = _by_key(paths["grades"], Grade, _GRADED)
-    answers = _by_key(paths["answers"], Answer, _SPENT)
+    answers = _by_key(paths["answers"], Answer, [*_SPENT, *_ENDS])
     if grades.empty:
         raise InputError(f"{paths['grades']}: holds no grades")
     whole = pd.MultiIndex.from_product([sorted(set(grades.index.get_level_values(k))) for k in KEY])

@@ -5,8 +5,22 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from workflow_scripts.tables.content.formats import Section, count, missing_note, pivoted, signed
-from workflow_scripts.tables.statistics.differences import ALPHA, BETTER, RELEVANT, TOO_FEW, WORSE
+from workflow_scripts.tables.content.formats import (
+    Section,
+    count,
+    design,
+    missing_note,
+    pivoted,
+    signed,
+)
+from workflow_scripts.tables.statistics.differences import (
+    ALPHA,
+    BETTER,
+    INCONCLUSIVE,
+    NO_LARGER,
+    RELEVANT,
+    WORSE,
+)
 
 CHANGED = "†"
 UNKNOWN = "?"
@@ -21,10 +35,10 @@ def short_sections(
         least = members.groupby("variant", sort=False)["detectable"].min()
         yield Section(
             title,
-            f"difference in accuracy by budget (thinking tokens), {_design(members)}; ± "
+            f"difference in accuracy by budget (thinking tokens), {_paired(members)}; ± "
             f"reaches to the farther end of the 95 % interval. {CHANGED}: p < {ALPHA} in a "
             f"paired permutation test after Holm's correction over {size}. "
-            f"{UNKNOWN}: too few samples, a difference of {RELEVANT:.2f} is not ruled out. "
+            f"{UNKNOWN}: inconclusive, a difference of {RELEVANT:.2f} is not ruled out. "
             "Detectable: the smallest of the budgets' differences that would be found with "
             f"a power of 80 %.{missing_note(missing)}",
             frame.assign(detectable=[_number(least[v]) for v in frame["variant"]]).rename(
@@ -50,13 +64,14 @@ def full_sections(
                 "p": members["p"].map("{:.2g}".format),
                 "p (Holm)": members["p_holm"].map("{:.2g}".format),
                 "detectable": members["detectable"].map(_number),
-                "verdict": members["verdict"],
+                "verdict": members["verdict"].str.replace(NO_LARGER, "≤"),
             }
         )
         yield Section(
             title,
-            f"{_design(members)}; p values of a paired permutation test, corrected (Holm) over "
-            f"{size}; detectable: with a power of 80 % at the family's level."
+            f"{_paired(members)}; p values of a paired permutation test, corrected (Holm) over "
+            f"{size}; detectable: with a power of 80 % at the family's level. Verdict: ≤ how large "
+            f"a difference the interval leaves, inconclusive where that is more than {RELEVANT}."
             f"{missing_note(missing)}",
             frame,
             frozenset({"verdict"}),
@@ -90,14 +105,13 @@ def _groups(rows: pd.DataFrame, reference: str) -> Iterator[tuple[str, pd.DataFr
             yield title, members.assign(variant=pairs), "unstructured − structured", size
 
 
-def _design(rows: pd.DataFrame) -> str:
-    one = rows.iloc[0]
-    return f"{count(one.problems, 'problem')} × {count(one.repeats, 'repeat')}, paired"
+def _paired(rows: pd.DataFrame) -> str:
+    return f"{design(rows.iloc[0])}, paired"
 
 
 def _short(row: pd.Series) -> str:
     reach = max(row.difference - row.ci_low, row.ci_high - row.difference)
-    sign = {BETTER: CHANGED, WORSE: CHANGED, TOO_FEW: UNKNOWN}.get(row.verdict, "")
+    sign = {BETTER: CHANGED, WORSE: CHANGED, INCONCLUSIVE: UNKNOWN}.get(row.verdict, "")
     return f"{signed(row.difference, 2)} ± {reach:.2f}{sign}"
 
 

@@ -6,8 +6,8 @@ itables.
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+# characters of a line in LaTeX's 10 points, on a page's text and on that of a turned one
+PAGE = 92
+TURNED_PAGE = 132
 
 _LATEX = str.maketrans(
     {
@@ -80,21 +83,53 @@ def _pipes(section: Section) -> str:
     return frame.to_markdown(index=False, disable_numparse=True, colalign=section.alignment)
 
 
-def latex(sections: Sequence[Section]) -> str:
-    """The sections as LaTeX tables for the package booktabs, each with its caption."""
+def latex(sections: Sequence[Section], name: str) -> str:
+    """The sections as LaTeX tables, each with its caption and the label `tab:name-1`, `-2`, ...
+
+    One that is wider than a page's text is turned, and one that is wider than a turned page parted.
+    """
+    parts = [part for section in sections for part in _parts(section)]
     tables = [
-        section.frame.map(latex_text)
+        part.frame.map(latex_text)
         .rename(columns=latex_text)
         .style.hide(axis="index")
         .to_latex(
             hrules=True,
             position_float="centering",
-            caption=latex_text(f"{section.title}: {section.caption}"),
-            column_format="".join(side[0] for side in section.alignment),
+            environment="sidewaystable" if _width(part.frame) > PAGE else None,
+            caption=latex_text(f"{part.title}: {part.caption}"),
+            label=f"tab:{name}-{number}",
+            column_format="".join(side[0] for side in part.alignment),
         )
-        for section in sections
+        for number, part in enumerate(parts, 1)
     ]
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(tables)
+    return "% needs \\usepackage{booktabs,rotating}\n" + "\n".join(tables)
+
+
+def _width(frame: pd.DataFrame) -> int:
+    """Characters in a line of a table, with two between columns."""
+    longest = frame.map(len).max().fillna(0)  # by place: names may occur twice
+    return int(sum(max(len(name), cell) + 2 for name, cell in longest.items()))
+
+
+def _parts(section: Section) -> Iterator[Section]:
+    """A section, or several with as many of its columns as a turned page has place for, each with
+    those that are aligned left."""
+    frame, sides = section.frame, section.alignment
+    heads = [place for place, side in enumerate(sides) if side == "left"]
+    parts: list[list[int]] = [[]]
+    for place in range(len(sides)):
+        if place in heads:
+            continue
+        if parts[-1] and _width(frame.iloc[:, [*heads, *parts[-1], place]]) > TURNED_PAGE:
+            parts.append([])
+        parts[-1].append(place)
+    if len(parts) == 1:
+        yield section
+        return
+    for number, places in enumerate(parts, 1):
+        title = f"{section.title} ({number} of {len(parts)})"
+        yield replace(section, title=title, frame=frame.iloc[:, [*heads, *places]])
 
 
 def latex_text(text: str) -> str:
@@ -135,6 +170,11 @@ def signed(value: float, digits: int) -> str:
 def count(number: int, noun: str) -> str:
     """`1 problem`, `2 problems`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def design(row: Any) -> str:
+    """How much a row of a table was measured on, `240 problems × 4 repeats`."""
+    return f"{count(row.problems, 'problem')} × {count(row.repeats, 'repeat')}"
 
 
 def missing_note(missing: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ def build(source: Source) -> Built:
     cells = source.cells()
     rows = as_frame("parallel", (row for cell in cells_of(cells) for row in rows_of_cell(cell)))
     tables = list(sections(rows, cells.attrs["missing"]))
-    return Built("Parallel thinking", {"parallel": rows}, tables)
+    return Built("Sequential and parallel scaling", {"parallel": rows}, tables)
 
 
 def rows_of_cell(cell: Cell) -> Iterator[dict[str, object]]:

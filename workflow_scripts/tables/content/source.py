@@ -9,14 +9,15 @@ import pandas as pd
 from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.tables.content import cells, columns
 from workflow_scripts.tables.content.removals import read_masks
+from workflow_scripts.tables.ways import Way
 
 
 @dataclass(frozen=True)
 class Source:
     """The folders of results and of tables, and options, as the rules pass them.
 
-    Options of all are `reference`, the variant without pruning, and `variants` in their order;
-    those of a figure are also its `title` and a value for each of its wildcards.
+    Options of all are `reference`, the variant without pruning; those of a figure are also the
+    `ways` of the run's variants in their order, its `title` and a value for each of its wildcards.
     """
 
     results: Path
@@ -26,6 +27,10 @@ class Source:
     @property
     def reference(self) -> str:
         return self.options["reference"]
+
+    @property
+    def ways(self) -> dict[str, Way]:
+        return {variant: Way(**way) for variant, way in self.options["ways"].items()}
 
     def cells(self) -> pd.DataFrame:
         return cells.load_cells(self.tables)
@@ -42,7 +47,15 @@ class Source:
         wanted = {name: self.options[name] for name in ("model", "benchmark")}
         return columns.rows_of(frame, path, **wanted)
 
+    def compared(self) -> pd.DataFrame:
+        """The comparisons of a figure's model and benchmark with the reference, if any."""
+        frame = self.table("comparison")
+        wanted = frame["family"].str.startswith("dense")
+        for name in ("model", "benchmark"):
+            wanted &= frame[name] == self.options[name]
+        return frame[wanted]
+
     def masks(self) -> dict[str, MaskRecord]:
         """By variant, what is removed from a figure's model."""
-        found = read_masks(self.results, [self.options["model"]], self.options["variants"])
+        found = read_masks(self.results, [self.options["model"]], self.ways)
         return {variant: mask for (_, variant), mask in found.items()}

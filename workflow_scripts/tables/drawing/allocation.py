@@ -43,7 +43,6 @@ def draw(source: Source) -> Figure:
     top = max((s for one in shares.values() for s in one.flat if s < GONE), default=0.0) or 1.0
     figure = style.new_figure(
         0.9 + len(shares) * ROW,
-        source.options["title"],
         "share of weights pruned; upper half: attention, lower half: MLP; black: block removed",
         shares,
     )

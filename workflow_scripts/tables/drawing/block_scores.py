@@ -16,6 +16,7 @@ from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.drawing.looks import HUES
 
 HEIGHT = 3.0  # inches
 PARTS = {"attention": "attention", "mlp": "MLP"}
@@ -57,19 +58,19 @@ def draw(source: Source) -> Figure:
         scores = read_scores(path)
         removed: dict[str, tuple[int, ...]] = {}
         label = "influence score"
-        subtitle = "LayerIF: influence of training rows on the validation loss, by block"
+        note = "LayerIF: influence of training rows on the validation loss, by block"
     else:
         label = "Block Influence"
         scores = {label: read_block_influence(path)}
         removed = {v: m.removed_blocks for v, m in source.masks().items() if m.removed_blocks}
-        subtitle = f"how far each block turns its input{removed_note(removed)}"
+        note = f"how far each block turns its input{removed_note(removed)}"
     black = {block for blocks in removed.values() for block in blocks}
-    figure = style.new_figure(HEIGHT, options["title"], subtitle)
+    figure = style.new_figure(HEIGHT, note)
     axes = figure.subplots()
     blocks, size = len(next(iter(scores.values()))), 0.8 / len(scores)
     for number, (name, values) in enumerate(scores.items()):
         offset = (number - (len(scores) - 1) / 2) * size
-        colour = style.HUES[number][0]
+        colour = HUES[number][0]
         axes.bar(
             [block + offset for block in range(blocks)], values, width=size * 0.92, zorder=2,
             color=[style.INK if block in black else colour for block in range(blocks)], label=name,

@@ -7,7 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.drawing.looks import Look
 
 LOG_RATIO = 16  # budgets that span at least this ratio stand on a logarithmic axis
 LABELS = {
@@ -43,13 +45,28 @@ def set_accuracy(axes: Axes, top: float = 1.0) -> None:
     """Let accuracy go up from 0 to `top`, a multiple of 0.2, with a line at each fifth or tenth."""
     parts = 5 if top > 0.4 else 10
     axes.set_ylim(0, top)
+    axes.set_ylabel("accuracy")
     axes.set_yticks([part / parts for part in range(round(top * parts) + 1)])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:.1g}"))
     axes.tick_params(axis="y", length=0, pad=5)
     axes.grid(axis="y", color=style.GRID, linewidth=0.8, clip_on=False)
 
 
-def draw_band(axes: Axes, curve: pd.DataFrame, look: style.Look) -> None:
+def paired_bounds(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Rows of accuracies whose 95 % bounds are, where a variant is compared with the reference,
+    those of its difference to it, set on the reference's accuracy.
+
+    Variants answer the same problems: where such a band leaves out the reference's line, the
+    difference is clear, however much the bands of single accuracies overlap.
+    """
+    known = source.compared().set_index(["variant", "budget"])
+    places = pd.MultiIndex.from_frame(rows[["variant", "budget"]])
+    bounds = known[["ci_low", "ci_high"]].add(known["reference_accuracy"], axis=0).clip(0, 1)
+    found = bounds.reindex(places).set_axis(rows.index)
+    return rows.assign(**{name: found[name].fillna(rows[name]) for name in bounds})
+
+
+def draw_band(axes: Axes, curve: pd.DataFrame, look: Look) -> None:
     """Draw the 95 % intervals of a curve: rows with a place `across`, in its order."""
     if len(curve) == 1:  # a band of one budget would have no width
         axes.vlines(
@@ -63,7 +80,7 @@ def draw_band(axes: Axes, curve: pd.DataFrame, look: style.Look) -> None:
     )  # fmt: skip
 
 
-def draw_curve(axes: Axes, curve: pd.DataFrame, look: style.Look, size: float, order: int) -> None:
+def draw_curve(axes: Axes, curve: pd.DataFrame, look: Look, size: float, order: int) -> None:
     """Draw a curve above those of a smaller `order`; `size` is in lines and markers of the look."""
     axes.plot(
         curve["across"],
@@ -73,9 +90,6 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, look: style.Look, size: float, o
         dashes=look.dashes or (None, None),
         marker=look.marker,
         markersize=style.MARKER * size,
-        markerfacecolor=look.colour if look.filled else "white",
-        markeredgecolor=look.colour,
-        markeredgewidth=1.2,
         zorder=order,
         clip_on=False,
     )

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.content.formats import design
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.labels import thin_ticks
+from workflow_scripts.tables.drawing.looks import looks_of
 from workflow_scripts.tables.statistics.differences import BETTER, WORSE
 
 MAX_BESIDE = 6  # panels in a line
@@ -22,8 +24,7 @@ MARKERS = {"P": "<", "X": ">"}
 
 
 def draw(source: Source) -> Figure:
-    rows = source.rows("comparison")
-    rows = rows[rows["family"].str.startswith("dense")]
+    rows = source.compared()
     if rows.empty:
         raise NoRows(f"{source.options['model']} is not compared with the dense model")
     one, reference = rows.iloc[0], rows.iloc[0].reference
@@ -33,13 +34,11 @@ def draw(source: Source) -> Figure:
     columns = math.ceil(len(budgets) / lines)
     figure = style.new_figure(
         0.35 + lines * (0.55 + len(variants) * ROW),
-        source.options["title"],
-        f"95 % intervals; {one.problems} problems × {one.repeats} repeats, paired; filled: "
-        "p < 0.05 after Holm's correction",
+        f"95 % intervals; {design(one)}, paired; filled: p < 0.05 after Holm's correction",
         variants,
     )
     panels = style.panels(figure, len(budgets), columns)
-    looks = style.looks([reference, *variants], reference)
+    looks = looks_of(source)
     for axes, budget in zip(panels, budgets, strict=True):
         axes.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
         for row in rows[rows["budget"] == budget].itertuples():
@@ -65,7 +64,7 @@ def draw(source: Source) -> Figure:
     first.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     first.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}".replace("-", "−")))
     figure.supxlabel(
-        f"accuracy less that of {reference}, by budget (thinking tokens)", fontsize=style.SMALL
+        f"difference in accuracy to {reference}, by budget (thinking tokens)", fontsize=style.SMALL
     )
     thin_ticks(panels[-1])
     return figure

@@ -4,12 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from scipy.optimize import isotonic_regression
 
-from workflow_scripts.tables.drawing.style import Look, lay_out
+from workflow_scripts.tables.drawing.looks import Look
+from workflow_scripts.tables.drawing.style import lay_out
 
 LINE_HEIGHT = 1.32  # in font sizes
 GAP = 0.07  # inches between the numbers of ticks
+EDGE = 0.98  # widths of the axes from which on an end is at the right edge
+COLUMN = 0.07  # widths of the axes between them and the names
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -31,32 +36,17 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 def name_ends(
     named: Sequence[tuple[Axes, Mapping[str, tuple[float, float]], Mapping[str, Look]]],
     size: float,
-    leader: bool = True,
 ) -> None:
-    """In each of some axes, name every line right of its end, with a leader from there to the name.
+    """In each of some axes, name every line in a column right of them, at the height of its end.
 
-    The layout makes place for the names; their heights follow from those of the laid out axes.
+    A leader joins the name to an end at the right edge. One to an end further left would run across
+    other lines: the line's mark stands beside its name instead. The layout makes place for the
+    names; their heights follow from those of the laid out axes.
     """
     made = [
-        [
-            axes.annotate(
-                name,
-                xy=end,
-                xytext=(1.07 if leader else 1.03, end[1]),
-                textcoords=axes.get_yaxis_transform(),  # x in widths of the axes, y as the data
-                color=looks[name].text_colour,
-                fontsize=size,
-                va="center_baseline",
-                annotation_clip=False,
-                arrowprops={
-                    "arrowstyle": "-", "color": looks[name].colour, "linewidth": 0.7,
-                    "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5),
-                } if leader else None,
-            )
-            for name, end in ends.items()
-        ]
+        [_name(axes, name, end, looks[name], size) for name, end in ends.items()]
         for axes, ends, looks in named
-    ]  # fmt: skip
+    ]
     figure = named[0][0].figure
     lay_out(figure)
     for (axes, ends, _), labels in zip(named, made, strict=True):
@@ -64,8 +54,41 @@ def name_ends(
         points = axes.get_window_extent().height / figure.dpi * 72
         gap = LINE_HEIGHT * size / points * (high - low)
         heights = spread([y for _, y in ends.values()], gap, low, high)
-        for label, y in zip(labels, heights, strict=True):
+        for (label, mark), y in zip(labels, heights, strict=True):
             label.set_y(y)
+            if mark:
+                mark.set_ydata([y])
+
+
+def _name(
+    axes: Axes, name: str, end: tuple[float, float], look: Look, size: float
+) -> tuple[Annotation, Line2D | None]:
+    """A name beside its line's end, and the line's mark where no leader joins them."""
+    transform = axes.get_yaxis_transform()  # x in widths of the axes, y as the data
+    across, _ = axes.transAxes.inverted().transform(axes.transData.transform(end))
+    leader = {
+        "arrowstyle": "-", "color": look.colour, "linewidth": 0.7,
+        "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5),
+    }  # fmt: skip
+    at_edge = across > EDGE
+    label = axes.annotate(
+        name,
+        xy=end,
+        xytext=(1 + COLUMN, end[1]),
+        textcoords=transform,
+        color=look.text_colour,
+        fontsize=size,
+        va="center_baseline",
+        annotation_clip=False,
+        arrowprops=leader if at_edge else None,
+    )
+    if at_edge:
+        return label, None
+    (mark,) = axes.plot(
+        [1 + COLUMN / 2], [end[1]], transform=transform, color=look.colour, marker=look.marker,
+        markersize=size / 2, linestyle="none", clip_on=False,
+    )  # fmt: skip
+    return label, mark
 
 
 def thin_ticks(axes: Axes) -> None:

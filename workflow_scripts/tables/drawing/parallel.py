@@ -34,8 +34,7 @@ def draw(source: Source) -> Figure:
     lines = math.ceil(len(variants) / columns)
     figure = style.new_figure(
         0.4 + lines * HEIGHT if lines > 1 else ALONE,
-        source.options["title"],
-        "accuracy; black: one repeat, longer and longer; coloured: majority of 1 to "
+        "black: one repeat, longer and longer; coloured: majority of 1 to "
         f"{rows['k'].max()} repeats{rest}",
     )
     panels = style.panels(figure, len(variants), columns)

@@ -1,9 +1,10 @@
 """Accuracy against budget or tokens, a line for every variant of one model on one benchmark.
 
 With `against` = `tokens` a point stands at the mean of the tokens really used, trace and answer.
-Every line is named at its right end, in the order of the ends. Bands are 95 % intervals; where
-there are so many variants that their bands would cover each other, one band shows the scale; where
-their lines would, every way of pruning has a panel of its own, with the dense model in each.
+Every line is named right of its end, in the order of the ends. Bands are 95 % intervals, those of
+pruned variants of their difference to the dense model. Where there are so many variants that bands
+would cover each other, one shows the scale; where lines would, every way of pruning has a panel of
+its own, with the dense model in each.
 """
 
 import math
@@ -12,16 +13,20 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from workflow_scripts.tables.content.formats import design
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.curves import (
     LABELS,
     draw_band,
     draw_curve,
+    paired_bounds,
     set_accuracy,
     set_across,
 )
 from workflow_scripts.tables.drawing.labels import LINE_HEIGHT, name_ends, thin_ticks
+from workflow_scripts.tables.drawing.looks import Look, looks_of
+from workflow_scripts.tables.ways import Way, members_of
 
 MAX_BANDS = 8  # variants that have a band each
 MAX_TOGETHER = 10  # variants in one panel, where they are pruned in different ways
@@ -43,36 +48,38 @@ def draw(source: Source) -> Figure:
     rows, against = source.rows("accuracy"), source.options.get("against", "budget")
     tokens = rows["trace_tokens"] + rows["answer_tokens"]
     rows = rows.assign(across=rows["budget"] if against == "budget" else tokens)
+    rows = paired_bounds(rows, source)
     curves = dict(list(rows.sort_values("budget", kind="stable").groupby("variant", sort=False)))
     curves = {variant: curves[variant] for variant in rows["variant"].unique()}
-    looks = style.looks(list(curves), source.reference)
+    looks = looks_of(source)
     reference = source.reference if source.reference in curves else next(iter(curves))
-    families = style.families(variant for variant in curves if variant != reference)
-    in_panels = len(curves) > MAX_TOGETHER and len(families) >= MIN_PANELS
+    ways = members_of(source.ways, (variant for variant in curves if variant != reference))
+    in_panels = len(curves) > MAX_TOGETHER and len(ways) >= MIN_PANELS
     if in_panels:
         bands = f"black: {reference}, with its 95 % interval"
     elif len(curves) > MAX_BANDS:
         bands = f"band: 95 % interval of {reference}"
     else:
-        bands = "bands: 95 % intervals"
+        bands = f"bands: 95 % intervals, of pruned variants for the difference to {reference}"
     one = rows.iloc[0]
-    repeats = "1 repeat" if one.repeats == 1 else f"{one.repeats} repeats"
-    words = source.options["title"], f"mean of {one.problems} problems × {repeats}; {bands}"
+    note = f"mean of {design(one)}; {bands}"
     if in_panels:
-        return _in_panels(curves, reference, families, looks, against, words)
+        removed = {variant: mask.removed_fraction for variant, mask in source.masks().items()}
+        curves = {v: curves[v] for v in sorted(curves, key=lambda v: removed.get(v, 0.0))}
+        return _in_panels(curves, reference, source.ways, looks, against, note)
     banded = [reference] if len(curves) > MAX_BANDS else list(curves)
-    return _together(curves, banded, looks, against, words)
+    return _together(curves, banded, looks, against, note)
 
 
 def _together(
     curves: Curves,
     banded: Sequence[str],
-    looks: Mapping[str, style.Look],
+    looks: Mapping[str, Look],
     against: str,
-    words: tuple[str, str],
+    note: str,
 ) -> Figure:
     height = max(HEIGHT, 0.6 + len(curves) * style.FONT * LINE_HEIGHT / 72)
-    figure = style.new_figure(height, *words, curves)
+    figure = style.new_figure(height, note, curves)
     axes = figure.subplots()
     set_across(axes, sorted({x for curve in curves.values() for x in curve["across"]}), against)
     set_accuracy(axes)
@@ -91,15 +98,19 @@ def _together(
 def _in_panels(
     curves: Curves,
     reference: str,
-    families: Mapping[str, Sequence[str]],
-    looks: Mapping[str, style.Look],
+    ways: Mapping[str, Way],
+    looks: Mapping[str, Look],
     against: str,
-    words: tuple[str, str],
+    note: str,
 ) -> Figure:
-    """Lines are named by what is left of their names, in the order of their levels."""
-    lines = math.ceil(len(families) / COLUMNS)
-    figure = style.new_figure(0.5 + lines * PANEL_HEIGHT, *words)
-    panels = style.panels(figure, len(families), COLUMNS)
+    """Lines are named by their levels: what is left of their names."""
+    members = members_of(ways, (variant for variant in curves if variant != reference))
+    members = {way.name: members[way.name] for way in ways.values() if way.name in members}
+    lines = math.ceil(len(members) / COLUMNS)
+    most = max(map(len, members.values()))
+    height = max(PANEL_HEIGHT, 0.5 + most * style.SMALL * LINE_HEIGHT / 72)
+    figure = style.new_figure(0.5 + lines * height, note)
+    panels = style.panels(figure, len(members), COLUMNS)
     # a fifth above which nothing is drawn
     highest = max(
         curve["ci_high" if variant == reference else "accuracy"].max()
@@ -109,18 +120,19 @@ def _in_panels(
         panels[0], sorted({x for curve in curves.values() for x in curve["across"]}), against
     )
     named = []
-    for axes, (name, members) in zip(panels, families.items(), strict=True):
+    for axes, (name, variants) in zip(panels, members.items(), strict=True):
         set_accuracy(axes, max(math.ceil(5 * highest - 1e-9), 1) / 5)
+        axes.set_ylabel("")
         axes.tick_params(labelsize=style.SMALL, length=0)
         draw_band(axes, curves[reference], looks[reference])
-        for order, variant in enumerate([reference, *members]):
+        for order, variant in enumerate([reference, *variants]):
             draw_curve(axes, curves[variant], looks[variant], PANEL_SIZE, 3 + order)
-        look = looks[members[0]]
-        style.name_panel(axes, name, COLUMNS, look.text_colour)
-        levels = {variant.removeprefix(name).strip("-_"): variant for variant in members}
-        ends = {text: (0, curves[v]["accuracy"].iloc[-1]) for text, v in levels.items()}
-        named.append((axes, ends, dict.fromkeys(ends, look)))
+        style.name_panel(axes, name, COLUMNS, looks[variants[0]].text_colour)
+        levels = {variant: ways[variant].level for variant in variants if ways[variant].level}
+        ends = {t: tuple(curves[v][["across", "accuracy"]].iloc[-1]) for v, t in levels.items()}
+        named.append((axes, ends, {level: looks[v] for v, level in levels.items()}))
     figure.supxlabel(LABELS[against], fontsize=style.FONT)
-    name_ends(named, style.SMALL, leader=False)
+    figure.supylabel("accuracy", fontsize=style.FONT)
+    name_ends(named, style.SMALL)
     thin_ticks(panels[-1])
     return figure

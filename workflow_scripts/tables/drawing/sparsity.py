@@ -1,17 +1,21 @@
 """Accuracy against the share of weights removed, a line for every way of pruning.
 
-Variants whose names differ only in a last number are one line, which begins at the dense model. The
+Variants that differ only in how much they remove are one line, which begins at the dense model. The
 accuracy is that under the largest budget that a pruned variant has.
 """
+
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.content.formats import design
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
-from workflow_scripts.tables.drawing.curves import set_accuracy
+from workflow_scripts.tables.drawing.curves import paired_bounds, set_accuracy
 from workflow_scripts.tables.drawing.labels import LINE_HEIGHT, name_ends
+from workflow_scripts.tables.drawing.looks import looks_of
 
 HEIGHT = 3.7  # inches
 
@@ -26,29 +30,33 @@ def draw(source: Source) -> Figure:
     rows = rows[rows["budget"] == largest].copy()
     shares = {variant: 100 * mask.removed_fraction for variant, mask in masks.items()}
     rows["removed"] = rows["variant"].map(shares)
+    rows = paired_bounds(rows, source)
     dense = rows[rows["variant"] == reference].assign(removed=0.0)
     others = rows[pruned.reindex(rows.index)]
+    ways = {variant: way.name for variant, way in source.ways.items()}
     lines = {
         name: pd.concat([dense, members.sort_values("removed")])
-        for name, members in others.groupby(others["variant"].map(style.family_name), sort=False)
+        for name, members in others.groupby(others["variant"].map(ways), sort=False)
     }
     one = rows.iloc[0]
     figure = style.new_figure(
         max(HEIGHT, 0.6 + len(lines) * style.FONT * LINE_HEIGHT / 72),
-        source.options["title"],
-        f"budget {largest}; {one.problems} problems × {one.repeats} repeats; 95 % intervals",
+        f"budget {largest}; {design(one)}; 95 % intervals of the difference to {reference}",
         lines,
     )
     axes = figure.subplots()
-    looks = style.looks([reference, *lines], reference)
+    of_variants = looks_of(source)
+    # a line joins several levels: their method's hue, and no shade of it
+    looks = {name: of_variants[line["variant"].iloc[-1]] for name, line in lines.items()}
+    looks = {name: replace(look, colour=look.hue) for name, look in looks.items()}
     for number, (name, line) in enumerate(lines.items()):
         look = looks[name]
         axes.errorbar(
             line["removed"], line["accuracy"],
             yerr=[line["accuracy"] - line["ci_low"], line["ci_high"] - line["accuracy"]],
-            color=look.colour, linewidth=look.width, marker=look.marker, markersize=style.MARKER,
-            markeredgecolor=look.colour, markerfacecolor=look.colour if look.filled else "white",
-            elinewidth=0.8, zorder=3 + number, clip_on=False,
+            color=look.colour, linewidth=look.width, dashes=look.dashes or (None, None),
+            marker=look.marker, markersize=style.MARKER, elinewidth=0.8,
+            zorder=3 + number, clip_on=False,
         )  # fmt: skip
     set_accuracy(axes)
     right = others["removed"].max()

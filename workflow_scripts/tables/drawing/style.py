@@ -1,21 +1,14 @@
-"""How every figure looks: colours, marks, fonts and sizes; files that come out the same each time.
-
-Colours are Okabe and Ito's, which readers with any common colour blindness tell apart, without the
-yellow that is lost on white. Colour and marker say which method a variant belongs to, line style
-and filling how far it goes: `wanda-20` and `wanda-50` share a hue, the dense model is black.
-"""
+"""How every figure looks: fonts and sizes; files that come out the same each time."""
 
 import math
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -25,29 +18,22 @@ from workflow_scripts.files.atomic import written_atomically
 WIDTH = 6.5  # inches: the text width of a page
 FONT = 9.5  # points
 SMALL = 8.5
-HEAD = 0.58  # inches above the axes for the title
-MARGIN = 0.1  # inches beside the title
+HEAD = 0.32  # inches above the axes for the notes
+MARGIN = 0.1  # inches beside the notes
 PANEL_GAP = 0.4  # inches between panels, with the numbers of their axes
 MAX_NAME = 2.6  # inches that names may take beside axes before a figure grows wider
 DPI = 200
+# and what their writers would put into a file that differs from day to day
+FORMATS = {
+    ".svg": (FigureCanvasSVG, {"Date": None, "Creator": None}),
+    ".pdf": (FigureCanvasPdf, {"CreationDate": None, "Creator": None, "Producer": None}),
+    ".png": (FigureCanvasAgg, {"Software": None}),
+}
 INK = "#222222"
 FAINT_INK = "#666666"
 GRID = "#e3e3e3"
 BAND_OPACITY = 0.13
 MARKER = 5.2  # points
-
-# (line, the same hue darkened until text in it is readable on white)
-HUES = (
-    ("#0072b2", "#005a8e"),  # blue
-    ("#d55e00", "#a84a00"),  # vermillion
-    ("#009e73", "#00704f"),  # bluish green
-    ("#cc79a7", "#97436f"),  # reddish purple
-    ("#e69f00", "#8a5f00"),  # orange
-    ("#56b4e9", "#1c6d9c"),  # sky blue
-    ("#7f7f7f", "#5c5c5c"),  # grey
-)
-MARKERS = ("s", "^", "D", "v", "P", "X", "h")
-DASHES: tuple[tuple[float, ...], ...] = ((), (4.2, 1.6), (1.2, 1.3), (5.0, 1.3, 1.2, 1.3))
 
 RC = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same on every machine
@@ -70,45 +56,9 @@ RC = {
     "text.hinting": "no_hinting",  # letters as wide on screen as `text_width` says
     # letters as shapes: the figure looks the same whatever fonts its reader has
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "svg.hashsalt": "prunethink",
 }
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one variant is drawn."""
-
-    colour: str
-    text_colour: str
-    marker: str
-    filled: bool
-    dashes: tuple[float, ...]
-    width: float
-
-
-DENSE = Look("#000000", "#000000", "o", filled=True, dashes=(), width=2.5)
-
-
-def looks(variants: Sequence[str], reference: str = "dense") -> dict[str, Look]:
-    """A look for every variant, from the names alone; no two are equal while there are enough.
-
-    `reference`, the variant that removes nothing, is black. Those of one family (see `families`)
-    share a hue.
-    """
-    found = {reference: DENSE} if reference in variants else {}
-    pruned = families(variant for variant in variants if variant != reference)
-    for place, members in enumerate(pruned.values()):
-        turn, hue = divmod(place, len(HUES))
-        dashes = cycle(DASHES[turn % len(DASHES) :] + DASHES[: turn % len(DASHES)])
-        for rank, variant in enumerate(members):
-            found[variant] = Look(
-                *HUES[hue],
-                marker=MARKERS[(hue + turn) % len(MARKERS)],
-                filled=(rank + turn) % 2 == 0,
-                dashes=next(dashes),
-                width=1.7,
-            )
-    return {variant: found[variant] for variant in variants}
 
 
 def line_size(number: int, count: int) -> float:
@@ -127,30 +77,25 @@ def text_width(text: str, size: float = FONT, weight: str = "normal") -> float:
     return width / DPI
 
 
-def new_figure(height: float, title: str, subtitle: str, names: Iterable[str] = ()) -> Figure:
-    """A figure with its title, a line below it, and `height` inches for what it shows.
+def new_figure(height: float, note: str, names: Iterable[str] = ()) -> Figure:
+    """A figure with a line of notes above it, and `height` inches for what it shows.
 
-    It is as wide as a page's text; where the longest of the `names` beside its axes would leave
-    them little, it is wider. A title that is wider than the figure is set smaller.
+    Its title is none of its business: a paper has captions, and so has the report. It is as wide as
+    a page's text; where the longest of the `names` beside its axes would leave them little, it is
+    wider. Notes that are wider than the figure are set smaller.
     """
     width = WIDTH + max(0.0, max(map(text_width, names), default=0.0) - MAX_NAME)
     total = HEAD + height
     figure = Figure(figsize=(width, total), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(rect=(0, 0, 1, height / total), w_pad=0.06, h_pad=0.06)
-    for line, down, size, weight, colour in (
-        (title, 0.12, FONT + 1, "bold", INK),
-        (subtitle, 0.34, SMALL, "normal", FAINT_INK),
-    ):
-        wide = text_width(line, size, weight)
-        figure.text(
-            MARGIN / width,
-            1 - down / total,
-            line,
-            fontsize=size * min(1.0, (width - 2 * MARGIN) / wide),
-            fontweight=weight,
-            color=colour,
-            va="top",
-        )
+    figure.text(
+        MARGIN / width,
+        1 - MARGIN / total,
+        note,
+        fontsize=SMALL * min(1.0, (width - 2 * MARGIN) / text_width(note, SMALL)),
+        color=FAINT_INK,
+        va="top",
+    )
     return figure
 
 
@@ -179,25 +124,6 @@ def name_panel(axes: Axes, name: str, columns: int, colour: str = INK) -> None:
     axes.set_title(name, loc="left", fontsize=size, color=colour, pad=4)
 
 
-def family(variant: str) -> tuple[str, float]:
-    """A variant's name without its last number, and that number; 0 where it has none."""
-    match = re.fullmatch(r"(.+?)[-_]?([0-9]+(?:\.[0-9]+)?)", variant)
-    return (match[1], float(match[2])) if match else (variant, 0.0)
-
-
-def family_name(variant: str) -> str:
-    return family(variant)[0]
-
-
-def families(variants: Iterable[str]) -> dict[str, list[str]]:
-    """Variants whose names differ only in a last number, in its order, by the rest of the name."""
-    found: dict[str, list[tuple[float, str]]] = {}
-    for variant in variants:
-        name, level = family(variant)
-        found.setdefault(name, []).append((level, variant))
-    return {name: [variant for _, variant in sorted(members)] for name, members in found.items()}
-
-
 @contextmanager
 def applied() -> Iterator[None]:
     """Matplotlib in the project's style, whatever a user's own settings are."""
@@ -207,13 +133,16 @@ def applied() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, svg: Path, png: Path, title: str) -> None:
-    """Write a figure as SVG and as PNG, without dates and versions that would change its bytes."""
-    metadata: Mapping[str, str | None] = {"Title": title, "Date": None, "Creator": None}
+def save(figure: Figure, outputs: Iterable[Path], title: str) -> None:
+    """Write a figure as SVG, PDF or PNG, as each output's ending says, without dates and versions
+    that would change its bytes."""
     with applied():
         lay_out(figure)
-        with written_atomically(svg) as temporary, temporary.open("wb") as file:
-            FigureCanvasSVG(figure).print_svg(file, metadata=dict(metadata))
-        with written_atomically(png) as temporary, temporary.open("wb") as file:
-            figure.set_dpi(DPI)  # the SVG has left it at 72
-            FigureCanvasAgg(figure).print_png(file, metadata={"Title": title, "Software": None})
+        for output in outputs:
+            canvas, metadata = FORMATS[output.suffix]
+            figure.set_dpi(DPI)  # SVG and PDF leave it at 72
+            with written_atomically(output) as temporary, temporary.open("wb") as file:
+                canvas(figure).print_figure(
+                    file, format=output.suffix[1:], dpi="figure",
+                    metadata={"Title": title, **metadata},
+                )  # fmt: skip

@@ -18,7 +18,7 @@ from workflow_scripts.tables.paper.blocks import (
     is_same_model,
 )
 from workflow_scripts.tables.paper.published import key
-from workflow_scripts.tables.statistics.differences import ALPHA, BETTER, TOO_FEW, WORSE, holm
+from workflow_scripts.tables.statistics.differences import ALPHA, BETTER, INCONCLUSIVE, WORSE, holm
 from workflow_scripts.tables.statistics.differences import paired_difference as difference
 
 MILD = 0.2  # the largest share that the paper's unstructured variants remove
@@ -97,7 +97,7 @@ def _judged(claim: str, rows: pd.DataFrame, wanted: str, unwanted: str | None) -
         result = HOLDS
     else:
         # nothing found: an answer only where the comparisons could have found something
-        result = OPEN if TOO_FEW in verdicts or unwanted else FAILS
+        result = OPEN if INCONCLUSIVE in verdicts or unwanted else FAILS
     return claim, result, _counts(rows)
 
 
@@ -107,13 +107,13 @@ def _unharmed(rows: pd.DataFrame) -> Asked:
     if rows.empty:
         return claim, ABSENT, ""
     verdicts = set(rows["verdict"])
-    result = FAILS if WORSE in verdicts else OPEN if TOO_FEW in verdicts else HOLDS
+    result = FAILS if WORSE in verdicts else OPEN if INCONCLUSIVE in verdicts else HOLDS
     return claim, result, _counts(rows)
 
 
 def _counts(rows: pd.DataFrame) -> str:
-    better, worse, few = ((rows["verdict"] == word).sum() for word in (BETTER, WORSE, TOO_FEW))
+    better, worse, few = ((rows["verdict"] == word).sum() for word in (BETTER, WORSE, INCONCLUSIVE))
     return (
         f"of {len(rows)} comparisons {better} better, {worse} worse, "
-        f"{len(rows) - better - worse - few} no relevant difference, {few} too few samples"
+        f"{len(rows) - better - worse - few} no relevant difference, {few} inconclusive"
     )

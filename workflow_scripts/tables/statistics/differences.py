@@ -19,7 +19,9 @@ from workflow_scripts.tables.statistics.intervals import ALPHA
 POWER = 0.8  # with which the smallest detectable difference is detected
 RELEVANT = 0.1  # a difference that must be ruled out before "no difference" is said
 
-BETTER, WORSE, TOO_FEW = "better", "worse", "too few samples"
+BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
+
+NO_LARGER = "no difference larger than"  # and the bound
 
 
 @dataclass(frozen=True)
@@ -170,5 +172,5 @@ def verdict(difference: Difference, p_corrected: float) -> str:
         return BETTER if difference.difference > 0 else WORSE
     bound = max(-difference.low, difference.high)
     if bound > RELEVANT:
-        return TOO_FEW
-    return f"no difference larger than {math.ceil(1000 * bound - 1e-6) / 1000:.3f}"
+        return INCONCLUSIVE
+    return f"{NO_LARGER} {math.ceil(1000 * bound - 1e-6) / 1000:.3f}"

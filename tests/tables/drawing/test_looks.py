@@ -1,0 +1,58 @@
+import pytest
+
+from tests.tables.sources import named_ways
+from workflow_scripts.tables.drawing.looks import HUES, looks
+
+REMOVED = {
+    "dense": 0.0, "magnitude-20": 0.2, "magnitude-50": 0.5, "wanda-20": 0.2, "wanda-50": 0.5,
+    "shortgpt-1": 0.11, "shortgpt-2": 0.22,
+}  # fmt: skip
+
+
+def looks_of(removed):
+    return looks(named_ways(removed), removed, "dense")
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_every_label_is_readable_on_white():
+    for _, text_colour in HUES:
+        assert 1.05 / (luminance(text_colour) + 0.05) >= 4.5  # WCAG 2, level AA
+
+
+def test_dense_is_black_and_a_method_has_one_hue_and_one_marker():
+    found = looks_of(REMOVED)
+    assert found["dense"].colour == "#000000"
+    signs = [(found[variant].hue, found[variant].marker) for variant in [*REMOVED][1:]]
+    assert signs[::2] == signs[1::2] and len(set(signs)) == 3
+
+
+def test_the_more_is_removed_the_darker_is_the_shade_whatever_the_names_say():
+    shares = {"dense": 0.0, "w-a": 0.3, "w-b": 0.1, "w-c": 0.2, "w-d": 0.6}
+    found = looks_of(shares)
+    pruned = sorted([*shares][1:], key=shares.get)
+    lightness = [luminance(found[variant].colour) for variant in pruned]
+    assert lightness == sorted(lightness, reverse=True) and len(set(lightness)) == 4
+
+
+def test_a_level_has_the_same_place_among_the_shades_of_every_method():
+    found = looks_of({"dense": 0.0, "a-10": 0.1, "a-30": 0.3, "a-50": 0.5, "b-30": 0.3})
+    assert found["a-30"].colour == found["a-30"].hue and found["b-30"].colour == found["b-30"].hue
+
+
+@pytest.mark.parametrize("methods", [8, 14])
+def test_no_two_of_many_variants_look_alike(methods):
+    removed = {
+        f"{chr(97 + m)}-{way}-{level}": level / 100
+        for m in range(methods)
+        for way in ("owl", "layerif", "mlp")
+        for level in (10, 20, 30, 40, 50, 60)
+    }
+    found = looks_of({"dense": 0.0, **removed})
+    signs = {(look.colour, look.marker, look.dashes) for look in found.values()}
+    assert len(signs) == len(found)

@@ -1,0 +1,147 @@
+"""What a run found, in one sentence for each model and benchmark, and as a heat map.
+
+Both are about the largest budget under which variants were compared with the dense model.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
+
+from workflow_scripts.tables.content.formats import count, signed
+from workflow_scripts.tables.statistics.differences import (
+    BETTER,
+    INCONCLUSIVE,
+    RELEVANT,
+    WORSE,
+)
+
+NAMED = 3  # variants that a sentence names
+SIGNS = {BETTER: "▲", WORSE: "▼", INCONCLUSIVE: "?"}  # of the others: none
+# vermillion is worse, blue better; light enough for black text
+_SHADES = LinearSegmentedColormap.from_list("differences", ["#ec9a63", "#ffffff", "#6fb1d9"])
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One cell of a heat map: its text, its colour, and all that is known of it."""
+
+    text: str
+    colour: str
+    title: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The variants of a model down, benchmarks across; None where nothing was compared."""
+
+    model: str
+    benchmarks: list[str]
+    rows: list[tuple[str, list[Tile | None]]]
+
+
+def sentences(comparison: pd.DataFrame, accuracy: pd.DataFrame, reference: str) -> Iterator[str]:
+    """One for each model and benchmark, in their order."""
+    compared = dict(_against(comparison))
+    for place, cells in accuracy.groupby(["model", "benchmark"], sort=False):
+        rows = compared.get(place)
+        if rows is None:
+            best = cells.loc[cells["budget"].idxmax()]
+            told = f"{best.variant} is right in {100 * best.accuracy:.0f} %; nothing is compared"
+            yield f"{' on '.join(place)}, with {_budget(cells)}: {told}."
+            continue
+        largest = _largest(rows)
+        dense = 100 * largest["reference_accuracy"].iloc[0]
+        yield (
+            f"{' on '.join(place)}, with {_budget(rows)}: {reference} is right in {dense:.0f} %; "
+            f"{_verdicts(largest)}.{_growth(rows, largest)}"
+        )
+
+
+def _against(comparison: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """The comparisons with the reference, by model and benchmark."""
+    against = comparison[comparison["family"].str.startswith("dense")]
+    yield from against.groupby(["model", "benchmark"], sort=False)
+
+
+def _largest(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["budget"] == rows["budget"].max()]
+
+
+def _budget(rows: pd.DataFrame) -> str:
+    return count(rows["budget"].max(), "thinking token")
+
+
+def _verdicts(rows: pd.DataFrame) -> str:
+    of, said = rows["verdict"], []
+    for verdict in (WORSE, BETTER, INCONCLUSIVE):
+        members = rows[of == verdict]
+        if len(members):
+            named = "" if verdict == INCONCLUSIVE else f" ({_named(members)})"
+            said.append(f"{_how_many(len(members), len(rows))} {verdict}{named}")
+    others = rows[~of.isin(SIGNS)]
+    if len(others):
+        bound = others[["ci_low", "ci_high"]].abs().max(axis=None)
+        shown = f"different by at most {math.ceil(1000 * bound - 1e-6) / 1000:g}"
+        said.append(f"{_how_many(len(others), len(rows))} {shown}")
+    return ", ".join(said)
+
+
+def _how_many(members: int, all_of_them: int) -> str:
+    if members == all_of_them:
+        return f"all {members} pruned variants are" if members > 1 else "the pruned variant is"
+    return f"{members} of {all_of_them} {'is' if members == 1 else 'are'}"
+
+
+def _named(members: pd.DataFrame) -> str:
+    """Variants with their differences, the largest first."""
+    ordered = members.sort_values("difference", key=abs, ascending=False, kind="stable")
+    named = [f"{row.variant} {signed(row.difference, 2)}" for row in ordered.itertuples()]
+    more = [f"{len(named) - NAMED} more"] if len(named) > NAMED else []
+    return ", ".join(named[:NAMED] + more)
+
+
+def _growth(rows: pd.DataFrame, largest: pd.DataFrame) -> str:
+    """Whether thinking longer makes the damage larger, said of the variant where it does so most.
+
+    `rows` are all comparisons with the reference on one benchmark, `largest` those of them under
+    the largest budget.
+    """
+    least = rows[rows["budget"] == rows["budget"].min()].set_index("variant")["difference"]
+    worse = largest[largest["verdict"] == WORSE].set_index("variant")["difference"]
+    growth = (worse - least).dropna()
+    if growth.empty or growth.min() > -RELEVANT:
+        return ""
+    variant = growth.idxmin()
+    return (
+        f" The damage grows with the budget: {variant} {signed(least[variant], 2)} at "
+        f"{rows['budget'].min()}, {signed(worse[variant], 2)} at {rows['budget'].max()}."
+    )
+
+
+def heat_maps(comparison: pd.DataFrame) -> Iterator[HeatMap]:
+    """One for each model: differences in accuracy to the dense model."""
+    largest = [_largest(rows) for _, rows in _against(comparison)]
+    if not largest:
+        return
+    rows = pd.concat(largest)
+    most = max(RELEVANT, rows["difference"].abs().max())
+    shade = Normalize(-most, most)
+    for model, members in rows.groupby("model", sort=False):
+        benchmarks = list(members["benchmark"].unique())
+        tiles = {
+            (row.variant, row.benchmark): Tile(
+                f"{signed(row.difference, 2)} {SIGNS.get(row.verdict, '')}".strip(),
+                to_hex(_SHADES(shade(row.difference))),
+                f"{row.verdict}; 95 % interval {signed(row.ci_low, 3)} to "
+                f"{signed(row.ci_high, 3)}, budget {row.budget}",
+            )
+            for row in members.itertuples()
+        }
+        lines = [
+            (variant, [tiles.get((variant, benchmark)) for benchmark in benchmarks])
+            for variant in members["variant"].unique()
+        ]
+        yield HeatMap(str(model), benchmarks, lines)

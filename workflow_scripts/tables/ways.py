@@ -1,0 +1,56 @@
+"""Which variants are pruned in one way and differ only in how much: from the config's entries."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from workflow_scripts.config.entry import as_json
+from workflow_scripts.config.methods import Method
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a variant is pruned: what its entry says but for the amount.
+
+    `name` is what the names of all variants of this way begin with, `level` the rest of this one's,
+    which may be empty.
+    """
+
+    method: str
+    name: str
+    level: str
+
+
+def ways_of(variants: Mapping[str, Method]) -> dict[str, Way]:
+    """The way of each of some entries by name, in their order."""
+    members: dict[str, list[str]] = {}
+    keys = {name: as_json(entry, exclude={entry.amount}) for name, entry in variants.items()}
+    for name, key in keys.items():
+        members.setdefault(key, []).append(name)
+    found, taken = {}, set()
+    for names in members.values():
+        common = _common_words(names) or names[0]
+        # another way whose names begin alike, as `wanda-20` does where this one is `wanda-owl-20`
+        way = common if common not in taken else f"{common} ({names[0]})"
+        taken.add(way)
+        for name in names:
+            level = name.removeprefix(common).strip("-_. ")
+            found[name] = Way(variants[name].method, way, level)
+    return {name: found[name] for name in variants}
+
+
+def _common_words(names: list[str]) -> str:
+    """The words, parted by `-`, `_`, `.` or blanks, that all of some names begin with."""
+    words = [re.split(r"([-_. ])", name) for name in names]
+    alike = 0
+    while all(len(w) > alike and w[alike] == words[0][alike] for w in words):
+        alike += 1
+    return "".join(words[0][:alike]).rstrip("-_. ")
+
+
+def members_of(ways: Mapping[str, Way], variants: Iterable[str]) -> dict[str, list[str]]:
+    """The variants of each way by its name, in their order."""
+    found: dict[str, list[str]] = {}
+    for variant in variants:
+        found.setdefault(ways[variant].name, []).append(variant)
+    return found
