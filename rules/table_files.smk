@@ -54,6 +54,25 @@ def figures_of(*wildcards):
     return one_of([n for n, f in catalogue.FIGURES.items() if f.wildcards == wildcards])
 
 
+def plot_labels(wildcards):
+    title = catalogue.figure_title(wildcards.figure, dict(wildcards), REFERENCE)
+    return {"figure": title}
+
+
+def figure(path):
+    """Shown in Snakemake's report, found by its title.
+
+    A second label could become a switch there, which hides what lacks one of its values.
+    """
+    return report(
+        path,
+        caption="../report/entry.rst",
+        category="Figures",
+        subcategory="{model}",
+        labels=plot_labels,
+    )
+
+
 def plot_inputs(wildcards):
     reads = catalogue.FIGURES[wildcards.figure].reads
     return [path for read in reads for path in run_files(read, **wildcards)]

@@ -68,16 +68,7 @@ rule plot:
     input:
         plot_inputs,
     output:
-        svg=report(
-            "results/figures/{figure}/{model}/{benchmark}.svg",
-            caption="../report/entry.rst",
-            category="Figures",
-            labels={
-                "figure": "{figure}",
-                "model": "{model}",
-                "benchmark": "{benchmark}",
-            },
-        ),
+        svg=figure("results/figures/{figure}/{model}/{benchmark}.svg"),
         pdf="results/figures/{figure}/{model}/{benchmark}.pdf",
         png="results/figures/{figure}/{model}/{benchmark}.png",
     log:
@@ -101,12 +92,7 @@ rule plot:
 
 use rule plot as plot_model with:
     output:
-        svg=report(
-            "results/figures/{figure}/{model}.svg",
-            caption="../report/entry.rst",
-            category="Figures",
-            labels={"figure": "{figure}", "model": "{model}", "benchmark": ""},
-        ),
+        svg=figure("results/figures/{figure}/{model}.svg"),
         pdf="results/figures/{figure}/{model}.pdf",
         png="results/figures/{figure}/{model}.png",
     log:
@@ -117,12 +103,7 @@ use rule plot as plot_model with:
 
 use rule plot as plot_calibration with:
     output:
-        svg=report(
-            "results/figures/{figure}/{model}/{calibration}.svg",
-            caption="../report/entry.rst",
-            category="Figures",
-            labels={"figure": "{figure}", "model": "{model}", "benchmark": ""},
-        ),
+        svg=figure("results/figures/{figure}/{model}/{calibration}.svg"),
         pdf="results/figures/{figure}/{model}/{calibration}.pdf",
         png="results/figures/{figure}/{model}/{calibration}.png",
     log:
@@ -133,12 +114,7 @@ use rule plot as plot_calibration with:
 
 use rule plot as plot_influence with:
     output:
-        svg=report(
-            "results/figures/{figure}/{model}/{influence}.svg",
-            caption="../report/entry.rst",
-            category="Figures",
-            labels={"figure": "{figure}", "model": "{model}", "benchmark": ""},
-        ),
+        svg=figure("results/figures/{figure}/{model}/{influence}.svg"),
         pdf="results/figures/{figure}/{model}/{influence}.pdf",
         png="results/figures/{figure}/{model}/{influence}.png",
     log:

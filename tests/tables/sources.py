@@ -56,7 +56,11 @@ def source_of(folder: Path, tables=None, masks=None, variants=(), **options: Any
     reference = options.get("reference", "dense")
     named = [v for frame in tables.values() if "variant" in frame for v in frame["variant"]]
     ways = named_ways(dict.fromkeys([reference, *(masks or {}), *named, *variants]))
-    known = {**OPTIONS, "ways": {variant: asdict(way) for variant, way in ways.items()}}
+    known = {
+        **OPTIONS,
+        "variants": [*ways],
+        "ways": {variant: asdict(way) for variant, way in ways.items()},
+    }
     return Source(folder, folder / "tables", known | options)
 
 

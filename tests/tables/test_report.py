@@ -2,10 +2,8 @@
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import asdict
-from html import escape, unescape
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,13 +11,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.tables.browser import look, needs_browser
 from tests.tables.sources import mask, named_ways, write_masks
 from workflow_scripts.artefacts.records import Answer, Grade
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.tables import everything
 from workflow_scripts.tables.reporting.references import REFERENCES, Citations
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")
 CONFIG = {
     "run": {"models": ["m"], "variants": list(VARIANTS), "benchmarks": ["b", "c"]},
@@ -188,29 +186,8 @@ def test_a_report_is_the_same_bytes_when_made_again(results, page, tmp_path):
     assert build(results, tmp_path) == page
 
 
-def look(page: str, width: int, height: int, folder: Path) -> tuple[dict, str]:
-    """Open a page in a browser; what the probe found, and what the console said.
-
-    The page stands in a frame, since a browser's own window has a least width.
-    """
-    frame = f'<iframe width="{width}" height="{height}" frameborder="0" srcdoc="{escape(page)}">'
-    path = folder / "frame.html"
-    path.write_text(f'<!doctype html><link rel="icon" href="data:,"><body>{frame}</iframe></body>')
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-        "--disable-extensions", "--no-first-run", "--enable-logging=stderr", "--v=0",
-        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=4000",
-        f"--window-size={width + 40},{height + 40}", "--dump-dom", path.as_uri(),
-    ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    probed = json.loads(unescape(re.search('<p id="probe">(.*?)</p>', shown.stdout, re.S)[1]))
-    return probed, "\n".join(line for line in shown.stderr.splitlines() if "CONSOLE" in line)
-
-
 # Clicks, types and measures as a reader would; the result is written into the page.
 PROBE = """
-<script type="module">
-const wait = time => new Promise(done => setTimeout(done, time));
 while (!document.querySelector("#provenance table.dataTable")) await wait(20);
 const column = () => [...document.querySelectorAll("#accuracy table.data")][0].tBodies[0].rows;
 const names = () => [...column()].map(row => row.cells[0].textContent.trim());
@@ -224,21 +201,22 @@ input.value = "on b SHORT"; input.dispatchEvent(new Event("input"));
 found.shown = [...document.querySelectorAll("#accuracy tbody tr")]
   .filter(row => row.getClientRects().length).map(row => row.cells[0].textContent.trim());
 input.value = ""; input.dispatchEvent(new Event("input"));
-for (const image of document.images) image.loading = "eager";
-await Promise.all([...document.images].map(image => image.decode()));
-found.images = document.images.length;
-found.loaded = [...document.images].filter(image => image.naturalWidth > 100).length;
-const result = document.createElement("p");
-result.id = "probe"; result.textContent = JSON.stringify(found);
-parent.document.body.append(result);
-</script>
-</body>"""
+const images = [...document.querySelectorAll("figure img")];
+for (const image of images) image.loading = "eager";
+await Promise.all(images.map(image => image.decode()));
+found.images = images.length;
+found.loaded = images.filter(image => image.naturalWidth > 100).length;
+document.querySelector("figure img").click(); await wait(100);
+found.large = document.querySelector("dialog[open] img")?.naturalWidth;
+document.querySelector("dialog").click();
+return found;
+"""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: chromium)")
+@needs_browser
 @pytest.mark.parametrize(("width", "height"), [(1280, 2000), (390, 844)], ids=["desk", "phone"])
 def test_a_browser_shows_sorts_and_filters_it_without_an_error(page, tmp_path, width, height):
-    found, console = look(page.replace("</body>", PROBE), width, height, tmp_path)
+    found, console = look(page, PROBE, width, height, tmp_path)
     assert console == ""
     assert found["window"] == width
     assert found["width"] <= width, "the page is wider than the window"
@@ -248,12 +226,13 @@ def test_a_browser_shows_sorts_and_filters_it_without_an_error(page, tmp_path, w
     assert [numbers[name] for name in found["descending"]] == sorted(numbers.values())[::-1]
     assert found["shown"] == ["shortgpt-1"]
     assert found["images"] == found["loaded"] > 10
+    assert found["large"] > 100
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (Debian: chromium)")
+@needs_browser
 def test_a_mistake_in_the_page_would_be_seen(page, tmp_path):
     broken = page.replace("</body>", "<script>missing.thing();</script></body>")
-    _, console = look(broken.replace("</body>", PROBE), 1280, 800, tmp_path)
+    _, console = look(broken, PROBE, 1280, 800, tmp_path)
     assert "missing is not defined" in console
 
 

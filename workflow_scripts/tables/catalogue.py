@@ -244,10 +244,14 @@ def figure_files(settings: Settings, endings: list[str]) -> list[str]:
     ]
 
 
+def figure_title(figure: str, place: Mapping[str, str], reference: str) -> str:
+    return FIGURES[figure].title.format(reference=reference, **place)
+
+
 def shared_options(settings: Settings) -> dict[str, Any]:
     """What every figure must know of the run."""
     ways = {variant: asdict(way) for variant, way in _ways(settings).items()}
-    return {"reference": dense_variant(settings), "ways": ways}
+    return {"reference": dense_variant(settings), "variants": [*ways], "ways": ways}
 
 
 def plot_options(
@@ -258,6 +262,6 @@ def plot_options(
     return {
         **entry.options,
         **{name: place[name] for name in entry.wildcards},
-        "title": entry.title.format(reference=shared["reference"], **place),
+        "title": figure_title(figure, place, shared["reference"]),
         **shared,
     }

@@ -49,7 +49,7 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
-    shared = {key: options[key] for key in ("reference", "ways")}
+    shared = {key: options[key] for key in ("reference", "variants", "ways")}
     values = {
         "model": options["models"],
         "benchmark": options["benchmarks"],

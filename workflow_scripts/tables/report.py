@@ -22,7 +22,7 @@ import pandas as pd
 from workflow_scripts.files.atomic import read_json, write_text
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.jobs.stage import run_stage
-from workflow_scripts.tables.catalogue import FIGURES
+from workflow_scripts.tables.catalogue import FIGURES, figure_title
 from workflow_scripts.tables.content import accuracy, parallel, published
 from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
@@ -121,7 +121,7 @@ def _figure(path: Path, name: str, place: list[str], reference: str) -> dict[str
     wildcards = dict(zip(entry.wildcards, place, strict=True))
     return {
         "alt": " ".join([name.replace("_", " "), *place]),
-        "title": entry.title.format(reference=reference, **wildcards),
+        "title": figure_title(name, wildcards, reference),
         "caption": entry.caption.format(reference=reference, **wildcards),
         "data": b64encode(path.read_bytes()).decode("ascii"),
     }

@@ -17,7 +17,8 @@ class Source:
     """The folders of results and of tables, and options, as the rules pass them.
 
     Options of all are `reference`, the variant without pruning; those of a figure are also the
-    `ways` of the run's variants in their order, its `title` and a value for each of its wildcards.
+    run's `variants` in their order and the `ways` of each, its `title` and a value for each of its
+    wildcards.
     """
 
     results: Path
@@ -30,7 +31,7 @@ class Source:
 
     @property
     def ways(self) -> dict[str, Way]:
-        return {variant: Way(**way) for variant, way in self.options["ways"].items()}
+        return {name: Way(**self.options["ways"][name]) for name in self.options["variants"]}
 
     def cells(self) -> pd.DataFrame:
         return cells.load_cells(self.tables)

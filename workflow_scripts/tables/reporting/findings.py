@@ -75,24 +75,25 @@ def _budget(rows: pd.DataFrame) -> str:
 
 
 def _verdicts(rows: pd.DataFrame) -> str:
-    of, said = rows["verdict"], []
+    of, said, noun = rows["verdict"], [], " pruned variants"
     for verdict in (WORSE, BETTER, INCONCLUSIVE):
         members = rows[of == verdict]
         if len(members):
             named = "" if verdict == INCONCLUSIVE else f" ({_named(members)})"
-            said.append(f"{_how_many(len(members), len(rows))} {verdict}{named}")
+            said.append(f"{_how_many(len(members), len(rows), noun)} {verdict}{named}")
+            noun = ""
     others = rows[~of.isin(SIGNS)]
     if len(others):
         bound = others[["ci_low", "ci_high"]].abs().max(axis=None)
         shown = f"different by at most {math.ceil(1000 * bound - 1e-6) / 1000:g}"
-        said.append(f"{_how_many(len(others), len(rows))} {shown}")
+        said.append(f"{_how_many(len(others), len(rows), noun)} {shown}")
     return ", ".join(said)
 
 
-def _how_many(members: int, all_of_them: int) -> str:
+def _how_many(members: int, all_of_them: int, noun: str) -> str:
     if members == all_of_them:
         return f"all {members} pruned variants are" if members > 1 else "the pruned variant is"
-    return f"{members} of {all_of_them} {'is' if members == 1 else 'are'}"
+    return f"{members} of {all_of_them}{noun} {'is' if members == 1 else 'are'}"
 
 
 def _named(members: pd.DataFrame) -> str:
