@@ -35,4 +35,5 @@ rule all:
     input:
         table_files(),
         catalogue.figure_files(SETTINGS, catalogue.FIGURE_FORMATS),
+        "results/samples.html",
         "results/report.html",

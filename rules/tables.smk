@@ -29,6 +29,36 @@ rule collect_cells:
         " --options {params.options:q} --output {output} > {log} 2>&1"
 
 
+rule collect_samples:
+    input:
+        run_files("resources/benchmarks/{benchmark}.jsonl"),
+        run_files("results/{model}/{variant}/traces/{benchmark}.jsonl"),
+        run_files("results/{model}/{variant}/answers/{benchmark}.jsonl"),
+        run_files("results/{model}/{variant}/grades/{benchmark}.jsonl"),
+    output:
+        samples="results/tables/samples.parquet",
+        page=report(
+            "results/samples.html",
+            caption="../report/entry.rst",
+            category="Samples",
+            labels={"page": "what was answered"},
+        ),
+    log:
+        "logs/collect_samples.log",
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("tables.collect_samples"),
+        caption="Answers that were lost or won against the dense model, cut or in circles.",
+        options=as_json({"reference": REFERENCE, **plain(RUN)}),
+    shell:
+        "python -m workflow_scripts.tables.collect_samples --results results"
+        " --benchmarks resources/benchmarks --options {params.options:q}"
+        " --output {output.samples} --page {output.page} > {log} 2>&1"
+
+
 # One rule for each table of the catalogue.
 for NAME, TABLE in catalogue.TABLES.items():
 
@@ -146,6 +176,7 @@ rule write_report:
         config="results/config.json",
         manifests=run_files("resources/models/{model}/manifest.json"),
         provenance=run_files("results/{model}/{variant}/generation.json"),
+        samples="results/tables/samples.parquet",
     output:
         "results/report.html",
     log:

@@ -28,6 +28,8 @@ from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
 from workflow_scripts.tables.content.formats import Section, page
 from workflow_scripts.tables.content.removals import read_masks
+from workflow_scripts.tables.content.samples import FILE as SAMPLES
+from workflow_scripts.tables.content.samples import loop_shares
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
@@ -71,9 +73,10 @@ def write(
         ],
         methods=methods_paragraphs(cells, config, rows["comparison"], citations),
         reference=reference,
+        samples=(source.tables / SAMPLES).exists(),
         relevant=RELEVANT,
         findings=[*sentences(rows["comparison"], rows["accuracy"], reference)],
-        cautions=[*cautions(cells, rows["comparison"], reference)],
+        cautions=[*cautions(cells, rows["comparison"], loop_shares(source.tables), reference)],
         heat_maps=[*heat_maps(rows["comparison"])],
         titles={
             "accuracy": "Accuracy",

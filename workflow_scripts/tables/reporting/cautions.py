@@ -8,11 +8,17 @@ from workflow_scripts.tables.statistics.differences import INCONCLUSIVE
 
 CUT = 0.5  # share of the dense model's traces that the largest budget cuts
 UNREAD = 0.2  # share of answers from which nothing could be taken
+LOOPING = 0.1  # share of a variant's traces that go in circles
 WIDE = 0.2  # the smallest difference that would be found
 
 
-def cautions(cells: pd.DataFrame, comparison: pd.DataFrame, reference: str) -> Iterator[str]:
-    """Sentences about each model and benchmark of which one is needed, by its largest budget."""
+def cautions(
+    cells: pd.DataFrame, comparison: pd.DataFrame, loops: pd.Series, reference: str
+) -> Iterator[str]:
+    """Sentences about each model and benchmark of which one is needed, by its largest budget.
+
+    `loops` holds the share of traces that go in circles, by model, benchmark and variant.
+    """
     for (model, benchmark), rows in cells.groupby(
         ["model", "benchmark"], sort=False, observed=True
     ):
@@ -31,6 +37,9 @@ def cautions(cells: pd.DataFrame, comparison: pd.DataFrame, reference: str) -> I
                 f"{variant}, which count as wrong. Look at some of them: a format that is not read "
                 "looks like damage."
             )
+        for variant, share in loops.get((model, benchmark), pd.Series(dtype=float)).items():
+            if share > LOOPING:
+                yield f"{place}: {share:.0%} of the traces of {variant} end in circles."
         yield from _of_comparison(place, comparison[
             comparison["family"].str.startswith("dense") & (comparison["model"] == model)
             & (comparison["benchmark"] == benchmark) & (comparison["budget"] == budget)
