@@ -33,13 +33,13 @@ def cautions(
         )
         for variant, share in unread[unread > UNREAD].items():
             yield (
-                f"{place}: nothing could be extracted from {share:.0%} of the answers of "
+                f"{place}: nothing could be extracted from {100 * share:.0f} % of the answers of "
                 f"{variant}, which count as wrong. Look at some of them: a format that is not read "
                 "looks like damage."
             )
         for variant, share in loops.get((model, benchmark), pd.Series(dtype=float)).items():
             if share > LOOPING:
-                yield f"{place}: {share:.0%} of the traces of {variant} end in circles."
+                yield f"{place}: {100 * share:.0f} % of the traces of {variant} end in circles."
         yield from _of_comparison(place, comparison[
             comparison["family"].str.startswith("dense") & (comparison["model"] == model)
             & (comparison["benchmark"] == benchmark) & (comparison["budget"] == budget)
@@ -50,7 +50,7 @@ def _of_dense(place: str, dense: pd.DataFrame, reference: str, budget: int) -> I
     cut = (dense["trace_finish"] == "length").mean()
     if cut > CUT:
         yield (
-            f"{place}: the largest budget, {budget}, cuts {cut:.0%} of the traces of {reference}. "
+            f"{place}: the largest budget, {budget}, cuts {100 * cut:.0f} % of the traces of {reference}. "
             "Its curve has not ended there: a larger budget would show more."
         )
     accuracy = dense["correct"].mean()
