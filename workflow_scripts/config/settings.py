@@ -31,7 +31,7 @@ class Settings(Entry):
     """What things are stands in catalogues (mappings); what to run stands in lists of names."""
 
     run: Run
-    models: dict[name_beside("tables", "figures", "demo", "report.html"), Model]
+    models: dict[name_beside("tables", "figures", "demo", "report.html", "samples.html"), Model]
     """Dense checkpoints by name."""
     benchmarks: dict[Name, Benchmark]
     """Sets of problems by name."""

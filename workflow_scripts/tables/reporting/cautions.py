@@ -50,7 +50,8 @@ def _of_dense(place: str, dense: pd.DataFrame, reference: str, budget: int) -> I
     cut = (dense["trace_finish"] == "length").mean()
     if cut > CUT:
         yield (
-            f"{place}: the largest budget, {budget}, cuts {100 * cut:.0f} % of the traces of {reference}. "
+            f"{place}: the largest budget, {budget}, cuts {100 * cut:.0f} % of the traces of "
+            f"{reference}. "
             "Its curve has not ended there: a larger budget would show more."
         )
     accuracy = dense["correct"].mean()
