@@ -14,7 +14,6 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from safetensors.numpy import save_file
 
 from workflow_scripts.files.atomic import write_json, write_text
 from workflow_scripts.tables import everything
-from workflow_scripts.tables.ways import Way
+from workflow_scripts.tables.ways import Way, as_lists
 
 BUDGETS = (512, 1024, 2048, 4096, 8192)
 BENCHMARKS = {"aime24": 30, "gpqa_diamond": 198, "amc23": 40, "math500": 500}
@@ -158,14 +157,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for variant in VARIANTS:
         name, _, level = variant.rpartition("-")
         method = variant.split("-")[0]
-        ways[variant] = asdict(Way(method, name or variant, level if name else ""))
+        ways[variant] = Way(method, name or variant, level if name else "")
     sets = {"calibration": ["c4"], "influence": ["c4"]}
     everything.build(
         results,
         options.output / "resources",
         options.output / "logs",
         {},
-        {"reference": "dense", "ways": ways, **names, **sets},
+        {"reference": "dense", "ways": as_lists(ways), **names, **sets},
         options.output,
     )
     wall, processor = time.perf_counter() - wall, time.process_time() - processor

@@ -1,7 +1,6 @@
 """Made-up tables and masks, as the figures and tables read them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables.content.columns import COLUMNS, as_frame, write_table
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
-from workflow_scripts.tables.ways import Way
+from workflow_scripts.tables.ways import Way, as_lists
 
 OPTIONS = {"model": "m", "benchmark": "b", "reference": "dense", "title": "m on b: a title"}
 
@@ -56,11 +55,7 @@ def source_of(folder: Path, tables=None, masks=None, variants=(), **options: Any
     reference = options.get("reference", "dense")
     named = [v for frame in tables.values() if "variant" in frame for v in frame["variant"]]
     ways = named_ways(dict.fromkeys([reference, *(masks or {}), *named, *variants]))
-    known = {
-        **OPTIONS,
-        "variants": [*ways],
-        "ways": {variant: asdict(way) for variant, way in ways.items()},
-    }
+    known = {**OPTIONS, "ways": as_lists(ways)}
     return Source(folder, folder / "tables", known | options)
 
 

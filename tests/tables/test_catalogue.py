@@ -30,7 +30,7 @@ def test_titles_and_captions_are_filled_in():
     values = {"model": "m", "benchmark": "b", "calibration": "c", "influence": "i"}
     for name in catalogue.FIGURES:
         (place,) = catalogue.places(name, {key: [value] for key, value in values.items()})
-        options = catalogue.plot_options(name, place, {"reference": "base", "ways": {}})
+        options = catalogue.plot_options(name, place, {"reference": "base", "ways": []})
         assert options["title"].startswith("m") and "{" not in options["title"]
         assert options["reference"] == "base" and place.items() <= options.items()
 

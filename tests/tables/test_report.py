@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import asdict
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +16,7 @@ from workflow_scripts.artefacts.records import Answer, Grade
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.tables import everything
 from workflow_scripts.tables.reporting.references import REFERENCES, Citations
+from workflow_scripts.tables.ways import as_lists
 
 VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")
 CONFIG = {
@@ -75,7 +75,7 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
     log.write_text("s\th:m:s\tmax_rss\tcpu_time\n90.5\t0:01:30\t400.25\t1800\n")
     options = {
         "reference": "dense", "models": ["m"], "variants": list(variants), "benchmarks": ["b", "c"],
-        "ways": {name: asdict(way) for name, way in named_ways(variants).items()},
+        "ways": as_lists(named_ways(variants)),
         "calibration": ["chains"], "influence": [],
     }  # fmt: skip
     told = read_json(output / "config.json"), options

@@ -1,7 +1,6 @@
 """All tables, figures and the report of a run whose files are not all of one design."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import everything
 from workflow_scripts.tables.content.columns import read_table
+from workflow_scripts.tables.ways import as_lists
 
 WHOLE = (6, 12, 24)
 VARIANTS = ("dense", "wanda-20", "wanda-50")
@@ -23,7 +23,7 @@ def build(results: Path, output: Path, **generation: object) -> str:
     write_masks(results, {variant: mask(int(variant[-2:]) / 100) for variant in VARIANTS[1:]})
     options = {
         "reference": "dense", "models": ["m"], "variants": [*VARIANTS], "benchmarks": ["b"],
-        "ways": {name: asdict(way) for name, way in named_ways(VARIANTS).items()},
+        "ways": as_lists(named_ways(VARIANTS)),
         "calibration": [], "influence": [],
     }  # fmt: skip
     folders = [

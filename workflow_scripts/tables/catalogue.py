@@ -5,13 +5,13 @@ entry here. Titles and captions may name an entry's wildcards and the reference,
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, statistics_in_use
-from workflow_scripts.tables.ways import Way, ways_of
+from workflow_scripts.tables.ways import Way, as_lists, ways_of
 
 Exists = Callable[[Settings], bool]
 
@@ -250,8 +250,7 @@ def figure_title(figure: str, place: Mapping[str, str], reference: str) -> str:
 
 def shared_options(settings: Settings) -> dict[str, Any]:
     """What every figure must know of the run."""
-    ways = {variant: asdict(way) for variant, way in _ways(settings).items()}
-    return {"reference": dense_variant(settings), "variants": [*ways], "ways": ways}
+    return {"reference": dense_variant(settings), "ways": as_lists(_ways(settings))}
 
 
 def plot_options(

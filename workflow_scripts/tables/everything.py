@@ -2,7 +2,7 @@
 
     python -m workflow_scripts.tables.everything --results results --resources resources \
         --logs logs --config results/config.json --output so_far --options \
-        '{"reference": "dense", "ways": {...}, "models": ["reasoner"], "variants": ["dense", ...],
+        '{"reference": "dense", "ways": [...], "models": ["reasoner"], "variants": ["dense", ...],
         "benchmarks": ["chains"], "calibration": ["chains"], "influence": []}'
 
 Made from the files that are there, into `so_far/tables`, `so_far/figures` and `so_far/report.html`;
@@ -49,7 +49,7 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
-    shared = {key: options[key] for key in ("reference", "variants", "ways")}
+    shared = {key: options[key] for key in ("reference", "ways")}
     values = {
         "model": options["models"],
         "benchmark": options["benchmarks"],

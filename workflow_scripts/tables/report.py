@@ -60,7 +60,10 @@ def write(
     drawn: dict[str, list[dict[str, str]]] = {}
     for path in filter(Path.exists, figures):
         name, *place = _place(path)
-        drawn.setdefault(FIGURES[name].part, []).append(_figure(path, name, place, reference))
+        of_part = drawn.setdefault(FIGURES[name].part, [])
+        figure = _figure(path, name, place, reference)
+        explained = any(one["name"] == name for one in of_part)  # once for all of a kind
+        of_part.append(figure | {"caption": ""} if explained else figure)
     masks = read_masks(source.results, run["models"], run["variants"])
     text = page(
         "report.html.j2",
@@ -123,6 +126,7 @@ def _figure(path: Path, name: str, place: list[str], reference: str) -> dict[str
     entry = FIGURES[name]
     wildcards = dict(zip(entry.wildcards, place, strict=True))
     return {
+        "name": name,
         "alt": " ".join([name.replace("_", " "), *place]),
         "title": figure_title(name, wildcards, reference),
         "caption": entry.caption.format(reference=reference, **wildcards),

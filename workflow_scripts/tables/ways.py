@@ -39,6 +39,16 @@ def ways_of(variants: Mapping[str, Method]) -> dict[str, Way]:
     return {name: found[name] for name in variants}
 
 
+def as_lists(ways: Mapping[str, Way]) -> list[list[str]]:
+    """Ways for a flag: in their order, and short, since a command's argument has its limits."""
+    return [[name, way.method, way.name, way.level] for name, way in ways.items()]
+
+
+def from_lists(lists: Iterable[list[str]]) -> dict[str, Way]:
+    """What `as_lists` was made from."""
+    return {name: Way(*rest) for name, *rest in lists}
+
+
 def _common_words(names: list[str]) -> str:
     """The words, parted by `-`, `_`, `.` or blanks, that all of some names begin with."""
     words = [re.split(r"([-_. ])", name) for name in names]

@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.tables.content import cells, columns
 from workflow_scripts.tables.content.removals import read_masks
-from workflow_scripts.tables.ways import Way
+from workflow_scripts.tables.ways import Way, from_lists
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,7 @@ class Source:
     """The folders of results and of tables, and options, as the rules pass them.
 
     Options of all are `reference`, the variant without pruning; those of a figure are also the
-    run's `variants` in their order and the `ways` of each, its `title` and a value for each of its
-    wildcards.
+    `ways` of the run's variants, its `title` and a value for each of its wildcards.
     """
 
     results: Path
@@ -31,7 +30,7 @@ class Source:
 
     @property
     def ways(self) -> dict[str, Way]:
-        return {name: Way(**self.options["ways"][name]) for name in self.options["variants"]}
+        return from_lists(self.options["ways"])
 
     def cells(self) -> pd.DataFrame:
         return cells.load_cells(self.tables)
