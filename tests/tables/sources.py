@@ -55,7 +55,7 @@ def source_of(folder: Path, tables=None, masks=None, variants=(), **options: Any
     reference = options.get("reference", "dense")
     named = [v for frame in tables.values() if "variant" in frame for v in frame["variant"]]
     ways = named_ways(dict.fromkeys([reference, *(masks or {}), *named, *variants]))
-    known = {**OPTIONS, "ways": as_lists(ways)}
+    known = {**OPTIONS, "variants": [*ways], "ways": as_lists(ways)}
     return Source(folder, folder / "tables", known | options)
 
 
