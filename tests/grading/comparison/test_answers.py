@@ -246,6 +246,15 @@ UNITS = [
 ]  # fmt: skip
 
 VALUES = [
+    ("(-1)^n", "-1", WRONG),
+    ("(-1)^n", "1", WRONG),
+    ("(-1)^{m+n}", "(-1)^{m-n}", RIGHT),
+    (r"\lceil x\rceil", r"\lfloor x\rfloor+1", WRONG),
+    (r"\lfloor\frac{n}{2}\rfloor", r"\frac n2", WRONG),
+    (r"\sqrt{x^2-2x+1}", "x-1", WRONG),
+    (r"\sqrt{x^2y}", r"x\sqrt{y}", WRONG),
+    (r"\frac{|x|}{x}", "1", WRONG),
+    (r"\arcsin(\sin x)", "x", WRONG),
     (r"\frac{1}{2004!}", r"\frac{1}{2006!}", WRONG),
     ("10^{-400}", "10^{-500}", WRONG),
     ("e^{-1000}", "e^{-2000}", WRONG),

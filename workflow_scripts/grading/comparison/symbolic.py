@@ -93,6 +93,8 @@ def _is_nothing(difference: Expr, *sides: Expr) -> bool | None:
 
 def _has_value(expression: Expr, point: Point, digits: int = DIGITS_AT_POINTS) -> bool | None:
     """Whether an expression is more than nothing there; None where it has no value."""
+    if expression.has(floor, ceiling):  # which have no digits to look at where they are whole
+        expression = expression.subs(_letters(expression, point))
     try:
         value = expression.evalf(15, subs=_letters(expression, point), maxn=digits, strict=True)
     except PrecisionExhausted:
@@ -112,14 +114,21 @@ def _points(expression: Basic, is_positive: bool = False) -> Iterator[Point]:
     """Fractions and whole numbers, of either sign, for the letters of an expression."""
     names = sorted({letter.name for letter in expression.free_symbols})
     draw = random.Random(0)
-    breaks = expression.has(Abs, floor, ceiling, Max, Min)
+    breaks = expression.has(Abs, floor, ceiling, Max, Min) or any(
+        power.exp.free_symbols and power.base.is_number and not power.base.is_positive
+        for power in expression.atoms(Pow)
+    )
     scales = (1, 10, 100, 10_000) if breaks else (1, 4)
     for number in range(POINTS * (2 if breaks else 1)):
-        sign = (1, -1) if number % 4 > 1 and not is_positive else (1,)
-        below = (1, 1_009, 1_009, 9_973)[number % 4]
-        scale = scales[number // 4 % len(scales)] if number % 4 != 3 or breaks else 0
+        row, column = divmod(number, 4)
+        sign = (1, -1) if column > 1 and not is_positive else (1,)
+        below = (1, 1_009, 1_009, 9_973)[column]
+        scale = scales[row % len(scales)] if column != 3 or breaks else 0
         most = 9 * below * scale if scale else below - 1
-        yield {name: Rational(draw.randint(1, most), below) * draw.choice(sign) for name in names}
+        values = [Rational(draw.randint(1, most), below) * draw.choice(sign) for _ in names]
+        if column == 0:  # even and odd ones, in all ways of two letters
+            values = [2 * value + (row >> n % 2 & 1) for n, value in enumerate(values)]
+        yield dict(zip(names, values, strict=True))
 
 
 def _is_defined(expression: Basic, point: Point) -> bool:
