@@ -395,11 +395,11 @@ def test_a_letter_without_a_choice_is_none():
 BEGUN_CHOICES = ["10^-4 eV", "10^-11 eV", "10^-8 eV", "10^-9 eV"]
 # kind, what follows "Final Answer:", what is extracted without it and with it
 BEGUN = [
-    ("choice", " A) 10^-4 eV\n\nThe others are too small.", None, "A"),
-    ("choice", " (A) 10^-4 eV\n\nThis follows from the uncertainty relation.", None, "A"),
-    ("choice", " 10^-4 eV\n\nThis follows from the uncertainty relation.", None, "A"),
-    ("choice", " A, because the width is smaller.\n\nThis is the whole argument.", None, "A"),
-    ("choice", " **A) 10^-4 eV**\n\nExplanation: the widths are below 10^-6 eV.", None, "A"),
+    ("choice", " A) 10^-4 eV\n\nThe others are too small.", "A", "A"),
+    ("choice", " (A) 10^-4 eV\n\nThis follows from the uncertainty relation.", "A", "A"),
+    ("choice", " 10^-4 eV\n\nThis follows from the uncertainty relation.", "A", "A"),
+    ("choice", " A, because the width is smaller.\n\nThis is the whole argument.", "A", "A"),
+    ("choice", " **A) 10^-4 eV**\n\nExplanation: the widths are below 10^-6 eV.", "A", "A"),
     ("choice", " A is too large.\n\nSo it is B.", "B", "B"),
     ("choice", " Let us look at option A first.\n\nSo it is B.", "B", "B"),
     ("choice", " A is the reactant.\n\nSo it is B.", "B", "B"),

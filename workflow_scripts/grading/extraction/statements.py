@@ -99,7 +99,7 @@ def believed(text: str, finish: str, prefix: str = "") -> Iterator[Statement]:
 
     `prefix` is what the format wrote in front of the answer. Of boxes only the last is believed.
     """
-    text, begun = _after(prefix, text)
+    text, begun = after_prefix(prefix, text)
     found = statements(text, finish)
     yield from [statement for statement in found if statement.form == "boxed"][-1:]
     yield from (s for s in reversed(found) if s.form == "stated" and s.text)
@@ -140,7 +140,7 @@ def _whole_part(text: str) -> str:
     return whole[1] if whole else ""
 
 
-def _after(prefix: str, text: str) -> tuple[str, str]:
+def after_prefix(prefix: str, text: str) -> tuple[str, str]:
     """An answer without thinking and markers, and its first line where `prefix` begins a statement.
 
     That line is empty where the prefix begins none, where other text is in between, and where the
