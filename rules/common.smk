@@ -13,6 +13,7 @@ from workflow_scripts.config.source_files import source_files, sources_digest
 from workflow_scripts.config.sources import HubFile
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use
 from workflow_scripts.estimates.resources import resources
+from workflow_scripts.jobs.gpus import visible_gpus
 from workflow_scripts.jobs.orphans import (
     forget_runs,
     mark_runner,
@@ -35,6 +36,11 @@ remove_stale_lock(SNAKEMAKE_FOLDER, workflow.is_main_process)
 
 RUN = SETTINGS.run
 
+# as many jobs that want a GPU at once as this machine has, unless --resources gpu=N says otherwise
+GPUS = len(visible_gpus()) if workflow.is_main_process else 0
+if GPUS and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS)
+
 
 onstart:
     # without it every submission would fail, after 40 seconds, with a message about something else
@@ -42,6 +48,11 @@ onstart:
         sys.exit(
             "error: there is no sbatch on this machine: --executor slurm needs a machine that can "
             "submit to SLURM; `snakemake` without that profile runs its jobs here"
+        )
+    if GPUS and "cuda" not in {SETTINGS.generation.device, SETTINGS.pruning.device}:
+        print(
+            f"{GPUS} GPU(s) here, and models run on the CPU: `device: cuda` in the config uses them",
+            file=sys.stderr,
         )
     note_run(SNAKEMAKE_FOLDER, is_local=workflow.executor_plugin.name == "local")
 

@@ -85,13 +85,14 @@ def test_settings_share_nothing_with_the_config_and_cannot_be_changed():
 
 def test_defaults_fill_what_is_left_out():
     config = changed(
+        (("device",), GONE),
         (("calibration_sets", "chains", "seed"), GONE),
         (("influence_sets", "chains", "seed"), GONE),
         (("influence_sets", "chains", "hessian"), GONE),
         (("variants", "wanda-20", "allocation"), GONE),
         *(
             (("generation", key), GONE)
-            for key in ("engine", "device", "seed", "top_p", "top_k", "batch_size", "threads")
+            for key in ("engine", "seed", "top_p", "top_k", "batch_size", "threads")
         ),
         *((("generation", key), GONE) for key in ("sweep", "seeding", "answer_sampling")),
         *((("generation", key), GONE) for key in ("answer_beyond_context", "date")),
@@ -101,6 +102,16 @@ def test_defaults_fill_what_is_left_out():
         ),
     )
     assert load_settings(config) == load_settings(DEFAULT)
+
+
+def test_one_device_is_that_of_every_stage_that_does_not_say_otherwise():
+    def devices(*changes):
+        settings = load_settings(changed((("device",), "cuda"), *changes))
+        return settings.pruning.device, settings.generation.device
+
+    assert devices() == devices((("pruning",), GONE)) == ("cuda", "cuda")
+    assert devices((("pruning",), {"device": "cpu"})) == ("cpu", "cuda")
+    assert devices((("generation", "device"), "cpu")) == ("cuda", "cpu")
 
 
 def test_budgets_are_put_in_ascending_order():
@@ -244,7 +255,8 @@ def test_the_files_of_an_allocation_are_looked_for(allocation, catalogue):
 def test_a_generation_job_is_the_settings_and_the_thinking_texts():
     job = plain(load_settings(DEFAULT).generation_job("reasoner"))
     thinking = DEFAULT["thinking_formats"]["think"]
-    assert job == DEFAULT["generation"] | {"format": "think", "thinking": thinking}
+    added = {"device": "cpu", "format": "think", "thinking": thinking}
+    assert job == DEFAULT["generation"] | added
 
 
 def test_options_that_change_speed_alone_stand_apart():

@@ -1,8 +1,9 @@
 """A whole config: what to run, and the catalogues of what things are."""
 
 from collections.abc import Iterator
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from workflow_scripts.config.catalogues import Benchmark, CalibrationSet, InfluenceSet, Model
 from workflow_scripts.config.entry import Entry, Said
@@ -43,9 +44,23 @@ class Settings(Entry):
     """How a model's thinking is opened, recognised as finished, and closed, by name."""
     variants: dict[name_beside("statistics", "influence", "calibration_traces"), Variant]
     """Ways to prune a model, by name."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where models run, in every stage that runs one: what `generation.device` and `pruning.device`
+    are unless they are set."""
     pruning: Pruning = Pruning()
     generation: Generation
     judge: Judge = Judge()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _device_of_stages(cls, config: Any) -> Any:
+        if not isinstance(config, dict) or config.get("device") not in ("cpu", "cuda"):
+            return config
+        stages = {"pruning": config.get("pruning", {}), "generation": config.get("generation")}
+        device = {"device": config["device"]}
+        return config | {
+            stage: device | keys for stage, keys in stages.items() if isinstance(keys, dict)
+        }
 
     def contradictions(self) -> Iterator[Said]:
         """An engine that cannot run what a variant's method makes."""
