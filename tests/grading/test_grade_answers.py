@@ -117,7 +117,7 @@ PREFIX = AnswerPrefix(after_cap="Final Answer:")
     [
         (Problem("a", "?", "27", "integer"), " 27 miles.\n\nBeth rides 12 mph."),
         (Problem("a", "?", r"12\pi", "math"), " $12\\pi$ meters\n\nThe height is 3."),
-        (Problem("a", "?", "A", "choice", ["1 eV", "2 eV"]), " 1 eV\n\nThis is so."),
+        (Problem("a", "?", "A", "choice", ["1 eV", "2 eV"]), " A at rest.\n\nThis is so."),
     ],
 )
 def test_what_the_format_began_to_state_counts_where_it_did(problem, text):

@@ -24,7 +24,7 @@ from workflow_scripts.grading.extraction.claims import (
     strong,
     weak,
 )
-from workflow_scripts.grading.extraction.lead_ins import CLOSING, IS, NOT, lead_ins
+from workflow_scripts.grading.extraction.lead_ins import CLOSING, LANGUAGES, lead_ins, words
 from workflow_scripts.grading.extraction.mentions import NAMES, SIGN, letters, marked
 from workflow_scripts.grading.extraction.options import (
     Option,
@@ -33,7 +33,7 @@ from workflow_scripts.grading.extraction.options import (
     options_of,
     plain,
 )
-from workflow_scripts.grading.extraction.prose import expression_in
+from workflow_scripts.grading.extraction.prose import stated_value
 from workflow_scripts.grading.extraction.statements import (
     Extraction,
     after_prefix,
@@ -52,8 +52,11 @@ _ITEM = re.compile(
 )
 _GOOD_ITEM = re.compile(r"✓|\b(?:yes|correct|right|true|matches|fits|the answer)\b", re.IGNORECASE)
 _BAD_ITEM = re.compile(r"✗|\b(?:not|no|incorrect|wrong|partially|if)\b|n't", re.IGNORECASE)
+_IS = re.compile(words("is_", *LANGUAGES) + r"|=|≈|\\approx", re.IGNORECASE)
+_NOT = re.compile(words("no", *LANGUAGES), re.IGNORECASE)
 _MOST = 20_000  # characters at the end of an answer that are read, but for boxes
 _LONGEST = 500  # characters of a line that may be one option and nothing else
+_CLAUSE = re.compile(r"[,;(]\s|\.\s|\s(?:because|since)\b")
 _LETTERS = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
 _RANGE = re.compile(r"\b(?:or|less|more|least|most|between|above|below|than|from|whether)\b|\?\s*$")
 
@@ -137,7 +140,8 @@ def _after_lead(line: _Line, options: Sequence[Option]) -> str | None:
         return None
     for _, end in lead_ins(line.raw)[-1:]:
         rest = line.raw[end:]
-        return letter_alone(rest, options) or option_of(expression_in(rest, True) or rest, options)
+        said = stated_value(rest) or _CLAUSE.split(rest)[0]
+        return letter_alone(rest, options) or option_of(said, options)
     return None
 
 
@@ -152,10 +156,9 @@ def _at_end(line: _Line, options: Sequence[Option], names: bool) -> str | None:
             return None
         if letter := weak(claim) or labelled(claim) or _long_text(sentence, options):
             return letter
-    if "\\boxed" in line.raw or NOT.search(line.raw) or _RANGE.search(line.raw):
+    if "\\boxed" in line.raw or _NOT.search(line.raw) or _RANGE.search(line.raw):
         return None
-    value = (expression_in(line.raw, from_start=False) or "").rpartition("=")[2]
-    letter = option_of(value, options) or option_of(IS.split(line.raw)[-1], options)
+    letter = option_of(_IS.split(line.raw)[-1], options)
     return letter if letters(line.text) <= {letter} else None
 
 
