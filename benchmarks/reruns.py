@@ -84,6 +84,14 @@ def measure(base: Checkout, folder: Path, change: Change) -> Rerun:
     return Rerun(jobs, after[0] - before[0], after[1] - before[1], later)
 
 
+def planned_without_notes(base: Checkout, folder: Path, change: Change) -> dict[str, int]:
+    """What is planned after a change where Snakemake's own notes are gone: jobs by rule."""
+    shutil.copytree(base.folder, folder, symlinks=True)
+    checkout = change.make(Checkout(folder))
+    shutil.rmtree(checkout.folder / FILES_OF_SNAKEMAKE, ignore_errors=True)
+    return checkout.planned(*change.flags, "--configfile", "small.yaml", "--", *TARGETS)
+
+
 def jobs_of_call(checkout: Checkout, flags: tuple[str, ...] = ("--cores", "2")) -> dict[str, int]:
     """Call snakemake for the targets; the jobs that ran, by rule."""
     printed = checkout.run(*TARGETS, *flags, "--configfile", "small.yaml")

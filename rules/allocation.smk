@@ -5,6 +5,7 @@ rule allocate_sparsity:
     input:
         unpack(inputs_of("allocations")),
         manifest="resources/models/{model}/manifest.json",
+        order=order("allocate_sparsity"),
     output:
         "results/{model}/{variant}/allocation.json",
     log:
@@ -21,5 +22,6 @@ rule allocate_sparsity:
         options=options_of("variants", only=Share),
         files=flags_of("allocations"),
     shell:
-        "python -m workflow_scripts.allocation.allocate_sparsity --model {params.model}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.allocation.allocate_sparsity --model {params.model}"
         " --options {params.options:q} {params.files} --output {output} > {log} 2>&1"

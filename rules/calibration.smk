@@ -5,6 +5,7 @@ rule build_calibration_set:
     input:
         unpack(inputs_of("calibration_sets")),
         manifest="resources/models/{model}/manifest.json",
+        order=order("build_calibration_set"),
     output:
         "resources/calibration/{model}/{calibration}.safetensors",
     log:
@@ -23,7 +24,8 @@ rule build_calibration_set:
         files=flags_of("calibration_sets"),
         date=SETTINGS.generation.date,
     shell:
-        "python -m workflow_scripts.calibration.build_calibration_set --model {params.model}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.calibration.build_calibration_set --model {params.model}"
         " --options {params.options:q} {params.files} --date {params.date} --output {output}"
         " > {log} 2>&1"
 
@@ -32,6 +34,7 @@ rule collect_statistics:
     input:
         manifest="resources/models/{model}/manifest.json",
         calibration="resources/calibration/{model}/{calibration}.safetensors",
+        order=order("collect_statistics"),
     output:
         "results/{model}/statistics/{calibration}.safetensors",
     log:
@@ -51,7 +54,8 @@ rule collect_statistics:
         options=as_json(SETTINGS.pruning),
         threads=SETTINGS.generation.threads,
     shell:
-        "python -m workflow_scripts.calibration.collect_statistics --model {params.model}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.calibration.collect_statistics --model {params.model}"
         " --calibration {input.calibration} --options {params.options:q}"
         " --threads {params.threads} --output {output} > {log} 2>&1"
 
@@ -60,6 +64,7 @@ rule score_influence:
     input:
         unpack(inputs_of("influence_sets")),
         manifest="resources/models/{model}/manifest.json",
+        order=order("score_influence"),
     output:
         "results/{model}/influence/{influence}.json",
     log:
@@ -81,6 +86,7 @@ rule score_influence:
         date=SETTINGS.generation.date,
         threads=SETTINGS.generation.threads,
     shell:
-        "python -m workflow_scripts.calibration.score_influence --model {params.model}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.calibration.score_influence --model {params.model}"
         " --options {params.options:q} {params.files} --date {params.date}"
         " --threads {params.threads} --output {output} > {log} 2>&1"

@@ -3,17 +3,24 @@ import os
 import re
 import shutil
 import sys
+from inspect import signature
 from operator import attrgetter
 
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods import Share
-from workflow_scripts.config.source_files import source_files, sources_digest
+from workflow_scripts.config.source_files import (
+    BYTES_READ_WHOLE,
+    source_files,
+    sources_digest,
+)
 from workflow_scripts.config.sources import HubFile
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use
 from workflow_scripts.estimates.resources import resources
+from workflow_scripts.files.digests import value_digest
 from workflow_scripts.jobs.gpus import visible_gpus
+from workflow_scripts.jobs.orders import Orders
 from workflow_scripts.jobs.orphans import (
     forget_runs,
     mark_runner,
@@ -35,6 +42,7 @@ except InputError as error:
 remove_stale_lock(SNAKEMAKE_FOLDER, workflow.is_main_process)
 
 RUN = SETTINGS.run
+ORDERS = Orders(SNAKEMAKE_FOLDER / "asked", workflow.is_main_process)
 
 # as many jobs that want a GPU at once as this machine has, unless --resources gpu=N says otherwise
 GPUS = len(visible_gpus()) if workflow.is_main_process else 0
@@ -78,6 +86,23 @@ wildcard_constraints:
     influence=one_of(SETTINGS.influence_sets),
 
 
+def order(name):
+    """What the config asks of a job, as its input: see jobs/orders.py. `name` is its rule's."""
+
+    def place(wildcards):
+        asking = getattr(rules, name)
+        asked = {
+            key: value_digest(value(wildcards) if callable(value) else value)
+            for key, value in asking.params.items()
+            # no function of inputs: where files are is no matter of what is in them
+            if not callable(value) or [*signature(value).parameters] == ["wildcards"]
+        }
+        outputs = [str(path).format(**wildcards) for path in asking.output]
+        return ORDERS.place(os.path.join(name, *wildcards), asked, outputs)
+
+    return place
+
+
 def entry_of(catalogue, wildcards):
     """The entry of the config that a job is about; `allocations` are those of variants."""
     if catalogue == "allocations":
@@ -90,10 +115,17 @@ def local_files(catalogue, wildcards):
     return source_files(catalogue, source) if source else []
 
 
+def as_source(file):
+    """A local file as an input; its time does not matter where `digest_of` reads all of it."""
+    is_large = os.path.isfile(file) and os.path.getsize(file) > BYTES_READ_WHOLE
+    is_made_here = any(made.is_producer(str(file)) for made in workflow.rules)
+    return file if is_large or is_made_here else ancient(file)
+
+
 def inputs_of(catalogue):
     """What an entry is made from: files of other jobs, by the stage's flags, and local ones."""
     return lambda wildcards: {
-        "files": local_files(catalogue, wildcards),
+        "files": [as_source(file) for file in local_files(catalogue, wildcards)],
         **entry_of(catalogue, wildcards).files(),
     }
 

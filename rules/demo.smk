@@ -3,6 +3,8 @@
 
 
 rule train_demo_reasoner:
+    input:
+        order=order("train_demo_reasoner"),
     output:
         directory("results/demo/reasoner"),
     log:
@@ -14,11 +16,14 @@ rule train_demo_reasoner:
         code=code("demo.train"),
     shell:
         # the weights depend on the number of threads, so it is not the scheduler's to choose
-        "python -m workflow_scripts.demo.train --output {output:q} --threads 2"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.demo.train --output {output:q} --threads 2"
         " 2>&1 | tee {log:q}"
 
 
 rule make_demo_data:
+    input:
+        order=order("make_demo_data"),
     output:
         benchmark="results/demo/benchmarks/chains.jsonl",
         calibration="results/demo/calibration/chains.jsonl",
@@ -30,5 +35,6 @@ rule make_demo_data:
     params:
         code=code("demo.make_data"),
     shell:
-        "python -m workflow_scripts.demo.make_data --benchmark {output.benchmark:q}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.demo.make_data --benchmark {output.benchmark:q}"
         " --calibration {output.calibration:q} > {log:q} 2>&1"

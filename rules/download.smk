@@ -12,6 +12,7 @@ localrules:
 rule fetch_model:
     input:
         unpack(inputs_of("models")),
+        order=order("fetch_model"),
     output:
         "resources/models/{model}/manifest.json",
     log:
@@ -24,11 +25,14 @@ rule fetch_model:
         options=options_of("models", part=attrgetter("source")),
         sources=digest_of("models"),
     shell:
-        "python -m workflow_scripts.download.fetch_model"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.download.fetch_model"
         " --options {params.options:q} --lock config/hub.lock --output {output} > {log} 2>&1"
 
 
 rule fetch_corpus:
+    input:
+        order=order("fetch_corpus"),
     output:
         "resources/corpora/{calibration}/manifest.json",
     log:
@@ -40,11 +44,14 @@ rule fetch_corpus:
         code=code("download.fetch_corpus"),
         options=options_of("calibration_sets", only=HubFile, part=attrgetter("source")),
     shell:
-        "python -m workflow_scripts.download.fetch_corpus"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.download.fetch_corpus"
         " --options {params.options:q} --lock config/hub.lock --output {output} > {log} 2>&1"
 
 
 use rule fetch_corpus as fetch_influence_corpus with:
+    input:
+        order=order("fetch_influence_corpus"),
     output:
         "resources/influence_corpora/{influence}/manifest.json",
     log:
@@ -57,6 +64,7 @@ use rule fetch_corpus as fetch_influence_corpus with:
 rule fetch_benchmark:
     input:
         unpack(inputs_of("benchmarks")),
+        order=order("fetch_benchmark"),
     output:
         "resources/benchmarks/{benchmark}.jsonl",
     log:
@@ -69,5 +77,6 @@ rule fetch_benchmark:
         options=options_of("benchmarks"),
         sources=digest_of("benchmarks"),
     shell:
-        "python -m workflow_scripts.download.fetch_benchmark"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.download.fetch_benchmark"
         " --options {params.options:q} --lock config/hub.lock --output {output} > {log} 2>&1"

@@ -12,6 +12,7 @@ rule generate:
         ),
         # not ancient: Snakemake then passes over what else has changed for this job
         before=traces_of_calibration_sets,
+        order=order("generate"),
     output:
         traces=expand(
             "results/{{model}}/{{variant}}/traces/{benchmark}.jsonl",
@@ -48,7 +49,8 @@ rule generate:
         output=lambda wildcards, input: os.path.dirname(input.record),
     shell:
         # descriptor 3 is the terminal that waits for the job: progress goes there and into the log
-        "python -m workflow_scripts.generation.generate --terminal-fd 3"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.generation.generate --terminal-fd 3"
         " --model {params.model} --variant {input.mask} {input.weights} {input.record}"
         " --benchmarks {params.benchmarks}"
         " --options {params.options:q} --speed {resources.speed:q}"
@@ -62,6 +64,7 @@ rule generate_calibration_traces:
     input:
         manifest="resources/models/{model}/manifest.json",
         benchmark="resources/benchmarks/{benchmark}.jsonl",
+        order=order("generate_calibration_traces"),
     output:
         traces="results/{model}/calibration_traces/traces/{benchmark}.jsonl",
         answers="results/{model}/calibration_traces/answers/{benchmark}.jsonl",
@@ -88,7 +91,8 @@ rule generate_calibration_traces:
         ),
         output="results/{model}/calibration_traces",
     shell:
-        "python -m workflow_scripts.generation.generate --terminal-fd 3 --model {params.model}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.generation.generate --terminal-fd 3 --model {params.model}"
         " --benchmarks {wildcards.benchmark}={input.benchmark}"
         " --options {params.options:q} --speed {resources.speed:q}"
         " --store store --sequences --output {params.output} --provenance {output.provenance}"

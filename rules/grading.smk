@@ -10,6 +10,7 @@ rule grade_answers:
     input:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
         answers="results/{model}/{variant}/answers/{benchmark}.jsonl",
+        order=order("grade_answers"),
     output:
         grades="results/{model}/{variant}/grades/{benchmark}.jsonl",
         grader="results/{model}/{variant}/grades/{benchmark}.grader.json",
@@ -25,7 +26,8 @@ rule grade_answers:
         code=code("grading.grade_answers"),
         options=lambda wildcards: as_json(SETTINGS.answer_prefix(wildcards.model)),
     shell:
-        "python -m workflow_scripts.grading.grade_answers"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.grading.grade_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"
         " --options {params.options:q} --workers {threads}"
         " --output {output.grades} --grader {output.grader} > {log} 2>&1"
@@ -35,6 +37,7 @@ use rule grade_answers as grade_calibration_traces with:
     input:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
         answers="results/{model}/calibration_traces/answers/{benchmark}.jsonl",
+        order=order("grade_calibration_traces"),
     output:
         grades="results/{model}/calibration_traces/grades/{benchmark}.jsonl",
         grader="results/{model}/calibration_traces/grades/{benchmark}.grader.json",
@@ -47,6 +50,7 @@ rule judge_answers:
     input:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
         answers="results/{model}/{variant}/answers/{benchmark}.jsonl",
+        order=order("judge_answers"),
     output:
         "results/{model}/{variant}/judgements/{benchmark}.jsonl",
     log:
@@ -58,6 +62,7 @@ rule judge_answers:
         code=code("grading.judge_answers"),
         options=lambda wildcards: as_json(SETTINGS.judge_job(wildcards.model)),
     shell:
-        "python -m workflow_scripts.grading.judge_answers"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.grading.judge_answers"
         " --benchmark {input.benchmark} --answers {input.answers}"
         " --options {params.options:q} --cache judge_store --output {output} > {log} 2>&1"

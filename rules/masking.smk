@@ -5,6 +5,7 @@ rule build_mask:
     input:
         unpack(inputs_of("variants")),
         manifest="resources/models/{model}/manifest.json",
+        order=order("build_mask"),
     output:
         mask="results/{model}/{variant}/mask.safetensors",
         weights="results/{model}/{variant}/weights.safetensors",
@@ -28,7 +29,8 @@ rule build_mask:
         device=mask_device,
         threads=SETTINGS.generation.threads,
     shell:
-        "python -m workflow_scripts.masking.build_mask"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.masking.build_mask"
         " --model {params.model} --options {params.options:q} {params.files}"
         " --device {params.device} --threads {params.threads}"
         " --mask {output.mask} --weights {output.weights} --record {output.record} > {log} 2>&1"
@@ -40,6 +42,7 @@ rule export_checkpoint:
         mask=ancient("results/{model}/{variant}/mask.safetensors"),
         weights=ancient("results/{model}/{variant}/weights.safetensors"),
         manifest="resources/models/{model}/manifest.json",
+        order=order("export_checkpoint"),
     output:
         directory("results/{model}/{variant}/checkpoint"),
     log:
@@ -54,6 +57,7 @@ rule export_checkpoint:
         code=code("masking.export_checkpoint"),
         model=model_folder,
     shell:
-        "python -m workflow_scripts.masking.export_checkpoint"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.masking.export_checkpoint"
         " --model {params.model} --mask {input.mask} --weights {input.weights}"
         " --record {input.record} --output {output} > {log} 2>&1"

@@ -3,8 +3,9 @@ import json
 
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.uses import in_use
-from workflow_scripts.files.atomic import write_json, write_text
+from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import file_digest
+from workflow_scripts.files.making import note_making
 from workflow_scripts.tables import catalogue
 
 REFERENCE = catalogue.dense_variant(SETTINGS)
@@ -132,3 +133,10 @@ def run_config():
     return as_json(
         {"run": plain(RUN), "generation": plain(SETTINGS.generation), **used}
     )
+
+
+def write_made(value, path, log, order):
+    """What a stage does, in the process of snakemake: a JSON file, a log and a record."""
+    write_json(Path(path), value)
+    Path(log).touch()
+    note_making(Path(order))

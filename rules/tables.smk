@@ -7,6 +7,7 @@ rule collect_cells:
     input:
         grades=run_files("results/{model}/{variant}/grades/{benchmark}.jsonl"),
         answers=run_files("results/{model}/{variant}/answers/{benchmark}.jsonl"),
+        order=order("collect_cells"),
     output:
         "results/tables/cells.parquet",
     log:
@@ -25,7 +26,8 @@ rule collect_cells:
             }
         ),
     shell:
-        "python -m workflow_scripts.tables.collect_cells --results results"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.collect_cells --results results"
         " --options {params.options:q} --output {output} > {log} 2>&1"
 
 
@@ -35,6 +37,7 @@ rule collect_samples:
         run_files("results/{model}/{variant}/traces/{benchmark}.jsonl"),
         run_files("results/{model}/{variant}/answers/{benchmark}.jsonl"),
         run_files("results/{model}/{variant}/grades/{benchmark}.jsonl"),
+        order=order("collect_samples"),
     output:
         samples="results/tables/samples.parquet",
         page=report(
@@ -54,7 +57,8 @@ rule collect_samples:
         caption="Answers that were lost or won against the dense model, cut or in circles.",
         options=as_json({"reference": REFERENCE, **plain(RUN)}),
     shell:
-        "python -m workflow_scripts.tables.collect_samples --results results"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.collect_samples --results results"
         " --benchmarks resources/benchmarks --options {params.options:q}"
         " --output {output.samples} --page {output.page} > {log} 2>&1"
 
@@ -67,6 +71,7 @@ for NAME, TABLE in catalogue.TABLES.items():
             f"{NAME}_table"
         input:
             table_inputs(NAME),
+            order=order(f"{NAME}_table"),
         output:
             expand(f"results/tables/{NAME}.{{ending}}", ending=["csv", "md", "tex"]),
             expand("results/tables/{also}.csv", also=TABLE.also),
@@ -88,7 +93,8 @@ for NAME, TABLE in catalogue.TABLES.items():
             table=NAME,
             published=published_digests() if NAME == "published" else [],
         shell:
-            "python -m workflow_scripts.tables.table --table {params.table}"
+            "PRUNETHINK_ORDER={input.order}"
+            " python -m workflow_scripts.tables.table --table {params.table}"
             " --results results --tables results/tables --options {params.options:q}"
             " > {log} 2>&1"
 
@@ -97,6 +103,7 @@ for NAME, TABLE in catalogue.TABLES.items():
 rule plot:
     input:
         plot_inputs,
+        order=order("plot"),
     output:
         svg=figure("results/figures/{figure}/{model}/{benchmark}.svg"),
         pdf="results/figures/{figure}/{model}/{benchmark}.pdf",
@@ -115,12 +122,16 @@ rule plot:
         options=plot_options,
         caption=plot_caption,
     shell:
-        "python -m workflow_scripts.tables.plot --figure {params.module}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.plot --figure {params.module}"
         " --results results --tables results/tables --options {params.options:q}"
         " --outputs {output} > {log} 2>&1"
 
 
 use rule plot as plot_model with:
+    input:
+        plot_inputs,
+        order=order("plot_model"),
     output:
         svg=figure("results/figures/{figure}/{model}.svg"),
         pdf="results/figures/{figure}/{model}.pdf",
@@ -132,6 +143,9 @@ use rule plot as plot_model with:
 
 
 use rule plot as plot_calibration with:
+    input:
+        plot_inputs,
+        order=order("plot_calibration"),
     output:
         svg=figure("results/figures/{figure}/{model}/{calibration}.svg"),
         pdf="results/figures/{figure}/{model}/{calibration}.pdf",
@@ -143,6 +157,9 @@ use rule plot as plot_calibration with:
 
 
 use rule plot as plot_influence with:
+    input:
+        plot_inputs,
+        order=order("plot_influence"),
     output:
         svg=figure("results/figures/{figure}/{model}/{influence}.svg"),
         pdf="results/figures/{figure}/{model}/{influence}.pdf",
@@ -156,6 +173,8 @@ use rule plot as plot_influence with:
 # A file, because an argument of a command has at most 128 KiB and a config can have more. The log
 # is empty, like that of every job that has nothing to say.
 rule write_config:
+    input:
+        order=order("write_config"),
     output:
         "results/config.json",
     log:
@@ -164,8 +183,7 @@ rule write_config:
     params:
         config=lambda wildcards: run_config(),
     run:
-        write_json(Path(output[0]), json.loads(params.config))
-        write_text(Path(log[0]), "", checksum=False)
+        write_made(json.loads(params.config), output[0], log[0], input.order)
 
 
 # Not in Snakemake's own report: it is one itself.
@@ -177,6 +195,7 @@ rule write_report:
         manifests=run_files("resources/models/{model}/manifest.json"),
         provenance=run_files("results/{model}/{variant}/generation.json"),
         samples="results/tables/samples.parquet",
+        order=order("write_report"),
     output:
         "results/report.html",
     log:
@@ -189,7 +208,8 @@ rule write_report:
         code=code("tables.report"),
         options=as_json({"reference": REFERENCE}),
     shell:
-        "python -m workflow_scripts.tables.report --tables results/tables --results results"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.report --tables results/tables --results results"
         " --resources resources --logs logs --config {input.config}"
         " --options {params.options:q} --figures {input.figures} --output {output}"
         " > {log} 2>&1"
@@ -199,7 +219,8 @@ rule write_report:
 # it with `--forcerun tables_so_far`.
 rule tables_so_far:
     input:
-        "results/config.json",
+        config="results/config.json",
+        order=order("tables_so_far"),
     output:
         directory("results/tables/so_far"),
     log:
@@ -213,6 +234,7 @@ rule tables_so_far:
         options=run_options(),
         published=published_digests(),
     shell:
-        "python -m workflow_scripts.tables.everything --results results"
-        " --resources resources --logs logs --config {input}"
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.everything --results results"
+        " --resources resources --logs logs --config {input.config}"
         " --options {params.options:q} --output {output} > {log} 2>&1"

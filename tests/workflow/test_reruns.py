@@ -2,10 +2,20 @@
 
 import pytest
 
-from benchmarks.reruns import CHANGES, HEAD, first_run, measure_all, prepared, row
+from benchmarks.reruns import (
+    CHANGES,
+    HEAD,
+    first_run,
+    in_words,
+    measure_all,
+    planned_without_notes,
+    prepared,
+    row,
+)
 from tests.workflow.checkout import PROJECT
 
 NAMES = [change.name for change in CHANGES]
+EACH = pytest.mark.parametrize("name", NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +45,14 @@ def test_the_run_before_the_changes(base, documented):
     assert first_run(base) in documented
 
 
-@pytest.mark.parametrize("name", NAMES)
+@EACH
 def test_row(reruns, documented, name):
     assert row(name, reruns[name]) in documented
     assert reruns[name].later == {}, "a second call runs nothing"
+
+
+@EACH
+def test_row_without_snakemakes_notes(base, documented, name, tmp_path):
+    planned = planned_without_notes(base, tmp_path / "copy", CHANGES[NAMES.index(name)])
+    start = f"| {name} | {in_words(planned)} | "
+    assert any(line.startswith(start) for line in documented), start

@@ -253,9 +253,10 @@ def as_a_site_would(profile: Path) -> None:
 
 
 def made(checkout: Checkout) -> dict[str, bytes]:
-    """All that a run makes."""
+    """All that a run makes, but for its records: they hold times."""
     results = checkout.folder / "results"
     files = [path for path in results.rglob("*") if path.is_file()]
+    files = [path for path in files if not path.name.endswith(".made.json")]
     return {str(path.relative_to(results)): path.read_bytes() for path in files}
 
 

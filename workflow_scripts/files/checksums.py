@@ -14,6 +14,9 @@ from pathlib import Path
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
 
+# what this process read and found to be as written: sha256 by path from the working directory
+verified: dict[str, str] = {}
+
 
 def checksum_file(path: Path) -> Path:
     """Where the checksum of a file is."""
@@ -23,6 +26,14 @@ def checksum_file(path: Path) -> Path:
 def checksum_line(path: Path, written: Path) -> str:
     """The content of the checksum of `path`, which still has the name `written`."""
     return f"{file_digest(written)}  {_noted_path(path)}\n"
+
+
+def noted_digest(path: Path) -> str | None:
+    """The sha256 that a file's checksum says; None where it has none."""
+    try:
+        return checksum_file(path).read_text(encoding="utf-8", errors="replace").split(" ")[0]
+    except OSError:
+        return None
 
 
 def verify_checksum(path: Path) -> None:
@@ -48,6 +59,7 @@ def verify_checksum(path: Path) -> None:
             f"{path}: was written as {place}; put it back, or delete it and start again: it will "
             "be made again"
         )
+    verified[str(_noted_path(path))] = digest
 
 
 def _noted_path(path: Path) -> Path:

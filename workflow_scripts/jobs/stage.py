@@ -1,14 +1,18 @@
 """How a stage runs: its mistakes are one line and exit code 1, and it ends with its snakemake."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.making import note_making
 from workflow_scripts.jobs.orphans import end_with_runner
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+ORDER = "PRUNETHINK_ORDER"
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -16,11 +20,13 @@ def run_stage(main: Callable[[], None]) -> None:
 
     So does what the system says of a file: it may not be read, a folder not be written, the disk is
     full. Anything else is a defect of ours and keeps its traceback. A stage that snakemake started
-    ends with it.
+    ends with it, and notes how its outputs were made: the environment says where its order is.
     """
     end_with_runner()
     try:
         main()
+        if ORDER in os.environ:
+            note_making(Path(os.environ[ORDER]))
     except InputError as error:
         _end(error)
     except OSError as error:
