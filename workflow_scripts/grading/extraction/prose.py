@@ -12,12 +12,15 @@ what stands beside the matter ("in 5 days"), a reason, a bound ("at least 5"), a
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from workflow_scripts.grading.comparison.units import known
 from workflow_scripts.grading.extraction.integers import DIGITS, IN_WORDS, NUMBER, in_figures
 from workflow_scripts.grading.extraction.lead_ins import LANGUAGES, words
 
 MAX_LENGTH = 2000  # characters of a statement that are looked at
+_PLAIN_WORD = re.compile(r"(?<![\\A-Za-z{])[a-z]{3,}(?![A-Za-z{}])")
+_MAX_PLAIN = 8  # of them, beside a value that is alone
 _MAX_WORDS = 3  # of an answer in words
 
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
@@ -185,13 +188,16 @@ class Line:
         return re.sub("[\ue000-\uf8ff]", lambda m: self._formulas[ord(m[0]) - 0xE000], text).strip()
 
 
+_line = lru_cache(maxsize=16)(Line)  # one line is read in several ways
+
+
 def stated_value(text: str) -> str | None:
     """The value that a text states: as a whole, at its start, or in one of its sentences.
 
     It follows a lead-in, and what follows the value explains it: so the first sentence counts that
     has one.
     """
-    line = Line(text)
+    line = _line(text)
     if bare := _bare(line):
         return bare
     for sentence in line.sentences:
@@ -202,13 +208,13 @@ def stated_value(text: str) -> str | None:
 
 def value_at_start(text: str) -> str | None:
     """The value that a text is or starts with."""
-    line = Line(text)
+    line = _line(text)
     return _bare(line) or _at_start(line, line.sentences[0])
 
 
 def concluded_value(text: str) -> str | None:
     """The value that the last line of an answer ends in: of its last sentence that has one."""
-    line = Line(text)
+    line = _line(text)
     if bare := _bare(line):
         return bare
     for sentence in reversed(line.sentences):
@@ -219,7 +225,9 @@ def concluded_value(text: str) -> str | None:
 
 def bare_value(text: str) -> str | None:
     """A text that is a value and nothing else."""
-    return _bare(Line(text))
+    return (
+        None if len(_PLAIN_WORD.findall(text, 0, MAX_LENGTH)) > _MAX_PLAIN else _bare(_line(text))
+    )
 
 
 def _sentences(text: str, formulas: list[str]) -> Iterator[_Sentence]:
@@ -403,7 +411,7 @@ def _tidy(text: str) -> str:
 
 def few_words(text: str, most: int = _MAX_WORDS) -> str | None:
     """The answer in words that a text is, or ends in after "is"; None where there is a value."""
-    line = Line(text)
+    line = _line(text)
     sentence = line.sentences[0]
     if not sentence.shape or _values(line, sentence):
         return None

@@ -154,7 +154,7 @@ def after_prefix(prefix: str, text: str) -> tuple[str, str]:
     text = whole[len(prefix) :]
     line = first_line(text)
     # a prefix "the answer is" begins no statement before "not 5"
-    is_statement = lead_ins(prefix + text) and not NO_STATEMENT.match(text)
+    is_statement = lead_ins(prefix + text[:40]) and not NO_STATEMENT.match(text)
     return text, line if is_statement and not _ANNOUNCES.search(line) else ""
 
 
