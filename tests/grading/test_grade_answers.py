@@ -115,8 +115,8 @@ PREFIX = AnswerPrefix(after_cap="Final Answer:")
 @pytest.mark.parametrize(
     ("problem", "text"),
     [
-        (Problem("a", "?", "27", "integer"), " 27 miles.\n\nBeth rides 12 mph."),
-        (Problem("a", "?", r"12\pi", "math"), " $12\\pi$ meters\n\nThe height is 3."),
+        (Problem("a", "?", "27", "integer"), " 27 miles from here.\n\nBeth rides 12 mph."),
+        (Problem("a", "?", r"12\pi", "math"), " $12\\pi$, a surprise.\n\nThe height is 3."),
         (Problem("a", "?", "A", "choice", ["1 eV", "2 eV"]), " A at rest.\n\nThis is so."),
     ],
 )

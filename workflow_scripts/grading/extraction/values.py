@@ -47,6 +47,8 @@ def extract_integer(text: str, finish: str, prefix: str = "") -> Extraction:
     found = extract_expression(text, finish, prefix)
     if found.extracted is None:
         return found
+    if found.reason == "last line" and not re.search(r"\d", found.extracted):
+        return nothing(finish)  # words that end an answer state no number
     names, _, value = found.extracted.rpartition("=")
     names_one = _NAMES.fullmatch(names) and not re.search(r"\b(?:and|or)\b", names)
     number = whole_number(found.extracted) or (whole_number(value) if names_one else None)
