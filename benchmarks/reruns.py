@@ -43,6 +43,7 @@ RULES = (
     "grade_answers",
     "collect_cells",
     "accuracy_table",
+    "comparison_table",
     "plot",
 )
 FILES_OF_SNAKEMAKE = ".snakemake"
