@@ -23,6 +23,8 @@ _ROWS = re.compile(
     r"\\begin\{(aligned|align\*?|gathered|split|eqnarray\*?)\}(.*?)\\end\{\1\}", re.DOTALL
 )
 
+_MAX_SENTENCE = 500  # characters of a box that is read as a sentence
+
 
 def extract_expression(text: str, finish: str, prefix: str = "") -> Extraction:
     """The mathematical answer that an answer states, whole and as it is written there.
@@ -72,7 +74,8 @@ def _value(statement: Statement) -> str | None:
 
 def _of_box(said: str) -> str:
     """What is in a box; of a sentence its value."""
-    is_sentence = re.search(r"[A-Za-z]{2,} [A-Za-z]{2,} .*[0-9]", said)
+    is_short = len(said) <= _MAX_SENTENCE
+    is_sentence = is_short and re.search(r"[A-Za-z]{2,} [A-Za-z]{2,} .*[0-9]", said)
     return (is_sentence and stated_value(said)) or said
 
 
