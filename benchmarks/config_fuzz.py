@@ -33,6 +33,7 @@ from tests.workflow.checkout import PROJECT, Checkout, copy_project
 from workflow_scripts.config.catalogues import Sourced
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import MAX_LINES, load_settings
+from workflow_scripts.config.overlays import check_config_files
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import source_files
 from workflow_scripts.config.uses import in_use
@@ -87,6 +88,7 @@ def cases(name: str, count: int, seed: int, folder: Path) -> Iterator[Case]:
 def _at_the_door(case: Case, file: Path) -> Case:
     try:
         overlay = load_configfile(file)
+        check_config_files([file])
         # in the order in which Snakemake lays them over each other
         merged = copy.deepcopy(overlay)
         if case.config != DEFAULT:  # which stands alone, or nothing would be dropped from it
@@ -95,7 +97,7 @@ def _at_the_door(case: Case, file: Path) -> Case:
         _use(load_settings(merged))
     except InputError as error:
         lines = str(error).split("\n")
-        return _with(case, lines, _unclear(lines))
+        return _with(case, lines, _unclear(lines, file))
     except WorkflowError as error:
         line = str(error)
         return _with(case, [line], None if line.startswith(UNREADABLE) else f"Snakemake: {line}")
@@ -125,11 +127,15 @@ def _with(case: Case, lines: Sequence[str], fault: str | None) -> Case:
     return Case(case.config, case.number, case.mistake, tuple(lines), fault)
 
 
-def _unclear(lines: Sequence[str]) -> str | None:
+def _unclear(lines: Sequence[str], file: Path) -> str | None:
     if len(lines) > MAX_LINES + 1:
         return f"{len(lines)} lines"
     for line in lines:
-        if not line.startswith("config: ") or not line.isprintable() or len(line) > MAX_LINE:
+        if (
+            not line.startswith(("config: ", f"{file}:"))
+            or not line.isprintable()
+            or len(line) > MAX_LINE
+        ):
             return f"not a clear line: {line[:200]!r}"
     return None
 
@@ -144,7 +150,8 @@ def dry_run(checkout: Checkout, case: Case) -> str | None:
         return None if done.returncode == 0 else "not planned: " + _end(done.stdout)
     if done.returncode == 0:
         return "planned, though the door refuses it"
-    said = [line for line in done.stdout.splitlines() if line.startswith("config: ")]
+    ours = "config: ", f"{checkout.folder / case.file}:"
+    said = [line for line in done.stdout.splitlines() if line.startswith(ours)]
     if case.lines[0].startswith(UNREADABLE):
         return None if case.lines[0] in done.stdout else "another error: " + _end(done.stdout)
     is_all = done.stdout.rstrip().endswith("\n".join(case.lines))  # nothing of Snakemake's after it

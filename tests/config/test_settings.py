@@ -432,3 +432,10 @@ def test_the_door_imports_nothing_heavy():
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_judge_s_job_is_the_judge_without_what_was_left_out():
+    job = load_settings(DEFAULT).judge_job("reasoner")
+    assert job.benchmarks is None and job.model == "judge"
+    named = load_settings(changed((("judge", "benchmarks"), ["chains"])))
+    assert named.judge_job("reasoner").benchmarks == ("chains",)

@@ -29,6 +29,10 @@ class Entry(BaseModel):
         """What keys that are right by themselves are wrong in together."""
         yield from ()
 
+    def given(self) -> dict[str, Any]:
+        """Its keys with their values, without those that were left out and have no default."""
+        return {key: value for key, value in self if value is not None}
+
     @model_validator(mode="after")
     def _agrees(self) -> "Entry":
         found = list(self.contradictions())

@@ -79,7 +79,7 @@ class Settings(Entry):
         """What generating for a model is told."""
         name = self.models[model].thinking
         thinking = self.thinking_formats[name]
-        return GenerationJob(**dict(self.generation), format=name, thinking=thinking)
+        return GenerationJob(**self.generation.given(), format=name, thinking=thinking)
 
     def trace_job(self, model: str) -> GenerationJob:
         """What generating calibration traces is told: only the largest budget counts.
@@ -95,4 +95,4 @@ class Settings(Entry):
 
     def judge_job(self, model: str) -> JudgeJob:
         """What judging answers is told."""
-        return JudgeJob(**dict(self.judge), answer_prefix=self.answer_prefix(model))
+        return JudgeJob(**self.judge.given(), answer_prefix=self.answer_prefix(model))

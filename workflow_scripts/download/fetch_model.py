@@ -29,6 +29,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.files.checksums import checksum_file
 from workflow_scripts.files.digests import file_digest, files_digest
+from workflow_scripts.files.making import record_file
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.file_names import ALLOWED, IGNORED
 
@@ -116,7 +117,7 @@ def _refuse_other_files(target: Path, manifest: Path) -> None:
     """Raise where the folder holds a person's files, which would be lost."""
     if not target.exists() or (target / CONVERTED).exists():
         return
-    ours = {manifest.name, checksum_file(manifest).name}
+    ours = {path.name for path in (manifest, checksum_file(manifest), record_file(manifest))}
     for path in sorted(target.iterdir()):
         if not path.is_symlink() and path.name not in ours:
             raise InputError(f"{path}: not put there by this stage; move it away")
