@@ -223,7 +223,7 @@ CHANGES = (
     Change("`generation.batch_size`", configured(generation={"batch_size": 4})),
     Change(
         "a figure's colour",
-        edited("workflow_scripts/tables/drawing/style.py", "#0072b2", "#003355"),
+        edited("workflow_scripts/tables/drawing/looks.py", "#0072b2", "#003355"),
     ),
     Change(
         "the grader",

@@ -21,8 +21,8 @@ from tests.workflow.checkout import (
 CONFIG = ("--configfile", "small.yaml")
 # the rules that make tables, figures and the report of grades
 FROM_GRADES = {
-    "collect_cells", "accuracy_table", "comparison_table", "parallel_table", "published_table",
-    "plot", "write_report",
+    "collect_cells", "collect_samples", "accuracy_table", "comparison_table", "parallel_table",
+    "published_table", "plot", "write_report",
 }  # fmt: skip
 
 
