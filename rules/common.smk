@@ -6,7 +6,7 @@ import sys
 from inspect import signature
 from operator import attrgetter
 
-from workflow_scripts.config.entry import as_json
+from workflow_scripts.config.entry import as_json, plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods import Share
@@ -16,7 +16,7 @@ from workflow_scripts.config.source_files import (
     sources_digest,
 )
 from workflow_scripts.config.sources import HubFile
-from workflow_scripts.config.uses import CATALOGUES, answered_in_use
+from workflow_scripts.config.uses import CATALOGUES, answered_in_use, named_by
 from workflow_scripts.estimates.resources import resources
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.jobs.gpus import visible_gpus
@@ -174,6 +174,16 @@ def mask_device(wildcards):
     """Only a mask that runs the model on a calibration set needs a GPU."""
     runs_model = entry_of("variants", wildcards).runs_model
     return SETTINGS.pruning.device if runs_model else "cpu"
+
+
+def made_from(wildcards):
+    """What the card of an export tells of the config."""
+    variant, sets = entry_of("variants", wildcards), {}
+    for catalogue, name in sorted(named_by(variant)):
+        entry = getattr(SETTINGS, catalogue)[name]
+        sets.setdefault(catalogue, {})[name] = plain(entry)
+    about = {"entry": plain(variant), "device": SETTINGS.pruning.device, "sets": sets}
+    return as_json({**dict(wildcards), **about})
 
 
 def traces_of_calibration_sets(wildcards):

@@ -56,8 +56,10 @@ rule export_checkpoint:
     params:
         code=code("masking.export_checkpoint"),
         model=model_folder,
+        made_from=made_from,
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.masking.export_checkpoint"
         " --model {params.model} --mask {input.mask} --weights {input.weights}"
-        " --record {input.record} --output {output} > {log} 2>&1"
+        " --record {input.record} --made-from {params.made_from:q} --output {output}"
+        " > {log} 2>&1"

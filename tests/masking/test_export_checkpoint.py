@@ -26,6 +26,14 @@ from workflow_scripts.models.checkpoints import linears, load_tensor, model_dige
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor, save_tensors
 
+MADE_FROM = {
+    "model": "tiny",
+    "variant": "half",
+    "entry": {"method": "magnitude", "sparsity": 0.5},
+    "device": "cpu",
+    "sets": {},
+}
+
 
 def random_mask(place: Path, folder: Path, removed: tuple[int, ...] = ()) -> VariantFiles:
     """A mask of half of the weights, and the blocks that it removes."""
@@ -34,7 +42,7 @@ def random_mask(place: Path, folder: Path, removed: tuple[int, ...] = ()) -> Var
 
 def export(folder: Path, files: VariantFiles, output: Path) -> Path:
     stage = ["--model", folder, "--mask", files.mask, "--weights", files.weights]
-    stage += ["--record", files.record, "--output", output]
+    stage += ["--record", files.record, "--output", output, "--made-from", json.dumps(MADE_FROM)]
     export_checkpoint.main([str(part) for part in stage])
     return output
 
@@ -92,6 +100,7 @@ def test_a_dense_export_is_the_checkpoint(tmp_path: Path, tiny_model: Callable[.
         (folder / name).touch()  # what is no part of a model
     exported = export(folder, on_disk(tmp_path, folder, {}), tmp_path / "checkpoint")
     names, left = ({path.name for path in place.iterdir()} for place in (folder, exported))
+    left.remove("README.md")
     ours = {"manifest.json", ".manifest.json.sha256"}
     assert names - left == {*ours, ".converted.json", "training_args.bin", "modeling.py"}
     assert left <= names
@@ -191,6 +200,7 @@ def test_dense_weights_in_other_formats_do_not_go_along(
     (folder / "vocab.txt").write_text("a\n")
     exported = export(folder, random_mask(tmp_path, folder), tmp_path / "checkpoint")
     assert {path.name for path in exported.iterdir()} == {
+        "README.md",
         "chat_template.jinja",
         "config.json",
         "generation_config.json",

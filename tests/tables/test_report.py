@@ -13,9 +13,9 @@ from safetensors.numpy import save_file
 from tests.tables.browser import look, needs_browser
 from tests.tables.sources import mask, named_ways, write_masks
 from workflow_scripts.artefacts.records import Answer, Grade
+from workflow_scripts.config.references import REFERENCES, Citations
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.tables import everything
-from workflow_scripts.tables.reporting.references import REFERENCES, Citations
 from workflow_scripts.tables.ways import as_lists
 
 VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")

@@ -123,8 +123,10 @@ def exported_config(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Any]:
     return {k: v for k, v in merged.items() if k not in changes or v is not None}
 
 
-def export(checkpoint: Checkpoint, pruned: Pruned, output: Path) -> None:
-    """Write the pruned model to the folder `output`, whole or not at all."""
+def export(
+    checkpoint: Checkpoint, pruned: Pruned, output: Path, texts: Mapping[str, str] | None = None
+) -> None:
+    """Write the pruned model to the folder `output`, with `texts` by name, whole or not at all."""
     entries = exported_tensors(checkpoint, pruned)
     with written_atomically(output) as folder:
         folder.mkdir()
@@ -141,6 +143,8 @@ def export(checkpoint: Checkpoint, pruned: Pruned, output: Path) -> None:
             goes_along = may_be_of_checkpoint(file.name) and file.suffix != checkpoints.WEIGHTS
             if file.is_file() and goes_along and file.name not in REWRITTEN:
                 shutil.copyfile(file, folder / file.name)
+        for name, text in (texts or {}).items():
+            (folder / name).write_text(text, encoding="utf-8")
         config = exported_config(checkpoint, pruned)
         write_json(folder / checkpoints.CONFIG, config, checksum=False)
         if checkpoint.folder / checkpoints.SINGLE not in checkpoint.shards:

@@ -18,7 +18,7 @@ class AllocationKind(Entry):
     """What every allocation has: its name in prose, its reference, the files that it needs."""
 
     title: ClassVar[str]
-    cites: ClassVar[str | None] = None  # a key of tables.reporting.references, or the reference
+    cites: ClassVar[str | None] = None  # a key of config.references, or the reference
 
     def files(self) -> dict[str, str]:
         """What it is made from: the stage's flag and the path, with wildcards in braces."""

@@ -38,7 +38,7 @@ class Method(Entry):
     """What every method has beside its keys."""
 
     title: ClassVar[str]  # in prose
-    cites: ClassVar[str | None] = None  # a key of tables.reporting.references, or the reference
+    cites: ClassVar[str | None] = None  # a key of config.references, or the reference
     amount: ClassVar[str | None] = None  # the key that says how much is removed
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes
 

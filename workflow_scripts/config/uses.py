@@ -27,7 +27,7 @@ def in_use(settings: Settings) -> dict[str, list[str]]:
         catalogue, name = waiting.pop(0)
         if name not in used[catalogue]:
             used[catalogue].append(name)
-            waiting += _named_by(getattr(settings, catalogue)[name])
+            waiting += named_by(getattr(settings, catalogue)[name])
     return used
 
 
@@ -51,12 +51,12 @@ def answered_in_use(settings: Settings) -> list[str]:
     return list(dict.fromkeys(s.benchmark for s in sources if s.kind == "generated"))
 
 
-def _named_by(entry: Entry) -> Iterator[tuple[str, str]]:
+def named_by(entry: Entry) -> Iterator[tuple[str, str]]:
     """The catalogues and names in an entry's keys."""
     for key, field in type(entry).model_fields.items():
         value = getattr(entry, key)
         if isinstance(value, Entry):
-            yield from _named_by(value)
+            yield from named_by(value)
         for mark in field.metadata:
             if isinstance(mark, From) and value is not None:
                 yield mark.catalogue, value

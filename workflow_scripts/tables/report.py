@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.config.references import Citations
 from workflow_scripts.files.atomic import read_json, write_text
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.jobs.stage import run_stage
@@ -35,7 +36,6 @@ from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.reporting.findings import heat_maps, sentences
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
-from workflow_scripts.tables.reporting.references import Citations
 from workflow_scripts.tables.statistics.differences import RELEVANT
 
 TABLES = [name for name in COLUMNS if not name.startswith("judge")]

@@ -2,13 +2,13 @@
 
 import pytest
 
+from workflow_scripts.config.references import Citations
 from workflow_scripts.tables.catalogue import TABLES
 from workflow_scripts.tables.content.cells import cells_of, read_cells
 from workflow_scripts.tables.content.columns import as_frame
 from workflow_scripts.tables.content.parallel import rows_of_cell, sections
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
 from workflow_scripts.tables.reporting.provenance import run_times, tokens
-from workflow_scripts.tables.reporting.references import Citations
 from workflow_scripts.tables.statistics.parallel import majority_at_every_k
 
 GENERATION = {

@@ -8,8 +8,8 @@ from jinja2 import Environment, FileSystemLoader
 
 from workflow_scripts.config.allocations import ALLOCATIONS
 from workflow_scripts.config.methods import METHODS
+from workflow_scripts.config.references import Citations
 from workflow_scripts.tables.content.formats import TEMPLATES, count
-from workflow_scripts.tables.reporting.references import Citations
 from workflow_scripts.tables.statistics.differences import ALPHA, RELEVANT
 
 

@@ -1,4 +1,4 @@
-"""What the methods of a run are cited by."""
+"""What methods, allocations and statistics are cited by."""
 
 from collections.abc import Iterable
 

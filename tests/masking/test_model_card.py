@@ -1,0 +1,120 @@
+"""The card of an export: what the hub reads, and what a person must know of the model."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from tests.artefacts.variants import on_disk, random_keeps
+from tests.models.tiny_models import write_manifest
+from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
+from workflow_scripts.config.entry import parser_of
+from workflow_scripts.files.atomic import read_json, write_json
+from workflow_scripts.masking.model_card import MadeFrom, model_card
+from workflow_scripts.models.checkpoints import open_checkpoint
+
+HUB = {"kind": "hub", "id": "someone/tiny"}
+WANDA = {"method": "wanda", "sparsity": 0.5, "calibration": "texts", "pattern": "2:4"}
+TEXTS = {"source": {"kind": "local", "path": "/home/me/texts.txt"}, "samples": 4, "seed": 7}
+
+
+def card(folder: Path, files: VariantFiles, **entry: Any) -> str:
+    sets = {"calibration_sets": {"texts": TEXTS}}
+    about = {"model": "tiny", "variant": "v", "entry": entry, "device": "cpu", "sets": sets}
+    made_from = parser_of(MadeFrom)(json.dumps(about))
+    return model_card(open_checkpoint(folder), read_pruned(files), made_from)
+
+
+@pytest.fixture
+def model(tmp_path: Path, tiny_model: Callable[..., Path]) -> Path:
+    return Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+
+
+def fetched_from(folder: Path, source: dict[str, Any]) -> None:
+    manifest = read_json(folder / "manifest.json")
+    write_json(folder / "manifest.json", manifest | {"source": source, "revision": "c0ffee"})
+
+
+def test_the_hub_reads_where_a_model_is_from_and_how_it_was_pruned(model, tmp_path):
+    fetched_from(model, HUB)
+    text = card(model, on_disk(tmp_path, model, random_keeps(model)), **WANDA)
+    data = ModelCard(text).data
+    assert data.base_model == "someone/tiny" and data.library_name == "transformers"
+    assert data.tags == ["prunethink", "pruning", "wanda"]
+    assert "(https://huggingface.co/someone/tiny) at revision c0ffee" in text
+    # its license is not known here: a person is told so, and nothing is made up
+    assert data.license is None and "license was not known" in text
+
+
+def test_a_card_tells_what_was_done_from_what_and_how_to_share_it(model, tmp_path):
+    files = on_disk(tmp_path, model, random_keeps(model, 0.5), (1,))
+    text, record = card(model, files, **WANDA), read_pruned(files).record
+    for said in (
+        "method: Wanda", "pattern: `2:4`", "calibration: `texts`", "propagate: `dense`",
+        "samples `4`", "seed `7`", f"{100 * record.removed_fraction:.2f} % of the weights",
+        "blocks removed, counted from 0: 1 of 3", record.digest, record.model_digest,
+        "neither smaller nor faster", "the pattern is 2:4", "1 of 3 here", "arXiv:2306.11695",
+        'from_pretrained("results/tiny/v/checkpoint"',
+        "\n    hf upload OWNER/tiny-v results/tiny/v/checkpoint\n",
+    ):  # fmt: skip
+        assert said in text, said
+    # nobody else is to know where files were on this machine
+    assert "texts.txt" in text and "/home/me" not in text
+
+
+def test_parameters_and_zeros_are_those_of_the_exported_weights(model, tmp_path):
+    files = on_disk(tmp_path, model, random_keeps(model, 0.5), (0,))
+    dense, pruned = open_checkpoint(model), read_pruned(files)
+    found = re.search(r"parameters: (\S+), of which the mask set (\S+) to zero", card(
+        model, files, method="magnitude", sparsity=0.5
+    ))  # fmt: skip
+    numbers = [int(number.replace(",", "")) for number in found.groups()]
+    in_first = [n for n in dense.shapes if n.startswith("model.layers.0.")]
+    size = {name: read.numel() for name, read in _weights(dense).items()}
+    gone = {n: int((~pruned.kept(n)).sum()) for n in pruned.record.linears if n not in in_first}
+    assert numbers == [sum(size.values()) - sum(size[n] for n in in_first), sum(gone.values())]
+
+
+def _weights(checkpoint):
+    from workflow_scripts.models.checkpoints import load_tensor
+
+    return {name: load_tensor(checkpoint, name) for name in checkpoint.files}
+
+
+def test_a_dense_export_says_that_it_is_unchanged(model, tmp_path):
+    text = card(model, on_disk(tmp_path, model, {}), method="dense")
+    assert "unchanged." in text and "method: none" in text and "0.00 %" in text
+
+
+@pytest.mark.parametrize(
+    "front_matter, found",
+    [
+        ("license: mit\n", {"license": "mit"}),
+        (
+            "license: other\nlicense_name: mine\nlicense_link: LICENSE\n",
+            {"license": "other", "license_name": "mine", "license_link": "LICENSE"},
+        ),
+        ("license_name: mine\n", {}),
+        ("license: [\n", {}),
+    ],
+)
+def test_the_license_is_that_of_the_card_beside_the_dense_model(
+    tmp_path, tiny_model, front_matter, found
+):
+    mine = Path(shutil.copytree(tiny_model(), tmp_path / "mine"))
+    (mine / "README.md").write_text(f"---\n{front_matter}---\n# Mine\n")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in mine.iterdir():
+        if path.name != "README.md":
+            (folder / path.name).symlink_to(path)
+    (folder / "manifest.json").unlink()
+    write_manifest(folder)
+    files = on_disk(tmp_path, folder, random_keeps(folder))
+    data = ModelCard(card(folder, files, method="magnitude", sparsity=0.5)).data.to_dict()
+    assert {k: v for k, v in data.items() if k.startswith("license")} == found

@@ -1,0 +1,148 @@
+"""The card of an exported model: a README.md as the Hugging Face hub reads it."""
+
+import math
+import os
+import platform
+import tomllib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import ModelCardData
+from huggingface_hub.repocard import metadata_load
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.artefacts.pruned_checkpoints import exported_tensors
+from workflow_scripts.config.entry import Entry, plain
+from workflow_scripts.config.methods import Variant
+from workflow_scripts.config.references import REFERENCES
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models.checkpoints import CONFIG, Checkpoint, split_block
+from workflow_scripts.models.manifests import MANIFEST
+from workflow_scripts.paths import PROJECT
+
+CARD = "README.md"
+LIBRARIES = ("torch", "transformers", "numpy")
+
+
+class MadeFrom(Entry):
+    """What the config says of an export: names, the variant's entry, and what it is made from.
+
+    `device` is where models run that are pruned. `sets` holds the entries of the calibration and
+    influence sets by catalogue and name.
+    """
+
+    model: str
+    variant: str
+    entry: Variant
+    device: str
+    sets: dict[str, dict[str, dict[str, Any]]]
+
+
+def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom) -> str:
+    """The text of the card of a variant of a fetched model."""
+    manifest = read_json(checkpoint.folder / MANIFEST)
+    source, entry, record = manifest["source"], made_from.entry, pruned.record
+    known = _license(checkpoint.folder, source)
+    if source["kind"] == "hub":
+        known["base_model"] = source["id"]
+    data = ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["prunethink", "pruning", entry.method],
+        **known,
+    )
+    cited = (one.cites for one in (entry, getattr(entry, "allocation", None)) if one)
+    folder = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("model_card.md.j2").render(
+        data=data.to_yaml(),
+        license="license" in known,
+        model=made_from.model,
+        variant=made_from.variant,
+        base=_base(source, manifest["revision"]),
+        method=entry.title,
+        pattern=getattr(entry, "pattern", None),
+        options=_options(made_from),
+        sets=[
+            (kind.removesuffix("_sets"), name, one | {"source": _shareable(one["source"])})
+            for kind, sets in made_from.sets.items()
+            for name, one in sets.items()
+        ],
+        record=record,
+        **_counts(checkpoint, pruned),
+        versions=_versions(),
+        references=[REFERENCES.get(word, word) for word in cited if word],
+    )
+
+
+def _license(folder: Path, source: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the dense model's license: from a card beside the files that were fetched.
+
+    Nothing is fetched for it. The front matter takes a license's name and link beside `other`.
+    """
+    if source["kind"] == "bundled":
+        return {"license": "apache-2.0"}  # the project's
+    config = folder / CONFIG
+    if not config.is_symlink():
+        return {}
+    try:
+        found = metadata_load((folder / os.readlink(config)).with_name(CARD)) or {}
+    except (OSError, ValueError, yaml.YAMLError):  # none, or not as the hub reads it
+        return {}
+    given = {key: found.get(key) for key in ("license", "license_name", "license_link")}
+    return {key: value for key, value in given.items() if value} if given["license"] else {}
+
+
+def _base(source: Mapping[str, Any], revision: str | None) -> str:
+    """The dense model in words."""
+    match source["kind"]:
+        case "hub":
+            at = f" at revision {revision}" if revision else ""
+            return f"[{source['id']}](https://huggingface.co/{source['id']}){at}"
+        case "bundled":
+            return f"prunethink's demo model `{source['name']}`"
+        case "gguf":
+            return f"The model of the GGUF file `{Path(source.get('path') or source['file']).name}`"
+    return f"The model of the folder `{Path(source['path']).name}`"
+
+
+def _shareable(source: Mapping[str, Any]) -> dict[str, Any]:
+    """A source without the folders of the machine that it was on."""
+    local = {"path": Path(source["path"]).name} if "path" in source else {}
+    return {**source, **local}
+
+
+def _options(made_from: MadeFrom) -> dict[str, Any]:
+    """The variant's options; where the model ran on a calibration set, on which device."""
+    options = plain(made_from.entry, exclude={"method"})
+    runs = {"statistics", "calibration"} & made_from.entry.files().keys()
+    return options | ({"device": made_from.device} if runs else {})
+
+
+def _counts(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, int]:
+    """Parameters of the dense model and of what is left, and the zeros that the mask set there."""
+    linears, kept = pruned.record.linears, pruned.record.kept_blocks
+    left = (name for name in linears if split_block(name)[0] in kept)
+    return {
+        "dense_parameters": sum(map(math.prod, checkpoint.shapes.values())),
+        "parameters": sum(
+            math.prod(t.shape) for t in exported_tensors(checkpoint, pruned).values()
+        ),
+        "zeros": sum(round(linears[name].achieved * linears[name].weights) for name in left),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Of what writes the export."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    ours = {"prunethink": project["version"], "Python": platform.python_version()}
+    return ours | {name: version(name) for name in LIBRARIES}
