@@ -37,3 +37,16 @@ rule all:
         catalogue.figure_files(SETTINGS, catalogue.FIGURE_FORMATS),
         "results/samples.html",
         "results/report.html",
+
+
+# Without an output: it shows what models are given whenever it is asked for.
+rule prompts:
+    input:
+        run_files("results/{model}/prompts/{benchmark}.jsonl"),
+    log:
+        "logs/prompts.log",
+    localrule: True
+    conda:
+        "envs/data.yaml"
+    shell:
+        "python -m workflow_scripts.generation.show_prompts {input} 2>&1 | tee {log}"

@@ -109,7 +109,7 @@ def _at_the_door(case: Case, file: Path) -> Case:
 def _use(settings: Settings) -> None:
     """Take from what is let in what the rules take from it; raises where something is not there."""
     for model in settings.run.models:
-        as_json(settings.trace_job(model))
+        as_json(settings.trace_job(model, settings.run.benchmarks[0]))
     for catalogue, names in in_use(settings).items():
         for name in names:
             entry = getattr(settings, catalogue)[name]

@@ -23,10 +23,12 @@ rule build_calibration_set:
         sources=digest_of("calibration_sets"),
         files=flags_of("calibration_sets"),
         date=SETTINGS.generation.date,
+        chat=chat_template_args,
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.calibration.build_calibration_set --model {params.model}"
-        " --options {params.options:q} {params.files} --date {params.date} --output {output}"
+        " --options {params.options:q} {params.files} --date {params.date} --chat {params.chat:q}"
+        " --output {output}"
         " > {log} 2>&1"
 
 
@@ -84,9 +86,10 @@ rule score_influence:
         sources=digest_of("influence_sets"),
         files=flags_of("influence_sets"),
         date=SETTINGS.generation.date,
+        chat=chat_template_args,
         threads=SETTINGS.generation.threads,
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.calibration.score_influence --model {params.model}"
-        " --options {params.options:q} {params.files} --date {params.date}"
+        " --options {params.options:q} {params.files} --date {params.date} --chat {params.chat:q}"
         " --threads {params.threads} --output {output} > {log} 2>&1"

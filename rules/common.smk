@@ -6,6 +6,7 @@ import sys
 from inspect import signature
 from operator import attrgetter
 
+from workflow_scripts.config.catalogues import FetchedBenchmark
 from workflow_scripts.config.entry import as_json, plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
@@ -147,6 +148,11 @@ def options_of(catalogue, only=None, part=lambda entry: entry):
     """An entry or a part of it as `--options` of a stage: `only` the keys of a class, or all."""
     keys = {"include": {*only.model_fields}} if only else {}
     return lambda wildcards: as_json(part(entry_of(catalogue, wildcards)), **keys)
+
+
+def chat_template_args(wildcards):
+    """What a model's chat template is told besides, as JSON."""
+    return as_json(SETTINGS.models[wildcards.model].chat_template_args or {})
 
 
 def memory(name):

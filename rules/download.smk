@@ -74,7 +74,7 @@ rule fetch_benchmark:
     threads: 1
     params:
         code=code("download.fetch_benchmark"),
-        options=options_of("benchmarks"),
+        options=options_of("benchmarks", only=FetchedBenchmark),
         sources=digest_of("benchmarks"),
     shell:
         "PRUNETHINK_ORDER={input.order}"

@@ -58,6 +58,40 @@ rule generate:
         " 3>&2 > {log} 2>&1"
 
 
+# Every prompt as it would be put to a model: no engine is needed for them.
+rule write_prompts:
+    input:
+        manifest="resources/models/{model}/manifest.json",
+        benchmarks=expand(
+            "resources/benchmarks/{benchmark}.jsonl", benchmark=RUN.benchmarks
+        ),
+        order=order("write_prompts"),
+    output:
+        expand("results/{{model}}/prompts/{benchmark}.jsonl", benchmark=RUN.benchmarks),
+    log:
+        "logs/write_prompts/{model}.log",
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    params:
+        code=code("generation.write_prompts"),
+        model=model_folder,
+        benchmarks=[
+            f"{name}=resources/benchmarks/{name}.jsonl"
+            for name in sorted(RUN.benchmarks)
+        ],
+        options=lambda wildcards: as_json(
+            SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
+        ),
+        output="results/{model}/prompts",
+    shell:
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.generation.write_prompts --model {params.model}"
+        " --benchmarks {params.benchmarks} --options {params.options:q}"
+        " --output {params.output} > {log} 2>&1"
+
+
 # The dense model's own traces on a benchmark, for calibration sets of kind generated. The benchmark
 # need not be among those that are run; where it is, the dense variant takes them from the store.
 rule generate_calibration_traces:
@@ -87,7 +121,8 @@ rule generate_calibration_traces:
         code=code("generation.generate"),
         model=model_folder,
         options=lambda wildcards: as_json(
-            SETTINGS.trace_job(wildcards.model), exclude=Generation.SPEED
+            SETTINGS.trace_job(wildcards.model, wildcards.benchmark),
+            exclude=Generation.SPEED,
         ),
         output="results/{model}/calibration_traces",
     shell:

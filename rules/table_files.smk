@@ -7,8 +7,12 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.files.making import note_making
 from workflow_scripts.tables import catalogue
+from workflow_scripts.tables.limits import limits_note
 
 REFERENCE = catalogue.dense_variant(SETTINGS)
+
+
+LIMITS = SETTINGS.limits(RUN.benchmarks)
 
 
 def run_files(pattern, **wildcards):
@@ -29,13 +33,19 @@ def table_inputs(name):
     return [path for read in catalogue.TABLES[name].reads for path in run_files(read)]
 
 
+def shared_by_tables():
+    """What every table and the report must know; nothing of limits where there are none."""
+    return {"reference": REFERENCE, **({"limits": LIMITS} if LIMITS else {})}
+
+
 def table_params(name):
     """A table's caption, and what it must know beside its files."""
-    options = {"reference": REFERENCE}
+    options = shared_by_tables()
     if name == "judge_agreement":  # the others know them from the cells
         options |= plain(RUN)
     return {
-        "caption": catalogue.TABLES[name].caption.format(**options),
+        "caption": catalogue.TABLES[name].caption.format(**options)
+        + limits_note(LIMITS),
         "options": as_json(options),
     }
 
@@ -118,6 +128,7 @@ def run_options():
     return as_json(
         {
             **catalogue.shared_options(SETTINGS),
+            **shared_by_tables(),
             **plain(RUN),
             **catalogue.used_sets(SETTINGS),
         }

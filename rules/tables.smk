@@ -206,7 +206,7 @@ rule write_report:
     threads: 1
     params:
         code=code("tables.report"),
-        options=as_json({"reference": REFERENCE}),
+        options=as_json(shared_by_tables()),
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.tables.report --tables results/tables --results results"

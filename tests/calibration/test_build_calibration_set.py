@@ -86,6 +86,18 @@ def test_chat_templates_are_told_the_day_that_prompts_are(
     assert stream(made).startswith("2001<user>")
 
 
+def test_chat_templates_are_told_what_the_model_s_are(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))
+    template = folder / "chat_template.jinja"
+    template.write_text("{{ 'no' if enable_thinking is false }}" + template.read_text())
+    write_manifest(folder)
+    path, flags = source_file(tmp_path, PAIRS), ["--chat", '{"enable_thinking": false}']
+    assert stream(run(folder, path, 1, 14)).startswith("<user>")
+    assert stream(run(folder, path, 1, 14, flags=flags)).startswith("no<user>")
+
+
 def test_texts_end_with_the_eos_token(tmp_path: Path, tiny_model: Callable[..., Path]) -> None:
     made = run(tiny_model(), source_file(tmp_path, TEXTS), 2, 19, seed=3)
     rows = stream(made).split("<end>")

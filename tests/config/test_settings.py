@@ -285,7 +285,7 @@ def test_a_generation_job_holds_lists_and_mappings_as_they_are():
     assert {key: job[key] for key in changes} == changes | {"budgets": [6, 24, 72]}
     assert {key: job["thinking"][key] for key in waiting} == waiting
     # calibration traces are those of the run under the largest budget alone
-    assert plain(loaded.trace_job("reasoner")) == job | {"budgets": [72]}
+    assert plain(loaded.trace_job("reasoner", "chains")) == job | {"budgets": [72]}
 
 
 def test_what_a_format_writes_in_front_of_an_answer():
@@ -319,11 +319,14 @@ def test_what_a_run_uses_is_what_it_names_and_what_that_needs():
             (("calibration_sets", "own"), own),
             (("variants", "new"), variant | {"allocation": layerif}),
             (("run", "variants"), ["dense", "new"]),
+            (("benchmarks", "math500", "prompt"), "boxed"),
+            (("benchmarks", "chains", "prompt"), "{question}"),
         )
     )
     assert in_use(settings) == {
         "models": ["reasoner"],
         "benchmarks": ["chains", "math500"],
+        "prompts": ["boxed"],
         "calibration_sets": ["own"],
         "influence_sets": ["chains"],
         "thinking_formats": ["think"],

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import json
 import os
 from pathlib import Path
@@ -67,6 +68,40 @@ def test_another_digest_is_an_error_that_says_how_to_accept_it(mine, output):
         f"{'0' * 64}; to accept the new content set benchmarks.sums.sha256 to {found}"
     )
     assert list(output.parent.iterdir()) == []
+
+
+def ids_of(output, **said):
+    fetch_benchmark({"kind": "bundled", "name": "chains"}, output, **said)
+    return [problem.id for problem in read_records(output, Problem)]
+
+
+def test_a_limit_takes_the_first_or_a_sample_and_more_hold_the_fewer(output):
+    every = ids_of(output)
+    assert ids_of(output, limit=7) == every[:7]
+    drawn = {n: ids_of(output, limit={"problems": n, "seed": 4}) for n in (3, 20, 200, len(every))}
+    assert [len(ids) for ids in drawn.values()] == [*drawn]
+    assert drawn[len(every)] == every
+    for fewer, more in itertools.pairwise(drawn.values()):
+        assert fewer == [problem for problem in more if problem in fewer]
+    assert ids_of(output, limit={"problems": 20, "seed": 5}) != drawn[20] != every[:20]
+    # over the whole of the benchmark, and not where it begins
+    assert len({every.index(problem) // 24 for problem in drawn[20]}) > 5
+
+
+def test_size_and_digest_are_of_all_problems_where_there_is_a_limit(output):
+    digest = hashlib.sha256((sources.BUNDLED / "benchmarks/chains.jsonl").read_bytes()).hexdigest()
+    assert len(ids_of(output, sha256=digest, problems=240, limit=5)) == 5
+    with pytest.raises(InputError, match="its content has changed"):
+        ids_of(output, sha256="0" * 64, limit=5)
+
+
+def test_a_limit_beyond_the_problems_is_one_line(output):
+    with pytest.raises(InputError) as caught:
+        ids_of(output, limit={"problems": 241})
+    assert str(caught.value) == (
+        "benchmark 'sums': has 240 problems, and the limit is 241; lower benchmarks.sums.limit or "
+        "leave it out"
+    )
 
 
 def test_the_bundled_benchmark_is_in_normal_form(output):

@@ -45,6 +45,11 @@ def test_traces_are_drawn_once_or_for_every_budget(sweep, seeds, traces, most, e
     }
 
 
+def test_a_limit_is_how_many_problems_there_are():
+    settings = settings_of((("benchmarks", "chains", "limit"), {"problems": 12}))
+    assert problem_count(settings, "chains", PROJECT) == 12
+
+
 def test_expected_is_never_more_than_at_most():
     tokens = tokens_of(settings_of(), {"chains": 5}, (1000, 1000))
     assert all(part.expected == part.most for part in tokens.values())

@@ -234,6 +234,30 @@ def test_another_benchmark_is_all_that_is_decoded(project):
     )
 
 
+def test_a_benchmark_with_more_problems_decodes_those_alone(project):
+    """What a larger `limit` makes of one, first or sampled."""
+    whole = (project.folder / "first.jsonl").read_text().splitlines(keepends=True)
+    (project.folder / "first.jsonl").write_text("".join(whole[1::3]))
+    assert project.counts()[0] == 2 * 3
+    (project.folder / "first.jsonl").write_text("".join(whole))
+    assert project.counts()[0] == 2 * (PROBLEMS - 3)
+
+
+def test_a_prompt_decodes_again_and_is_noted_and_the_bare_one_does_not(project):
+    project.run()
+    assert project.run(wordings={"first": {"prompt": "{question}"}}) == []
+    (engine,) = project.run(wordings={"first": {"prompt": "1+{question}"}})
+    traces, _ = engine.counts()
+    assert traces == 2 * PROBLEMS
+    noted = json.loads((project.results / "generation.json").read_text())["prompts"]["first"]
+    first = json.loads((project.folder / "first.jsonl").read_text().splitlines()[0])
+    assert noted["text"] == f"<|user|>1+{first['question']}<|end|><|assistant|><think>"
+    tokenizer = load_tokenizer(project.model)
+    put = engine.asked[0].prompt
+    assert (noted["id"], noted["tokens"]) == (first["id"], len(put))
+    assert tokenizer.decode(put) == noted["text"]
+
+
 def test_a_lower_largest_budget_needs_nothing_or_its_answers_alone(project):
     project.run()
     assert project.run(budgets=[6]) == []

@@ -1,9 +1,11 @@
 """The prompt of a problem: question, choices, and one opening of the thinking."""
 
 import pytest
+import yaml
 from transformers import AutoTokenizer
 
 from workflow_scripts.artefacts.records import Problem
+from workflow_scripts.config.prompts import Wording
 from workflow_scripts.config.thinking import ThinkingFormat
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.prompts import prompts
@@ -17,18 +19,68 @@ SUM = Problem("p", "7+3=?", "0", "integer")
 USER, BOT = "<|user|>{{ messages[0].content }}", "<|end|><|assistant|>"
 
 
-def prompt_of(problem=SUM, template=None, texts=THINK):
+def prompt_of(problem=SUM, template=None, texts=THINK, **wording):
     tokenizer = AutoTokenizer.from_pretrained(REASONER)
     tokenizer.name_or_path = "models/mine"
     tokenizer.chat_template = template or tokenizer.chat_template
     opening = tuple(encode(tokenizer, texts.open))
     with ChatTemplate(tokenizer, "auto") as chat:
-        (ids,) = prompts(chat, [problem], texts, opening, "chains").values()
+        said = Wording(**wording)
+        (ids,) = prompts(chat, [problem], texts, opening, "chains", said).values()
     return tokenizer.decode(ids)
 
 
 def test_the_prompt_is_the_chat_template_and_the_opening():
     assert prompt_of() == "<|user|>7+3=?<|end|><|assistant|><think>"
+
+
+QUIZ = Problem("p", "1+1=?", "A", "choice", choices=["2", "3"])
+
+
+@pytest.mark.parametrize(
+    ("problem", "text", "seen"),
+    [
+        (SUM, "{question}", "7+3=?"),
+        (SUM, "0+{question}0", "0+7+3=?0"),
+        (QUIZ, "{question}\n\n{choices}", "1+1=?\n\nA) 2\nB) 3"),
+        (QUIZ, "{B}or {A}: {question}\\boxed{}", "3or 2: 1+1=?\\boxed{}"),
+    ],
+)
+def test_a_question_is_put_in_its_text(problem, text, seen):
+    # the reasoner's tokenizer has no letters
+    told = "{{ 1 if messages[-1].content == " + repr(seen) + " else 2 }}"
+    assert prompt_of(problem, told + USER + BOT, prompt=text).startswith("1")
+
+
+def test_the_texts_called_bare_are_the_prompts_of_benchmarks_that_name_none():
+    texts = yaml.safe_load((PROJECT / "config/config.yaml").read_text())["prompts"]
+    assert prompt_of(prompt=texts["bare"]["text"]) == prompt_of()
+    quiz = prompt_of(QUIZ, prompt=texts["bare-choices"]["text"])
+    assert quiz == prompt_of(QUIZ)
+
+
+@pytest.mark.parametrize(
+    ("problem", "text", "has", "put"),
+    [
+        (QUIZ, "{question}", "the choices A to B", "none"),
+        (QUIZ, "{question}{A}", "the choices A to B", "A"),
+        (QUIZ, "{question}{A}{B}{C}", "the choices A to B", "A, B, C"),
+        (SUM, "{question}{choices}", "no choices", "choices"),
+    ],
+)
+def test_a_text_that_does_not_put_the_choices_is_one_line(problem, text, has, put):
+    with pytest.raises(InputError) as caught:
+        prompt_of(problem, prompt=text)
+    assert str(caught.value) == (
+        f"benchmarks.chains.prompt: problem p has {has}, and the prompt has places for {put}"
+    )
+
+
+def test_a_system_message_comes_first():
+    whole = "{% for m in messages %}<|user|>{{ m.content }}<|end|>{% endfor %}<|assistant|>"
+    assert prompt_of(template=whole, system="1+2") == (
+        "<|user|>1+2<|end|><|user|>7+3=?<|end|><|assistant|><think>"
+    )
 
 
 def test_choices_follow_the_question_as_lettered_lines():

@@ -44,6 +44,41 @@ def test_a_prompt_is_what_transformers_makes_of_it():
     assert render(trimmed, " 2*3= ") == ("<user>2*3=<model>", None)
 
 
+THINKS = "{% if enable_thinking is defined and not enable_thinking %}no{% endif %}" + CHAT_TEMPLATE
+
+
+def rendered(template, *, system=None, **arguments):
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template
+    tokenizer.name_or_path = "models/mine"
+    with ChatTemplate(tokenizer, "auto", arguments) as chat:
+        return chat.render("1+1=", "benchmark sums, problem 5", system)
+
+
+def test_a_template_is_told_its_arguments():
+    assert rendered(THINKS) == rendered(THINKS, enable_thinking=True) == "<user>1+1=<model>"
+    assert rendered(THINKS, enable_thinking=False) == "no<user>1+1=<model>"
+
+
+def test_an_argument_that_a_template_does_not_use_is_one_line():
+    with pytest.raises(InputError) as caught:
+        rendered(THINKS, enable_thinkin=False)
+    assert str(caught.value) == (
+        "models/mine: its chat template has no use for 'enable_thinkin'; correct "
+        "chat_template_args of the model"
+    )
+
+
+def test_a_system_message_is_there_or_the_template_is_refused():
+    assert rendered(CHAT_TEMPLATE, system="be brief") == "<user>be brief<user>1+1=<model>"
+    for lost in (
+        CHAT_TEMPLATE.replace("for m in messages", "for m in messages if m.role == 'user'"),
+        CHAT_TEMPLATE.replace("m['content']", "m['content'] | replace('brief', 'long')"),
+    ):
+        with pytest.raises(InputError, match="leaves out the system message or changes its text"):
+            rendered(lost, system="be brief")
+
+
 def test_a_template_is_told_the_day_that_is_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert render(LLAMA, day="2024-07-26") == (

@@ -131,7 +131,8 @@ def test_export_makes_a_checkpoint_that_transformers_opens(changeable):
     dense = AutoModelForCausalLM.from_pretrained(changeable.folder / "resources/models/reasoner")
     assert exported.config.num_hidden_layers == dense.config.num_hidden_layers - 1
     card = (changeable.folder / target / "README.md").read_text()
-    assert "calibration set chains: length `64`" in card and f"OWNER/reasoner-shortgpt-1 {target}" in card
+    assert "calibration set chains: length `64`" in card
+    assert f"OWNER/reasoner-shortgpt-1 {target}" in card
     biased = target.replace("shortgpt-1", "stade-biased-50")
     failed = changeable.snakemake("--cores", "1", biased, *CONFIG)
     assert failed.returncode != 0

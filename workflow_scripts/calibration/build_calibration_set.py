@@ -17,6 +17,7 @@ some are drawn without replacement, and each is cut to the length.
 """
 
 import argparse
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for kind in TRACES:
         parser.add_argument(f"--{kind}", type=Path, help="of the dense model (kind generated)")
     parser.add_argument("--date", default=AUTO, help="what chat templates are told, or auto")
+    parser.add_argument("--chat", default={}, type=json.loads, help="what else, as JSON")
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)
     wanted: CalibrationSet = parser_of(CalibrationSet)(arguments.options)
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     traces = {kind: getattr(arguments, kind) for kind in TRACES}
     rows = open_rows(wanted.source, arguments.corpus, traces, arguments.output.parent)
     tokenizer = load_tokenizer(arguments.model)
-    with ChatTemplate(tokenizer, arguments.date) as template:
+    with ChatTemplate(tokenizer, arguments.date, arguments.chat) as template:
         input_ids = SAMPLINGS[wanted.sampling](template, rows, wanted)
     embedded = open_checkpoint(arguments.model).shapes[EMBEDDING][0]
     check_ids(tokenizer, input_ids.unique().tolist(), embedded, rows.where)

@@ -14,6 +14,7 @@ completion. A row takes one backward pass; with DataInf a train row takes three.
 """
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--options", required=True, help="the influence set's entry, as JSON")
     parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
     parser.add_argument("--date", default=AUTO, help="what chat templates are told, or auto")
+    parser.add_argument("--chat", default={}, type=json.loads, help="what else, as JSON")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     pair = plain(wanted.source, include=set(PARTS))
     rows = shuffled(read_pairs(path, pair), wanted.seed)
     tokenizer = load_tokenizer(arguments.model)
-    with ChatTemplate(tokenizer, arguments.date) as template:
+    with ChatTemplate(tokenizer, arguments.date, arguments.chat) as template:
         samples = draw_samples(template, rows, sum(counts), wanted.length)
     for sample in samples:
         check_ids(tokenizer, sample.tokens, checkpoint.shapes[EMBEDDING][0], sample.where)

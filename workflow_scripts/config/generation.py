@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from workflow_scripts.config.engines import ENGINES, may_be
 from workflow_scripts.config.entry import Entry, Said, absent
+from workflow_scripts.config.prompts import Wording
 from workflow_scripts.config.thinking import ThinkingFormat
 from workflow_scripts.config.types import Count, Day, Different, Seed, Whole, in_words
 
@@ -191,6 +192,10 @@ class GenerationJob(Generation):
     format: str
     """The name of the thinking format, for messages."""
     thinking: ThinkingFormat
+    wordings: dict[str, Wording] = absent()
+    """How the questions of benchmarks are put, where that is said."""
+    chat_template_args: dict[str, Any] = absent()
+    """What the chat template is told besides."""
 
     def sampling(self) -> dict[str, Any]:
         """How traces are sampled."""

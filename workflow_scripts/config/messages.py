@@ -145,7 +145,7 @@ def problems_of(error: ValidationError, config: dict[str, Any]) -> Iterator[Prob
         else:
             yield _refused(path, value, node, kind)
     for (name, catalogue), (path, *others) in unknown.items():
-        problem = unknown_name(path, name, config[catalogue], catalogue)
+        problem = unknown_name(path, name, config.get(catalogue, ()), catalogue)
         keys = "another key names" if len(others) == 1 else f"{len(others)} more keys name"
         yield Problem(path, f"{problem.said} ({keys} it)") if others else problem
 

@@ -1,6 +1,6 @@
 """A whole config: what to run, and the catalogues of what things are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +10,7 @@ from workflow_scripts.config.entry import Entry, Said
 from workflow_scripts.config.generation import Generation, GenerationJob
 from workflow_scripts.config.judge import Judge, JudgeJob
 from workflow_scripts.config.methods import Variant
+from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
 from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
 from workflow_scripts.config.types import Different, Name, in_words, name_beside, named
@@ -36,13 +37,15 @@ class Settings(Entry):
     """Dense checkpoints by name."""
     benchmarks: dict[Name, Benchmark]
     """Sets of problems by name."""
+    prompts: dict[Name, Prompt] = {}
+    """Texts that problems are put in, by name; benchmarks name them."""
     calibration_sets: dict[Name, CalibrationSet]
     """Texts that statistics are collected on, by name."""
     influence_sets: dict[Name, InfluenceSet]
     """Texts that the influence of blocks is scored on, by name."""
     thinking_formats: dict[Name, ThinkingFormat]
     """How a model's thinking is opened, recognised as finished, and closed, by name."""
-    variants: dict[name_beside("statistics", "influence", "calibration_traces"), Variant]
+    variants: dict[name_beside("statistics", "influence", "calibration_traces", "prompts"), Variant]
     """Ways to prune a model, by name."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where models run, in every stage that runs one: what `generation.device` and `pruning.device`
@@ -63,6 +66,10 @@ class Settings(Entry):
         }
 
     def contradictions(self) -> Iterator[Said]:
+        yield from self._engines()
+        yield from self._choices()
+
+    def _engines(self) -> Iterator[Said]:
         """An engine that cannot run what a variant's method makes."""
         asked = self.generation.engine
         for name in self.run.variants:
@@ -71,22 +78,60 @@ class Settings(Entry):
                 said = f"{asked} cannot run what method {method.method} makes (variants.{name})"
                 yield ("generation", "engine"), f"{said}; must be {' or '.join(method.engines)}"
 
+    def _choices(self) -> Iterator[Said]:
+        """A prompt without the choices that problems have, or with some that they have not."""
+        for name, benchmark in self.benchmarks.items():
+            prompt = self.wording_of(name).prompt
+            columns = getattr(benchmark.source, "columns", None)
+            if prompt is None or columns is None:
+                continue
+            puts_choices = {*places(prompt)} != {"question"}
+            if puts_choices and columns.choices is None:
+                said = "has a place for choices, and source.columns has no choices"
+                yield ("benchmarks", name, "prompt"), said
+            elif columns.choices is not None and not puts_choices:
+                said = "has no place for the choices; must hold {choices}, or {A}, {B}, ..."
+                yield ("benchmarks", name, "prompt"), said
+
+    def wording_of(self, benchmark: str) -> Wording:
+        """How a benchmark's questions are put, with the text that it names."""
+        entry = self.benchmarks[benchmark]
+        named = entry.prompt is not None and not is_text(entry.prompt)
+        prompt = self.prompts[entry.prompt].text if named else entry.prompt
+        said = {"prompt": prompt, "system": entry.system}
+        return Wording(**{key: text for key, text in said.items() if text is not None})
+
+    def limits(self, benchmarks: Iterable[str]) -> dict[str, str]:
+        """What limits leave of benchmarks, in words, where they have one."""
+        said = {name: self.benchmarks[name].limited for name in benchmarks}
+        return {name: words for name, words in said.items() if words}
+
     def thinking_of(self, model: str) -> ThinkingFormat:
         """The thinking format of a model."""
         return self.thinking_formats[self.models[model].thinking]
 
-    def generation_job(self, model: str) -> GenerationJob:
-        """What generating for a model is told."""
-        name = self.models[model].thinking
-        thinking = self.thinking_formats[name]
-        return GenerationJob(**self.generation.given(), format=name, thinking=thinking)
+    def generation_job(self, model: str, benchmarks: Sequence[str] | None = None) -> GenerationJob:
+        """What generating for a model is told, on given benchmarks or those of the run."""
+        entry = self.models[model]
+        names = self.run.benchmarks if benchmarks is None else benchmarks
+        wordings = {name: self.wording_of(name) for name in names}
+        said = {
+            "wordings": {name: said for name, said in wordings.items() if said != BARE},
+            "chat_template_args": entry.chat_template_args,
+        }
+        return GenerationJob(
+            **self.generation.given(),
+            format=entry.thinking,
+            thinking=self.thinking_formats[entry.thinking],
+            **{key: value for key, value in said.items() if value},
+        )
 
-    def trace_job(self, model: str) -> GenerationJob:
+    def trace_job(self, model: str, benchmark: str) -> GenerationJob:
         """What generating calibration traces is told: only the largest budget counts.
 
         A trace is then the same as in the run itself, and is found in the generation store.
         """
-        job = self.generation_job(model)
+        job = self.generation_job(model, [benchmark])
         return job.model_copy(update={"budgets": job.budgets[-1:]})
 
     def answer_prefix(self, model: str) -> AnswerPrefix:

@@ -2,10 +2,10 @@
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
+from functools import partial, reduce
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
@@ -61,22 +61,26 @@ def in_words(allowed: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class From:
-    """Marks a key that holds a name from a catalogue of the config."""
+    """Marks a key that holds a name from a catalogue of the config, where `is_name` says so."""
 
     catalogue: str
+    is_name: Callable[[Any], bool] = bool
 
 
 def named(catalogue: str, allowed: str | None = None) -> Any:
     """A name from a catalogue; checked where validation is given the catalogues as its context."""
 
-    def check(name: str, info: ValidationInfo) -> str:
-        known = (info.context or {}).get(catalogue)
-        if isinstance(known, dict) and name not in known:
-            raise PydanticCustomError("unknown_name", "unknown", {"catalogue": catalogue})
-        return name
-
+    check = AfterValidator(partial(check_name, catalogue))
     schema = {"type": "string", "x-allowed": allowed or f"a name from {catalogue}"}
-    return Annotated[str, AfterValidator(check), WithJsonSchema(schema), From(catalogue)]
+    return Annotated[str, check, WithJsonSchema(schema), From(catalogue)]
+
+
+def check_name(catalogue: str, name: str, info: ValidationInfo) -> str:
+    """A name that is in a catalogue, where the catalogues are known."""
+    known = (info.context or {}).get(catalogue)
+    if isinstance(known, dict) and name not in known:
+        raise PydanticCustomError("unknown_name", "unknown", {"catalogue": catalogue})
+    return name
 
 
 def one_of(kinds: Mapping[str, type], tag: str) -> Any:

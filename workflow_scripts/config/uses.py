@@ -7,10 +7,11 @@ from workflow_scripts.config.methods import Method
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From
 
-# and the rules' wildcard for a name from each; thinking formats have none
+# and the rules' wildcard for a name from each; prompts and thinking formats have none
 CATALOGUES = {
     "models": "model",
     "benchmarks": "benchmark",
+    "prompts": None,
     "calibration_sets": "calibration",
     "influence_sets": "influence",
     "thinking_formats": None,
@@ -58,5 +59,5 @@ def named_by(entry: Entry) -> Iterator[tuple[str, str]]:
         if isinstance(value, Entry):
             yield from named_by(value)
         for mark in field.metadata:
-            if isinstance(mark, From) and value is not None:
+            if isinstance(mark, From) and mark.is_name(value):
                 yield mark.catalogue, value

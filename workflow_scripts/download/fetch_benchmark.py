@@ -8,15 +8,15 @@ A local file (JSONL, CSV or parquet) holds problems as they are (`id`, `question
 `kind`), or rows of any other shape with a `columns` mapping and an `answer_kind`. What comes from
 the hub must be as the lock file says. With `--sha256` the normalised file must have exactly that
 digest, with `--problems` that number of problems, so that a benchmark that changes at its source
-does not change a result unnoticed.
+does not change a result unnoticed. Both are of all problems; a limit then leaves some of them.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from workflow_scripts.artefacts.records import write_rows
-from workflow_scripts.config.catalogues import Benchmark
+from workflow_scripts.artefacts.records import Problem, write_rows
+from workflow_scripts.config.catalogues import FetchedBenchmark, SampleOfProblems
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.sources import Problems, Source
 from workflow_scripts.download.problems.problems import Layout, problems_from_rows
@@ -29,7 +29,7 @@ from workflow_scripts.download.problems.rows import (
 from workflow_scripts.download.sources import bundled_path
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
-from workflow_scripts.files.digests import file_digest
+from workflow_scripts.files.digests import file_digest, value_digest
 from workflow_scripts.jobs.stage import run_stage
 
 SOURCES: dict[str, Callable[[Source, Path | None], list[Row]]] = {
@@ -39,12 +39,13 @@ SOURCES: dict[str, Callable[[Source, Path | None], list[Row]]] = {
 }
 
 
-def fetch_benchmark(benchmark: Benchmark, output: Path, lock: Path | None = None) -> None:
+def fetch_benchmark(benchmark: FetchedBenchmark, output: Path, lock: Path | None = None) -> None:
     """Write a benchmark's problems to `output`, if they are what the config says of them.
 
     The benchmark's name, which default ids start with, is the output's stem. `lock` is the lock
     file of the hub. Raises `InputError` for a source that
-    cannot be read, a row that is not a problem, another number of problems, or another digest.
+    cannot be read, a row that is not a problem, another number of problems or fewer than the limit,
+    or another digest.
     """
     source, expected, sha256 = benchmark.source, benchmark.problems, benchmark.sha256
     rows = SOURCES[source.kind](source, lock)
@@ -55,6 +56,12 @@ def fetch_benchmark(benchmark: Benchmark, output: Path, lock: Path | None = None
             f"benchmark {output.stem!r}: has {len(problems)} problems, the config says {expected} "
             f"(benchmarks.{output.stem}.problems)"
         )
+    kept = limited(problems, benchmark)
+    if len(kept) < (benchmark.limited_to or 0):
+        raise InputError(
+            f"benchmark {output.stem!r}: has {len(kept)} problems, and the limit is "
+            f"{benchmark.limited_to}; lower benchmarks.{output.stem}.limit or leave it out"
+        )
     with written_atomically(output) as temporary:
         write_rows(temporary, problems)
         found = file_digest(temporary)
@@ -64,6 +71,22 @@ def fetch_benchmark(benchmark: Benchmark, output: Path, lock: Path | None = None
                 f"config says {sha256}; to accept the new content set "
                 f"benchmarks.{output.stem}.sha256 to {found}"
             )
+        if len(kept) < len(problems):
+            write_rows(temporary, kept)
+
+
+def limited(problems: list[Problem], benchmark: FetchedBenchmark) -> list[Problem]:
+    """The problems that a limit leaves, in their order.
+
+    A sample is the first in the order of sha256 over seed and id: a larger one holds a smaller, and
+    another version of the data keeps what it can.
+    """
+    if isinstance(benchmark.limit, SampleOfProblems):
+        seed = benchmark.limit.seed
+        drawn = sorted(problems, key=lambda problem: value_digest([seed, problem.id]))
+        ids = {problem.id for problem in drawn[: benchmark.limit.problems]}
+        return [problem for problem in problems if problem.id in ids]
+    return problems[: benchmark.limit]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lock", type=Path, help="the lock file of the hub")
     parser.add_argument("--output", required=True, type=Path, help="JSONL file to write")
     options = parser.parse_args(arguments)
-    fetch_benchmark(parser_of(Benchmark)(options.options), options.output, options.lock)
+    fetch_benchmark(parser_of(FetchedBenchmark)(options.options), options.output, options.lock)
 
 
 if __name__ == "__main__":

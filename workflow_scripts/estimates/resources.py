@@ -153,8 +153,9 @@ def _generation(job: Job) -> Ask:
 
 
 def _calibration_traces(job: Job) -> Ask:
-    trace_job = job.settings.trace_job(job.wildcards["model"])
-    return _decoding(job, trace_job, (job.wildcards["benchmark"],))
+    benchmark = job.wildcards["benchmark"]
+    trace_job = job.settings.trace_job(job.wildcards["model"], benchmark)
+    return _decoding(job, trace_job, (benchmark,))
 
 
 def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Ask:

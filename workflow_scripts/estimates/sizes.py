@@ -46,6 +46,8 @@ class Size:
 def problem_count(settings: Settings, benchmark: str, root: Path = Path(".")) -> int | None:
     """How many problems a benchmark has; None where neither a file nor the config tells."""
     entry = settings.benchmarks[benchmark]
+    if entry.limited_to:  # what is fetched may have another limit
+        return entry.limited_to
     fetched = root / "resources" / "benchmarks" / f"{benchmark}.jsonl"
     files = [fetched] if fetched.exists() else source_files("benchmarks", entry.source, root)
     for file in files:
@@ -113,7 +115,7 @@ def tokens_of(
     # for calibration the dense model answers under the largest budget, where it does not anyway
     dense = any(variant.method == "dense" for variant in variants_in_use(settings))
     if texts := {*answered_in_use(settings)} - {*(run.benchmarks if dense else ())}:
-        largest = settings.trace_job(run.models[0])
+        largest = settings.trace_job(run.models[0], min(texts))
         more = decoded(largest, sum(counts[name] or 0 for name in texts), means)
         found["calibration"] = (more["traces"] + more["answers"]).times(models)
     return found

@@ -32,6 +32,7 @@ from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.outputs import write_outputs
 from workflow_scripts.generation.progress import Progress, message_writer
+from workflow_scripts.generation.prompts import shown
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import needed, run_sweep
 from workflow_scripts.jobs.stage import run_stage
@@ -115,13 +116,20 @@ def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progr
 
 
 def _provenance(settings: GenerationJob, job: Job, store: Store) -> dict[str, Any]:
-    """What the results come from. Equal for equal configs and stores: it holds no times."""
+    """What the results come from, and the first prompt of each benchmark.
+
+    Equal for equal configs and stores: it holds no times.
+    """
     requests = needed(job.sweep, job.samples, store.get)
     producers = {value_digest(p): p for p in map(store.fingerprint_of, requests)}
     return {
         "generator": job.identity,
         "settings": plain(settings),
         "producers": [producers[digest] for digest in sorted(producers)],
+        "prompts": {
+            name: shown(job.tokenizer, group[0].problem, group[0].prompt)
+            for name, group in job.benchmarks.items()
+        },
     } | ({} if job.day is None else {"date": job.day})
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.generation import GenerationJob
-from workflow_scripts.config.thinking import ThinkingFormat
+from workflow_scripts.config.prompts import BARE
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.digests import files_digest
@@ -20,14 +22,25 @@ from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.engines.start import resolved
 from workflow_scripts.generation.prompts import prompts
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings
-from workflow_scripts.generation.thinking import (
-    longest_marker,
-    tokenise_format,
-)
+from workflow_scripts.generation.thinking import ThinkingFormat as Delimiters
+from workflow_scripts.generation.thinking import longest_marker, tokenise_format
 from workflow_scripts.models.chat_templates import ChatTemplate
 from workflow_scripts.models.checkpoints import EMBEDDING, open_checkpoint
 from workflow_scripts.models.rope import context_length, switches_after
 from workflow_scripts.models.tokenizers import check_ids, end_of_turn_ids, load_tokenizer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a model is asked: prompts as token ids, by benchmark and problem.
+
+    `day` is what the chat template was told is today, None where it does not ask.
+    """
+
+    prompts: dict[str, dict[str, tuple[int, ...]]]
+    tokenizer: PreTrainedTokenizerBase
+    thinking: Delimiters
+    day: str | None
 
 
 @dataclass(frozen=True)
@@ -60,44 +73,66 @@ def describe_job(
     Raises `InputError` for what cannot be done: an engine that is not installed, delimiters that
     the tokenizer does not know, a chat template that fails, a budget beyond the model's context.
     """
-    asked = {key: getattr(options, key) for key in EngineSettings.__annotations__}
-    engine = resolved(EngineSettings(**asked | {"engine_options": plain(options.engine_options)}))
+    chosen = {key: getattr(options, key) for key in EngineSettings.__annotations__}
+    engine = resolved(EngineSettings(**chosen | {"engine_options": plain(options.engine_options)}))
     runs = pruned.record.engines
     if runs is not None and engine.engine not in runs:
         raise InputError(
             f"generation.engine: {engine.engine} cannot run what method {pruned.record.method} "
             f"makes of {model}; set it to {' or '.join(runs)}"
         )
-    tokenizer = load_tokenizer(model)
-    if not tokenizer.chat_template:
-        raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
-    end_of_turn = end_of_turn_ids(model, tokenizer)
-    thinking = tokenise_format(tokenizer, options.thinking, options.format, end_of_turn, str(model))
-    checkpoint = open_checkpoint(model)
-    rows = checkpoint.shapes[EMBEDDING][0]
-    for key in ("open", "after_stop", "after_cap", "newline", "extend_with"):
-        where = f"thinking_formats.{options.format}.{key}"
-        check_ids(tokenizer, getattr(thinking, key), rows, where)
-    context = context_length(checkpoint)
-    sweep = Sweep(_sweep_settings(options, context), thinking)
-    with ChatTemplate(tokenizer, options.date) as template:
-        samples = {
-            name: _samples(read_records(path, Problem), sweep, template, options.thinking, name)
-            for name, path in benchmarks.items()
-        }
-    for name, group in samples.items():
-        for sample in group:
-            check_ids(tokenizer, sample.prompt, rows, f"benchmark {name}, problem {sample.problem}")
+    asked = what_is_asked(model, benchmarks, options)
+    context = context_length(open_checkpoint(model))
+    sweep = Sweep(_sweep_settings(options, context), asked.thinking)
+    repeats = range(options.repeats)
+    samples = {
+        name: [Sample(problem, r, ids) for problem, ids in found.items() for r in repeats]
+        for name, found in asked.prompts.items()
+    }
     longest = _longest_sequence(samples, sweep, context)
     return Job(
         sweep=sweep,
         benchmarks=samples,
         engine=engine,
         identity=_identity(model, pruned, engine, longest),
-        tokenizer=tokenizer,
+        tokenizer=asked.tokenizer,
         longest=longest,
-        day=template.day,
+        day=asked.day,
     )
+
+
+def what_is_asked(model: Path, benchmarks: dict[str, Path], options: GenerationJob) -> Asked:
+    """The prompts of a model's folder; no engine is needed for them.
+
+    Raises `InputError` for delimiters that the tokenizer does not know and for a chat template that
+    fails.
+    """
+    tokenizer = load_tokenizer(model)
+    if not tokenizer.chat_template:
+        raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
+    end_of_turn = end_of_turn_ids(model, tokenizer)
+    thinking = tokenise_format(tokenizer, options.thinking, options.format, end_of_turn, str(model))
+    rows = open_checkpoint(model).shapes[EMBEDDING][0]
+    for key in ("open", "after_stop", "after_cap", "newline", "extend_with"):
+        where = f"thinking_formats.{options.format}.{key}"
+        check_ids(tokenizer, getattr(thinking, key), rows, where)
+    wordings = options.wordings or {}
+    with ChatTemplate(tokenizer, options.date, options.chat_template_args) as template:
+        found = {
+            name: prompts(
+                template,
+                read_records(path, Problem),
+                options.thinking,
+                thinking.open,
+                name,
+                wordings.get(name, BARE),
+            )
+            for name, path in benchmarks.items()
+        }
+    for name, group in found.items():
+        for problem, ids in group.items():
+            check_ids(tokenizer, ids, rows, f"benchmark {name}, problem {problem}")
+    return Asked(found, tokenizer, thinking, template.day)
 
 
 def _sweep_settings(options: GenerationJob, context: int) -> SweepSettings:
@@ -136,18 +171,6 @@ def _identity(
         if switch is not None:
             identity["beyond_switch"] = longest > switch
     return identity
-
-
-def _samples(
-    problems: list[Problem],
-    sweep: Sweep,
-    template: ChatTemplate,
-    texts: ThinkingFormat,
-    benchmark: str,
-) -> list[Sample]:
-    found = prompts(template, problems, texts, sweep.thinking.open, benchmark)
-    repeats = range(sweep.settings.repeats)
-    return [Sample(name, repeat, ids) for name, ids in found.items() for repeat in repeats]
 
 
 def _longest_sequence(benchmarks: dict[str, list[Sample]], sweep: Sweep, context: int) -> int:

@@ -12,8 +12,10 @@ instead: a given one or, for `auto`, that of the first job that needed it, which
 import fcntl
 import multiprocessing
 import random
+import re
 import resource
 import signal
+from collections.abc import Mapping
 from datetime import date as Day
 from datetime import datetime, time
 from pathlib import Path
@@ -41,13 +43,20 @@ CHANGED = "leaves out the question or changes its text"
 class ChatTemplate:
     """A tokenizer's chat template; `day` is the day it was told, None where it does not ask.
 
-    To be closed by `with`.
+    `arguments` are variables of the template besides, such as `enable_thinking`. To be closed by
+    `with`.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, date: str) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        date: str,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
         self.tokenizer = tokenizer
         self.day: str | None = None
         self._date = date
+        self._arguments = dict(arguments or {})
         self._pool: ProcessPool | None = None
 
     def __enter__(self) -> "ChatTemplate":
@@ -58,37 +67,47 @@ class ChatTemplate:
             self._pool.stop()
             self._pool.join()
 
-    def render(self, question: str, where: str) -> str:
+    def render(self, question: str, where: str, system: str | None = None) -> str:
         """The prompt of a question, up to where the model would answer.
 
         Raises `InputError`, naming the model and `where` the question is from, for a template that
-        fails, that takes too much time or memory, or that leaves the question out or repeats it.
+        fails, that takes too much time or memory, that leaves the question out or repeats it, that
+        leaves out the system message, or that has no use for an argument.
         """
         if self._pool is None:
             self._start()
             # not the question itself: a short one may stand in any prompt
-            times = self._run(PROBE, where).count(PROBE)
+            times = self._run(PROBE, system, where).count(PROBE)
             if times != 1:
                 raise self._error(f"writes the question {times} times" if times else CHANGED, where)
-        prompt = self._run(question, where)
+        prompt = self._run(question, system, where)
         if question.strip() not in prompt:
             raise self._error(CHANGED, where)
+        if system is not None and system.strip() not in prompt:
+            raise self._error("leaves out the system message or changes its text", where)
         return prompt
 
     def _start(self) -> None:
-        if TELLS_DATE in str(self.tokenizer.chat_template):
+        text = str(self.tokenizer.chat_template)
+        for name in self._arguments:
+            if not re.search(rf"\b{re.escape(name)}\b", text):
+                raise InputError(
+                    f"{self.tokenizer.name_or_path}: its chat template has no use for {name!r}; "
+                    "correct chat_template_args of the model"
+                )
+        if TELLS_DATE in text:
             self.day = fixed_day(self._date)
         # forked: it needs the tokenizer alone, and importing transformers again takes seconds
         self._pool = ProcessPool(
             max_workers=1,
             initializer=_start_worker,
-            initargs=(self.tokenizer, self.day),
+            initargs=(self.tokenizer, self.day, self._arguments),
             context=multiprocessing.get_context("fork"),
         )
 
-    def _run(self, question: str, where: str) -> str:
+    def _run(self, question: str, system: str | None, where: str) -> str:
         try:
-            prompt, failed = self._pool.schedule(_render, [question]).result()
+            prompt, failed = self._pool.schedule(_render, [question, system]).result()
         except ProcessExpired as ended:
             took = f"takes more than {CPU_SECONDS} s"
             failed = took if ended.exitcode == -signal.SIGPROF else "ends its process"
@@ -133,30 +152,33 @@ def fixed_day(date: str, lock: Path = DATE_LOCK) -> str:
         ) from None
 
 
-def _start_worker(tokenizer: PreTrainedTokenizerBase, day: str | None) -> None:
+def _start_worker(
+    tokenizer: PreTrainedTokenizerBase, day: str | None, told: dict[str, Any]
+) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = psutil.Process().memory_info().vms + MEMORY
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    told: dict[str, Any] = {}
     if day is not None:
         midnight = datetime.combine(Day.fromisoformat(day), time())
-        told = {TELLS_DATE: midnight.strftime}  # a variable goes before the global of its name
+        told = told | {TELLS_DATE: midnight.strftime}  # it goes before the global of its name
     _worker.update(tokenizer=tokenizer, told=told)
 
 
 _worker: dict[str, Any] = {}  # what the process of a template keeps
 
 
-def _render(question: str) -> tuple[str, str]:
+def _render(question: str, system: str | None) -> tuple[str, str]:
     """The prompt, or how the template failed. Ends its process by SIGPROF after `CPU_SECONDS`."""
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     random.seed(0)  # jinja's filter `random` and its `lipsum` draw from it
-    turn = [{"role": "user", "content": question}]
+    turns = [{"role": "user", "content": question}]
+    if system is not None:
+        turns.insert(0, {"role": "system", "content": system})
     try:
         prompt = _worker["tokenizer"].apply_chat_template(
-            turn, add_generation_prompt=True, tokenize=False, **_worker["told"]
+            turns, add_generation_prompt=True, tokenize=False, **_worker["told"]
         )
         if len(prompt) > MAX_CHARACTERS:
             return "", f"writes {len(prompt)} characters"

@@ -39,7 +39,8 @@ def build(
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     write_cells(tables / FILE, read_cells(results, **names, **design))
-    source = Source(results, tables, {"reference": options["reference"]})
+    of_all = {key: options[key] for key in ("reference", "limits") if key in options}
+    source = Source(results, tables, of_all)
     for name, entry in catalogue.TABLES.items():
         if catalogue.CELLS in entry.reads:
             table.make(name, source)

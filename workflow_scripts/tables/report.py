@@ -27,7 +27,7 @@ from workflow_scripts.tables.catalogue import FIGURES, figure_title
 from workflow_scripts.tables.content import accuracy, parallel, published
 from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
-from workflow_scripts.tables.content.formats import Section, page
+from workflow_scripts.tables.content.formats import Section, page, with_limits
 from workflow_scripts.tables.content.removals import read_masks
 from workflow_scripts.tables.content.samples import FILE as SAMPLES
 from workflow_scripts.tables.content.samples import loop_shares
@@ -74,7 +74,7 @@ def write(
             *(f"table {name}.csv" for name in TABLES if not there[name]),
             *(f"figure {path}" for path in figures if not path.exists()),
         ],
-        methods=methods_paragraphs(cells, config, rows["comparison"], citations),
+        methods=methods_paragraphs(cells, config, rows["comparison"], citations, source.limits),
         reference=reference,
         samples=(source.tables / SAMPLES).exists(),
         relevant=RELEVANT,
@@ -90,8 +90,12 @@ def write(
             "published": "Beside the published values",
         },
         drawn=drawn,
-        sections=_sections(rows, reference, run["missing"]),
+        sections={
+            name: with_limits(found, source.limits)
+            for name, found in _sections(rows, reference, run["missing"]).items()
+        },
         provenance=provenance.sections(cells, source.results, resources, logs, masks, config),
+        prompts=list(provenance.prompts(run, source.results, config)),
         config=json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False),
         references=list(citations.lines()),
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from workflow_scripts.files.atomic import write_text
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables.content.columns import write_table
-from workflow_scripts.tables.content.formats import latex, markdown, page
+from workflow_scripts.tables.content.formats import latex, markdown, page, with_limits
 from workflow_scripts.tables.content.source import Source
 
 
@@ -24,10 +24,12 @@ def make(table: str, source: Source) -> None:
     built = import_module(f"workflow_scripts.tables.content.{table}").build(source)
     for name, frame in built.frames.items():
         write_table(source.tables, name, frame)
+    sections = with_limits(built.sections, source.limits)
+    shown = with_limits(built.page or built.sections, source.limits)
     pages = {
-        "md": markdown(built.sections),
-        "tex": latex(built.sections, table),
-        "html": page("table.html.j2", title=built.title, sections=built.page or built.sections),
+        "md": markdown(sections),
+        "tex": latex(sections, table),
+        "html": page("table.html.j2", title=built.title, sections=shown),
     }
     for form, text in pages.items():
         write_text(source.tables / f"{table}.{form}", text)

@@ -1,5 +1,7 @@
 """What the report says of methods, times and tokens."""
 
+import json
+
 import pytest
 
 from workflow_scripts.config.references import Citations
@@ -8,7 +10,7 @@ from workflow_scripts.tables.content.cells import cells_of, read_cells
 from workflow_scripts.tables.content.columns import as_frame
 from workflow_scripts.tables.content.parallel import rows_of_cell, sections
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
-from workflow_scripts.tables.reporting.provenance import run_times, tokens
+from workflow_scripts.tables.reporting.provenance import prompts, run_times, tokens
 from workflow_scripts.tables.statistics.parallel import majority_at_every_k
 
 GENERATION = {
@@ -47,7 +49,28 @@ def test_times_are_added_by_rule(tmp_path):
 )  # fmt: skip
 def test_the_methods_say_where_answers_are_sampled_otherwise(run, sampling, said):
     config = {"generation": GENERATION | {"answer_sampling": sampling}}
-    assert said in methods_paragraphs(run, config, as_frame("comparison", []), Citations())[1]
+    assert said in methods_paragraphs(run, config, as_frame("comparison", []), Citations(), {})[1]
+
+
+def test_the_methods_and_the_page_say_how_problems_are_put_and_limited(run, tmp_path):
+    config = {
+        "benchmarks": {"b": {"prompt": "boxed", "system": "Be brief."}},
+        "prompts": {"boxed": {"text": "{question} ...", "origin": "README"}},
+    }
+    limits = {"b": "the first 10 problems"}
+    said = methods_paragraphs(run, config, as_frame("comparison", []), Citations(), limits)[1]
+    assert "answers b (the first 10 problems), 3 times each" in said
+    assert said.endswith(
+        " Problems are put to the models as they are, but those of b in the words of boxed "
+        "(README) and those of b after a system message."
+    )
+    noted = {"id": "p0", "tokens": 3, "text": "<user>...<model>"}
+    place = tmp_path / "m" / "dense" / "generation.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps({"prompts": {"b": noted}}))
+    (shown,) = prompts({"variants": ["gone", "dense"], "models": ["m"], "benchmarks": ["b"]},
+                       tmp_path, config)  # fmt: skip
+    assert shown == {"model": "m", "benchmark": "b", "origin": "README", **noted}
 
 
 def test_majorities_are_said_to_be_upper_bounds(run):
@@ -57,7 +80,7 @@ def test_majorities_are_said_to_be_upper_bounds(run):
     assert apart[4] > majority_at_every_k(correct, ["3", "3", "1/2", "1/2", "1/2"])[4]
     rows = as_frame("parallel", (row for cell in cells_of(run) for row in rows_of_cell(cell)))
     (section,) = sections(rows)
-    methods = methods_paragraphs(run, {}, as_frame("comparison", []), Citations())
+    methods = methods_paragraphs(run, {}, as_frame("comparison", []), Citations(), {})
     for text in (section.caption, methods[2], TABLES["parallel"].caption):
         assert "told apart as they are written, so that majority@k is an upper bound" in text
 

@@ -6,7 +6,7 @@ itables.
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from workflow_scripts.tables.limits import limits_note
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 # characters of a line in LaTeX's 10 points, on a page's text and on that of a turned one
@@ -175,6 +177,12 @@ def count(number: int, noun: str) -> str:
 def design(row: Any) -> str:
     """How much a row of a table was measured on, `240 problems × 4 repeats`."""
     return f"{count(row.problems, 'problem')} × {count(row.repeats, 'repeat')}"
+
+
+def with_limits(sections: Sequence[Section], limits: Mapping[str, str]) -> list[Section]:
+    """The sections, with the limits of benchmarks in their captions, where there are any."""
+    note = limits_note(limits)
+    return [replace(section, caption=f"{section.caption}{note}") for section in sections]
 
 
 def missing_note(missing: Sequence[str]) -> str:

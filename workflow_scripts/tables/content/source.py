@@ -16,8 +16,9 @@ from workflow_scripts.tables.ways import Way, from_lists
 class Source:
     """The folders of results and of tables, and options, as the rules pass them.
 
-    Options of all are `reference`, the variant without pruning; those of a figure are also the
-    `ways` of the run's variants, its `title` and a value for each of its wildcards.
+    Options of all are `reference`, the variant without pruning, and `limits`, where benchmarks have
+    some: what is left of them, in words. Those of a figure are also the `ways` of the run's
+    variants, its `title` and a value for each of its wildcards.
     """
 
     results: Path
@@ -27,6 +28,10 @@ class Source:
     @property
     def reference(self) -> str:
         return self.options["reference"]
+
+    @property
+    def limits(self) -> dict[str, str]:
+        return self.options.get("limits", {})
 
     @property
     def ways(self) -> dict[str, Way]:

@@ -1,6 +1,6 @@
 """The methods of a run in words, with its numbers filled in, as a paper would say them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ def methods_paragraphs(
     config: Mapping[str, Any],
     comparison: pd.DataFrame,
     citations: Citations,
+    limits: Mapping[str, str],
 ) -> list[str]:
     """Paragraphs of plain text; the template is `tables/templates/methods.txt.j2`."""
     run, generation = cells.attrs, config.get("generation", {})
@@ -43,7 +44,11 @@ def methods_paragraphs(
             f"{name} ({one['samples']} sequences of {one['length']} tokens, seed {one['seed']})"
             for name, one in sorted(config.get("calibration_sets", {}).items())
         ],
-        benchmarks=[f"{name} ({count(size, 'problem')})" for name, size in problems.items()],
+        benchmarks=[
+            f"{name} ({limits.get(name) or count(size, 'problem')})"
+            for name, size in problems.items()
+        ],
+        wordings=list(_wordings(config)),
         repeats=cells["repeat"].nunique(),
         budgets=sorted(cells["budget"].unique()),
         generation=generation,
@@ -57,3 +62,16 @@ def methods_paragraphs(
         relevant=RELEVANT,
     )
     return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+
+
+def _wordings(config: Mapping[str, Any]) -> Iterator[str]:
+    """How problems are put, of benchmarks that say it."""
+    for name, entry in config.get("benchmarks", {}).items():
+        prompt = entry.get("prompt")
+        named = config.get("prompts", {}).get(prompt)
+        words = "in words of this experiment" if named is None else f"in the words of {prompt}"
+        origin = f" ({named['origin']})" if named and "origin" in named else ""
+        if prompt is not None:
+            yield f"those of {name} {words}{origin}"
+        if "system" in entry:
+            yield f"those of {name} after a system message"

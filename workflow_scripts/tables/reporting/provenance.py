@@ -3,8 +3,9 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,24 @@ def engines(run: Mapping[str, Any], results: Path) -> Section:
     if not rows:
         caption = "no generation.json says what computed the completions."
     return _section("engines", caption, rows, *(name for row in rows for name in row))
+
+
+def prompts(
+    run: Mapping[str, Any], results: Path, config: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """What each model was given for the first problem of each benchmark, as generation noted it.
+
+    All variants of a model get the same prompts.
+    """
+    for model, benchmark in product(run["models"], run["benchmarks"]):
+        for variant in run["variants"]:
+            noted = _read(results / model / variant / "generation.json").get("prompts", {})
+            if benchmark in noted:
+                named = config.get("benchmarks", {}).get(benchmark, {}).get("prompt")
+                origin = config.get("prompts", {}).get(named, {}).get("origin", "")
+                place = {"model": model, "benchmark": benchmark, "origin": origin}
+                yield place | noted[benchmark]
+                break
 
 
 def _versions() -> Section:
