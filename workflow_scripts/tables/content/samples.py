@@ -66,15 +66,15 @@ def read_samples(
         problems = {p.id: p for p in read_records(benchmarks / f"{benchmark}.jsonl", Problem)}
         dense = _grades(results / model / reference, benchmark)
         for variant in names["variants"]:
-            grades = _grades(results / model / variant, benchmark)
+            is_dense = variant == reference
+            grades = dense if is_dense else _grades(results / model / variant, benchmark)
             if grades:
                 place = {"model": model, "benchmark": benchmark, "variant": variant}
                 rows = _rows(results / model / variant, place, problems, grades)
                 frame = pd.DataFrame(rows)
                 right = [dense[key].correct if key in dense else None for key in grades]
                 pairs = zip(right, frame["correct"], strict=True)
-                compared = variant != reference
-                outcome = [OUTCOMES.get(pair, "") if compared else "" for pair in pairs]
+                outcome = ["" if is_dense else OUTCOMES.get(pair, "") for pair in pairs]
                 yield frame.assign(outcome=outcome)[SCHEMA.names]
 
 

@@ -26,7 +26,7 @@ from workflow_scripts.tables.drawing.curves import (
 )
 from workflow_scripts.tables.drawing.labels import LINE_HEIGHT, name_ends, thin_ticks
 from workflow_scripts.tables.drawing.looks import Look, looks_of
-from workflow_scripts.tables.ways import Way, members_of
+from workflow_scripts.tables.ways import members_of
 
 MAX_BANDS = 8  # variants that have a band each
 MAX_TOGETHER = 10  # variants in one panel, where they are pruned in different ways
@@ -53,8 +53,8 @@ def draw(source: Source) -> Figure:
     curves = {variant: curves[variant] for variant in rows["variant"].unique()}
     looks = looks_of(source)
     reference = source.reference if source.reference in curves else next(iter(curves))
-    ways = members_of(source.ways, (variant for variant in curves if variant != reference))
-    in_panels = len(curves) > MAX_TOGETHER and len(ways) >= MIN_PANELS
+    members = members_of(source.ways, (variant for variant in curves if variant != reference))
+    in_panels = len(curves) > MAX_TOGETHER and len(members) >= MIN_PANELS
     if in_panels:
         bands = f"black: {reference}, with its 95 % interval"
     elif len(curves) > MAX_BANDS:
@@ -65,8 +65,10 @@ def draw(source: Source) -> Figure:
     note = f"mean of {design(one)}; {bands}"
     if in_panels:
         removed = {variant: mask.removed_fraction for variant, mask in source.masks().items()}
-        curves = {v: curves[v] for v in sorted(curves, key=lambda v: removed.get(v, 0.0))}
-        return _in_panels(curves, reference, source.ways, looks, against, note)
+        for variants in members.values():
+            variants.sort(key=lambda variant: removed.get(variant, 0.0))
+        levels = {variant: way.level for variant, way in source.ways.items()}
+        return _in_panels(curves, reference, members, levels, looks, against, note)
     banded = [reference] if len(curves) > MAX_BANDS else list(curves)
     return _together(curves, banded, looks, against, note)
 
@@ -98,14 +100,13 @@ def _together(
 def _in_panels(
     curves: Curves,
     reference: str,
-    ways: Mapping[str, Way],
+    members: Mapping[str, Sequence[str]],
+    levels: Mapping[str, str],
     looks: Mapping[str, Look],
     against: str,
     note: str,
 ) -> Figure:
-    """Lines are named by their levels: what is left of their names."""
-    members = members_of(ways, (variant for variant in curves if variant != reference))
-    members = {way.name: members[way.name] for way in ways.values() if way.name in members}
+    """A panel for the `members` of each way of pruning; lines are named by their `levels`."""
     lines = math.ceil(len(members) / COLUMNS)
     most = max(map(len, members.values()))
     height = max(PANEL_HEIGHT, 0.5 + most * style.SMALL * LINE_HEIGHT / 72)
@@ -128,9 +129,9 @@ def _in_panels(
         for order, variant in enumerate([reference, *variants]):
             draw_curve(axes, curves[variant], looks[variant], PANEL_SIZE, 3 + order)
         style.name_panel(axes, name, COLUMNS, looks[variants[0]].text_colour)
-        levels = {variant: ways[variant].level for variant in variants if ways[variant].level}
-        ends = {t: tuple(curves[v][["across", "accuracy"]].iloc[-1]) for v, t in levels.items()}
-        named.append((axes, ends, {level: looks[v] for v, level in levels.items()}))
+        named_by = {levels[variant]: variant for variant in variants if levels[variant]}
+        ends = {t: tuple(curves[v][["across", "accuracy"]].iloc[-1]) for t, v in named_by.items()}
+        named.append((axes, ends, {level: looks[v] for level, v in named_by.items()}))
     figure.supxlabel(LABELS[against], fontsize=style.FONT)
     figure.supylabel("accuracy", fontsize=style.FONT)
     name_ends(named, style.SMALL)
