@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from workflow_scripts.config.entry import Entry, Said, absent
-from workflow_scripts.config.types import From, Text, check_name
+from workflow_scripts.config.types import AnyText, From, Text, check_name
 
 PLACES = ("question", "choices", *ascii_uppercase)
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
@@ -63,8 +63,6 @@ def is_text(prompt: Any) -> bool:
 
 
 def _known(prompt: str, info: ValidationInfo) -> str:
-    if "\0" in prompt:
-        raise PydanticCustomError("nul", "holds NUL")
     if is_text(prompt):
         return prompt
     if info.context is not None and "prompts" not in info.context:  # the catalogue may be left out
@@ -73,7 +71,7 @@ def _known(prompt: str, info: ValidationInfo) -> str:
 
 
 TextOrName = Annotated[
-    str,
+    AnyText,
     AfterValidator(_known),
     WithJsonSchema({"type": "string", "x-allowed": "text with {question}, or a name from prompts"}),
     From("prompts", lambda prompt: prompt is not None and not is_text(prompt)),
