@@ -78,6 +78,7 @@ def draw(source: Source) -> Figure:
     figure.supxlabel(
         "tokens used for a problem, all repeats together (log scale)", fontsize=style.SMALL
     )
+    figure.supylabel("accuracy", fontsize=style.SMALL)
     thin_ticks(panels[-1])
     return figure
 
