@@ -46,7 +46,7 @@ def test_the_default_config_becomes_settings():
     settings = load_settings(DEFAULT)
     assert settings.run.models == ("reasoner",)
     assert settings.run.variants[0] == "dense"
-    assert len(settings.run.variants) == 9
+    assert len(settings.run.variants) == 13
     assert settings.models["reasoner"].thinking == "think"
     assert plain(settings.benchmarks["chains"].source) == {"kind": "bundled", "name": "chains"}
     assert settings.calibration_sets["chains"].samples == 128
@@ -242,7 +242,7 @@ def test_the_files_of_an_allocation_are_looked_for(allocation, catalogue):
     missing = DEFAULT[catalogue]["chains"] | {"source": {"kind": "bundled", "name": "nothing"}}
     config = changed(
         ((catalogue, "other"), missing),
-        (("variants", "magnitude-20", "allocation"), allocation),
+        (("variants", "magnitude-50", "allocation"), allocation),
     )
     with pytest.raises(InputError) as caught:
         load_settings(config)

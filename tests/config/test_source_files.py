@@ -208,7 +208,7 @@ def test_the_benchmark_of_a_calibration_set_that_is_used_has_to_be_there(tmp_pat
     own = {"source": {"kind": "generated", "benchmark": "more"}, "samples": 1, "length": 8}
     added = [(("benchmarks", "more"), benchmark), (("calibration_sets", "own"), own)]
     load_settings(changed(*added), tmp_path)
-    used = changed(*added, (("variants", "wanda-20", "calibration"), "own"))
+    used = changed(*added, (("variants", "wanda-50", "calibration"), "own"))
     assert lines_of(used, tmp_path) == [
         "config: benchmarks.more.source.path: 'more.jsonl' does not exist; must be the path of a "
         "file"

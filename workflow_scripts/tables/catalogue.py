@@ -98,12 +98,12 @@ TABLES = {
     "comparison": Table(
         "Comparison",
         "Every variant against {reference} on the same problems and repeats, and unstructured "
-        "against structured pruning of as many weights. p values come from the exact permutation "
-        "test that flips the signs of problems, corrected (Holm) within each of two families for "
-        "every model: its variants against {reference}, and unstructured against structured. A "
-        "difference is better or worse where the corrected p is below 0.05. Where it is not, the "
-        "verdict says how large a difference the 95 % interval still allows or, if that is more "
-        "than 0.1, inconclusive.",
+        "against structured pruning of at most as many weights. p values come from the exact "
+        "permutation test that flips the signs of problems, corrected (Holm) within each of two "
+        "families for every model: its variants against {reference}, and unstructured against "
+        "structured. A difference is better or worse where the corrected p is below 0.05. Where it "
+        "is not, the verdict says how large a difference the 95 % interval still allows or, if "
+        "that is more than 0.1, inconclusive.",
         reads=(CELLS, MASKS),
         also=("areas",),
     ),

@@ -127,7 +127,7 @@ def test_differences_have_a_panel_for_each_budget_and_filled_marks_for_what_is_f
     assert names == ["magnitude-20", "wanda-layerif-50"]
 
 
-@pytest.mark.parametrize(("count", "beside"), [(6, [6]), (7, [4, 3]), (13, [5, 5, 3])])
+@pytest.mark.parametrize(("count", "beside"), [(7, [7]), (8, [4, 4]), (15, [5, 5, 5])])
 def test_of_many_budgets_each_has_a_panel_in_one_of_several_lines(tmp_path, count, beside):
     rows = pd.concat([COMPARISONS[::2].assign(budget=n + 1) for n in range(count)])
     figure = drawn(differences.draw, source_of(tmp_path, {"comparison": rows}))
@@ -186,13 +186,13 @@ def test_parallel_lines_begin_at_the_sequential_ones(figure_of):
         assert (line.get_xdata()[0], line.get_ydata()[0]) == start
 
 
-def test_ways_of_pruning_are_lines_that_begin_at_dense_under_the_largest_budget(figure_of):
+def test_levels_of_a_way_are_a_line_from_dense_and_a_single_one_is_a_mark(figure_of):
     (axes,) = figure_of("sparsity").axes
     assert [text.get_text() for text in axes.texts] == ["wanda", "shortgpt"]
-    lines = [line for line in axes.lines if len(line.get_xdata()) > 1]
-    assert lines[0].get_xdata().tolist() == [0, 20, 50]
-    assert lines[0].get_ydata().tolist() == [0.9, 0.85, 0.7]
-    assert lines[1].get_xdata().tolist() == [0, 33] and lines[1].get_ydata().tolist() == [0.9, 0.3]
+    wanda, shortgpt = (container.lines[0] for container in axes.containers)
+    assert wanda.get_xdata().tolist() == [0, 20, 50]
+    assert wanda.get_ydata().tolist() == [0.9, 0.85, 0.7]
+    assert shortgpt.get_xdata().tolist() == [33] and shortgpt.get_ydata().tolist() == [0.3]
 
 
 def test_accuracies_without_masks_have_no_sparsity(tmp_path):

@@ -9,13 +9,23 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from tests.tables.sources import boxes, drawn, mask, overlapping, rows_of, shown_texts, source_of
+from tests.tables.sources import (
+    boxes,
+    drawn,
+    mask,
+    named_ways,
+    overlapping,
+    rows_of,
+    shown_texts,
+    source_of,
+)
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
 from workflow_scripts.tables import plot
 from workflow_scripts.tables.catalogue import FIGURE_FORMATS
 from workflow_scripts.tables.drawing.scaling_curves import draw
+from workflow_scripts.tables.ways import Way, as_lists
 
 # accuracy that was once measured on the demo, by budget
 MEASURED = {
@@ -116,6 +126,15 @@ def test_with_many_ways_of_pruning_each_has_a_panel_with_dense(tmp_path):
         assert axes.get_ylim() == pytest.approx((0, 0.6))
     assert "black: dense, with its 95 % interval" in figure.texts[0].get_text()
     assert overlapping(figure, shown_texts(figure)) == []
+
+
+def test_a_panel_of_one_variant_without_a_level_names_it_above(tmp_path):
+    curves = MANY | {"wanda-2-4": (0.1, 0.2, 0.3)}
+    ways = named_ways(curves) | {"wanda-2-4": Way("wanda", "wanda-2-4", "")}
+    rows = table_of(curves, budgets=(6, 12, 24))
+    figure = figure_of(tmp_path, rows, masks=MASKS, ways=as_lists(ways))
+    named = {axes.get_title(loc="left"): len(axes.texts) for axes in figure.axes}
+    assert named.pop("wanda-2-4") == 0 and set(named.values()) == {2}
 
 
 @pytest.mark.parametrize("ends", [[1.0] * 8, [0.0] * 8, [0.5] * 23])

@@ -17,8 +17,9 @@ from workflow_scripts.tables.drawing.labels import thin_ticks
 from workflow_scripts.tables.drawing.looks import looks_of
 from workflow_scripts.tables.statistics.differences import BETTER, WORSE
 
-MAX_BESIDE = 6  # panels in a line
-ROW = 0.21  # inches for each variant
+# inches
+PANEL = 0.72  # that a panel takes at least, with the gap to the next
+ROW = 0.21  # for each variant
 # Only filling tells what is found, and in marks this small a plus or cross shows none.
 MARKERS = {"P": "<", "X": ">"}
 
@@ -30,7 +31,8 @@ def draw(source: Source) -> Figure:
     one, reference = rows.iloc[0], rows.iloc[0].reference
     variants = list(rows["variant"].unique())
     budgets = sorted(rows["budget"].unique())
-    lines = math.ceil(len(budgets) / MAX_BESIDE)
+    names = min(max(map(style.text_width, variants)), style.MAX_NAME)
+    lines = math.ceil(len(budgets) * PANEL / (style.WIDTH - names))
     columns = math.ceil(len(budgets) / lines)
     figure = style.new_figure(
         0.35 + lines * (0.55 + len(variants) * ROW),

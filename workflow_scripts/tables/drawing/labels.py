@@ -23,6 +23,8 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     The sum of squared moves is the smallest possible. Equal wishes keep their order, the first on
     top. Where `gap` does not fit, the heights divide [low, high] evenly.
     """
+    if not wanted:
+        return []
     count = len(wanted)
     gaps = min(gap, (high - low) / max(count - 1, 1)) * np.arange(count)
     order = sorted(range(count), key=lambda place: (wanted[place], -place))

@@ -1,6 +1,7 @@
 """Accuracy against the share of weights removed, a line for every way of pruning.
 
-Variants that differ only in how much they remove are one line, which begins at the dense model. The
+Variants that differ only in how much they remove are one line, which begins at the dense model; a
+variant without others of its way is a mark, since a line would claim what was not measured. The
 accuracy is that under the largest budget that a pruned variant has.
 """
 
@@ -35,7 +36,7 @@ def draw(source: Source) -> Figure:
     others = rows[pruned.reindex(rows.index)]
     ways = {variant: way.name for variant, way in source.ways.items()}
     lines = {
-        name: pd.concat([dense, members.sort_values("removed")])
+        name: pd.concat([dense, members.sort_values("removed")]) if len(members) > 1 else members
         for name, members in others.groupby(others["variant"].map(ways), sort=False)
     }
     one = rows.iloc[0]
