@@ -13,14 +13,11 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from workflow_scripts.allocation.layerif import layerif_sparsities
-from workflow_scripts.allocation.owl import outlier_percentages, owl_sparsities
 from workflow_scripts.artefacts.allocations import in_scope, write_allocation
 from workflow_scripts.artefacts.influence_scores import read_influence
-from workflow_scripts.artefacts.statistics import Statistics, read_statistics
 from workflow_scripts.config.allocations import AllocationKind
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.methods import Share
@@ -28,6 +25,9 @@ from workflow_scripts.config.places import check_given
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
+
+if TYPE_CHECKING:
+    from workflow_scripts.artefacts.statistics import Statistics
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Request:
     linears: Sequence[Linear]
     target: float
     options: AllocationKind
-    statistics: Statistics | None
+    statistics: "Statistics | None"
     influence: Sequence[Mapping[str, float]] | None
 
 
@@ -52,6 +52,8 @@ def uniform(request: Request) -> dict[str, float]:
 
 def owl(request: Request) -> dict[str, float]:
     """One sparsity for all linears of a block, the lower the more outlier weights they have."""
+    from workflow_scripts.allocation.owl import outlier_percentages, owl_sparsities
+
     options = request.options
     blocks = sorted({linear.block for linear in request.linears})
     weights = dict.fromkeys(blocks, 0)
@@ -87,7 +89,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)
-    torch.set_num_threads(arguments.threads)
     share: Share = parser_of(Share)(arguments.options)
     allocation, kind = share.allocation, share.allocation.kind
     check_given(allocation, arguments)
@@ -96,6 +97,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     linears = checkpoints.linears(checkpoint)
     statistics = influence = None
     if arguments.statistics:
+        # torch takes longer to import than sparsities to divide that need none
+        import torch
+
+        from workflow_scripts.artefacts.statistics import read_statistics
+
+        torch.set_num_threads(arguments.threads)
         statistics = read_statistics(arguments.statistics, linears, digest)
     if arguments.influence:
         influence = read_influence(arguments.influence, checkpoint.blocks, digest)

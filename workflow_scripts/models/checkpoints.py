@@ -1,19 +1,24 @@
-"""Safetensors checkpoints opened lazily: names, shapes, one tensor or one block at a time."""
+"""Safetensors checkpoints opened lazily: names, shapes, one tensor or one block at a time.
+
+torch is imported with the first tensor that is read: names and shapes are all that many jobs need.
+"""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
-from workflow_scripts.models import tensors
 from workflow_scripts.models.manifests import MANIFEST, check_fetched, fetched_files
 from workflow_scripts.models.tensor_files import TensorFile, open_tensors
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
@@ -192,12 +197,16 @@ def load_tensor(checkpoint: Checkpoint, name: str, device: str = "cpu") -> Tenso
 
     Its values are checked on the device, which a GPU does at no cost.
     """
+    from workflow_scripts.models import tensors
+
     tensor = tensors.read_tensor(_shard(checkpoint, name), name).to(device)
     return _finite(tensor, checkpoint, name)
 
 
 def load_rows(checkpoint: Checkpoint, name: str, rows: Sequence[int]) -> Tensor:
     """Load some rows of a tensor, shape (rows, ...), reading no others."""
+    from workflow_scripts.models import tensors
+
     return _finite(tensors.read_rows(_shard(checkpoint, name), name, rows), checkpoint, name)
 
 

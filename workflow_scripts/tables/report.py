@@ -36,7 +36,7 @@ from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.reporting.findings import heat_maps, sentences
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
-from workflow_scripts.tables.statistics.differences import RELEVANT
+from workflow_scripts.tables.statistics.verdicts import RELEVANT
 
 TABLES = [name for name in COLUMNS if not name.startswith("judge")]
 

@@ -13,7 +13,7 @@ from workflow_scripts.tables.content.formats import (
     pivoted,
     signed,
 )
-from workflow_scripts.tables.statistics.differences import (
+from workflow_scripts.tables.statistics.verdicts import (
     ALPHA,
     BETTER,
     INCONCLUSIVE,

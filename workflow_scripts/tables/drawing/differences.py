@@ -15,7 +15,7 @@ from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.labels import thin_ticks
 from workflow_scripts.tables.drawing.looks import looks_of
-from workflow_scripts.tables.statistics.differences import BETTER, WORSE
+from workflow_scripts.tables.statistics.verdicts import BETTER, WORSE
 
 # inches
 PANEL = 0.72  # that a panel takes at least, with the gap to the next

@@ -18,8 +18,9 @@ from workflow_scripts.tables.paper.blocks import (
     is_same_model,
 )
 from workflow_scripts.tables.paper.published import key
-from workflow_scripts.tables.statistics.differences import ALPHA, BETTER, INCONCLUSIVE, WORSE, holm
+from workflow_scripts.tables.statistics.differences import holm
 from workflow_scripts.tables.statistics.differences import paired_difference as difference
+from workflow_scripts.tables.statistics.verdicts import ALPHA, BETTER, INCONCLUSIVE, WORSE
 
 MILD = 0.2  # the largest share that the paper's unstructured variants remove
 GAIN = ("Qwen3-8B", "aime24", (1024, 2048, 4096))

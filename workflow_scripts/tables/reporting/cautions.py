@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from workflow_scripts.tables.statistics.differences import INCONCLUSIVE
+from workflow_scripts.tables.statistics.verdicts import INCONCLUSIVE
 
 CUT = 0.5  # share of the dense model's traces that the largest budget cuts
 UNREAD = 0.2  # share of answers from which nothing could be taken

@@ -11,12 +11,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 
 from workflow_scripts.tables.content.formats import count, signed
-from workflow_scripts.tables.statistics.differences import (
-    BETTER,
-    INCONCLUSIVE,
-    RELEVANT,
-    WORSE,
-)
+from workflow_scripts.tables.statistics.verdicts import BETTER, INCONCLUSIVE, RELEVANT, WORSE
 
 NAMED = 3  # variants that a sentence names
 SIGNS = {BETTER: "▲", WORSE: "▼", INCONCLUSIVE: "?"}  # of the others: none

@@ -10,7 +10,7 @@ from workflow_scripts.config.allocations import ALLOCATIONS
 from workflow_scripts.config.methods import METHODS
 from workflow_scripts.config.references import Citations
 from workflow_scripts.tables.content.formats import TEMPLATES, count
-from workflow_scripts.tables.statistics.differences import ALPHA, RELEVANT
+from workflow_scripts.tables.statistics.verdicts import ALPHA, RELEVANT
 
 
 def methods_paragraphs(

@@ -14,14 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
-from workflow_scripts.tables.statistics.intervals import ALPHA
+from workflow_scripts.tables.statistics.verdicts import (
+    ALPHA,
+    BETTER,
+    INCONCLUSIVE,
+    NO_LARGER,
+    RELEVANT,
+    WORSE,
+)
 
 POWER = 0.8  # with which the smallest detectable difference is detected
-RELEVANT = 0.1  # a difference that must be ruled out before "no difference" is said
-
-BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
-
-NO_LARGER = "no difference larger than"  # and the bound
 
 
 @dataclass(frozen=True)
