@@ -24,6 +24,7 @@ include: "rules/grading.smk"
 include: "rules/table_files.smk"
 include: "rules/tables.smk"
 include: "rules/demo.smk"
+include: "rules/local_files.smk"
 
 
 localrules:

@@ -116,11 +116,15 @@ def local_files(catalogue, wildcards):
     return source_files(catalogue, source) if source else []
 
 
+def is_made_here(file):
+    """Whether a rule makes a local file."""
+    return any(made.is_producer(str(file)) for made in workflow.rules)
+
+
 def as_source(file):
     """A local file as an input; its time does not matter where `digest_of` reads all of it."""
     is_large = os.path.isfile(file) and os.path.getsize(file) > BYTES_READ_WHOLE
-    is_made_here = any(made.is_producer(str(file)) for made in workflow.rules)
-    return file if is_large or is_made_here else ancient(file)
+    return file if is_large or is_made_here(file) else ancient(file)
 
 
 def inputs_of(catalogue):

@@ -6,8 +6,8 @@ import pickle
 import pytest
 
 from workflow_scripts.artefacts.records import Answer, read_records
-from workflow_scripts.calibration.text_files import numbered_rows
 from workflow_scripts.errors import MAX_LINE, InputError
+from workflow_scripts.inputs.text_files import numbered_rows
 from workflow_scripts.jobs.stage import run_stage
 
 HOSTILE = "a\nerror: all is well\r\x1b[2J\x1b]0;title\x07\u202eb\ud800"

@@ -1,7 +1,7 @@
 """The stages of prunethink, and the wings that they stand on.
 
     download calibration allocation masking generation grading tables demo    the stages
-    estimates            sizes, resources of a job, what a config will cost
+    estimates  inputs    sizes, resources of a job, costs; rows of problems and texts in files
     config  artefacts    what a config may hold; what one stage writes and another reads
     models               checkpoints, tensors, blocks, activations, tokenizers
     jobs                 inside a job: how it runs, how it ends with its snakemake, its GPUs

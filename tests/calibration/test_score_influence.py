@@ -12,9 +12,10 @@ from transformers import PreTrainedTokenizerBase
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import corpora, score_influence
 from workflow_scripts.calibration.corpora import shuffled
-from workflow_scripts.calibration.score_influence import draw_samples, read_pairs
+from workflow_scripts.calibration.score_influence import draw_samples
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import file_digest
+from workflow_scripts.inputs.text_files import pairs_of_file
 from workflow_scripts.models.chat_templates import ChatTemplate
 from workflow_scripts.models.checkpoints import model_digest
 
@@ -236,7 +237,7 @@ def test_rows_that_are_none_are_named_by_line(tmp_path: Path, line: str, message
     path = source_file(tmp_path, PAIRS[:3])
     path.write_text(path.read_text() + "\n" + line + "\n")
     with pytest.raises(InputError) as error:
-        read_pairs(path)
+        list(pairs_of_file(path))
     assert str(error.value).startswith(f"{path}:5: {message}")
 
 

@@ -8,8 +8,9 @@ from pyarrow import parquet
 
 from tests.download.fetching import fetch_benchmark
 from workflow_scripts.artefacts.records import Problem, read_records
-from workflow_scripts.download.problems.rows import rows_of_dataset, rows_of_file
+from workflow_scripts.download.hub.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
+from workflow_scripts.inputs.problems.rows import rows_of_file
 
 ROWS = [
     {"name": "p1", "task": "A line,\nand another one: 6 x 7?", "gold": "42"},
@@ -56,7 +57,7 @@ def test_a_damaged_csv_file_is_one_line(tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        rows_of_file(path)
+        list(rows_of_file(path))
     assert str(caught.value).startswith(f"{path}: cannot be read (")
     assert "\n" not in str(caught.value)
 
@@ -65,12 +66,12 @@ def test_a_damaged_parquet_file_and_files_that_are_none(tmp_path):
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1 no more")
     with pytest.raises(InputError, match="a.parquet: not a parquet file or damaged"):
-        rows_of_file(path)
+        list(rows_of_file(path))
     for name in ("b.parquet", "b.csv"):
         with pytest.raises(InputError, match=f"{name}: .*No such file or directory"):
-            rows_of_file(tmp_path / name)
+            list(rows_of_file(tmp_path / name))
     with pytest.raises(InputError, match=r"a file of problems is one of .jsonl, .csv, .parquet"):
-        rows_of_file(tmp_path / "b.tsv")
+        list(rows_of_file(tmp_path / "b.tsv"))
 
 
 def test_a_parquet_file_that_unpacks_to_more_than_any_memory_is_one_line(tmp_path, monkeypatch):
@@ -82,7 +83,7 @@ def test_a_parquet_file_that_unpacks_to_more_than_any_memory_is_one_line(tmp_pat
     parquet.write_table(table, path, compression="zstd", write_statistics=False)
     assert path.stat().st_size < 1000
     with pytest.raises(InputError) as caught:
-        rows_of_file(path)
+        list(rows_of_file(path))
     assert str(caught.value) == f"{path}: unpacks to more than 1,000,000 bytes"
     with pytest.raises(InputError) as caught:
         rows_of_dataset(tmp_path, "a/b", None, "test")
@@ -90,7 +91,7 @@ def test_a_parquet_file_that_unpacks_to_more_than_any_memory_is_one_line(tmp_pat
     assert str(caught.value) == found
     # a file of that size itself is somebody's data
     monkeypatch.setattr("workflow_scripts.files.user_rows.MAX_RATIO", 10_000)
-    assert len(rows_of_file(path)) == 1100
+    assert len(list(rows_of_file(path))) == 1100
 
 
 def test_a_text_that_is_not_utf_8_is_one_line(tmp_path):
@@ -100,7 +101,7 @@ def test_a_text_that_is_not_utf_8_is_one_line(tmp_path):
     )
     parquet.write_table(pyarrow.table({"q": half}), tmp_path / "test.parquet")
     with pytest.raises(InputError, match=r"test.parquet: a text in it is not UTF-8 \(invalid"):
-        rows_of_file(tmp_path / "test.parquet")
+        list(rows_of_file(tmp_path / "test.parquet"))
     with pytest.raises(
         InputError, match=r"^data set 'a/b', split 'test': a text in it is not UTF-8"
     ):
@@ -177,5 +178,5 @@ def test_a_key_or_column_that_stands_twice(tmp_path, name, content, said):
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError) as caught:
-        rows_of_file(path)
+        list(rows_of_file(path))
     assert str(caught.value) == f"{path}{said}"

@@ -11,7 +11,7 @@ from tests.files.by_hand import without_checksum
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.download import sources
 from workflow_scripts.download.fetch_benchmark import main
-from workflow_scripts.download.problems.rows import rows_of_dataset
+from workflow_scripts.download.hub.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
 
 ROWS = [

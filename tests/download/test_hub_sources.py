@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from workflow_scripts.download.problems.rows import rows_of_dataset
+from workflow_scripts.download.hub.rows import rows_of_dataset
 from workflow_scripts.errors import InputError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -137,6 +137,32 @@ def test_a_gated_data_set_is_one_line(hub, run_stage, tmp_path):
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert f"accept the terms at {hub.address}/datasets/owner/problems and set" in done.stderr
     assert not (tmp_path / "b.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_layer": 1},
+         "architecture GPT2LMHeadModel is not supported: "),
+        ({"quantization_config": {"quant_method": "fp8"}},
+         "'quantization_config' says that the weights are quantised; pruning needs plain ones"),
+        ({"architectures": ["Qwen3ForSequenceClassification"]}, "not a model that writes text"),
+        ({"hidden_size": "wide"}, "config.json: transformers cannot "),
+        (None, "config.json: no such file; a model folder needs it"),
+    ],
+)  # fmt: skip
+def test_what_config_json_describes_is_judged_before_weights_are_fetched(
+    served_model, fetch_model, entries, message
+):
+    files = served_model.files["models/owner/name"]
+    config = json.loads(files.pop("config.json"))
+    if entries is not None:
+        files["config.json"] = json.dumps(config | entries).encode()
+    done = fetch_model()
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    asked = {path.rsplit("/", 1)[-1] for path, _ in served_model.asked}
+    assert not asked & {"model.safetensors", "tokenizer.json"}
 
 
 def test_a_repository_without_safetensors(served_model, fetch_model):

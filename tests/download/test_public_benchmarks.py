@@ -12,8 +12,8 @@ from pyarrow import parquet
 from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.download.problems.problems import Layout, problems_from_rows
-from workflow_scripts.download.problems.rows import Row
+from workflow_scripts.inputs.problems.problems import Layout, problems_from_rows
+from workflow_scripts.inputs.problems.rows import Row
 from workflow_scripts.paths import PROJECT
 
 CONFIG = yaml.safe_load((PROJECT / "config/config.yaml").read_text(encoding="utf-8"))
@@ -171,7 +171,7 @@ def quiz(choices: list[str], question: str = GPQA["Question"]) -> Problem:
     columns = {"question": "q", "answer": "right", "choices": ["right", "b", "c", "d"]}
     layout = Layout(columns, "choice", choice_order="shuffled")
     values = {"q": question} | dict(zip(columns["choices"], choices, strict=True))
-    (problem,) = problems_from_rows([Row("here", values)], "quiz", layout)
+    ((problem,), _) = problems_from_rows([Row("here", values)], "quiz", layout)
     return problem
 
 
@@ -206,5 +206,5 @@ def test_the_right_answer_stands_in_every_place_about_equally_often():
 def test_a_choice_is_named_by_text_letter_or_number(form, cell, letter):
     columns = {"question": "q", "answer": "a", "choices": ["options"]}
     row = Row("here", {"q": "2+2=?", "a": cell, "options": ["three", "four", "five"]})
-    (problem,) = problems_from_rows([row], "quiz", Layout(columns, "choice", form))
+    ((problem,), _) = problems_from_rows([row], "quiz", Layout(columns, "choice", form))
     assert (problem.answer, problem.choices) == (letter, ["three", "four", "five"])

@@ -122,10 +122,10 @@ def test_benchmark_row_without_an_answer(checkout):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     del rows[4]["answer"]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    printed = refused(checkout, "--cores", "1")
-    errors = [line for line in printed.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "small.jsonl:5" in errors[0] and "answer" in errors[0]
-    assert not (checkout.folder / "resources/benchmarks/small.jsonl").exists()
+    assert last_line(checkout) == (
+        "config: benchmarks.small.source: small.jsonl:5 (chains-080): has no answer"
+    )
+    assert not (checkout.folder / "resources").exists()
 
 
 def test_budget_beyond_the_context(checkout):

@@ -8,15 +8,15 @@ import json
 import random
 import tempfile
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, read_records
-from workflow_scripts.calibration.text_files import numbered_rows
 from workflow_scripts.config.sources import GeneratedTexts, Source
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.bundled import BUNDLED, check_bundled
+from workflow_scripts.inputs.text_files import numbered_rows
 from workflow_scripts.models.manifests import check_fetched, fetched_files
 
 TRACES = ("traces", "grades", "sequences")
@@ -51,7 +51,7 @@ class Rows:
         return json.loads(self._file.readline())
 
 
-def shuffled(rows: Sequence[Any], seed: int) -> list[Any]:
+def shuffled(rows: Iterable[Any], seed: int) -> list[Any]:
     """The rows in an order that the seed alone determines."""
     rows = list(rows)
     random.Random(seed).shuffle(rows)

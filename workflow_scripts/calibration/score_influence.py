@@ -15,7 +15,7 @@ completion. A row takes one backward pass; with DataInf a train row takes three.
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -28,13 +28,13 @@ from workflow_scripts.calibration.sample_gradients import (
     load_model,
     shapes,
 )
-from workflow_scripts.calibration.text_files import numbered_rows
 from workflow_scripts.config.catalogues import InfluenceSet
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.places import check_given
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
+from workflow_scripts.inputs.text_files import pairs_of_file
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_length(checkpoint, wanted.length)
     path = source_file(wanted.source, arguments.corpus)
     pair = plain(wanted.source, include=set(PARTS))
-    rows = shuffled(read_pairs(path, pair), wanted.seed)
+    rows = shuffled(pairs_of_file(path, pair or None), wanted.seed)
     tokenizer = load_tokenizer(arguments.model)
     with ChatTemplate(tokenizer, arguments.date, arguments.chat) as template:
         samples = draw_samples(template, rows, sum(counts), wanted.length)
@@ -97,21 +97,6 @@ def check_length(checkpoint: Checkpoint, length: int) -> None:
     longest = context_length(checkpoint)
     if length > longest:
         raise InputError(f"influence set of {length} tokens a row: the model takes {longest}")
-
-
-def read_pairs(
-    path: Path, pair: Mapping[str, str] | None = None
-) -> list[tuple[str, dict[str, str]]]:
-    """Rows of a prompt and a completion, each with its file and line.
-
-    `pair` says what the two are made of where rows have other fields. Raises `InputError` naming
-    the line that is no such row.
-    """
-    rows = [(f"{path}:{number}", row) for number, row in numbered_rows(path, pair=pair or None)]
-    for where, row in rows:
-        if "text" in row:
-            raise InputError(f"{where}: influence needs a prompt and a completion, not a text")
-    return rows
 
 
 def draw_samples(

@@ -45,7 +45,7 @@ def load_settings(
     run.
     """
     if not isinstance(config, dict) or not config:
-        _refuse([not_a_config(config)])
+        refuse([not_a_config(config)])
     try:
         settings = Settings.model_validate(config, context=config)
     except ValidationError as error:
@@ -53,8 +53,8 @@ def load_settings(
             read = _with_numbers(config, command_line, texts_for_numbers(error))
             if read != config:
                 return load_settings(read, root, command_line)
-        _refuse(in_order(problems_of(error, config), config))
-    _refuse(_missing_files(settings, root))
+        refuse(in_order(problems_of(error, config), config))
+    refuse(_missing_files(settings, root))
     return settings
 
 
@@ -81,7 +81,7 @@ def _number(text: str) -> bool | int | float | str:
     return text
 
 
-def _refuse(problems: Iterable[Problem]) -> None:
+def refuse(problems: Iterable[Problem]) -> None:
     """Raise `InputError` where there are problems."""
     lines = [str(problem) for problem in islice(problems, MAX_LINES + 1)]
     if len(lines) > MAX_LINES:

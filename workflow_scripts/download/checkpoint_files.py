@@ -13,6 +13,7 @@ from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models.file_names import may_be_of_checkpoint
 from workflow_scripts.models.tensor_files import open_tensors
 
+CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZERS = (
@@ -44,7 +45,14 @@ def checkpoint_files(folder: Path) -> list[str]:
                     f"{folder / name}: a Git LFS pointer and not the file itself; run git lfs pull"
                 )
     content = {name: read_json(folder / name) for name in names if name.endswith(".json")}
-    _check_config(folder / "config.json", content.get("config.json"))
+    config = content.get(CONFIG)
+    check_config(folder / CONFIG, config)
+    if "auto_map" in config:
+        print(
+            f"note: {folder / CONFIG}: auto_map names code of the repository; it is never run, the "
+            f"model is opened as {config['model_type']!r}",
+            file=sys.stderr,
+        )
     if not any(all(name in names for name in group) for group in TOKENIZERS):
         wanted = ", ".join(" with ".join(group) for group in TOKENIZERS)
         raise InputError(f"{folder}: no tokenizer; one of these would be right: {wanted}")
@@ -74,7 +82,7 @@ def _allowed_names(folder: Path) -> list[str]:
     return [path.name for path in found]
 
 
-def _check_config(path: Path, config: Any) -> None:
+def check_config(path: Path, config: Any) -> None:
     """Refuse a config that says too little; code that a repository offers is left alone.
 
     A model with such code still loads where transformers itself knows its model_type.
@@ -97,12 +105,6 @@ def _check_config(path: Path, config: Any) -> None:
         raise InputError(
             f"{path}: 'architectures' is {names!r}: not a model that writes text, whose class ends "
             f"in {' or '.join(WRITES_TEXT)}"
-        )
-    if "auto_map" in config:
-        print(
-            f"note: {path}: auto_map names code of the repository; it is never run, the model is "
-            f"opened as {config['model_type']!r}",
-            file=sys.stderr,
         )
 
 

@@ -12,27 +12,28 @@ does not change a result unnoticed. Both are of all problems; a limit then leave
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from workflow_scripts.artefacts.records import Problem, write_rows
 from workflow_scripts.config.catalogues import FetchedBenchmark, SampleOfProblems
 from workflow_scripts.config.entry import parser_of, plain
-from workflow_scripts.config.sources import Problems, Source
-from workflow_scripts.download.problems.problems import Layout, problems_from_rows
-from workflow_scripts.download.problems.rows import (
-    Row,
-    rows_of_file,
-    rows_of_hub,
-    rows_of_jsonl,
-)
+from workflow_scripts.config.sources import Source
+from workflow_scripts.download.hub.rows import rows_of_hub
 from workflow_scripts.download.sources import bundled_path
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.digests import file_digest, value_digest
+from workflow_scripts.inputs.problems.problems import check_count, layout_of, problems_from_rows
+from workflow_scripts.inputs.problems.rows import (
+    Row,
+    rows_of_file,
+    rows_of_jsonl,
+)
 from workflow_scripts.jobs.stage import run_stage
 
-SOURCES: dict[str, Callable[[Source, Path | None], list[Row]]] = {
+SOURCES: dict[str, Callable[[Source, Path | None], Iterable[Row]]] = {
     "hub": lambda source, lock: rows_of_hub(plain(source), lock),
     "local": lambda source, _: rows_of_file(Path(source.path)),
     "bundled": lambda source, _: rows_of_jsonl(bundled_path("benchmarks", source.name, ".jsonl")),
@@ -47,21 +48,17 @@ def fetch_benchmark(benchmark: FetchedBenchmark, output: Path, lock: Path | None
     cannot be read, a row that is not a problem, another number of problems or fewer than the limit,
     or another digest.
     """
-    source, expected, sha256 = benchmark.source, benchmark.problems, benchmark.sha256
-    rows = SOURCES[source.kind](source, lock)
-    layout = Layout(**(source.layout() if isinstance(source, Problems) else {}))
-    problems = problems_from_rows(rows, output.stem, layout)
-    if expected is not None and len(problems) != expected:
-        raise InputError(
-            f"benchmark {output.stem!r}: has {len(problems)} problems, the config says {expected} "
-            f"(benchmarks.{output.stem}.problems)"
+    source, sha256 = benchmark.source, benchmark.sha256
+    rows = list(SOURCES[source.kind](source, lock))
+    problems, taken_out = problems_from_rows(rows, output.stem, layout_of(source))
+    if taken_out:
+        print(
+            f"benchmark {output.stem!r}: {taken_out} of {len(rows)} answers were taken out of "
+            "boxes, dollar signs or from behind ####",
+            file=sys.stderr,
         )
+    check_count(len(problems), output.stem, benchmark)
     kept = limited(problems, benchmark)
-    if len(kept) < (benchmark.limited_to or 0):
-        raise InputError(
-            f"benchmark {output.stem!r}: has {len(kept)} problems, and the limit is "
-            f"{benchmark.limited_to}; lower benchmarks.{output.stem}.limit or leave it out"
-        )
     with written_atomically(output) as temporary:
         write_rows(temporary, problems)
         found = file_digest(temporary)

@@ -9,7 +9,8 @@ to bundled files, so that a clone can be moved; absolute to a local folder or to
 that no checkpoint takes its space twice. Only a GGUF file is no such folder: it is turned into one,
 of real files. Every file is checked, those from the hub against the lock file too, and the model as
 a whole; then the folder is put there and the manifest written last: where there is one, the model
-is complete.
+is complete. Of the hub config.json comes first: what it describes is judged before weights are
+fetched.
 """
 
 import argparse
@@ -20,17 +21,18 @@ from typing import NamedTuple
 
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.sources import ModelSource, Source
-from workflow_scripts.download.checkpoint_files import checkpoint_files
+from workflow_scripts.download.checkpoint_files import CONFIG, check_config, checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.download.sources import bundled_path
 from workflow_scripts.download.whole_models import check_model
 from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import write_json, written_atomically
+from workflow_scripts.files.atomic import read_json, write_json, written_atomically
 from workflow_scripts.files.checksums import checksum_file
 from workflow_scripts.files.digests import file_digest, files_digest
 from workflow_scripts.files.making import record_file
 from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.models.architectures import check_described
 from workflow_scripts.models.file_names import ALLOWED, IGNORED
 
 CONVERTED = ".converted"  # in a folder whose files are no links and this stage's own
@@ -53,6 +55,10 @@ def _found(source: Source, lock: Path | None) -> Found:
 
     # Folders inside a repository hold other formats of the same weights, and so does consolidated*.
     ignored = (*IGNORED, "*/*", "consolidated*")
+    described = fetch_snapshot(plain(source), "model", [CONFIG], lock=lock).folder / CONFIG
+    check_config(described, read_json(described) if described.exists() else None)
+    check_described(described.parent)
+    # what can be a model of ours: its weights can be many gigabytes
     snapshot = fetch_snapshot(plain(source), "model", ALLOWED, ignored, lock)
     return Found(snapshot.folder, snapshot.commit, snapshot.entry)
 

@@ -108,8 +108,6 @@ def what_is_asked(model: Path, benchmarks: dict[str, Path], options: GenerationJ
     fails.
     """
     tokenizer = load_tokenizer(model)
-    if not tokenizer.chat_template:
-        raise InputError(f"{model}: the tokenizer has no chat template; add chat_template.jinja")
     end_of_turn = end_of_turn_ids(model, tokenizer)
     thinking = tokenise_format(tokenizer, options.thinking, options.format, end_of_turn, str(model))
     rows = open_checkpoint(model).shapes[EMBEDDING][0]

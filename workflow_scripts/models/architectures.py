@@ -7,12 +7,16 @@ names and shapes are those of the model that config.json describes.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import WEIGHT_DTYPES, Checkpoint
 
@@ -51,16 +55,38 @@ def empty_model(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Pre
     Raises `InputError` for a config that transformers cannot build, and where the checkpoint lacks
     a tensor of that model, has one that the model has not, or one of another shape or dtype.
     """
+    model = _built(checkpoint, dtype)
+    _check_tensors(checkpoint, model)
+    return model
+
+
+def check_described(folder: Path) -> None:
+    """Raise `InputError` where a folder's config.json describes a model that is not supported.
+
+    No weights are needed, so that a model is refused before gigabytes of them are fetched. Where
+    transformers renames or joins tensors as it opens a checkpoint, their names are not known yet:
+    then it is left to the weights.
+    """
+    described = Checkpoint(folder, read_json(folder / checkpoints.CONFIG), {}, {}, {}, {})
+    model = _built(described)
+    if get_checkpoint_conversion_mapping(model.config.model_type):
+        return
+    shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    files = dict.fromkeys(shapes, folder / checkpoints.CONFIG)
+    dtypes = dict.fromkeys(shapes, WEIGHT_DTYPES[0])
+    checkpoints.linears(replace(described, files=files, shapes=shapes, dtypes=dtypes))
+
+
+def _built(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> PreTrainedModel:
+    """The model that config.json describes, on torch's device `meta`."""
     config = load_config(checkpoint)
     path = checkpoint.folder / checkpoints.CONFIG
     try:
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+            return AutoModelForCausalLM.from_config(config, dtype=dtype)
     except Exception as error:  # of any class, as above
         reason = _reason(error)
         raise InputError(f"{path}: transformers cannot build this model: {reason}") from None
-    _check_tensors(checkpoint, model)
-    return model
 
 
 def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:

@@ -12,7 +12,6 @@ instead: a given one or, for `auto`, that of the first job that needed it, which
 import fcntl
 import multiprocessing
 import random
-import re
 import resource
 import signal
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from pebble import ProcessExpired, ProcessPool
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.models.template_texts import check_template
 
 AUTO = "auto"
 DATE_LOCK = Path("config/date.lock")
@@ -88,14 +88,9 @@ class ChatTemplate:
         return prompt
 
     def _start(self) -> None:
-        text = str(self.tokenizer.chat_template)
-        for name in self._arguments:
-            if not re.search(rf"\b{re.escape(name)}\b", text):
-                raise InputError(
-                    f"{self.tokenizer.name_or_path}: its chat template has no use for {name!r}; "
-                    "correct chat_template_args of the model"
-                )
-        if TELLS_DATE in text:
+        template, model = self.tokenizer.chat_template, self.tokenizer.name_or_path
+        check_template(template, self._arguments, model)
+        if TELLS_DATE in str(template):
             self.day = fixed_day(self._date)
         # forked: it needs the tokenizer alone, and importing transformers again takes seconds
         self._pool = ProcessPool(

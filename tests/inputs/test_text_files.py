@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.calibration.text_files import numbered_rows
 from workflow_scripts.errors import InputError
+from workflow_scripts.inputs.text_files import numbered_rows
 
 # a line separator and a form feed are characters of a text and end no line of a file
 TEXTS = ["first", "zwei\u2028Zeilen", "trois\x0c", "four and more"]

@@ -53,6 +53,18 @@ def numbered_rows(
         yield number, {"text": text} if is_plain else _made(_json(text, where), column, pair, where)
 
 
+def pairs_of_file(path: Path, pair: Pair | None = None) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a prompt and a completion, each with its file and line; otherwise as `numbered_rows`.
+
+    Raises `InputError` also for a row that is a text.
+    """
+    for number, row in numbered_rows(path, pair=pair):
+        where = f"{path}:{number}"
+        if "text" in row:
+            raise InputError(f"{where}: influence needs a prompt and a completion, not a text")
+        yield where, row
+
+
 def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that hold something, split at line feeds alone: others may be inside a text."""
     number = 1

@@ -1,21 +1,22 @@
 """Rows of any source as `Problem` records, every one checked."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from workflow_scripts.artefacts.records import Problem
-from workflow_scripts.download.problems.answers import (
+from workflow_scripts.config.catalogues import FetchedBenchmark
+from workflow_scripts.config.sources import Problems, Source
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.user_rows import check_characters
+from workflow_scripts.inputs.problems.answers import (
     FORMS,
     KINDS,
     bare,
     place_choices,
     read_choices,
 )
-from workflow_scripts.download.problems.rows import Row
-from workflow_scripts.errors import InputError
-from workflow_scripts.files.user_rows import check_characters
+from workflow_scripts.inputs.problems.rows import Row
 
 FIELDS = ("id", "question", "answer", "kind", "choices")
 
@@ -36,8 +37,15 @@ class Layout:
     choice_order: str = "given"
 
 
-def problems_from_rows(rows: Sequence[Row], name: str, layout: Layout = Layout()) -> list[Problem]:
-    """Problems in the order of the rows.
+def layout_of(source: Source) -> Layout:
+    """How the rows of a benchmark's source hold problems."""
+    return Layout(**(source.layout() if isinstance(source, Problems) else {}))
+
+
+def problems_from_rows(
+    rows: Sequence[Row], name: str, layout: Layout = Layout()
+) -> tuple[list[Problem], int]:
+    """Problems in the order of the rows, and how many answers were taken out of other text.
 
     A row without an id gets `{name}-{row number}`, counted from 0 and padded with zeros to equal
     width. Raises `InputError` naming the row, and its id where it has one, for anything that is not
@@ -58,13 +66,22 @@ def problems_from_rows(rows: Sequence[Row], name: str, layout: Layout = Layout()
             )
         seen[problem.id] = row.where
         problems.append(problem)
-    if taken_out:
-        print(
-            f"benchmark {name!r}: {taken_out} of {len(rows)} answers were taken out of boxes, "
-            "dollar signs or from behind ####",
-            file=sys.stderr,
+    return problems, taken_out
+
+
+def check_count(found: int, name: str, benchmark: FetchedBenchmark) -> None:
+    """Raise `InputError` where a benchmark has not as many problems as its entry says it has."""
+    expected, limit = benchmark.problems, benchmark.limited_to
+    if expected is not None and found != expected:
+        raise InputError(
+            f"benchmark {name!r}: has {found} problems, the config says {expected} "
+            f"(benchmarks.{name}.problems)"
         )
-    return problems
+    if found < (limit or 0):
+        raise InputError(
+            f"benchmark {name!r}: has {found} problems, and the limit is {limit}; lower "
+            f"benchmarks.{name}.limit or leave it out"
+        )
 
 
 def _problem(row: Row, default_id: str, layout: Layout) -> tuple[Problem, bool]:
