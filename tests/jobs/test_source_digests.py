@@ -1,6 +1,8 @@
 """What makes a stage run again: a change of what its code does, and nothing else."""
 
+import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,31 @@ def test_whatever_the_code_does_differently_is_a_change(digest):
     """In the module itself, in what it imports, and in what a function there imports."""
     found = {digest(*edit) for edit in OTHER}
     assert len(found) == len(OTHER) and digest() not in found
+
+
+def test_what_was_found_is_kept_and_nothing_is_parsed_twice(digest, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    kept = source_digests.PACKAGE / source_digests.KEPT
+    first, edit = digest(), ("floor.py", "3", "4")
+    another = digest(*edit)
+
+    def again(*edit):
+        source_digests._known.cache_clear()  # as in a new process
+        return digest(*edit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ast, "parse", None)
+        assert again(*edit) == another
+    assert again() == first
+    kept.write_text("{")  # cut short
+    assert again() == first
+    monkeypatch.setattr(source_digests, "_MAKER", b"another way")
+    with monkeypatch.context() as patch:
+        patch.setattr(source_digests, "_essence", lambda tree: "")
+        assert again() != first
+    kept.unlink()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert again() == first and not kept.exists()
 
 
 def test_no_result_comes_from_a_docstring():

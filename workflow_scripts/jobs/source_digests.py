@@ -1,14 +1,37 @@
-"""Digests of source modules: editing a stage reruns that stage and no other."""
+"""Digests of source modules: editing a stage reruns that stage and no other.
+
+What was found in a source file is kept in `__pycache__`, as Python keeps what it compiled: parsing
+all of them would be a third of a dry run.
+"""
 
 import ast
 import hashlib
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.digests import files_digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
+KEPT = "__pycache__/source_digests.json"
+
+
+class _Module(NamedTuple):
+    """What a source file of this content does, and the names below the package it may import."""
+
+    content: str
+    digest: str
+    imports: list[str]
+
+
+_MODULES = TypeAdapter(dict[str, _Module])
+# a digest says as much about how it is made
+_MAKER = Path(__file__).read_bytes()
 
 
 def source_digest(*modules: str) -> str:
@@ -20,13 +43,36 @@ def source_digest(*modules: str) -> str:
     that does not exist.
     """
     seen: dict[str, str] = {}
-    waiting = list(modules)
+    waiting, known, is_new = list(modules), _known(PACKAGE), False
     while waiting:
         name = waiting.pop()
-        if name not in seen:
-            seen[name], imported = _read_source(_source_file(name).read_bytes())
-            waiting += [name for name in imported if _source_file(name).exists()]
+        if name in seen:
+            continue
+        source = _source_file(name).read_bytes()
+        content = hashlib.sha256(_MAKER + source).hexdigest()
+        if name not in known or known[name].content != content:
+            known[name], is_new = _read_source(source, content), True
+        seen[name] = known[name].digest
+        waiting += [name for name in known[name].imports if _source_file(name).exists()]
+    if is_new:
+        _keep(known)
     return files_digest(seen)
+
+
+@cache
+def _known(package: Path) -> dict[str, _Module]:
+    """What is kept of a package's modules, by their names."""
+    try:
+        return _MODULES.validate_json((package / KEPT).read_bytes())
+    except (OSError, ValidationError):
+        return {}
+
+
+def _keep(known: dict[str, _Module]) -> None:
+    if not sys.dont_write_bytecode:
+        # a folder that may only be read, or another process that does the same
+        with suppress(OSError), written_atomically(PACKAGE / KEPT, checksum=False) as temporary:
+            temporary.write_bytes(_MODULES.dump_json(known))
 
 
 def _source_file(name: str) -> Path:
@@ -34,11 +80,10 @@ def _source_file(name: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-@cache  # stages share most of their modules
-def _read_source(source: bytes) -> tuple[str, list[str]]:
-    """The digest of what a source file does, and the names below the package that it may import."""
+def _read_source(source: bytes, content: str) -> _Module:
     tree = ast.parse(source)
-    return hashlib.sha256(repr(_essence(tree)).encode()).hexdigest(), _imports(tree)
+    digest = hashlib.sha256(repr(_essence(tree)).encode()).hexdigest()
+    return _Module(content, digest, _imports(tree))
 
 
 def _essence(node: Any) -> Any:
