@@ -1,6 +1,7 @@
 """A model whose files are not what its config declares is met before anything is computed."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from transformers import AutoConfig
 
 from tests.models.tiny_models import write_manifest
 from workflow_scripts.errors import InputError
@@ -155,3 +157,22 @@ def test_settings_of_a_quantisation_that_were_left_over(
 def test_no_model_is_loaded_that_is_not_whole(changed: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match=f"{HEAD} is missing"):
         architectures.load_model(open_checkpoint(changed(out=(HEAD,))), torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "supported"), [("qwen2", True), ("gpt_neox", False), ("mixtral", None)]
+)
+def test_a_config_alone_tells_whether_its_model_is_supported(
+    tmp_path: Path, architecture: str, supported: bool | None
+) -> None:
+    """Of experts that transformers joins as it opens them, only the weights tell."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
+    config = AutoConfig.for_model(architecture, num_hidden_layers=1, vocab_size=8, **sizes)
+    config.architectures = [f"{architecture}ForCausalLM"]
+    config.save_pretrained(tmp_path)
+    if supported is False:
+        said = f"{tmp_path}: architecture {architecture}ForCausalLM is not supported: "
+        with pytest.raises(InputError, match=re.escape(said)):
+            architectures.check_described(tmp_path)
+    else:
+        architectures.check_described(tmp_path)
