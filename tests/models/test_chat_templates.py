@@ -153,7 +153,6 @@ def test_a_template_without_end_is_ended(monkeypatch):
         ("{{ messages[0].content[:10] }}", "leaves out the question or changes its text"),
         (CHAT_TEMPLATE * 2, "writes the question 2 times"),
         ({"tool_use": CHAT_TEMPLATE}, "fails (ValueError: "),
-        (5, "fails (TypeError: "),
     ],
 )
 def test_the_question_is_in_the_prompt_once(template, what):

@@ -56,12 +56,16 @@ def test_settings_that_hold_no_template_are_one_line(tmp_path, setting):
     )
 
 
-def test_a_template_without_an_end_to_its_nesting_is_one_line():
+NESTED = "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}"
+
+
+@pytest.mark.parametrize(
+    ("template", "said"), [(NESTED, "not Jinja: nested too deep"), (5, "no text")]
+)
+def test_what_no_parser_takes_is_one_line(template, said):
     with pytest.raises(InputError) as caught:
-        check_template("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", [], "mine")
-    assert str(caught.value) == (
-        "mine: its chat template is not Jinja: nested too deep; correct chat_template.jinja"
-    )
+        check_template(template, [], "mine")
+    assert str(caught.value) == f"mine: its chat template is {said}; correct chat_template.jinja"
 
 
 def test_a_name_that_any_of_several_templates_has_is_used():

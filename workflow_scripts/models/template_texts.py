@@ -17,7 +17,7 @@ from workflow_scripts.files.atomic import read_json
 
 TEMPLATE, TOKENIZER = "chat_template.jinja", "tokenizer_config.json"
 
-# one, several by name, or none, as a tokenizer has it
+# one, several by their names, or none
 Template = str | Mapping[str, str] | None
 
 
@@ -73,7 +73,9 @@ def check_template(template: Template, arguments: Iterable[str], model: str) -> 
     """
     if not template:
         raise InputError(f"{model}: the tokenizer has no chat template; add {TEMPLATE}")
-    texts = [template] if isinstance(template, str) else list(template.values())
+    texts = list(template.values()) if isinstance(template, Mapping) else [template]
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{model}: its chat template is no text; correct {TEMPLATE}")
     for text in texts:
         try:
             PARSER.parse(text)
