@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -178,3 +179,18 @@ def test_a_key_that_stands_twice(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "one"}\n{"text": "two", "text": "three"}\n', encoding="utf-8")
     assert refused(path) == f"{path}:2: not valid JSON (the key 'text' stands twice)"
+
+
+def test_of_a_large_group_of_rows_no_more_is_read_than_is_asked_for(tmp_path):
+    texts = [os.urandom(512).hex() for _ in range(8000)]  # 8 MB that cannot be packed
+    pd.DataFrame({"text": texts}).to_parquet(tmp_path / "a.parquet")
+    first = numbered_rows(tmp_path / "a.parquet")
+    before = bytes_read()
+    assert next(first) == (0, {"text": texts[0]})
+    assert bytes_read() - before < 3 * 2**20
+    assert len(list(first)) == len(texts) - 1
+
+
+def bytes_read() -> int:
+    """By this process so far, as the kernel counts them."""
+    return int(Path("/proc/self/io").read_text(encoding="utf-8").split()[1])

@@ -7,6 +7,7 @@ from typing import Any
 from workflow_scripts.errors import InputError
 
 ROWS_AT_ONCE = 64
+BUFFER = 2**20  # bytes of a column
 MAX_BYTES = 2**30  # that a packed file may hold, unless it is large itself:
 MAX_RATIO = 100  # its size times this; texts reach about 10
 
@@ -32,7 +33,8 @@ def parquet_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[
 
     wanted = None if columns is None else list(dict.fromkeys(columns))
     try:
-        with parquet.ParquetFile(path) as file:
+        # without both, a column of a whole group of rows, maybe of all rows, is read at once
+        with parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
             there = file.schema_arrow.names
             for name in wanted or ():
                 if name not in there:
