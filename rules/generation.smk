@@ -1,17 +1,53 @@
 # Let a variant think under every budget and answer: one engine start for all benchmarks.
 
+# the parts that a variant's problems are decoded in, where there are several
+SHARDS = [
+    f"{number}-of-{SETTINGS.generation.shards}"
+    for number in range(1, SETTINGS.generation.shards + 1)
+    if SETTINGS.generation.shards > 1
+]
+
+
+wildcard_constraints:
+    shard=one_of(SHARDS),
+
+
+def run_benchmarks():
+    return [f"resources/benchmarks/{name}.jsonl" for name in RUN.benchmarks]
+
+
+def generation_inputs():
+    """What a variant thinks with and about."""
+    return {
+        "manifest": "resources/models/{model}/manifest.json",
+        "record": "results/{model}/{variant}/mask.json",
+        "mask": ancient("results/{model}/{variant}/mask.safetensors"),
+        "weights": ancient("results/{model}/{variant}/weights.safetensors"),
+        "benchmarks": run_benchmarks(),
+        # not ancient: Snakemake then passes over what else has changed for this job
+        "before": traces_of_calibration_sets,
+    }
+
+
+def generation_params():
+    return {
+        "code": code("generation.generate"),
+        "model": model_folder,
+        "benchmarks": [
+            f"{name}=resources/benchmarks/{name}.jsonl"
+            for name in sorted(RUN.benchmarks)
+        ],
+        "options": lambda wildcards: as_json(
+            SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
+        ),
+        "output": lambda wildcards, input: os.path.dirname(input.record),
+    }
+
 
 rule generate:
     input:
-        manifest="resources/models/{model}/manifest.json",
-        record="results/{model}/{variant}/mask.json",
-        mask=ancient("results/{model}/{variant}/mask.safetensors"),
-        weights=ancient("results/{model}/{variant}/weights.safetensors"),
-        benchmarks=expand(
-            "resources/benchmarks/{benchmark}.jsonl", benchmark=RUN.benchmarks
-        ),
-        # not ancient: Snakemake then passes over what else has changed for this job
-        before=traces_of_calibration_sets,
+        **generation_inputs(),
+        shards=expand("results/{{model}}/{{variant}}/shards/{shard}.json", shard=SHARDS),
         order=order("generate"),
     output:
         traces=expand(
@@ -31,40 +67,50 @@ rule generate:
         f"../envs/{SETTINGS.generation.environment}.yaml"
     threads: SETTINGS.generation.threads
     resources:
-        gpu=SETTINGS.generation.gpus,
-        # no parameter: nothing is to rerun for it
+        gpu=0 if SHARDS else SETTINGS.generation.gpus,
+        # no parameters: nothing is to rerun for them
+        part="--from-store" if SHARDS else "",
         speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate"),
         runtime=minutes("generate"),
     params:
-        code=code("generation.generate"),
-        model=model_folder,
-        benchmarks=[
-            f"{name}=resources/benchmarks/{name}.jsonl"
-            for name in sorted(RUN.benchmarks)
-        ],
-        options=lambda wildcards: as_json(
-            SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
-        ),
-        output=lambda wildcards, input: os.path.dirname(input.record),
+        **generation_params(),
     shell:
         # descriptor 3 is the terminal that waits for the job: progress goes there and into the log
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.generation.generate --terminal-fd 3"
         " --model {params.model} --variant {input.mask} {input.weights} {input.record}"
         " --benchmarks {params.benchmarks}"
-        " --options {params.options:q} --speed {resources.speed:q}"
+        " --options {params.options:q} --speed {resources.speed:q} {resources.part}"
         " --store store --output {params.output} --provenance {output.provenance}"
         " 3>&2 > {log} 2>&1"
+
+
+# A part of a variant's problems, decoded by a job of its own into the one store; nothing asks for
+# this rule unless generation.shards is more than 1.
+use rule generate as generate_shard with:
+    input:
+        **generation_inputs(),
+        order=order("generate_shard"),
+    output:
+        provenance="results/{model}/{variant}/shards/{shard}.json",
+    log:
+        "logs/generate_shard/{model}/{variant}/{shard}.log",
+    benchmark:
+        "logs/generate_shard/{model}/{variant}/{shard}.tsv"
+    resources:
+        gpu=SETTINGS.generation.gpus,
+        part=lambda wildcards: f"--shard {wildcards.shard}",
+        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        mem_mb=memory("generate_shard"),
+        runtime=minutes("generate_shard"),
 
 
 # Every prompt as it would be put to a model: no engine is needed for them.
 rule write_prompts:
     input:
         manifest="resources/models/{model}/manifest.json",
-        benchmarks=expand(
-            "resources/benchmarks/{benchmark}.jsonl", benchmark=RUN.benchmarks
-        ),
+        benchmarks=run_benchmarks(),
         order=order("write_prompts"),
     output:
         expand("results/{{model}}/prompts/{benchmark}.jsonl", benchmark=RUN.benchmarks),

@@ -263,7 +263,7 @@ def test_options_that_change_speed_alone_stand_apart():
     loaded = load_settings(DEFAULT)
     speed = plain(loaded.generation, include=Generation.SPEED)
     results = plain(loaded.generation_job("reasoner"), exclude=Generation.SPEED)
-    assert set(speed) == {"batch_size", "engine_options", "tensor_parallel", "threads"}
+    assert set(speed) == {"batch_size", "engine_options", "shards", "tensor_parallel", "threads"}
     assert results | speed == plain(loaded.generation_job("reasoner"))
 
 

@@ -163,6 +163,13 @@ def test_hours_are_tokens_at_a_speed(device, gpus, unit, factor):
     assert told[place + 1].split() == hours
 
 
+def test_shards_are_jobs_that_run_at_once():
+    told = lines(settings_of(shards=4), speed=0.5)
+    most = 240 * 2 * (30 + 16) / 4 / 0.5 / 3600
+    (line,) = [line for line in told if "8 jobs at once (shards: 4)" in line]
+    assert line.endswith(f" {most:,.1f}")
+
+
 def test_configs_that_are_none_are_one_line(tmp_path):
     for content, said in [
         (b"[1]", ": not a config, which is a mapping"),

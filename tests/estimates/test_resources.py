@@ -229,6 +229,19 @@ def test_a_small_model_has_a_millisecond_for_a_token(tmp_path):
     )
 
 
+def test_a_shard_has_time_for_its_part_and_what_gathers_them_holds_no_model(tmp_path):
+    whole, parts = (
+        settings_of(70e9, (("generation", "shards"), n), (("generation", "batch_size"), 1))
+        for n in (1, 4)
+    )
+    undivided, part = needs("generate", whole, tmp_path), needs("generate_shard", parts, tmp_path)
+    assert part["mem_mb"] == undivided["mem_mb"]
+    short = (settings_of(1e6, (("generation", "shards"), n)) for n in (1, 4))
+    undivided, quarter = (needs("generate_shard", s, tmp_path)["runtime"] - 10 for s in short)
+    assert 4 * (quarter - 1) <= undivided <= 4 * quarter
+    assert needs("generate", parts, tmp_path)["mem_mb"] < 20 * GB
+
+
 def test_every_gpu_has_a_process_of_its_own(tmp_path):
     cuda = (("generation", "device"), "cuda"), (("generation", "engine"), "vllm")
     one, two = (

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 import random
 import re
 import shutil
@@ -91,17 +92,19 @@ class Project:
         for name, start in (("first", 0), ("second", 100)):
             (folder / f"{name}.jsonl").write_text("".join(lines[start : start + PROBLEMS]))
 
-    def command(self, benchmarks=("first",), **changes):
+    def command(self, benchmarks=("first",), shard=None, **changes):
         flags = {
             "model": self.model, "options": json.dumps(OPTIONS | changes),
             "store": self.folder / "store", "output": self.results,
             "provenance": self.results / "generation.json",
         }  # fmt: skip
+        if shard:
+            flags |= {"shard": shard, "provenance": self.results / f"shards/{shard}.json"}
         arguments = [str(part) for key, value in flags.items() for part in (f"--{key}", value)]
         files = [f"{name}={self.folder}/{name}.jsonl" for name in benchmarks]
         return [*arguments, "--benchmarks", *files]
 
-    def run(self, benchmarks=("first",), version="1", **changes):
+    def run(self, benchmarks=("first",), version="1", flags=(), **changes):
         """The engines that were started: none or one."""
         started = []
 
@@ -113,7 +116,8 @@ class Project:
         fingerprint = {"engine": "counting", "version": version}
         self.monkeypatch.setattr(generate, "start_engine", start)
         self.monkeypatch.setattr(generate, "fingerprint_of", lambda settings: fingerprint)
-        self.monkeypatch.setattr(sys, "argv", ["generate", *self.command(benchmarks, **changes)])
+        command = ["generate", *self.command(benchmarks, **changes), *flags]
+        self.monkeypatch.setattr(sys, "argv", command)
         run_stage(generate.main)
         return started
 
@@ -168,6 +172,49 @@ def test_nothing_missing_starts_no_engine_and_writes_the_same_bytes(project, cap
     assert capsys.readouterr().err == (
         f"reasoner/dense: all {completions} completions are in the store; no engine starts\n"
     )
+
+
+def stored(project):
+    """Every line of the store but the writers', in order; and how many processes wrote them."""
+    files = [file.read_text().splitlines() for file in project.folder.glob("store/*/*.jsonl")]
+    return sorted(line for lines in files for line in lines[1:]), len(files)
+
+
+def test_shards_at_once_decode_everything_once_and_the_results_are_the_same_bytes(project, capsys):
+    both = ("first", "second")
+    project.run(both)
+    before, (completions, _) = results_of(project), stored(project)
+    for folder in (project.results, project.folder / "store"):
+        shutil.rmtree(folder)
+    start = multiprocessing.get_context("fork").Process
+    jobs = [
+        start(target=project.run, args=(both,), kwargs={"shard": f"{n}-of-3"}) for n in (1, 2, 3)
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    assert [job.exitcode for job in jobs] == [0, 0, 0]
+    assert stored(project) == (completions, 3)
+    assert {path.name for path in results_of(project)} == {f"{n}-of-3.json" for n in (1, 2, 3)}
+    assert project.run(both, flags=["--from-store"]) == []
+    assert before.items() <= results_of(project).items()
+    # nor does another number of them decode anything again, be it more than there are problems
+    for shard in ("1-of-2", "2-of-2", "30-of-30"):
+        assert project.run(both, shard=shard) == []
+    part = json.loads((project.results / "shards/1-of-2.json").read_text())
+    assert {*part["prompts"]} == {*both} and part["producers"]
+
+
+def test_a_store_that_was_emptied_behind_its_shards_is_one_line(project, capsys):
+    project.run(shard="1-of-2")
+    with pytest.raises(SystemExit):
+        project.run(flags=["--from-store"])
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: {project.folder}/store: completions of reasoner/dense are gone that its shards "
+        "decoded; decode them again: snakemake --forcerun generate_shard"
+    )
+    assert not (project.results / "answers").exists()
 
 
 def test_a_template_that_writes_the_date_gives_the_same_prompts_tomorrow(

@@ -70,7 +70,7 @@ class Generation(Entry):
 
     # what the store does not keep completions apart by: another value decodes nothing again
     SPEED: ClassVar[frozenset[str]] = frozenset(
-        {"batch_size", "engine_options", "tensor_parallel", "threads"}
+        {"batch_size", "engine_options", "shards", "tensor_parallel", "threads"}
     )
 
     engine: Literal[("auto", *ENGINES)] = "auto"
@@ -81,6 +81,10 @@ class Generation(Entry):
     tensor_parallel: Count = 1
     """GPUs that share one model; more than one needs vLLM. With `--resources gpu=N` as many jobs
     run at once as N GPUs allow, each on GPUs of its own."""
+    shards: Count = 1
+    """Jobs that a variant's problems are decoded by: with two variants, `shards: 4` keeps eight
+    GPUs busy. All write to the one store, from which another job, without a GPU, then takes traces
+    and answers. Results and what is decoded do not depend on it."""
     batch_invariant: bool = False
     """vLLM on GPUs: what a request yields does not depend on what else is in its batch, at some
     cost in speed. Kept apart in the store."""

@@ -115,6 +115,10 @@ def report(
         hours = [count / speed / 3600 * (gpus or 1) for count in (total.expected, total.most)]
         yield f"{'GPU hours' if gpus else 'hours'} of generation, at {speed:g} tokens a second"
         yield f"  {'':<40}{hours[0]:>20,.1f}{hours[1]:>20,.1f}"
+        at_once = forms * generation.shards
+        hours = [count / speed / 3600 / at_once for count in (total.expected, total.most)]
+        what = f"{at_once} jobs at once (shards: {generation.shards})"
+        yield f"  {what:<40}{hours[0]:>20,.1f}{hours[1]:>20,.1f}"
     else:
         yield "hours of generation: say how fast a job decodes, --tokens-per-second"
     yield "disk, GB"

@@ -149,7 +149,16 @@ def _mask(job: Job) -> Ask:
 
 
 def _generation(job: Job) -> Ask:
-    return _decoding(job, job.settings.generation, job.settings.run.benchmarks)
+    """Where shards have decoded, the mask and texts are all that is held."""
+    if job.settings.generation.shards > 1:
+        return Ask(2 * TORCH + SPARE * job.weights / 8 / 1e6, 60)
+    return _shard(job)
+
+
+def _shard(job: Job) -> Ask:
+    """A part of the problems; all of them where there is one shard."""
+    generation = job.settings.generation
+    return _decoding(job, generation, job.settings.run.benchmarks, generation.shards)
 
 
 def _calibration_traces(job: Job) -> Ask:
@@ -158,7 +167,7 @@ def _calibration_traces(job: Job) -> Ask:
     return _decoding(job, trace_job, (benchmark,))
 
 
-def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> Ask:
+def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str], shards: int = 1) -> Ask:
     """The weights, and on a CPU the keys and values of a batch; every token up to its cap.
 
     On a GPU the weights only pass through the memory of the machine.
@@ -169,7 +178,7 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str]) -> As
     cache = 2 * generation.batch_size * longest * job.blocks * job.width / SHARED_HEADS * item
     plain = VLLM if generation.likely_engine == "vllm" else TORCH
     process = CUDA * generation.tensor_parallel if on_gpu else plain
-    problems = sum(_problems(job, name) for name in benchmarks)
+    problems = ceil(sum(_problems(job, name) for name in benchmarks) / shards)
     tokens = sum(part.most for part in decoded(generation, problems, means=(1, 1)).values())
     units = generation.tensor_parallel if on_gpu else generation.threads
     second = TOKEN + 2 * job.weights / (DECODE_FLOP[generation.device] * units)
@@ -199,6 +208,7 @@ RULES: dict[str, Callable[[Job], Ask]] = {
     "build_mask": _mask,
     "export_checkpoint": _weights,
     "generate": _generation,
+    "generate_shard": _shard,
     "generate_calibration_traces": _calibration_traces,
     "grade_answers": _grading,
     "grade_calibration_traces": _grading,

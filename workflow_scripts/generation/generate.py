@@ -12,6 +12,10 @@ soon as it is finished; what is there already is not generated again, and where 
 no engine starts. At the end the traces and answers of each benchmark are written from the store;
 with `--sequences` also the token ids of prompt, trace and answer together, for calibration on them.
 Without a variant it is the dense model that thinks.
+
+With `--shard 2-of-4` only the second of four parts of the problems is decoded, and nothing written
+but the provenance. Such jobs may run at once; when all have ended, `--from-store` writes what an
+undivided job would, without an engine.
 """
 
 import argparse
@@ -24,6 +28,7 @@ from typing import Any
 from workflow_scripts.artefacts.masks import Pruned, VariantFiles, nothing_pruned, read_pruned
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.generation import GenerationJob
+from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.generation.engines.fingerprint import fingerprint_of
@@ -46,17 +51,26 @@ def main() -> None:
     options = arguments.options | arguments.speed
     settings = parser_of(GenerationJob)(json.dumps(options))
     label = f"{model.name}/{output.name}"
-    tell = message_writer(label, arguments.terminal_fd)
+    part = f"{label} {arguments.shard}" if arguments.shard else label
+    tell = message_writer(part, arguments.terminal_fd)
     pruned = _pruned(model, arguments.variant)
     benchmarks = dict(entry.split("=", 1) for entry in arguments.benchmarks)
     job = describe_job(model, pruned, {k: Path(v) for k, v in benchmarks.items()}, settings)
+    if arguments.shard:
+        job = job.shard(*map(int, arguments.shard.split("-of-")))
 
     with closing(Store(arguments.store, job.identity, label)) as store:
         if _is_something_missing(job, store, tell):
+            if arguments.from_store:
+                raise InputError(
+                    f"{arguments.store}: completions of {label} are gone that its shards decoded; "
+                    "decode them again: snakemake --forcerun generate_shard"
+                )
             _decode(model, pruned, job, store, Progress(tell))
-        decode, sequences = job.tokenizer.decode, arguments.sequences
-        for name, group in job.benchmarks.items():
-            write_outputs(output, name, group, job.sweep, store, decode, sequences)
+        if not arguments.shard:
+            decode, sequences = job.tokenizer.decode, arguments.sequences
+            for name, group in job.benchmarks.items():
+                write_outputs(output, name, group, job.sweep, store, decode, sequences)
         write_json(arguments.provenance, _provenance(settings, job, store))
 
 
@@ -70,6 +84,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--options", required=True, type=json.loads, help="settings as JSON")
     parser.add_argument("--speed", default={}, type=json.loads, help="those of speed alone")
     parser.add_argument("--store", required=True, type=Path, help="folder of the store")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--shard", metavar="I-of-N", help="decode this part, from 1, and no more")
+    parts.add_argument("--from-store", action="store_true", help="all was decoded: start no engine")
     parser.add_argument("--sequences", action="store_true", help="write sequences/ as well")
     parser.add_argument("--output", required=True, type=Path, help="folder for what is written")
     parser.add_argument("--provenance", required=True, type=Path, help="what the results come from")

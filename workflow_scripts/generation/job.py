@@ -3,7 +3,7 @@
 Who only wants to know which completions an experiment needs stops here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,20 @@ class Job:
     @property
     def samples(self) -> list[Sample]:
         return [sample for group in self.benchmarks.values() for sample in group]
+
+    def shard(self, number: int, count: int) -> "Job":
+        """Part `number` of `count`, from 1: every `count`-th problem, with all its repeats.
+
+        Problems are counted over all benchmarks, so that small ones are spread as well. What the
+        completions depend on stays that of the whole job.
+        """
+        names = [(name, s.problem) for name, group in self.benchmarks.items() for s in group]
+        chosen = {*list(dict.fromkeys(names))[number - 1 :: count]}
+        parts = {
+            name: [sample for sample in group if (name, sample.problem) in chosen]
+            for name, group in self.benchmarks.items()
+        }
+        return replace(self, benchmarks={name: part for name, part in parts.items() if part})
 
 
 def describe_job(

@@ -1,6 +1,7 @@
 """What the report says of methods, times and tokens."""
 
 import json
+import shutil
 
 import pytest
 
@@ -38,6 +39,10 @@ def test_times_are_added_by_rule(tmp_path):
         ["build_mask", "1", "1", "1", "0.00", "0.00", "0"],
         ["generate", "2", "30", "20", "0.02", "0.02", "100"],
     ]
+    (tmp_path / "generate").rename(tmp_path / "generate_shard")
+    shutil.copytree(tmp_path / "generate_shard", tmp_path / "generate")
+    hours = run_times(tmp_path, gpus=2, shards=2).frame.set_index("rule")["GPU hours"]
+    assert hours.to_dict() == {"build_mask": "0.00", "generate": "0.00", "generate_shard": "0.02"}
     assert run_times(tmp_path / "none", 0).caption == "no times were measured."
 
 

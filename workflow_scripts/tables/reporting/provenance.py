@@ -34,7 +34,7 @@ def sections(
     run, generation = cells.attrs, config.get("generation", {})
     gpus = generation.get("tensor_parallel", 1) if generation.get("device") == "cuda" else 0
     return [
-        run_times(logs, gpus),
+        run_times(logs, gpus, generation.get("shards", 1)),
         tokens(cells, generation),
         _models(run, resources),
         _benchmarks(cells, resources),
@@ -49,11 +49,11 @@ def _section(title: str, caption: str, rows: list[dict[str, Any]], *left: str) -
     return Section(title, caption, frame, frozenset(left))
 
 
-def run_times(logs: Path, gpus: int) -> Section:
+def run_times(logs: Path, gpus: int, shards: int = 1) -> Section:
     """Times and memory of each rule's jobs, from what Snakemake measured of them.
 
-    `gpus` is how many a job of `generate` holds. A job that was run again counts once, the last
-    time; what came from the store took no time.
+    `gpus` is how many a job that decodes holds: of `generate`, or of `shards` of it. A job that was
+    run again counts once, the last time; what came from the store took no time.
     """
     rows = []
     for folder in sorted(path for path in logs.glob("*") if path.is_dir()):
@@ -63,7 +63,8 @@ def run_times(logs: Path, gpus: int) -> Section:
         # a job that was too short to be measured has `-` or `NA`
         measured = pd.concat(files).reindex(columns=["s", "cpu_time", "max_rss"])
         measured = measured.apply(pd.to_numeric, errors="coerce").fillna(0.0)
-        on_gpu = gpus if folder.name.startswith("generate") else 0
+        from_store = folder.name == "generate" and shards > 1
+        on_gpu = gpus if folder.name.startswith("generate") and not from_store else 0
         rows.append(
             {
                 "rule": folder.name,
