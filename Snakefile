@@ -36,16 +36,16 @@ rule all:
     input:
         table_files(),
         catalogue.figure_files(SETTINGS, catalogue.FIGURE_FORMATS),
-        "results/samples.html",
-        "results/report.html",
+        of_run("samples.html"),
+        of_run("report.html"),
 
 
 # Without an output: it shows what models are given whenever it is asked for.
 rule prompts:
     input:
-        run_files("results/{model}/prompts/{benchmark}.jsonl"),
+        run_files("{run}/{model}/prompts/{benchmark}.jsonl"),
     log:
-        "logs/prompts.log",
+        log_of_run("prompts.log"),
     localrule: True
     conda:
         "envs/data.yaml"

@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     everything.build(
         results,
         options.output / "resources",
-        options.output / "logs",
+        [options.output / "logs"],
         {},
         {"reference": "dense", "ways": as_lists(ways), **names, **sets},
         options.output,

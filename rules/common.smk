@@ -11,6 +11,8 @@ from workflow_scripts.config.entry import as_json, plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods import Share
+from workflow_scripts.config.places import run_folder, run_logs
+from workflow_scripts.config.runs import check_other_runs, note_definitions
 from workflow_scripts.config.source_files import (
     BYTES_READ_WHOLE,
     source_files,
@@ -37,6 +39,8 @@ mark_runner(os.environ)
 
 try:
     SETTINGS = load_settings(config, command_line=workflow.config_settings.config)
+    if workflow.is_main_process:
+        check_other_runs(SETTINGS)
 except InputError as error:
     refuse(error)
 
@@ -63,6 +67,7 @@ onstart:
             f"{GPUS} GPU(s) here, and models run on the CPU: `device: cuda` in the config uses them",
             file=sys.stderr,
         )
+    note_definitions(SETTINGS)
     note_run(SNAKEMAKE_FOLDER, is_local=workflow.executor_plugin.name == "local")
 
 
@@ -72,6 +77,16 @@ onsuccess:
 
 onerror:
     forget_runs(SNAKEMAKE_FOLDER)
+
+
+def of_run(path):
+    """A path in the folder of the run; what is not asked for here, all runs share."""
+    return f"{run_folder(RUN.name)}/{path}"
+
+
+def log_of_run(path):
+    """Likewise of a log."""
+    return f"{run_logs(RUN.name)}/{path}"
 
 
 def one_of(names):

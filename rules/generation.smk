@@ -40,29 +40,29 @@ def generation_params():
         "options": lambda wildcards: as_json(
             SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
         ),
-        "output": lambda wildcards, input: os.path.dirname(input.record),
+        "output": of_run("{model}/{variant}"),
     }
 
 
 rule generate:
     input:
         **generation_inputs(),
-        shards=expand("results/{{model}}/{{variant}}/shards/{shard}.json", shard=SHARDS),
+        shards=expand(of_run("{{model}}/{{variant}}/shards/{shard}.json"), shard=SHARDS),
         order=order("generate"),
     output:
         traces=expand(
-            "results/{{model}}/{{variant}}/traces/{benchmark}.jsonl",
+            of_run("{{model}}/{{variant}}/traces/{benchmark}.jsonl"),
             benchmark=RUN.benchmarks,
         ),
         answers=expand(
-            "results/{{model}}/{{variant}}/answers/{benchmark}.jsonl",
+            of_run("{{model}}/{{variant}}/answers/{benchmark}.jsonl"),
             benchmark=RUN.benchmarks,
         ),
-        provenance="results/{model}/{variant}/generation.json",
+        provenance=of_run("{model}/{variant}/generation.json"),
     log:
-        "logs/generate/{model}/{variant}.log",
+        log_of_run("generate/{model}/{variant}.log"),
     benchmark:
-        "logs/generate/{model}/{variant}.tsv"
+        log_of_run("generate/{model}/{variant}.tsv")
     conda:
         f"../envs/{SETTINGS.generation.environment}.yaml"
     threads: SETTINGS.generation.threads
@@ -93,11 +93,11 @@ use rule generate as generate_shard with:
         **generation_inputs(),
         order=order("generate_shard"),
     output:
-        provenance="results/{model}/{variant}/shards/{shard}.json",
+        provenance=of_run("{model}/{variant}/shards/{shard}.json"),
     log:
-        "logs/generate_shard/{model}/{variant}/{shard}.log",
+        log_of_run("generate_shard/{model}/{variant}/{shard}.log"),
     benchmark:
-        "logs/generate_shard/{model}/{variant}/{shard}.tsv"
+        log_of_run("generate_shard/{model}/{variant}/{shard}.tsv")
     resources:
         gpu=SETTINGS.generation.gpus,
         part=lambda wildcards: f"--shard {wildcards.shard}",
@@ -113,9 +113,9 @@ rule write_prompts:
         benchmarks=run_benchmarks(),
         order=order("write_prompts"),
     output:
-        expand("results/{{model}}/prompts/{benchmark}.jsonl", benchmark=RUN.benchmarks),
+        expand(of_run("{{model}}/prompts/{benchmark}.jsonl"), benchmark=RUN.benchmarks),
     log:
-        "logs/write_prompts/{model}.log",
+        log_of_run("write_prompts/{model}.log"),
     localrule: True
     conda:
         "../envs/torch.yaml"
@@ -130,7 +130,7 @@ rule write_prompts:
         options=lambda wildcards: as_json(
             SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
         ),
-        output="results/{model}/prompts",
+        output=of_run("{model}/prompts"),
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.generation.write_prompts --model {params.model}"

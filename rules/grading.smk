@@ -9,13 +9,13 @@ localrules:
 rule grade_answers:
     input:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
-        answers="results/{model}/{variant}/answers/{benchmark}.jsonl",
+        answers=of_run("{model}/{variant}/answers/{benchmark}.jsonl"),
         order=order("grade_answers"),
     output:
-        grades="results/{model}/{variant}/grades/{benchmark}.jsonl",
-        grader="results/{model}/{variant}/grades/{benchmark}.grader.json",
+        grades=of_run("{model}/{variant}/grades/{benchmark}.jsonl"),
+        grader=of_run("{model}/{variant}/grades/{benchmark}.grader.json"),
     log:
-        "logs/grade_answers/{model}/{variant}/{benchmark}.log",
+        log_of_run("grade_answers/{model}/{variant}/{benchmark}.log"),
     conda:
         "../envs/data.yaml"
     threads: 1
@@ -49,12 +49,12 @@ use rule grade_answers as grade_calibration_traces with:
 rule judge_answers:
     input:
         benchmark="resources/benchmarks/{benchmark}.jsonl",
-        answers="results/{model}/{variant}/answers/{benchmark}.jsonl",
+        answers=of_run("{model}/{variant}/answers/{benchmark}.jsonl"),
         order=order("judge_answers"),
     output:
-        "results/{model}/{variant}/judgements/{benchmark}.jsonl",
+        of_run("{model}/{variant}/judgements/{benchmark}.jsonl"),
     log:
-        "logs/judge_answers/{model}/{variant}/{benchmark}.log",
+        log_of_run("judge_answers/{model}/{variant}/{benchmark}.log"),
     conda:
         "../envs/data.yaml"
     threads: 1

@@ -13,11 +13,19 @@ REFERENCE = catalogue.dense_variant(SETTINGS)
 
 
 LIMITS = SETTINGS.limits(RUN.benchmarks)
+RUN_LISTS = plain(RUN, exclude={"name"})
+RUN_FOLDER = run_folder(RUN.name)
+# where logs of what all runs share are, and of what they do not
+LOG_FOLDERS = ["logs", *([run_logs(RUN.name)] if RUN.name else [])]
 
 
 def run_files(pattern, **wildcards):
-    """A pattern for all models, variants and benchmarks of the run, or for given ones."""
+    """A pattern for all models, variants and benchmarks of the run, or for given ones.
+
+    `{run}` is the folder of the run.
+    """
     lists = {
+        "run": RUN_FOLDER,
         "model": RUN.models,
         "variant": RUN.variants,
         "benchmark": RUN.benchmarks,
@@ -35,14 +43,15 @@ def table_inputs(name):
 
 def shared_by_tables():
     """What every table and the report must know; nothing of limits where there are none."""
-    return {"reference": REFERENCE, **({"limits": LIMITS} if LIMITS else {})}
+    shared = catalogue.shared_folder(SETTINGS)
+    return {"reference": REFERENCE, **({"limits": LIMITS} if LIMITS else {}), **shared}
 
 
 def table_params(name):
     """A table's caption, and what it must know beside its files."""
     options = shared_by_tables()
     if name == "judge_agreement":  # the others know them from the cells
-        options |= plain(RUN)
+        options |= RUN_LISTS
     return {
         "caption": catalogue.TABLES[name].caption.format(**options)
         + limits_note(LIMITS),
@@ -53,7 +62,7 @@ def table_params(name):
 def table_files():
     """Every table of the run, in every format."""
     return [
-        f"results/tables/{name}.{ending}"
+        of_run(f"tables/{name}.{ending}")
         for name, table in catalogue.TABLES.items()
         if table.exists(SETTINGS)
         for ending in ("csv", "md", "tex", "html")
@@ -129,7 +138,7 @@ def run_options():
         {
             **catalogue.shared_options(SETTINGS),
             **shared_by_tables(),
-            **plain(RUN),
+            **RUN_LISTS,
             **catalogue.used_sets(SETTINGS),
         }
     )
@@ -142,7 +151,12 @@ def run_config():
         for kind, names in in_use(SETTINGS).items()
     }
     return as_json(
-        {"run": plain(RUN), "generation": plain(SETTINGS.generation), **used}
+        {
+            "run": plain(RUN),
+            "pruning": plain(SETTINGS.pruning),
+            "generation": plain(SETTINGS.generation),
+            **used,
+        }
     )
 
 

@@ -5,60 +5,62 @@
 
 rule collect_cells:
     input:
-        grades=run_files("results/{model}/{variant}/grades/{benchmark}.jsonl"),
-        answers=run_files("results/{model}/{variant}/answers/{benchmark}.jsonl"),
+        grades=run_files("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
+        answers=run_files("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
         order=order("collect_cells"),
     output:
-        "results/tables/cells.parquet",
+        of_run("tables/cells.parquet"),
     log:
-        "logs/collect_cells.log",
+        log_of_run("collect_cells.log"),
     localrule: True
     conda:
         "../envs/data.yaml"
     threads: 1
     params:
+        run=RUN_FOLDER,
         code=code("tables.collect_cells"),
         options=as_json(
             {
-                **plain(RUN),
+                **RUN_LISTS,
                 "budgets": SETTINGS.generation.budgets,
                 "repeats": SETTINGS.generation.repeats,
             }
         ),
     shell:
         "PRUNETHINK_ORDER={input.order}"
-        " python -m workflow_scripts.tables.collect_cells --results results"
+        " python -m workflow_scripts.tables.collect_cells --results {params.run}"
         " --options {params.options:q} --output {output} > {log} 2>&1"
 
 
 rule collect_samples:
     input:
         run_files("resources/benchmarks/{benchmark}.jsonl"),
-        run_files("results/{model}/{variant}/traces/{benchmark}.jsonl"),
-        run_files("results/{model}/{variant}/answers/{benchmark}.jsonl"),
-        run_files("results/{model}/{variant}/grades/{benchmark}.jsonl"),
+        run_files("{run}/{model}/{variant}/traces/{benchmark}.jsonl"),
+        run_files("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
+        run_files("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
         order=order("collect_samples"),
     output:
-        samples="results/tables/samples.parquet",
+        samples=of_run("tables/samples.parquet"),
         page=report(
-            "results/samples.html",
+            of_run("samples.html"),
             caption="../report/entry.rst",
             category="Samples",
             labels={"page": "what was answered"},
         ),
     log:
-        "logs/collect_samples.log",
+        log_of_run("collect_samples.log"),
     localrule: True
     conda:
         "../envs/data.yaml"
     threads: 1
     params:
+        run=RUN_FOLDER,
         code=code("tables.collect_samples"),
         caption="Answers that were lost or won against the dense model, cut or in circles.",
-        options=as_json({"reference": REFERENCE, **plain(RUN)}),
+        options=as_json({"reference": REFERENCE, **RUN_LISTS}),
     shell:
         "PRUNETHINK_ORDER={input.order}"
-        " python -m workflow_scripts.tables.collect_samples --results results"
+        " python -m workflow_scripts.tables.collect_samples --results {params.run}"
         " --benchmarks resources/benchmarks --options {params.options:q}"
         " --output {output.samples} --page {output.page} > {log} 2>&1"
 
@@ -73,29 +75,30 @@ for NAME, TABLE in catalogue.TABLES.items():
             table_inputs(NAME),
             order=order(f"{NAME}_table"),
         output:
-            expand(f"results/tables/{NAME}.{{ending}}", ending=["csv", "md", "tex"]),
-            expand("results/tables/{also}.csv", also=TABLE.also),
+            expand(of_run(f"tables/{NAME}.{{ending}}"), ending=["csv", "md", "tex"]),
+            expand(of_run("tables/{also}.csv"), also=TABLE.also),
             report(
-                f"results/tables/{NAME}.html",
+                of_run(f"tables/{NAME}.html"),
                 caption="../report/entry.rst",
                 category="Tables",
                 labels={"table": NAME},
             ),
         log:
-            f"logs/tables/{NAME}.log",
+            log_of_run(f"tables/{NAME}.log"),
         localrule: True
         conda:
             "../envs/data.yaml"
         threads: 1
         params:
             **table_params(NAME),
+            run=RUN_FOLDER,
             code=table_code(NAME),
             table=NAME,
             published=published_digests() if NAME == "published" else [],
         shell:
             "PRUNETHINK_ORDER={input.order}"
             " python -m workflow_scripts.tables.table --table {params.table}"
-            " --results results --tables results/tables --options {params.options:q}"
+            " --results {params.run} --tables {params.run}/tables --options {params.options:q}"
             " > {log} 2>&1"
 
 
@@ -105,11 +108,11 @@ rule plot:
         plot_inputs,
         order=order("plot"),
     output:
-        svg=figure("results/figures/{figure}/{model}/{benchmark}.svg"),
-        pdf="results/figures/{figure}/{model}/{benchmark}.pdf",
-        png="results/figures/{figure}/{model}/{benchmark}.png",
+        svg=figure(of_run("figures/{figure}/{model}/{benchmark}.svg")),
+        pdf=of_run("figures/{figure}/{model}/{benchmark}.pdf"),
+        png=of_run("figures/{figure}/{model}/{benchmark}.png"),
     log:
-        "logs/plot/{figure}/{model}/{benchmark}.log",
+        log_of_run("plot/{figure}/{model}/{benchmark}.log"),
     wildcard_constraints:
         figure=figures_of("model", "benchmark"),
     localrule: True
@@ -117,6 +120,7 @@ rule plot:
         "../envs/data.yaml"
     threads: 1
     params:
+        run=RUN_FOLDER,
         code=plot_code,
         module=plot_module,
         options=plot_options,
@@ -124,7 +128,7 @@ rule plot:
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.tables.plot --figure {params.module}"
-        " --results results --tables results/tables --options {params.options:q}"
+        " --results {params.run} --tables {params.run}/tables --options {params.options:q}"
         " --outputs {output} > {log} 2>&1"
 
 
@@ -133,11 +137,11 @@ use rule plot as plot_model with:
         plot_inputs,
         order=order("plot_model"),
     output:
-        svg=figure("results/figures/{figure}/{model}.svg"),
-        pdf="results/figures/{figure}/{model}.pdf",
-        png="results/figures/{figure}/{model}.png",
+        svg=figure(of_run("figures/{figure}/{model}.svg")),
+        pdf=of_run("figures/{figure}/{model}.pdf"),
+        png=of_run("figures/{figure}/{model}.png"),
     log:
-        "logs/plot/{figure}/{model}.log",
+        log_of_run("plot/{figure}/{model}.log"),
     wildcard_constraints:
         figure=figures_of("model"),
 
@@ -147,11 +151,11 @@ use rule plot as plot_calibration with:
         plot_inputs,
         order=order("plot_calibration"),
     output:
-        svg=figure("results/figures/{figure}/{model}/{calibration}.svg"),
-        pdf="results/figures/{figure}/{model}/{calibration}.pdf",
-        png="results/figures/{figure}/{model}/{calibration}.png",
+        svg=figure(of_run("figures/{figure}/{model}/{calibration}.svg")),
+        pdf=of_run("figures/{figure}/{model}/{calibration}.pdf"),
+        png=of_run("figures/{figure}/{model}/{calibration}.png"),
     log:
-        "logs/plot/{figure}/{model}/{calibration}.log",
+        log_of_run("plot/{figure}/{model}/{calibration}.log"),
     wildcard_constraints:
         figure=figures_of("model", "calibration"),
 
@@ -161,11 +165,11 @@ use rule plot as plot_influence with:
         plot_inputs,
         order=order("plot_influence"),
     output:
-        svg=figure("results/figures/{figure}/{model}/{influence}.svg"),
-        pdf="results/figures/{figure}/{model}/{influence}.pdf",
-        png="results/figures/{figure}/{model}/{influence}.png",
+        svg=figure(of_run("figures/{figure}/{model}/{influence}.svg")),
+        pdf=of_run("figures/{figure}/{model}/{influence}.pdf"),
+        png=of_run("figures/{figure}/{model}/{influence}.png"),
     log:
-        "logs/plot/{figure}/{model}/{influence}.log",
+        log_of_run("plot/{figure}/{model}/{influence}.log"),
     wildcard_constraints:
         figure=figures_of("model", "influence"),
 
@@ -176,13 +180,14 @@ rule write_config:
     input:
         order=order("write_config"),
     output:
-        "results/config.json",
+        of_run("config.json"),
     log:
-        "logs/write_config.log",
+        log_of_run("write_config.log"),
     localrule: True
     params:
         config=lambda wildcards: run_config(),
     run:
+        note_definitions(SETTINGS)  # again: of a module Snakemake calls no onstart
         write_made(json.loads(params.config), output[0], log[0], input.order)
 
 
@@ -191,26 +196,28 @@ rule write_report:
     input:
         table_files(),
         figures=catalogue.figure_files(SETTINGS, ["svg"]),
-        config="results/config.json",
+        config=of_run("config.json"),
         manifests=run_files("resources/models/{model}/manifest.json"),
-        provenance=run_files("results/{model}/{variant}/generation.json"),
-        samples="results/tables/samples.parquet",
+        provenance=run_files("{run}/{model}/{variant}/generation.json"),
+        samples=of_run("tables/samples.parquet"),
         order=order("write_report"),
     output:
-        "results/report.html",
+        of_run("report.html"),
     log:
-        "logs/write_report.log",
+        log_of_run("write_report.log"),
     localrule: True
     conda:
         "../envs/data.yaml"
     threads: 1
     params:
+        run=RUN_FOLDER,
+        logs=LOG_FOLDERS,
         code=code("tables.report"),
         options=as_json(shared_by_tables()),
     shell:
         "PRUNETHINK_ORDER={input.order}"
-        " python -m workflow_scripts.tables.report --tables results/tables --results results"
-        " --resources resources --logs logs --config {input.config}"
+        " python -m workflow_scripts.tables.report --tables {params.run}/tables --results {params.run}"
+        " --resources resources --logs {params.logs} --config {input.config}"
         " --options {params.options:q} --figures {input.figures} --output {output}"
         " > {log} 2>&1"
 
@@ -219,22 +226,24 @@ rule write_report:
 # it with `--forcerun tables_so_far`.
 rule tables_so_far:
     input:
-        config="results/config.json",
+        config=of_run("config.json"),
         order=order("tables_so_far"),
     output:
-        directory("results/tables/so_far"),
+        directory(of_run("tables/so_far")),
     log:
-        "logs/tables_so_far.log",
+        log_of_run("tables_so_far.log"),
     localrule: True
     conda:
         "../envs/data.yaml"
     threads: 1
     params:
+        run=RUN_FOLDER,
+        logs=LOG_FOLDERS,
         code=code_of_everything(),
         options=run_options(),
         published=published_digests(),
     shell:
         "PRUNETHINK_ORDER={input.order}"
-        " python -m workflow_scripts.tables.everything --results results"
-        " --resources resources --logs logs --config {input.config}"
+        " python -m workflow_scripts.tables.everything --results {params.run}"
+        " --resources resources --logs {params.logs} --config {input.config}"
         " --options {params.options:q} --output {output} > {log} 2>&1"

@@ -79,7 +79,7 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
         "calibration": ["chains"], "influence": [],
     }  # fmt: skip
     told = read_json(output / "config.json"), options
-    everything.build(results, home / "resources", home / "logs", *told, output)
+    everything.build(results, home / "resources", [home / "logs"], *told, output)
     return (output / "report.html").read_text(encoding="utf-8")
 
 

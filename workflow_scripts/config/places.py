@@ -8,6 +8,23 @@ from typing import Any
 
 from workflow_scripts.errors import InputError
 
+RUNS = "results/runs"  # a folder for each named run
+
+
+def run_folder(name: str | None) -> str:
+    """Where what depends on all of a run's settings is: answers, grades, tables, figures, report.
+
+    Masks, statistics and allocations, which the definition of a variant alone decides, are in
+    `results` for every run.
+    """
+    return f"{RUNS}/{name}" if name else "results"
+
+
+def run_logs(name: str | None) -> str:
+    """Where the logs of the jobs are that make these."""
+    return f"{RUNS}/{name}/logs" if name else "logs"
+
+
 ALLOCATION = {"allocation": "results/{model}/{variant}/allocation.json"}
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from workflow_scripts.config.catalogues import Benchmark, CalibrationSet, InfluenceSet, Model
-from workflow_scripts.config.entry import Entry, Said
+from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.generation import Generation, GenerationJob
 from workflow_scripts.config.judge import Judge, JudgeJob
 from workflow_scripts.config.methods import Variant
@@ -21,6 +21,9 @@ NAMES = in_words("a list of one or more names, none twice")
 class Run(Entry):
     """What to run. Every named model is run with every named variant and benchmark."""
 
+    name: Name = absent()
+    """Puts what the run makes in a folder of its own, `results/runs/NAME`, so that several runs are
+    kept side by side. They share fetched files, masks, statistics and the store."""
     models: Different[named("models", "a name")] = Field(**NAMES)
     """Names from `models`, in the order of the tables."""
     variants: Different[named("variants", "a name")] = Field(**NAMES)
@@ -33,7 +36,12 @@ class Settings(Entry):
     """What things are stands in catalogues (mappings); what to run stands in lists of names."""
 
     run: Run
-    models: dict[name_beside("tables", "figures", "demo", "report.html", "samples.html"), Model]
+    models: dict[
+        name_beside(
+            "tables", "figures", "demo", "runs", "compare", "logs", "report.html", "samples.html"
+        ),
+        Model,
+    ]
     """Dense checkpoints by name."""
     benchmarks: dict[Name, Benchmark]
     """Sets of problems by name."""

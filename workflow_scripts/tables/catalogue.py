@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from workflow_scripts.config.places import run_folder
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, statistics_in_use
 from workflow_scripts.tables.ways import Way, as_lists, ways_of
 
 Exists = Callable[[Settings], bool]
 
-CELLS = "results/tables/cells.parquet"
+CELLS = "{run}/tables/cells.parquet"
 MASKS = "results/{model}/{variant}/mask.json"
-CURVES = ("results/tables/accuracy.csv", "results/tables/comparison.csv", MASKS)
+CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
 FIGURE_FORMATS = ("svg", "pdf", "png")
 
 
@@ -55,8 +56,8 @@ def _ways(settings: Settings) -> dict[str, Way]:
 
 @dataclass(frozen=True)
 class Table:
-    """`reads` are its inputs beside the cells, `{model}` and so on standing for all of the run;
-    `also` the CSV files that come with it."""
+    """`reads` are its inputs beside the cells, `{run}` standing for the folder of the run and
+    `{model}` and so on for all of it; `also` the CSV files that come with it."""
 
     title: str
     caption: str
@@ -119,7 +120,7 @@ TABLES = {
         "The run in the form of the paper's tables, mean ± population standard deviation over "
         "repeats, beside what arXiv 2604.25098 published about the same model, variant, benchmark "
         "and budget, where it did; and which of its claims hold here.",
-        reads=(CELLS, MASKS, "results/tables/comparison.csv"),
+        reads=(CELLS, MASKS, "{run}/tables/comparison.csv"),
         also=("claims",),
     ),
     "judge_agreement": Table(
@@ -127,8 +128,8 @@ TABLES = {
         "How far the judge and the deterministic grader agree, by model, variant and benchmark. "
         "Answers on which they differ are in judge_disagreements.csv.",
         reads=(
-            "results/{model}/{variant}/grades/{benchmark}.jsonl",
-            "results/{model}/{variant}/judgements/{benchmark}.jsonl",
+            "{run}/{model}/{variant}/grades/{benchmark}.jsonl",
+            "{run}/{model}/{variant}/judgements/{benchmark}.jsonl",
         ),
         also=("judge_disagreements",),
         exists=judges,
@@ -164,7 +165,7 @@ FIGURES = {
         "How each variant of {model} differs from {reference} on {benchmark}, a panel for every "
         "budget, with 95 % intervals. Filled marks are differences that the permutation test finds "
         "after Holm's correction.",
-        ("results/tables/comparison.csv", MASKS),
+        ("{run}/tables/comparison.csv", MASKS),
         exists=compares,
     ),
     "parallel": Figure(
@@ -174,7 +175,7 @@ FIGURES = {
         "Thinking longer against thinking several times: {model} on {benchmark}. Where a coloured "
         "line is above the black one at the same number of tokens, the majority of several short "
         "thoughts is worth more than one long thought.",
-        ("results/tables/parallel.csv",),
+        ("{run}/tables/parallel.csv",),
         exists=repeats,
     ),
     "sparsity": Figure(
@@ -236,7 +237,7 @@ def figure_files(settings: Settings, endings: list[str]) -> list[str]:
     run = settings.run
     values = {"model": run.models, "benchmark": run.benchmarks, **used_sets(settings)}
     return [
-        f"results/figures/{name}/{'/'.join(place.values())}.{ending}"
+        f"{run_folder(run.name)}/figures/{name}/{'/'.join(place.values())}.{ending}"
         for name, figure in FIGURES.items()
         if figure.exists(settings)
         for place in places(name, values)
@@ -250,7 +251,13 @@ def figure_title(figure: str, place: Mapping[str, str], reference: str) -> str:
 
 def shared_options(settings: Settings) -> dict[str, Any]:
     """What every figure must know of the run."""
-    return {"reference": dense_variant(settings), "ways": as_lists(_ways(settings))}
+    ways = as_lists(_ways(settings))
+    return {"reference": dense_variant(settings), "ways": ways, **shared_folder(settings)}
+
+
+def shared_folder(settings: Settings) -> dict[str, str]:
+    """The option that says where masks and statistics are, where that is not with the answers."""
+    return {"shared": run_folder(None)} if settings.run.name else {}
 
 
 def plot_options(

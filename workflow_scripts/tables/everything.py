@@ -29,7 +29,7 @@ LISTS = ("models", "variants", "benchmarks")
 def build(
     results: Path,
     resources: Path,
-    logs: Path,
+    logs: Sequence[Path],
     config: Mapping[str, Any],
     options: Mapping[str, Any],
     output: Path,
@@ -39,7 +39,7 @@ def build(
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     write_cells(tables / FILE, read_cells(results, **names, **design))
-    of_all = {key: options[key] for key in ("reference", "limits") if key in options}
+    of_all = {key: options[key] for key in ("reference", "limits", "shared") if key in options}
     source = Source(results, tables, of_all)
     for name, entry in catalogue.TABLES.items():
         if catalogue.CELLS in entry.reads:
@@ -50,7 +50,7 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
-    shared = {key: options[key] for key in ("reference", "ways")}
+    shared = {key: options[key] for key in ("reference", "ways", "shared") if key in options}
     values = {
         "model": options["models"],
         "benchmark": options["benchmarks"],
@@ -72,8 +72,9 @@ def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("results", "resources", "logs"):
+    for name in ("results", "resources"):
         parser.add_argument(f"--{name}", required=True, type=Path, help=f"folder of the {name}")
+    parser.add_argument("--logs", required=True, nargs="+", type=Path, help="folders of logs")
     parser.add_argument("--config", required=True, type=Path, help="the config of what was run")
     parser.add_argument("--options", required=True, type=json.loads, help="JSON, see above")
     parser.add_argument("--output", required=True, type=Path, help="folder to write")

@@ -44,12 +44,15 @@ TABLES = [name for name in COLUMNS if not name.startswith("judge")]
 def write(
     source: Source,
     resources: Path,
-    logs: Path,
+    logs: Sequence[Path],
     config: Mapping[str, Any],
     figures: Sequence[Path],
     output: Path,
 ) -> None:
-    """Write the page; `figures` are SVG files in folders named after their entries."""
+    """Write the page; `figures` are SVG files in folders named after their entries.
+
+    `logs` are the folders of logs: that of all runs, and that of this one if it has a name.
+    """
     cells, reference = source.cells(), source.reference
     run, citations = cells.attrs, Citations()
     there = {name: (source.tables / f"{name}.csv").exists() for name in TABLES}
@@ -64,10 +67,11 @@ def write(
         figure = _figure(path, name, place, reference)
         explained = any(one["name"] == name for one in of_part)  # once for all of a kind
         of_part.append(figure | {"caption": ""} if explained else figure)
-    masks = read_masks(source.results, run["models"], run["variants"])
+    masks = read_masks(source.shared, run["models"], run["variants"])
     text = page(
         "report.html.j2",
         run=run,
+        name=config.get("run", {}).get("name", ""),
         answers=len(cells),
         missing=[
             *(f"grades of {name}" for name in run["missing"]),
@@ -140,8 +144,9 @@ def _figure(path: Path, name: str, place: list[str], reference: str) -> dict[str
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("tables", "results", "resources", "logs"):
+    for name in ("tables", "results", "resources"):
         parser.add_argument(f"--{name}", required=True, type=Path, help=f"folder of the {name}")
+    parser.add_argument("--logs", required=True, nargs="+", type=Path, help="folders of logs")
     parser.add_argument("--config", required=True, type=Path, help="the config of what was run")
     parser.add_argument("--options", required=True, type=json.loads, help="JSON, see Source")
     parser.add_argument("--figures", nargs="*", default=[], type=Path, help="SVG files")

@@ -34,16 +34,22 @@ def test_times_are_added_by_rule(tmp_path):
     (tmp_path / "build_mask").mkdir()
     (tmp_path / "build_mask" / "x.tsv").write_text("s\tmax_rss\tcpu_time\n1\t-\tNA\n")
     (tmp_path / "build_mask" / "x.log").write_text("not a time")
-    found = run_times(tmp_path, gpus=2).frame
+    found = run_times([tmp_path], gpus=2).frame
     assert found.to_numpy().tolist() == [
         ["build_mask", "1", "1", "1", "0.00", "0.00", "0"],
         ["generate", "2", "30", "20", "0.02", "0.02", "100"],
     ]
     (tmp_path / "generate").rename(tmp_path / "generate_shard")
     shutil.copytree(tmp_path / "generate_shard", tmp_path / "generate")
-    hours = run_times(tmp_path, gpus=2, shards=2).frame.set_index("rule")["GPU hours"]
+    hours = run_times([tmp_path], gpus=2, shards=2).frame.set_index("rule")["GPU hours"]
     assert hours.to_dict() == {"build_mask": "0.00", "generate": "0.00", "generate_shard": "0.02"}
-    assert run_times(tmp_path / "none", 0).caption == "no times were measured."
+    # of a run with a name, whose own logs come last
+    own = tmp_path.with_name(f"{tmp_path.name}-own")
+    shutil.copytree(tmp_path / "build_mask", own / "generate")
+    (own / "generate/y.tsv").write_text("s\tmax_rss\tcpu_time\n5\t1\t1\n")
+    rows = run_times([tmp_path, own], 0).frame.set_index("rule")
+    assert rows["longest job"].to_dict() == {"build_mask": "1", "generate": "5"}
+    assert run_times([tmp_path / "none"], 0).caption == "no times were measured."
 
 
 @pytest.mark.parametrize(

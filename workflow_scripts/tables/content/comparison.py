@@ -39,7 +39,7 @@ Row = dict[str, object]
 def build(source: Source) -> Built:
     cells, reference = source.cells(), source.reference
     run = cells.attrs
-    rows = compare(cells, reference, read_masks(source.results, run["models"], run["variants"]))
+    rows = compare(cells, reference, read_masks(source.shared, run["models"], run["variants"]))
     curves = areas(cells, reference)
     below = list(area_sections(curves, reference))
     return Built(

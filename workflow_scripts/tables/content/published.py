@@ -33,7 +33,7 @@ def build(source: Source) -> Built:
     cells, published = source.cells(), read_published()
     run = cells.attrs
     rows = as_frame("published", (row_of_cell(cell, published) for cell in cells_of(cells)))
-    masks = read_masks(source.results, run["models"], run["variants"])
+    masks = read_masks(source.shared, run["models"], run["variants"])
     claims = check_claims(cells, source.table("comparison"), masks, source.reference)
     return Built(
         "Beside the published values",

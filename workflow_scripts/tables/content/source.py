@@ -16,9 +16,10 @@ from workflow_scripts.tables.ways import Way, from_lists
 class Source:
     """The folders of results and of tables, and options, as the rules pass them.
 
-    Options of all are `reference`, the variant without pruning, and `limits`, where benchmarks have
-    some: what is left of them, in words. Those of a figure are also the `ways` of the run's
-    variants, its `title` and a value for each of its wildcards.
+    Options of all are `reference`, the variant without pruning; `limits`, where benchmarks have
+    some: what is left of them, in words; and `shared`, the folder of masks, statistics and scores
+    where that is not `results`, which a run with a name has for itself. Those of a figure are also
+    the `ways` of the run's variants, its `title` and a value for each of its wildcards.
     """
 
     results: Path
@@ -32,6 +33,11 @@ class Source:
     @property
     def limits(self) -> dict[str, str]:
         return self.options.get("limits", {})
+
+    @property
+    def shared(self) -> Path:
+        """Where what all runs share is: masks, statistics and scores."""
+        return Path(self.options.get("shared", self.results))
 
     @property
     def ways(self) -> dict[str, Way]:
@@ -62,5 +68,5 @@ class Source:
 
     def masks(self) -> dict[str, MaskRecord]:
         """By variant, what is removed from a figure's model."""
-        found = read_masks(self.results, [self.options["model"]], self.ways)
+        found = read_masks(self.shared, [self.options["model"]], self.ways)
         return {variant: mask for (_, variant), mask in found.items()}

@@ -36,7 +36,7 @@ def shares_of(mask: MaskRecord) -> NDArray:
 def draw(source: Source) -> Figure:
     masks = source.masks()
     if not masks:
-        raise NoRows(f"{source.results}/{source.options['model']}: no variant has a mask.json")
+        raise NoRows(f"{source.shared}/{source.options['model']}: no variant has a mask.json")
     shares = {variant: shares_of(mask) for variant, mask in masks.items()}
     blocks = next(iter(shares.values())).shape[1]
     # the shades reach as far as the masked shares do; a removed block is black whatever they are

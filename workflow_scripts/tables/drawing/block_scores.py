@@ -47,7 +47,7 @@ def read_scores(path: Path) -> dict[str, list[float]]:
 
 def draw(source: Source) -> Figure:
     options = source.options
-    folder, by_influence = source.results / options["model"], "influence" in options
+    folder, by_influence = source.shared / options["model"], "influence" in options
     if by_influence:
         path = folder / "influence" / f"{options['influence']}.json"
     else:

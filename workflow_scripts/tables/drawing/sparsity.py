@@ -26,7 +26,7 @@ def draw(source: Source) -> Figure:
     pruned = rows["variant"].isin(masks) & (rows["variant"] != reference)
     if not pruned.any():
         model = source.options["model"]
-        raise NoRows(f"{source.results}/{model}: no graded variant has a mask.json")
+        raise NoRows(f"{source.shared}/{model}: no graded variant has a mask.json")
     largest = rows.loc[pruned, "budget"].max()
     rows = rows[rows["budget"] == largest].copy()
     shares = {variant: 100 * mask.removed_fraction for variant, mask in masks.items()}

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
@@ -20,13 +20,14 @@ LIBRARIES = (
     "snakemake", "torch", "transformers", "vllm", "numpy", "scipy", "pandas", "statsmodels",
     "matplotlib",
 )  # fmt: skip
+DECODING = ("generate", "generate_shard")  # the rules that decode for one run
 
 
 def sections(
     cells: pd.DataFrame,
     results: Path,
     resources: Path,
-    logs: Path,
+    logs: Sequence[Path],
     masks: Masks,
     config: Mapping[str, Any],
 ) -> list[Section]:
@@ -49,14 +50,17 @@ def _section(title: str, caption: str, rows: list[dict[str, Any]], *left: str) -
     return Section(title, caption, frame, frozenset(left))
 
 
-def run_times(logs: Path, gpus: int, shards: int = 1) -> Section:
+def run_times(logs: Sequence[Path], gpus: int, shards: int = 1) -> Section:
     """Times and memory of each rule's jobs, from what Snakemake measured of them.
 
     `gpus` is how many a job that decodes holds: of `generate`, or of `shards` of it. A job that was
-    run again counts once, the last time; what came from the store took no time.
+    run again counts once, the last time; what came from the store took no time. The last folder of
+    `logs` is that of the run, from which alone its decoding is counted.
     """
     rows = []
-    for folder in sorted(path for path in logs.glob("*") if path.is_dir()):
+    of_others = {folder / rule for folder in logs[:-1] for rule in DECODING}
+    folders = {path for folder in logs for path in folder.glob("*") if path.is_dir()}
+    for folder in sorted(folders - of_others, key=lambda path: path.name):
         files = [pd.read_csv(path, sep="\t") for path in sorted(folder.rglob("*.tsv"))]
         if not files:
             continue
