@@ -127,22 +127,19 @@ def _what_is_paired(benchmark: str, first: FinishedRun, second: FinishedRun) -> 
 
 def config_differences(first: FinishedRun, second: FinishedRun) -> pd.DataFrame:
     """The keys that two configs differ in, with both values; the runs' names are left out."""
-    one, two = (dict(_leaves(run.config)) for run in (first, second))
-    rows = [
-        (key, one.get(key, LEFT_OUT), two.get(key, LEFT_OUT))
-        for key in sorted(one.keys() | two.keys())
-        if one.get(key) != two.get(key) and key != "run.name"
-    ]
+    rows = [row for row in _differences(first.config, second.config) if row[0] != "run.name"]
     return pd.DataFrame(rows, columns=["key", f"in {first.name}", f"in {second.name}"])
 
 
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """The values of a config as JSON, by the path of their keys."""
-    if isinstance(value, Mapping) and value:
-        for name, below in value.items():
-            yield from _leaves(below, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, json.dumps(value, ensure_ascii=False)
+def _differences(one: Any, two: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
+    """Where two values differ, by the path of the keys, and both as JSON."""
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        for name in sorted(one.keys() | two.keys()):
+            below = f"{path}.{name}" if path else str(name)
+            yield from _differences(one.get(name), two.get(name), below)
+    elif one != two:  # no value of a config is None
+        texts = (LEFT_OUT if v is None else json.dumps(v, ensure_ascii=False) for v in (one, two))
+        yield path, *texts
 
 
 def sections(first: FinishedRun, second: FinishedRun, rows: pd.DataFrame) -> Iterator[Section]:
