@@ -146,8 +146,10 @@ def sections(first: FinishedRun, second: FinishedRun, rows: pd.DataFrame) -> Ite
     """What differs in the configs, and a table for every model and benchmark."""
     differs = config_differences(first, second)
     names = f"{first.name} and {second.name}"
-    said = "keys that differ, with all defaults" if len(differs) else "the same"
-    yield Section("Configs", f"{names}: {said}.", differs, frozenset(differs.columns))
+    said = f"keys that differ between {names}, with all defaults."
+    if differs.empty:
+        said = f"those of {names} are the same."
+    yield Section("Configs", said, differs, frozenset(differs.columns))
     for place, members in rows.groupby(["model", "benchmark"], sort=False):
         texts = pd.DataFrame(
             {
@@ -160,8 +162,8 @@ def sections(first: FinishedRun, second: FinishedRun, rows: pd.DataFrame) -> Ite
             }
         )
         caption = (
-            f"accuracy in {names}, and the second less the first with its 95 % interval where both "
-            "answered the same problems and repeats with the same seeds. Intervals are not "
+            f"accuracy in {names}, and the second less the first: with its 95 % interval where "
+            "both answered the same problems and repeats with the same seeds. Intervals are not "
             "corrected for their number."
         )
         yield Section(" on ".join(map(str, place)), caption, texts, frozenset({"paired"}))
