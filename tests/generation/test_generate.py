@@ -206,6 +206,26 @@ def test_shards_at_once_decode_everything_once_and_the_results_are_the_same_byte
     assert {*part["prompts"]} == {*both} and part["producers"]
 
 
+def test_a_shard_that_was_killed_goes_on(project, monkeypatch):
+    finish = CountingEngine.complete
+
+    def die(engine, request):
+        if len(engine.asked) > 5:
+            raise KeyboardInterrupt
+        return finish(engine, request)
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(CountingEngine, "complete", die)
+        project.run(shard="1-of-2")
+    completions, _ = stored(project)
+    assert len(completions) == 5
+    project.run(shard="1-of-2")
+    project.run(shard="2-of-2")
+    every, _ = stored(project)
+    assert {*completions} < {*every} and len(every) == len({*every})
+    assert project.run(flags=["--from-store"]) == []
+
+
 def test_a_store_that_was_emptied_behind_its_shards_is_one_line(project, capsys):
     project.run(shard="1-of-2")
     with pytest.raises(SystemExit):
