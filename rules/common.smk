@@ -94,12 +94,21 @@ def one_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+# the parts that a variant's problems are decoded in, where there are several
+SHARDS = [
+    f"{number}-of-{SETTINGS.generation.shards}"
+    for number in range(1, SETTINGS.generation.shards + 1)
+    if SETTINGS.generation.shards > 1
+]
+
+
 wildcard_constraints:
     model=one_of(SETTINGS.models),
     variant=one_of(SETTINGS.variants),
     benchmark=one_of(SETTINGS.benchmarks),
     calibration=one_of(SETTINGS.calibration_sets),
     influence=one_of(SETTINGS.influence_sets),
+    shard=one_of(SHARDS),
 
 
 def order(name):
@@ -223,3 +232,39 @@ def traces_of_calibration_sets(wildcards):
         f"results/{wildcards.model}/calibration_traces/traces/{benchmark}.jsonl"
         for benchmark in sorted({*answered_in_use(SETTINGS)} & {*RUN.benchmarks})
     ]
+
+
+def folder_of_run(wildcards):
+    return run_folder(RUN.name)
+
+
+def run_benchmarks():
+    return [f"resources/benchmarks/{name}.jsonl" for name in RUN.benchmarks]
+
+
+def generation_inputs():
+    """What a variant thinks with and about."""
+    return {
+        "manifest": "resources/models/{model}/manifest.json",
+        "record": "results/{model}/{variant}/mask.json",
+        "mask": ancient("results/{model}/{variant}/mask.safetensors"),
+        "weights": ancient("results/{model}/{variant}/weights.safetensors"),
+        "benchmarks": run_benchmarks(),
+        # not ancient: Snakemake then passes over what else has changed for this job
+        "before": traces_of_calibration_sets,
+    }
+
+
+def generation_params():
+    return {
+        "code": code("generation.generate"),
+        "model": model_folder,
+        "benchmarks": [
+            f"{name}=resources/benchmarks/{name}.jsonl"
+            for name in sorted(RUN.benchmarks)
+        ],
+        "options": lambda wildcards: as_json(
+            SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
+        ),
+        "output": lambda wildcards: of_run(f"{wildcards.model}/{wildcards.variant}"),
+    }

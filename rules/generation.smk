@@ -1,48 +1,5 @@
 # Let a variant think under every budget and answer: one engine start for all benchmarks.
 
-# the parts that a variant's problems are decoded in, where there are several
-SHARDS = [
-    f"{number}-of-{SETTINGS.generation.shards}"
-    for number in range(1, SETTINGS.generation.shards + 1)
-    if SETTINGS.generation.shards > 1
-]
-
-
-wildcard_constraints:
-    shard=one_of(SHARDS),
-
-
-def run_benchmarks():
-    return [f"resources/benchmarks/{name}.jsonl" for name in RUN.benchmarks]
-
-
-def generation_inputs():
-    """What a variant thinks with and about."""
-    return {
-        "manifest": "resources/models/{model}/manifest.json",
-        "record": "results/{model}/{variant}/mask.json",
-        "mask": ancient("results/{model}/{variant}/mask.safetensors"),
-        "weights": ancient("results/{model}/{variant}/weights.safetensors"),
-        "benchmarks": run_benchmarks(),
-        # not ancient: Snakemake then passes over what else has changed for this job
-        "before": traces_of_calibration_sets,
-    }
-
-
-def generation_params():
-    return {
-        "code": code("generation.generate"),
-        "model": model_folder,
-        "benchmarks": [
-            f"{name}=resources/benchmarks/{name}.jsonl"
-            for name in sorted(RUN.benchmarks)
-        ],
-        "options": lambda wildcards: as_json(
-            SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
-        ),
-        "output": of_run("{model}/{variant}"),
-    }
-
 
 rule generate:
     input:

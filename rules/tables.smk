@@ -17,7 +17,7 @@ rule collect_cells:
         "../envs/data.yaml"
     threads: 1
     params:
-        run=RUN_FOLDER,
+        run=folder_of_run,
         code=code("tables.collect_cells"),
         options=as_json(
             {
@@ -54,7 +54,7 @@ rule collect_samples:
         "../envs/data.yaml"
     threads: 1
     params:
-        run=RUN_FOLDER,
+        run=folder_of_run,
         code=code("tables.collect_samples"),
         caption="Answers that were lost or won against the dense model, cut or in circles.",
         options=as_json({"reference": REFERENCE, **RUN_LISTS}),
@@ -91,7 +91,7 @@ for NAME, TABLE in catalogue.TABLES.items():
         threads: 1
         params:
             **table_params(NAME),
-            run=RUN_FOLDER,
+            run=folder_of_run,
             code=table_code(NAME),
             table=NAME,
             published=published_digests() if NAME == "published" else [],
@@ -120,7 +120,7 @@ rule plot:
         "../envs/data.yaml"
     threads: 1
     params:
-        run=RUN_FOLDER,
+        run=folder_of_run,
         code=plot_code,
         module=plot_module,
         options=plot_options,
@@ -210,7 +210,7 @@ rule write_report:
         "../envs/data.yaml"
     threads: 1
     params:
-        run=RUN_FOLDER,
+        run=folder_of_run,
         logs=LOG_FOLDERS,
         code=code("tables.report"),
         options=as_json(shared_by_tables()),
@@ -237,7 +237,7 @@ rule tables_so_far:
         "../envs/data.yaml"
     threads: 1
     params:
-        run=RUN_FOLDER,
+        run=folder_of_run,
         logs=LOG_FOLDERS,
         code=code_of_everything(),
         options=run_options(),
