@@ -1,11 +1,14 @@
 """What jobs ask of a cluster: enough for what was measured, by the size of their model."""
 
 import pytest
+import torch
 
 from tests.config.config_door import HUB_MODEL, changed
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.estimates.resources import MAX_MINUTES, RULES, UNKNOWN_WEIGHTS, resources
+from workflow_scripts.estimates.sizes import active_share
+from workflow_scripts.models.tensors import save_tensors
 
 GB = 1000  # in MB
 NAMES = {
@@ -249,3 +252,16 @@ def test_every_gpu_has_a_process_of_its_own(tmp_path):
         for n in (1, 2)
     )
     assert two["mem_mb"] > one["mem_mb"] + 4 * GB and two["runtime"] <= one["runtime"]
+
+
+def test_a_token_passes_the_experts_that_it_is_sent_to(tmp_path):
+    """One of four; and all of the rest."""
+    attention, expert = "model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.experts"
+    names = [
+        f"{expert}.{n}.{role}_proj.weight" for n in range(4) for role in ("gate", "up", "down")
+    ]
+    tensors = {attention: torch.zeros(12, 10)} | {name: torch.zeros(6, 5) for name in names}
+    path = tmp_path / "model.safetensors"
+    save_tensors(path, tensors, {})
+    (tmp_path / "config.json").write_text('{"num_experts_per_tok": 1}')
+    assert active_share((path,)) == pytest.approx((120 + 90) / (120 + 360))

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from tests.models.tiny_models import ARCHITECTURES, LINEARS_PER_BLOCK, load_model, write_manifest
 from workflow_scripts.errors import InputError
 from workflow_scripts.models import checkpoints
+from workflow_scripts.models.supported import REFUSED
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor, save_tensors
 
@@ -114,7 +115,7 @@ def test_a_model_that_was_not_fetched(copied: Callable[..., Path]) -> None:
         checkpoints.model_digest(folder)
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "phi3", "qwen3_moe"])
+@pytest.mark.parametrize("architecture", ["gpt2", "nemotron", "gpt_oss"])
 def test_an_unknown_architecture_lists_what_was_looked_for(
     tmp_path: Path, architecture: str
 ) -> None:
@@ -125,10 +126,11 @@ def test_an_unknown_architecture_lists_what_was_looked_for(
     model.save_pretrained(tmp_path)
     name, line = type(model).__name__, refused(tmp_path)
     assert f"architecture {name} is not supported: " in line
+    assert f"is not supported: {REFUSED[architecture]}; " in line
     assert (
         "looked for model.embed_tokens.weight and, in each of num_hidden_layers blocks, "
-        "model.layers.N.self_attn.{q,k,v,o}_proj.weight and "
-        "model.layers.N.mlp.{gate,up,down}_proj.weight"
+        "model.layers.N.self_attn.{q,k,v,o}_proj.weight (or {qkv,o}) and "
+        "model.layers.N.mlp.{gate,up,down}_proj.weight (or {gate_up,down}, or "
     ) in line
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.models.checkpoints import ROLES, Checkpoint, block_prefix
+from workflow_scripts.models.checkpoints import Checkpoint, linears
 
 FLAGS = {"attention": "attention_bias", "mlp": "mlp_bias"}
 WINDOWS = ("sliding_window", "use_sliding_window", "max_window_layers", "layer_types")
@@ -39,9 +39,8 @@ def config_changes(checkpoint: Checkpoint, names: Collection[str]) -> dict[str, 
 
 def linear_biases(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     """(part, name of the bias) of every linear of every block, whether it has one or not."""
-    for block in range(checkpoint.blocks):
-        for part, module in ROLES.values():
-            yield part, f"{block_prefix(block)}{module}.bias"
+    for linear in linears(checkpoint):
+        yield linear.part, f"{linear.name.removesuffix('.weight')}.bias"
 
 
 def _as_llama(checkpoint: Checkpoint) -> dict[str, Any]:

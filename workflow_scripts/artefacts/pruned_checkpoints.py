@@ -21,7 +21,9 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.experts import as_stored, experts_place
 from workflow_scripts.models.file_names import may_be_of_checkpoint
+from workflow_scripts.models.linear_names import BLOCKS
 from workflow_scripts.models.tensors import DTYPES, write_tensors
 
 if TYPE_CHECKING:
@@ -164,23 +166,25 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
     Biases are added to any linear, whatever the architecture. Raises `InputError`, and leaves the
     model as it was, where the variant does not fit.
     """
-    layers, record = model.get_submodule(checkpoints.BLOCKS), pruned.record
-    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    layers, record = model.get_submodule(BLOCKS), pruned.record
+    tensors = as_stored(dict(model.named_parameters()), experts_place(checkpoint))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     check_fit(pruned, shapes, len(layers))
     changed = changed_names(record.weights)
     for name in record.linears:
         if name not in changed:
-            weight = model.get_parameter(name)
-            weight.masked_fill_(~pruned.kept(name).to(weight.device), 0)
+            tensors[name].masked_fill_(~pruned.kept(name).to(tensors[name].device), 0)
     for name in sorted(changed):
-        owner, _, kind = name.rpartition(".")
-        module = model.get_submodule(owner)
-        old = getattr(module, kind)
-        like = module.weight if old is None else old
-        stored = name if old is not None else f"{owner}.weight"
-        entry = ExportedTensor(name, DTYPES[checkpoint.dtypes[stored]], tuple(like.shape), "")
-        tensor = pruned_tensor(checkpoint, pruned, entry).to(like.device, like.dtype)
-        setattr(module, kind, nn.Parameter(tensor, requires_grad=like.requires_grad))
+        stored = name if name in tensors else f"{name.removesuffix(BIAS)}.weight"
+        like, dtype = tensors[stored], DTYPES[checkpoint.dtypes[stored]]
+        shape = tuple(like.shape) if name in tensors else like.shape[:1]
+        tensor = pruned_tensor(checkpoint, pruned, ExportedTensor(name, dtype, tuple(shape), ""))
+        if name in tensors:
+            like.copy_(tensor)
+        else:  # a new bias
+            module = model.get_submodule(name.removesuffix(BIAS))
+            bias = tensor.to(like.device, like.dtype)
+            module.bias = nn.Parameter(bias, requires_grad=like.requires_grad)
     if not record.removed_blocks:
         return
     for block in reversed(record.removed_blocks):
@@ -197,8 +201,8 @@ def shortened_config(config: Mapping[str, Any], kept_blocks: Sequence[int]) -> d
     """The entries of a config that change when only `kept_blocks` of its blocks stay.
 
     Those are the number of blocks, every list with one item a block (`layer_types` and its like;
-    lists of token ids and class names are none, whatever their length), and `max_window_layers`,
-    the first block with a sliding window.
+    lists of token ids and class names are none, whatever their length), `max_window_layers`, the
+    first block with a sliding window, and the blocks that have an MLP instead of experts.
     """
     blocks = config["num_hidden_layers"]
     changes: dict[str, Any] = {"num_hidden_layers": len(kept_blocks)}
@@ -209,4 +213,12 @@ def shortened_config(config: Mapping[str, Any], kept_blocks: Sequence[int]) -> d
     if type(config.get("max_window_layers")) is int:
         first = config["max_window_layers"]
         changes["max_window_layers"] = sum(block < first for block in kept_blocks)
+    if "mlp_only_layers" in config:  # of Qwen: the blocks without experts, by their numbers
+        dense, step = config["mlp_only_layers"], config.get("decoder_sparse_step", 1)
+        changes["mlp_only_layers"] = [
+            number
+            for number, block in enumerate(kept_blocks)
+            if block in dense or (block + 1) % step
+        ]
+        changes["decoder_sparse_step"] = 1
     return changes

@@ -24,7 +24,13 @@ from workflow_scripts.files.digests import file_digest
 from workflow_scripts.jobs.gpus import take_gpus
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import blocks, checkpoints
-from workflow_scripts.models.activations import InputSums, finite_fp32, token_influence, watched
+from workflow_scripts.models.activations import (
+    InputSums,
+    finite_fp32,
+    note_unreached,
+    token_influence,
+    watched,
+)
 from workflow_scripts.models.blocks import Decoder
 
 
@@ -57,13 +63,15 @@ def collect(decoder: Decoder, input_ids: Tensor, batch: int) -> Statistics:
     where activations are not finite, or where a hidden state is zero and has no direction.
     """
     spans = blocks.sample_spans(len(input_ids), batch)
+    linears = checkpoints.linears(decoder.checkpoint)
     hidden, calls = blocks.embed_all(decoder, input_ids, spans)
     sums: dict[str, InputSums] = {}
     influence = []
     for index in range(decoder.checkpoint.blocks):
         block = blocks.load_block(decoder, index)
         total = 0.0
-        with watched(block, checkpoints.MODULES) as seen:
+        here = {linear.module: linear.name for linear in linears if linear.block == index}
+        with watched(block, tuple(here)) as seen:
             for span in spans:
                 before = hidden[span]
                 after = blocks.run_block(block, before, calls[len(before)][index])
@@ -73,12 +81,13 @@ def collect(decoder: Decoder, input_ids: Tensor, batch: int) -> Statistics:
                 total += changes.sum(dtype=torch.float64).item()
                 hidden[span] = after
         influence.append(total / input_ids.numel())
-        prefix = checkpoints.block_prefix(index)
-        sums |= {f"{prefix}{module}.weight": found for module, found in seen.items()}
+        sums |= {name: seen[module] for module, name in here.items()}
+    tokens = {name: found.tokens for name, found in sums.items()}
+    note_unreached(tokens)
     return Statistics(
         sum_squares={name: finite_fp32(found.sum_squares, name) for name, found in sums.items()},
         sums={name: finite_fp32(found.sum, name) for name, found in sums.items()},
-        tokens={name: found.tokens for name, found in sums.items()},
+        tokens=tokens,
         block_influence=torch.tensor(influence, dtype=torch.float32),
     )
 

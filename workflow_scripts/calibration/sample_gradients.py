@@ -18,6 +18,8 @@ from transformers import PreTrainedModel
 from workflow_scripts.errors import InputError
 from workflow_scripts.models import architectures, checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
+from workflow_scripts.models.experts import as_stored
+from workflow_scripts.models.linear_names import BLOCKS
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,25 @@ def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
 class SampleGradients:
     """Calls `visit(name, gradient)` for every linear's weight, by its name in the checkpoint.
 
-    The model is the caller's, and its blocks are changed: their activations are not kept.
+    The model is the caller's, and its blocks are changed: their activations are not kept. The
+    gradients of all experts of a block come together; where no token is routed they are zero.
     """
 
-    def __init__(self, model: PreTrainedModel, linears: Sequence[Linear]) -> None:
-        self._model = model
-        self._weights = {linear.name: model.get_parameter(linear.name) for linear in linears}
+    def __init__(
+        self, model: PreTrainedModel, linears: Sequence[Linear], place: str | None = None
+    ) -> None:
+        """`place` is where the experts lie in the checkpoint, see `experts.experts_place`."""
+        self._model, self._place = model, place
+        self._names = {linear.name for linear in linears}
+        self._weights = {
+            name: weight
+            for name, weight in model.named_parameters()
+            if as_stored({name: weight}, place).keys() & self._names
+        }
         model.requires_grad_(False)
         for weight in self._weights.values():
             weight.requires_grad_(True)
-        for block in model.get_submodule(checkpoints.BLOCKS):
+        for block in model.get_submodule(BLOCKS):
             block.forward = functools.partial(
                 run_again, block.forward, use_reentrant=False, preserve_rng_state=False
             )
@@ -68,11 +79,12 @@ class SampleGradients:
         shown: list[str] = []
 
         def show(name: str, weight: nn.Parameter) -> None:
-            gradient, weight.grad = weight.grad, None
-            if not all(extreme.isfinite() for extreme in gradient.aminmax()):
-                raise InputError(f"{sample.where}: the gradient of {name} is NaN or infinite")
-            visit(name, gradient)
-            shown.append(name)
+            whole, weight.grad = weight.grad, None
+            for stored, gradient in as_stored({name: whole}, self._place).items():
+                if not all(extreme.isfinite() for extreme in gradient.aminmax()):
+                    raise InputError(f"{sample.where}: the gradient of {stored} is NaN or infinite")
+                visit(stored, gradient)
+                shown.append(stored)
 
         handles = [
             weight.register_post_accumulate_grad_hook(functools.partial(show, name))
@@ -86,7 +98,7 @@ class SampleGradients:
         finally:
             for handle in handles:
                 handle.remove()
-        if sorted(shown) != sorted(self._weights):
+        if sorted(shown) != sorted(self._names):
             raise ValueError(f"{sample.where}: not every linear had one gradient")
 
 

@@ -39,6 +39,7 @@ from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
 from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint
+from workflow_scripts.models.experts import experts_place
 from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tokenizers import check_ids, encode_pair, load_tokenizer
 
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "validation rows are needed"
         )
     train, validation = samples[: counts[0]], samples[counts[0] :]
-    gradients = SampleGradients(load_model(checkpoint), linears)
+    gradients = SampleGradients(load_model(checkpoint), linears, experts_place(checkpoint))
     influence = HESSIANS[wanted.hessian](train, validation, gradients, shapes(linears))
     record = {
         "format": 1,

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards
-from workflow_scripts.estimates.sizes import UNFETCHED, decoded, problem_count
+from workflow_scripts.estimates.sizes import UNFETCHED, active_share, decoded, problem_count
 
 UNKNOWN_WEIGHTS = 8e9  # of a model that neither files nor the config tell about
 UNKNOWN_PROBLEMS = 1000  # of such a benchmark
@@ -77,6 +77,13 @@ class Job:
         return size / UNFETCHED or entry.parameters or UNKNOWN_WEIGHTS
 
     @cached_property
+    def active(self) -> float:
+        """The number of its weights that a token passes, in a fetched mixture of experts fewer."""
+        name = self.wildcards["model"]
+        shards = checkpoint_shards(name, self.settings.models[name].source, self.root)
+        return self.weights * (active_share(tuple(shards)) if shards else 1)
+
+    @cached_property
     def width(self) -> float:
         return 4096 * (self.weights / 8e9) ** (1 / 3)
 
@@ -111,7 +118,7 @@ def _statistics(job: Job, name: str | None = None, passes: int = 1) -> Ask:
     speed = PASS_FLOP[device] * (job.settings.generation.threads if device == "cpu" else 1)
     return Ask(
         (CUDA if device == "cuda" else TORCH) + SPARE * (block + hidden) / 1e6,
-        START + passes * 2 * job.weights * tokens / speed / 60,
+        START + passes * 2 * job.active * tokens / speed / 60,
     )
 
 
@@ -128,7 +135,7 @@ def _influence(job: Job) -> Ask:
     speed = PASS_FLOP["cpu"] * job.settings.generation.threads
     return Ask(
         TORCH + SPARE * (2 * job.weights * FP32 + logits) / 1e6,
-        START + 8 * job.weights * tokens / speed / 60,
+        START + 8 * job.active * tokens / speed / 60,
     )
 
 
@@ -181,7 +188,7 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str], shard
     problems = ceil(sum(_problems(job, name) for name in benchmarks) / shards)
     tokens = sum(part.most for part in decoded(generation, problems, means=(1, 1)).values())
     units = generation.tensor_parallel if on_gpu else generation.threads
-    second = TOKEN + 2 * job.weights / (DECODE_FLOP[generation.device] * units)
+    second = TOKEN + 2 * job.active / (DECODE_FLOP[generation.device] * units)
     return Ask(
         process + SPARE * (job.weights * item + (0 if on_gpu else cache)) / 1e6,
         START + tokens * second / 60,

@@ -1,7 +1,7 @@
 """How large things are before they are there: problems, models, tokens that are decoded."""
 
 import functools
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,13 @@ from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards, source_files
 from workflow_scripts.config.uses import answered_in_use, variants_in_use
+from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models.linear_names import expert_number, is_of_expert, place_of
 from workflow_scripts.models.tensor_files import open_tensors
 
-LINEAR = re.compile(r"\.layers\.\d+\.(self_attn\.[qkvo]|mlp\.(?:gate|up|down))_proj\.weight$")
-
-
+# how configs call the number of experts that a token is sent to
+CHOSEN = ("num_experts_per_tok", "moe_k", "moe_topk")
 UNFETCHED = 2  # bytes of a weight, where a checkpoint is not there to be asked
 
 
@@ -67,13 +69,33 @@ def model_size(settings: Settings, model: str, root: Path = Path(".")) -> Size |
     entry = settings.models[model]
     if shards := checkpoint_shards(model, entry.source, root):
         entries = [item for shard in shards for item in open_tensors(shard).entries.items()]
-        linear = sum(
-            entry.shape[0] * entry.shape[1] for name, entry in entries if LINEAR.search(name)
-        )
+        linear = sum(entry.shape[0] * entry.shape[1] for name, entry in entries if place_of(name))
         return Size(sum(shard.stat().st_size for shard in shards), linear)
     if entry.parameters is None:
         return None
     return Size(entry.parameters * UNFETCHED, entry.parameters)
+
+
+@functools.cache
+def active_share(shards: tuple[Path, ...]) -> float:
+    """The share of a checkpoint's weights that a token passes: of its experts those it is sent to.
+
+    1 without experts, for files that are no checkpoint, and where config.json beside the shards
+    does not say how many experts are chosen.
+    """
+    try:
+        config = read_json(shards[0].parent / "config.json")
+        headers = [open_tensors(shard).entries for shard in shards]
+    except InputError:
+        return 1.0
+    weights = {name: math.prod(x.shape) for header in headers for name, x in header.items()}
+    experts = [name for name in weights if is_of_expert(name)]
+    if not experts:
+        return 1.0
+    count = len({expert_number(name) for name in experts})
+    chosen = next((config[key] for key in CHOSEN if isinstance(config.get(key), int)), count)
+    idle = sum(weights[name] for name in experts) * (1 - chosen / count)
+    return 1 - idle / sum(weights.values())
 
 
 def decoded(

@@ -20,8 +20,11 @@ def wanda_scores(weight: Tensor, sum_squares: Tensor) -> Tensor:
     """|W_ij| * ||X_j||, fp32, (output, input) (Wanda, arXiv 2306.11695, eq. 1).
 
     `sum_squares`, shape (input,), is ||X_j||² over the tokens that enter the linear. A mean over
-    tokens would scale every score alike and choose the same weights.
+    tokens would scale every score alike and choose the same weights. Where nothing entered (an
+    expert without tokens), weights are compared by |W_ij|, as if all inputs were alike.
     """
+    if not sum_squares.any():
+        return magnitude_scores(weight)
     return weight.float().abs() * sum_squares.float().sqrt()
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.artefacts.masks import PrunedLinear
 from workflow_scripts.models import blocks, checkpoints
-from workflow_scripts.models.activations import finite_fp32, watched
+from workflow_scripts.models.activations import finite_fp32, note_unreached, watched
 from workflow_scripts.models.blocks import Call
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 from workflow_scripts.models.tensors import DTYPES
@@ -41,11 +41,12 @@ def keep_in_sequence(
     hidden, calls = blocks.embed_all(decoder, input_ids, spans)
     last = max(linear.block for linear in linears)
     for index in range(last + 1):
-        here = {_module(linear): linear for linear in linears if linear.block == index}
+        here = {linear.module: linear for linear in linears if linear.block == index}
         block = blocks.load_block(decoder, index)
         with watched(block, tuple(here)) as seen:
             for _ in _outputs(block, index, hidden, calls, spans):
                 pass
+        note_unreached({linear.name: seen[module].tokens for module, linear in here.items()})
         for module, linear in here.items():
             weight = block.get_submodule(module).weight
             stored = weight
@@ -59,10 +60,6 @@ def keep_in_sequence(
         if index < last:  # nothing is asked of what comes behind the last one
             for span, after in _outputs(block, index, hidden, calls, spans):
                 hidden[span] = after
-
-
-def _module(linear: Linear) -> str:
-    return checkpoints.ROLES[linear.role][1]
 
 
 def _outputs(

@@ -10,11 +10,13 @@ out of a norm and has a mean near 0; they are pruned as Wanda does. X is that of
 from torch import Tensor
 
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
+from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs, one_by_one
-from workflow_scripts.masking.kernels import wanda_scores
+from workflow_scripts.masking.kernels import magnitude_scores, wanda_scores
 from workflow_scripts.masking.selection import keep_selected, row_selection
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Linear
+from workflow_scripts.models.linear_names import is_of_expert
 from workflow_scripts.models.tensors import DTYPES
 
 BEHIND_NO_NORM = ("o", "down")
@@ -25,15 +27,18 @@ def variance(sums: Tensor, sum_squares: Tensor, tokens: int) -> Tensor:
 
     `sums` and `sum_squares` are those of the inputs, of the same shape.
     """
-    deviations = sum_squares.double() - sums.double() ** 2 / tokens
+    deviations = sum_squares.double() - sums.double() ** 2 / max(tokens, 1)
     return deviations.clamp(min=0) / max(tokens - 1, 1)
 
 
 def stade_scores(weight: Tensor, variances: Tensor) -> Tensor:
     """The roots of W_ij² · Var(X_j), which orders alike and does not underflow; fp32.
 
-    Of the weight's shape (output, input); `variances` has shape (input,).
+    Of the weight's shape (output, input); `variances` has shape (input,). Where nothing varies (an
+    expert with one token or none), weights are compared by |W_ij|.
     """
+    if not variances.any():
+        return magnitude_scores(weight)
     return weight.float().abs() * variances.sqrt().float()
 
 
@@ -55,6 +60,11 @@ def stade(inputs: Inputs) -> Plan:
         if options.score == "stade" or linear.role in BEHIND_NO_NORM
     }
     compensated = biases if options.compensate else {}
+    if expert := next(filter(is_of_expert, compensated), None):
+        raise InputError(
+            f"compensate: {expert} is an expert's, and experts have no place for a bias: set it to "
+            "false, or scope to attention"
+        )
     changes = {
         bias: (DTYPES[checkpoint.dtypes[name]], checkpoint.shapes[name][:1])
         for name, bias in compensated.items()

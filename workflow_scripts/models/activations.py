@@ -1,12 +1,14 @@
 """Activations of a running block: sums over the inputs of its linears, Block Influence."""
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.models.linear_names import is_of_expert
 
 _CHUNK = 64  # tokens converted to float64 at once: they stay in the processor's cache
 
@@ -48,9 +50,11 @@ class InputSums:
 def watched(block: nn.Module, modules: Sequence[str]) -> Iterator[dict[str, InputSums]]:
     """Gather the input sums of a block's linears, by module name, while the context lasts.
 
-    Raises ValueError where one of them never ran.
+    Those of an expert are over the tokens routed to it, which may be none. Raises ValueError where
+    another linear never ran.
     """
-    sums: dict[str, InputSums] = {}
+    linears = {name: block.get_submodule(name) for name in modules}
+    sums = {name: InputSums(x.in_features, x.weight.device) for name, x in linears.items()}
     # q, k and v are handed the very same tensor, and so are gate and up: it is summed once.
     last: tuple[Tensor, InputSums] | None = None
 
@@ -61,20 +65,31 @@ def watched(block: nn.Module, modules: Sequence[str]) -> Iterator[dict[str, Inpu
             if last is None or last[0] is not inputs:
                 last = (inputs, InputSums(inputs.shape[-1], inputs.device))
                 last[1].add_inputs(inputs)
-            empty = InputSums(inputs.shape[-1], inputs.device)
-            sums.setdefault(name, empty).add_sums(last[1])
+            sums[name].add_sums(last[1])
 
         return count
 
-    handles = [block.get_submodule(name).register_forward_pre_hook(hook(name)) for name in modules]
+    handles = [linear.register_forward_pre_hook(hook(name)) for name, linear in linears.items()]
     try:
         yield sums
     finally:
         for handle in handles:
             handle.remove()
     for name in modules:
-        if name not in sums:
+        if not sums[name].tokens and not is_of_expert(name):
             raise ValueError(f"{name} never ran")
+
+
+def note_unreached(tokens: Mapping[str, int]) -> None:
+    """Say on stderr which experts saw no token, if any; `tokens` are by the linear's weight."""
+    if unreached := [name for name, count in tokens.items() if not count]:
+        experts = {name.rpartition(".weight")[0].rpartition(".")[0]: name for name in unreached}
+        some = ", ".join([*experts][:3]) + (", ..." if len(experts) > 3 else "")
+        print(
+            f"no token of the calibration set was routed to {len(experts)} experts ({some}): their "
+            "weights are compared by magnitude; more samples would reach them",
+            file=sys.stderr,
+        )
 
 
 def token_influence(before: Tensor, after: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import WEIGHT_DTYPES, Checkpoint
+from workflow_scripts.models.experts import as_stored, experts_place
 
 # frequencies that old checkpoints hold for every block, and that transformers computes
 COMPUTED = r"rotary_emb\.inv_freq$"
@@ -41,7 +42,8 @@ def load_config(checkpoint: Checkpoint) -> Any:
     except Exception as error:  # of any class: every architecture checks its values in its own way
         raise InputError(f"{path}: transformers cannot read it: {_reason(error)}") from None
     counts = {"max_position_embeddings": checkpoint.config.get("max_position_embeddings")}
-    if (window := getattr(config, "sliding_window", None)) is not None:
+    window = getattr(config, "sliding_window", None)
+    if window is not None and getattr(config, "use_sliding_window", True):
         counts["sliding_window"] = window  # not every class checks it
     for key, value in counts.items():
         if type(value) is not int or value < 1:
@@ -127,7 +129,8 @@ def check_values(checkpoint: Checkpoint, model: PreTrainedModel) -> None:
 
 
 def _check_tensors(checkpoint: Checkpoint, model: PreTrainedModel) -> None:
-    declared = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    stored = as_stored(model.state_dict(), experts_place(checkpoint))
+    declared = {name: tuple(tensor.shape) for name, tensor in stored.items()}
     found = checkpoint.shapes
     wanted = f"{checkpoints.CONFIG}, opened as {type(model).__name__},"
     tied = tied_tensors(checkpoint, model)

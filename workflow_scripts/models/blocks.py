@@ -29,6 +29,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.architectures import empty_model
 from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.experts import experts_place, separate_experts, stored_name
 
 # by device: what blocks and hidden states are computed in
 DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16}
@@ -90,14 +91,18 @@ def _fill_buffers(model: PreTrainedModel, device: str) -> None:
 
 
 def load_block(decoder: Decoder, index: int) -> nn.Module:
-    """One block with its weights."""
+    """One block with its weights; every linear is a module called as in the checkpoint."""
     layer = decoder.model.model.layers[index]
     block = copy.deepcopy(layer, {id(decoder.model.config): decoder.model.config})
+    place = experts_place(decoder.checkpoint)
+    separate_experts(block, place)
     weights = checkpoints.load_block(decoder.checkpoint, index, decoder.dtype, decoder.device)
     prefix = checkpoints.block_prefix(index)
     block.load_state_dict(
-        {name: weights[prefix + name] for name in block.state_dict()}, assign=True
+        {name: weights[prefix + stored_name(name, place)] for name in block.state_dict()},
+        assign=True,
     )
+    setattr(block, stored_name("mlp.", place).rstrip("."), block.mlp)
     return block
 
 

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models.linear_names import (
+    BLOCKS,
+    LOOKED_FOR,
+    ROUTERS,
+    is_of_expert,
+    modules_of,
+)
 from workflow_scripts.models.manifests import MANIFEST, check_fetched, fetched_files
+from workflow_scripts.models.supported import REFUSED
 from workflow_scripts.models.tensor_files import TensorFile, open_tensors
 
 if TYPE_CHECKING:
@@ -25,22 +33,6 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 WEIGHTS = ".safetensors"
 EMBEDDING = "model.embed_tokens.weight"
-BLOCKS = "model.layers"
-# role -> (part, module inside a block)
-ROLES = {
-    "q": ("attention", "self_attn.q_proj"),
-    "k": ("attention", "self_attn.k_proj"),
-    "v": ("attention", "self_attn.v_proj"),
-    "o": ("attention", "self_attn.o_proj"),
-    "gate": ("mlp", "mlp.gate_proj"),
-    "up": ("mlp", "mlp.up_proj"),
-    "down": ("mlp", "mlp.down_proj"),
-}
-MODULES = tuple(module for _, module in ROLES.values())
-LOOKED_FOR = (
-    f"{EMBEDDING} and, in each of num_hidden_layers blocks, "
-    f"{BLOCKS}.N.self_attn.{{q,k,v,o}}_proj.weight and {BLOCKS}.N.mlp.{{gate,up,down}}_proj.weight"
-)
 WEIGHT_DTYPES = ("BF16", "F16", "F32", "F64")
 _IN_BLOCK = re.compile(rf"{re.escape(BLOCKS)}\.(\d+)\.(.+)")
 
@@ -82,6 +74,16 @@ class Linear:
     @property
     def weights(self) -> int:
         return self.shape[0] * self.shape[1]
+
+    @property
+    def module(self) -> str:
+        """The name inside its block, as checkpoints have it."""
+        return self.name.removeprefix(block_prefix(self.block)).removesuffix(".weight")
+
+    @property
+    def of_expert(self) -> bool:
+        """Whether only those tokens enter it that are routed to its expert."""
+        return is_of_expert(self.name)
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -159,9 +161,19 @@ def linears(checkpoint: Checkpoint) -> tuple[Linear, ...]:
     Raises `InputError` for an architecture with other linears than these, listing what was looked
     for.
     """
+    if reason := REFUSED.get(str(checkpoint.config.get("model_type"))):
+        raise _unknown(checkpoint, reason)
+    inside: dict[int, set[str]] = {block: set() for block in range(checkpoint.blocks)}
+    for name, shape in checkpoint.shapes.items():
+        place = split_block(name)
+        if place and place[0] not in inside:
+            raise _unknown(checkpoint, f"{CONFIG} has {checkpoint.blocks} blocks, found {name}")
+        if place and len(shape) > 1:
+            inside[place[0]].add(place[1])
     found = []
-    for block in range(checkpoint.blocks):
-        for role, (part, module) in ROLES.items():
+    for block, matrices in inside.items():
+        modules = modules_of({name.removesuffix(".weight") for name in matrices})
+        for module, (part, role) in modules.items():
             name = f"{block_prefix(block)}{module}.weight"
             shape = checkpoint.shapes.get(name)
             if shape is None or len(shape) != 2:
@@ -172,12 +184,11 @@ def linears(checkpoint: Checkpoint) -> tuple[Linear, ...]:
                     f"weights can be {', '.join(WEIGHT_DTYPES)}"
                 )
             found.append(Linear(name, block, part, role, (shape[0], shape[1])))
-    known = {linear.name for linear in found}
-    for name, shape in checkpoint.shapes.items():
-        place = split_block(name)
-        if place and place[0] >= checkpoint.blocks:
-            raise _unknown(checkpoint, f"{CONFIG} has {checkpoint.blocks} blocks, found {name}")
-        if place and len(shape) > 1 and name not in known:
+        known = {f"{module}.weight" for module in modules}
+        if any(map(is_of_expert, matrices)):
+            known |= {*ROUTERS}
+        if others := matrices - known:
+            name = f"{block_prefix(block)}{min(others)}"
             raise _unknown(checkpoint, f"{name} is another weight matrix")
     if EMBEDDING not in checkpoint.shapes:
         raise _unknown(checkpoint, f"{EMBEDDING} is missing")
@@ -187,8 +198,8 @@ def linears(checkpoint: Checkpoint) -> tuple[Linear, ...]:
 def _unknown(checkpoint: Checkpoint, finding: str) -> InputError:
     architecture = (checkpoint.config.get("architectures") or ["?"])[0]
     return InputError(
-        f"{checkpoint.folder}: architecture {architecture} is not supported: {finding}; "
-        f"looked for {LOOKED_FOR}"
+        f"{checkpoint.folder}: architecture {architecture} is not supported: "
+        f"{finding}; looked for {EMBEDDING} and, {LOOKED_FOR}"
     )
 
 

@@ -6,7 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+)
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines import transformers_engine
@@ -27,6 +34,9 @@ def tiny_model(kind="qwen3", seed=0, **config):
     ) | config  # fmt: skip
     if kind == "llama":
         model = LlamaForCausalLM(LlamaConfig(**sizes))
+    elif kind == "experts":
+        experts = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+        model = Qwen3MoeForCausalLM(Qwen3MoeConfig(**sizes | experts))
     else:
         model = Qwen3ForCausalLM(Qwen3Config(**sizes, head_dim=16))
     with torch.no_grad():
@@ -78,8 +88,9 @@ def test_equals_decoding_without_cache_or_batch(kind, sampling):
         assert (completion.tokens, completion.stopped_by) == expected
 
 
-def test_a_result_does_not_depend_on_neighbours_order_or_batch_size():
-    model = tiny_model()
+@pytest.mark.parametrize("kind", ["qwen3", "experts"])
+def test_a_result_does_not_depend_on_neighbours_order_or_batch_size(kind):
+    model = tiny_model(kind)
     asked = requests(20, SAMPLED)
     together = run(model, asked)
     assert len(together) == 20

@@ -7,14 +7,15 @@ summation by shape, not by value; what is left is that the number of rows, a row
 or the length of the cache could change it. So a step of MIN_ROWS rows over a cache that is as
 long as its request needs is the reference, and a larger shape is used only where its logits are
 found to be the reference's, bit by bit, when the engine starts; short rows beside long ones
-included. Where they are not, half as many
+included. Experts of a mixture run for each row by itself (`batched_mm`), for how many rows are
+routed to one depends on the neighbours. Where they are not, half as many
 slots are tried, and so on; at the end requests are decoded one at a time in the reference shape.
 """
 
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -199,7 +200,8 @@ class TransformersEngine:
         cache.positions = at
         columns = torch.arange(cache.keys[0].shape[2], device=self._device)
         visible = (columns <= at[:, None])[:, None, None, :]
-        with sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext():
+        kernels = sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext()
+        with kernels, _experts_row_by_row(self._model):
             output = self._model(
                 input_ids=torch.tensor(ids, device=self._device)[:, None],
                 position_ids=at[:, None],
@@ -262,6 +264,18 @@ class TransformersEngine:
         cache.repeat(prefilled, tokens)
         rows = len(cache.positions)
         return self._step(cache, [5] * rows, [tokens] * rows)
+
+
+@contextmanager
+def _experts_row_by_row(model: "PreTrainedModel") -> Iterator[None]:
+    """Have every row multiplied with its own experts' weights, in products of one shape."""
+    usual = model.config._experts_implementation
+    if usual is not None:
+        model.config._experts_implementation = "batched_mm"
+    try:
+        yield
+    finally:
+        model.config._experts_implementation = usual
 
 
 def _cache_length(tokens: int) -> int:

@@ -1,6 +1,5 @@
 """What each variant removes, as far as tables and figures need it: from the masks' records."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.mask_records import MaskRecord, read_mask_record
+from workflow_scripts.models.linear_names import place_of
 
 STEP = 0.005  # shares of removed weights that are no further apart count as one
 
-PARTS = ("self_attn", "mlp")
-_LINEAR = re.compile(r"model\.layers\.(\d+)\.(self_attn|mlp)\.\w+\.weight")
+PARTS = ("attention", "mlp")
 
 Masks = Mapping[tuple[str, str], MaskRecord]
 
@@ -29,8 +28,8 @@ def counts_by_part(mask: MaskRecord) -> tuple[NDArray, NDArray]:
     """The pruned and all weights of each block's attention and MLP, both of shape (2, blocks)."""
     pruned, total = np.zeros((2, mask.blocks)), np.zeros((2, mask.blocks))
     for name, linear in mask.linears.items():
-        match = _LINEAR.fullmatch(name)
-        place = PARTS.index(match[2]), int(match[1])
+        block, part = place_of(name)
+        place = PARTS.index(part), block
         pruned[place] += linear.achieved * linear.weights
         total[place] += linear.weights
     return pruned, total
