@@ -1,6 +1,7 @@
 """Experts: statistics over the tokens routed to each, from hidden states and router by hand."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,8 +19,12 @@ from workflow_scripts.artefacts.masks import (
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.calibration.collect_statistics import collect
 from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients, completion_loss
+from workflow_scripts.config.methods import Stade
+from workflow_scripts.errors import InputError
+from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.masking.kernels import wanda_scores
 from workflow_scripts.masking.propagation import keep_in_sequence
+from workflow_scripts.masking.stade import stade
 from workflow_scripts.models.blocks import open_decoder
 from workflow_scripts.models.checkpoints import Checkpoint, linears, load_tensor, open_checkpoint
 from workflow_scripts.models.experts import experts_place
@@ -90,6 +95,16 @@ def test_an_expert_without_tokens_is_pruned_by_magnitude_and_said(
     assert said.endswith("weights are compared by magnitude; more samples would reach them\n")
     weight = load_tensor(checkpoint, unseen[0])
     assert torch.equal(wanda_scores(weight, found.sum_squares[unseen[0]]), weight.abs())
+
+
+def test_biases_that_experts_have_no_place_for(checkpoint: Checkpoint) -> None:
+    found = linears(checkpoint)
+    allocation = SimpleNamespace(sparsities=dict.fromkeys((x.name for x in found), 0.5))
+    statistics = collect(open_decoder(checkpoint), IDS.int(), 1)
+    options = Stade(method="stade", sparsity=0.5, calibration="chains", compensate=True)
+    inputs = Inputs(checkpoint, found, options, allocation, statistics, None)
+    with pytest.raises(InputError, match=r"^compensate: model\.layers\.0\..* have no place for a "):
+        stade(inputs)
 
 
 def test_in_sequence_experts_see_what_pruned_blocks_route_to_them(

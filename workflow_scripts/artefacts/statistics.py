@@ -14,8 +14,8 @@ from torch import Tensor
 from workflow_scripts.artefacts.json_files import check_model
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear
-from workflow_scripts.models.tensor_files import TensorFile, open_tensors
-from workflow_scripts.models.tensors import read_tensor, save_tensors
+from workflow_scripts.models.tensor_files import open_tensors
+from workflow_scripts.models.tensors import StoredTensors, save_tensors
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,24 @@ def read_statistics(path: Path, linears: Sequence[Linear], model_digest: str) ->
     """
     file = open_tensors(path)
     check_model(path, "statistics", file.metadata.get("model_digest"), model_digest)
+    stored = StoredTensors(file)
     sum_squares, sums, tokens = {}, {}, {}
     for linear in linears:
         name, features = linear.name, linear.shape[1]
-        sum_squares[name] = _read(file, f"{name}.sum_squares", features)
-        sums[name] = _read(file, f"{name}.sum", features)
-        tokens[name] = int(_read(file, f"{name}.tokens", 1))
+        sum_squares[name] = _read(stored, f"{name}.sum_squares", features)
+        sums[name] = _read(stored, f"{name}.sum", features)
+        tokens[name] = int(_read(stored, f"{name}.tokens", 1))
     blocks = 1 + max(linear.block for linear in linears)
-    return Statistics(sum_squares, sums, tokens, _read(file, "block_influence", blocks))
+    return Statistics(sum_squares, sums, tokens, _read(stored, "block_influence", blocks))
 
 
-def _read(file: TensorFile, name: str, length: int) -> Tensor:
-    tensor = read_tensor(file, name)
+def _read(stored: StoredTensors, name: str, length: int) -> Tensor:
+    path = stored.file.path
+    if name not in stored.file.entries:
+        raise InputError(f"{path}: has no tensor {name}")
+    tensor = stored[name]
     if tensor.shape != (length,):
-        raise InputError(f"{file.path}: {name} has shape {tuple(tensor.shape)}, not ({length},)")
+        raise InputError(f"{path}: {name} has shape {tuple(tensor.shape)}, not ({length},)")
     if not tensor.isfinite().all():
-        raise InputError(f"{file.path}: {name} holds NaN or infinite values")
+        raise InputError(f"{path}: {name} holds NaN or infinite values")
     return tensor

@@ -6,7 +6,7 @@ They are written in a fixed order, and metadata too, so that equal contents are 
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+OPENED_FOR = 64_000_000  # bytes
 DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -48,30 +49,50 @@ def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
     return _read(file, name, lambda tensor: tensor[list(rows)])
 
 
-def _read(file: TensorFile, name: str, take: Callable[[Tensor], Tensor]) -> Tensor:
+def _read(
+    file: TensorFile, name: str, take: Callable[[Tensor], Tensor], source: Any = None
+) -> Tensor:
     if name not in file.entries:
         raise InputError(f"{file.path}: has no tensor {name}")
     dtype = file.entries[name].dtype
     if dtype not in DTYPES:
         raise InputError(f"{file.path}: {name} is {dtype}, which is none of {', '.join(DTYPES)}")
     try:
-        with safe_open(file.path, "pt") as source:
-            return take(source.get_tensor(name))
+        with nullcontext(source) if source else safe_open(file.path, "pt") as opened:
+            return take(opened.get_tensor(name))
     except (OSError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{file.path}: cannot be read any more: {reason}") from None
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: TensorFile, error: Exception) -> InputError:
+    return InputError(f"{file.path}: cannot be read any more: {' '.join(str(error).split())}")
 
 
 class StoredTensors(Mapping[str, Tensor]):
-    """The tensors of a file by name, each read when asked for."""
+    """The tensors of a file by name, each read when asked for.
+
+    The file is opened again for every OPENED_FOR bytes: more would stay in memory, and to open it
+    for each of the ten thousands of linears that experts have would take hours.
+    """
 
     def __init__(self, file: TensorFile) -> None:
         self.file = file
+        self._source, self._bytes = None, 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_source": None}
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self.file.entries:
             raise KeyError(name)
-        return read_tensor(self.file, name)
+        if self._source is None or self._bytes > OPENED_FOR:
+            try:
+                self._source, self._bytes = safe_open(self.file.path, "pt"), 0
+            except (OSError, SafetensorError) as error:
+                raise _unreadable(self.file, error) from None
+        tensor = _read(self.file, name, lambda tensor: tensor.clone(), self._source)
+        self._bytes += tensor.nbytes
+        return tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.file.entries)
