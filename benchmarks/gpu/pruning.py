@@ -146,7 +146,7 @@ SELECTIONS = {"magnitude": magnitude, "Wanda": wanda, "Wanda 2:4": pattern}
 def masks(setting: Setting, report: Report) -> None:
     """Masks of one block on the device and on the CPU: seconds, and whether they are equal."""
     checkpoint = checkpoints.open_checkpoint(setting.model)
-    names = [f"{checkpoints.block_prefix(0)}{module}.weight" for module in checkpoints.MODULES]
+    names = [linear.name for linear in checkpoints.linears(checkpoint) if linear.block == 0]
     weights = [checkpoints.load_tensor(checkpoint, name) for name in names]
     generator = torch.Generator().manual_seed(2)
     squares = [torch.rand(weight.shape[1], generator=generator) + 0.5 for weight in weights]

@@ -15,6 +15,7 @@ from workflow_scripts.masking.kernels import keep_largest, keep_pattern, wanda_s
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.blocks import open_decoder
+from workflow_scripts.models.linear_names import modules_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -73,7 +74,7 @@ def test_a_result_does_not_depend_on_the_batch():
 
 def test_gradients_follow_the_model_onto_the_gpu():
     model = tiny_model().cuda()
-    names = [f"model.layers.0.{module}.weight" for module in checkpoints.MODULES]
+    names = [f"model.layers.0.{module}.weight" for module in modules_of(())]
     linears = [
         checkpoints.Linear(name, 0, "mlp", "up", tuple(model.get_parameter(name).shape))
         for name in names

@@ -102,7 +102,8 @@ def load_block(decoder: Decoder, index: int) -> nn.Module:
         {name: weights[prefix + stored_name(name, place)] for name in block.state_dict()},
         assign=True,
     )
-    setattr(block, stored_name("mlp.", place).rstrip("."), block.mlp)
+    if place:  # where the checkpoint has them
+        setattr(block, place.partition(".")[0], block.mlp)
     return block
 
 
