@@ -24,7 +24,7 @@ from workflow_scripts.models.architectures import empty_model
 from workflow_scripts.models.block_removal import REMOVABLE
 from workflow_scripts.models.checkpoints import Checkpoint, linears, open_checkpoint
 from workflow_scripts.models.experts import as_stored
-from workflow_scripts.models.linear_names import EXPERTS
+from workflow_scripts.models.linear_names import EXPERTS, place_of
 from workflow_scripts.models.supported import BLOCKS_STAY, REFUSED, SUPPORTED
 
 BLOCKS = 7  # more than any pattern of sliding and full attention is long
@@ -146,6 +146,7 @@ def test_a_supported_architecture_is_walked_and_pruned_alike_in_memory_and_on_di
     checkpoint = saved(kind, tmp_path / "dense")
     empty_model(checkpoint)
     roles = ", ".join(dict.fromkeys(x.role for x in linears(checkpoint)))
+    assert all(place_of(x.name) == (x.block, x.part) for x in linears(checkpoint))
     assert SUPPORTED[kind].replace(";", ",").startswith(roles)
     check_walk(checkpoint)
     removed = REMOVED if kind in REMOVABLE else ()
