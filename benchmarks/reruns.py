@@ -9,17 +9,15 @@ added to the store. The second must find nothing to do.
 
 import os
 import random
-import re
 import shutil
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.workflow.checkout import SMALL, Checkout, small_checkout, write_config
+from tests.workflow.checkout import SMALL, Checkout, jobs_run, small_checkout, write_config
 from workflow_scripts.generation.store.files import read_entry
 
 # the shortest way through all stages; other tables and figures are made from the same files
@@ -96,7 +94,7 @@ def planned_without_notes(base: Checkout, folder: Path, change: Change) -> dict[
 def jobs_of_call(checkout: Checkout, flags: tuple[str, ...] = ("--cores", "2")) -> dict[str, int]:
     """Call snakemake for the targets; the jobs that ran, by rule."""
     printed = checkout.run(*TARGETS, *flags, "--configfile", "small.yaml")
-    return dict(Counter(re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", printed, re.M)))
+    return dict(jobs_run(printed))
 
 
 def decoded(checkout: Checkout) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from workflow_scripts.config.source_files import (
 )
 from workflow_scripts.config.sources import HubFile
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, named_by
-from workflow_scripts.estimates.resources import resources
+from workflow_scripts.estimates.resources import RULES as SLOW_RULES, resources
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.jobs.gpus import visible_gpus
 from workflow_scripts.jobs.orders import Orders
@@ -30,6 +30,7 @@ from workflow_scripts.jobs.orphans import (
     note_run,
     remove_stale_lock,
 )
+from workflow_scripts.jobs.short_log import shorten_log
 
 # a parameter of every stage: editing a stage reruns what it made
 from workflow_scripts.jobs.source_digests import source_digest as code
@@ -53,6 +54,21 @@ ORDERS = Orders(SNAKEMAKE_FOLDER / "asked", workflow.is_main_process)
 GPUS = len(visible_gpus()) if workflow.is_main_process else 0
 if GPUS and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", GPUS)
+
+
+def report_of_run():
+    """Where the report is, if this run is to make it."""
+    path = str(rules.write_report.output[0])
+    return path if any(path in job.output for job in workflow.dag.jobs) else None
+
+
+if workflow.is_main_process and workflow.modifier.is_main_snakefile():
+    shorten_log(
+        workflow.logger_manager.logger,
+        workflow.output_settings,
+        SLOW_RULES,
+        report_of_run,
+    )
 
 
 onstart:

@@ -17,6 +17,7 @@ from benchmarks.chaos.experiment import (
     torn_files,
     wait_until_gone,
 )
+from tests.workflow.checkout import jobs_run
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def two_at_once(
     first, second = targets
     other = log.with_suffix(".second")
     with started(checkout, *first, *ARGUMENTS, log=log) as one:
-        while one.poll() is None and "Execute " not in log.read_text(encoding="utf-8"):
+        while one.poll() is None and not jobs_run(log.read_text(encoding="utf-8")):
             time.sleep(0.05)
         with started(checkout, *second, *ARGUMENTS, log=other) as two:
             two.wait()

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +94,12 @@ def job_counts(text: str) -> dict[str, int]:
             break
         counts[words[0]] = int(words[1])
     return counts
+
+
+def jobs_run(text: str) -> Counter[str]:
+    """Rule names and counts of the jobs that a run began, by the lines that it printed."""
+    line = r"^ *\d+ of \d+ done(?:, about .+ left)? +(?!in \d)(\w+)"
+    return Counter(re.findall(line, text, re.MULTILINE))
 
 
 def copy_project(folder: Path) -> Checkout:

@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import yaml
@@ -14,6 +16,7 @@ from tests.workflow.checkout import (
     Checkout,
     copy_project,
     environment,
+    jobs_run,
     small_checkout,
     write_config,
 )
@@ -59,6 +62,26 @@ def test_what_was_decoded_is_said_on_the_terminal_and_in_the_log(finished):
         log = (finished.folder / f"logs/generate/reasoner/{variant}.log").read_text().splitlines()
         assert said and set(said) <= set(log)
         assert re.search(r": decoded \d+ completions in .+, \d+ tokens/s$", said[-1])
+
+
+def test_the_log_is_short_on_the_terminal_and_whole_in_its_file(finished):
+    printed = (finished.folder / "printed.txt").read_text()
+    (file,) = re.findall(r"^Complete log\(s\): (.+)$", printed, re.MULTILINE)
+    whole = Path(file).read_text(encoding="utf-8")
+    ran = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", whole, re.MULTILINE)
+    assert jobs_run(printed) == Counter(ran) - Counter(["all"])
+    assert re.search(r"^ *\d+ of 33 done, about 0:\d\d:\d\d left +plot \w", printed, re.MULTILINE)
+    assert "reason:" in whole and "reason:" not in printed
+    decoded = [line for line in printed.splitlines() if line.startswith("reasoner/")]
+    assert len(printed.splitlines()) < len(ran) + len(decoded) + 10
+    last = printed.splitlines()[-1]
+    assert re.fullmatch(r"33 of 33 done in 0:\d\d:\d\d; the report is results/report.html", last)
+    assert (finished.folder / last.split()[-1]).is_file()
+
+
+def test_flags_that_ask_for_snakemakes_own_log_have_it(finished):
+    flags = ("--cores", "1", "--dry-run", "--forcerun", "write_config", *CONFIG)
+    assert "    reason: Forced execution" in finished.run(*flags)
 
 
 def test_a_second_run_does_nothing(finished):
