@@ -38,6 +38,7 @@ rule all:
         catalogue.figure_files(SETTINGS, catalogue.FIGURE_FORMATS),
         of_run("samples.html"),
         of_run("report.html"),
+        logged_files(),
 
 
 # Without an output: it shows what models are given whenever it is asked for.

@@ -19,6 +19,7 @@ from workflow_scripts.config.source_files import (
     sources_digest,
 )
 from workflow_scripts.config.sources import HubFile
+from workflow_scripts.config.tables import require_package
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, named_by
 from workflow_scripts.estimates.resources import RULES as SLOW_RULES, resources
 from workflow_scripts.files.digests import value_digest
@@ -42,6 +43,7 @@ try:
     SETTINGS = load_settings(config, command_line=workflow.config_settings.config)
     if workflow.is_main_process:
         check_other_runs(SETTINGS)
+    require_package(SETTINGS.tables.log_to)
 except InputError as error:
     refuse(error)
 

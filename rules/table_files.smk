@@ -69,6 +69,11 @@ def table_files():
     ]
 
 
+def logged_files():
+    """The record of what was logged elsewhere, where the config asks for it."""
+    return [of_run("logged.json")] if SETTINGS.tables.log_to else []
+
+
 def figures_of(*wildcards):
     """A wildcard constraint: the figures that are drawn for these wildcards."""
     return one_of([n for n, f in catalogue.FIGURES.items() if f.wildcards == wildcards])

@@ -222,6 +222,32 @@ rule write_report:
         " > {log} 2>&1"
 
 
+# Off unless the config names where to; the package is not one of ours.
+rule log_run:
+    input:
+        [file for file in table_files() if file.endswith(".csv")],
+        report=rules.write_report.output,
+        config=rules.write_config.output,
+        order=order("log_run"),
+    output:
+        of_run("logged.json"),
+    log:
+        log_of_run("log_run.log"),
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        run=folder_of_run,
+        code=code("tables.log_run"),
+        to=SETTINGS.tables.log_to or "",
+    shell:
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.log_run --to {params.to:q}"
+        " --tables {params.run}/tables --config {input.config} --report {input.report}"
+        " --output {output} > {log} 2>&1"
+
+
 # What can be told of a run that is not complete. What it is made from is no input of it, so ask for
 # it with `--forcerun tables_so_far`.
 rule tables_so_far:

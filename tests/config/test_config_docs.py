@@ -157,7 +157,8 @@ def test_every_example_of_the_pages_is_a_config(text, tmp_path):
     settings = load_settings(config, tmp_path)
     if "run" in overlay:
         assert list(settings.run.variants) == overlay["run"]["variants"]
-    for catalogue in overlay.keys() - {"run", "device", "pruning", "generation", "judge"}:
+    sections = {"run", "device", "pruning", "generation", "judge", "tables"}
+    for catalogue in overlay.keys() - sections:
         used = set(getattr(settings, catalogue)) & overlay[catalogue].keys()
         assert used == overlay[catalogue].keys()
 

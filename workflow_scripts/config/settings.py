@@ -12,6 +12,7 @@ from workflow_scripts.config.judge import Judge, JudgeJob
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
 from workflow_scripts.config.pruning import Pruning
+from workflow_scripts.config.tables import Tables
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
 from workflow_scripts.config.types import Different, Name, in_words, name_beside, named
 
@@ -61,6 +62,7 @@ class Settings(Entry):
     pruning: Pruning = Pruning()
     generation: Generation
     judge: Judge = Judge()
+    tables: Tables = Tables()
 
     @model_validator(mode="before")
     @classmethod

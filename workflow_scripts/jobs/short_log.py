@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from math import ceil
+from statistics import fmean
 from typing import Any
 
 from snakemake.common import NOTHING_TO_BE_DONE_MSG
@@ -107,13 +108,14 @@ class ShortLog(DefaultFormatter):
         """By what the jobs of each rule took so far, on as many at once as there were so far.
 
         But for no less than the longest job needs alone. None while a slow rule that is still to
-        run has not ended once; a quick one that has not is taken to be as quick as any.
+        run has not ended once; a quick one that has not is taken to be like the others.
         """
         mean = {rule: sum(took) / len(took) for rule, took in self._took.items()}
         left = self._planned - Counter({rule: len(took) for rule, took in self._took.items()})
         if not mean or any(rule in self._slow and rule not in mean for rule in left):
             return None
-        now, quick = self._clock(), min(mean.values())
+        now = self._clock()
+        quick = fmean([mean[rule] for rule in mean if rule not in self._slow] or mean.values())
         spent = [(rule, now - begin) for rule, begin in self._running.values()]
         waiting = left - Counter(rule for rule, _ in spent)
         rests = [max(mean.get(rule, quick) - seconds, 0) for rule, seconds in spent]
