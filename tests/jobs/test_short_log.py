@@ -18,10 +18,14 @@ class Run:
     """A run that is told of by hand: what it logs at which second, and what is shown of it."""
 
     def __init__(self, report: str | None = "results/report.html") -> None:
-        self.now, self._stream = 0.0, io.StringIO()
+        self.now, self.asked, self._stream = 0.0, 0, io.StringIO()
         self.handler = ColorizingTextHandler(stream=self._stream)
         self.handler.setFormatter(DefaultFormatter(show_failed_logs=True))
-        ShortLog(self.handler, {"generate"}, lambda: report, lambda: self.now)
+        ShortLog(self.handler, {"generate"}, lambda: self._where(report), lambda: self.now)
+
+    def _where(self, report: str | None) -> str | None:
+        self.asked += 1
+        return report
 
     def says(self, text: str, event: LogEvent | None = None, level=logging.INFO, **about) -> str:
         """Log one record; what is shown for it."""
@@ -84,6 +88,7 @@ def test_the_last_line_says_where_the_report_is(run):
     assert run.says("Elapsed time: 0:01:01.2") == (
         "8 of 8 done in 0:01:01; the report is results/report.html\n"
     )
+    assert run.asked == 1  # it is looked for among all jobs
 
 
 def test_a_run_that_failed_or_makes_no_report_names_none(run):

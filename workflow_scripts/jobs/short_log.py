@@ -79,14 +79,17 @@ class ShortLog(DefaultFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """A record's text; at the end of a run, where its report is."""
-        report = f"the report is {self._report()}" if self._report() else ""
         if record.msg == NOTHING_TO_BE_DONE_MSG:
-            return f"{record.msg}\n{report}".rstrip()
+            return record.msg + self._where("\n")
         if str(record.msg).startswith(ENDED) and self._planned:
             took = timedelta(seconds=round(self._clock() - self._begin))
             is_whole = self._done() == self._planned.total()
-            return f"{self._progress()} in {took}" + f"; {report}" * bool(report and is_whole)
+            return f"{self._progress()} in {took}" + (self._where("; ") if is_whole else "")
         return super().format(record)
+
+    def _where(self, lead: str) -> str:
+        path = self._report()
+        return f"{lead}the report is {path}" if path else ""
 
     def format_run_info(self, msg: dict[str, Any]) -> str:
         return f"{self._planned.total()} jobs to do"
