@@ -20,9 +20,9 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from benchmarks.gpu.parts import Report, Setting, peak_gib, seconds_of
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.engines.sampling import Sampling, UniformStream, draw_token
+from workflow_scripts.generation.engines.slot_cache import SlotCache
 from workflow_scripts.generation.engines.transformers_engine import (
     GPU_ATTENTION,
-    SlotCache,
     TransformersEngine,
 )
 
@@ -162,7 +162,7 @@ def padded_linears(model: PreTrainedModel, rows: int) -> Iterator[None]:
 
 def filled_cache(engine: TransformersEngine, rows: int, length: int) -> SlotCache:
     """A cache whose rows all hold the same tokens, as many as there is a place for but two."""
-    _, prefilled = engine._prefill(tuple(range(2, 2 + 17)))
+    _, prefilled = engine._prefill([tuple(range(2, 2 + 17))])
     cache = SlotCache(prefilled, rows, length)
     cache.repeat(prefilled, length - 2)
     return cache

@@ -36,7 +36,7 @@ from workflow_scripts.generation.engines.interface import Engine
 from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.outputs import write_outputs
-from workflow_scripts.generation.progress import Progress, message_writer
+from workflow_scripts.generation.progress import Progress, message_writer, warnings_told
 from workflow_scripts.generation.prompts import shown
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import needed, run_sweep
@@ -66,7 +66,8 @@ def main() -> None:
                     f"{arguments.store}: completions of {label} are gone that its shards decoded; "
                     "decode them again: snakemake --forcerun generate_shard"
                 )
-            _decode(model, pruned, job, store, Progress(tell))
+            with warnings_told(tell):
+                _decode(model, pruned, job, store, Progress(tell))
         if not arguments.shard:
             decode, sequences = job.tokenizer.decode, arguments.sequences
             for name, group in job.benchmarks.items():

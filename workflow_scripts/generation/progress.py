@@ -1,11 +1,12 @@
 """What a generation job tells a person: in its log, and on the terminal that waits for it."""
 
+import logging
 import os
 import select
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -27,6 +28,19 @@ def message_writer(label: str, terminal: int | None = None) -> Callable[[str], N
                     os.write(terminal, line.encode())
 
     return write
+
+
+@contextmanager
+def warnings_told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell what the project's modules warn of, as an engine does that has to decode slowly."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: tell(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("workflow_scripts")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 class Progress:

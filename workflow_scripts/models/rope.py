@@ -62,17 +62,20 @@ def _number(
     return value
 
 
-def rotate_rows_apart(model: nn.Module) -> None:
-    """Let each row of a batch have the frequencies that it would have alone.
+def rotate_rows_apart(model: nn.Module) -> bool:
+    """Let each row of a batch have the frequencies that it would have alone; whether it is needed.
 
     Where they depend on the length, transformers takes the length of the longest row (`longrope`),
     or of the longest there has been (`dynamic`).
     """
+    is_needed = False
     for module in model.modules():
         kind = getattr(module, "rope_type", "")
         kinds = kind.values() if isinstance(kind, dict) else [kind]
         if any("dynamic" in one or one == "longrope" for one in kinds):
             module.forward = partial(_row_by_row, module.forward)
+            is_needed = True
+    return is_needed
 
 
 def _row_by_row(

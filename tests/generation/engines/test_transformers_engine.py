@@ -19,6 +19,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines import transformers_engine
 from workflow_scripts.generation.engines.interface import Request
 from workflow_scripts.generation.engines.sampling import Sampling, UniformStream, draw_token
+from workflow_scripts.generation.engines.slot_cache import cache_length
 from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
 
 VOCABULARY = 60  # of an embedding with 64 rows
@@ -60,8 +61,8 @@ def requests(count, sampling, seed=0, stop=(1, 2)):
     ]
 
 
-def run(model, asked, slots=4):
-    engine = TransformersEngine(model, VOCABULARY, slots, longest=80)
+def run(model, asked, slots=4, threads=1):
+    engine = TransformersEngine(model, VOCABULARY, slots, 80, threads)
     return dict(engine.generate(deque(asked)))
 
 
@@ -96,6 +97,8 @@ def test_a_result_does_not_depend_on_neighbours_order_or_batch_size():
     assert run(model, asked[::-1]) == together
     for slots in (1, 2, 3, 7, 16, 33):
         assert run(model, asked, slots=slots) == together
+    for threads in (2, 3, 40):
+        assert run(model, asked, slots=16, threads=threads) == together
     alone = {}
     for request in asked:
         alone |= run(model, [request])
@@ -129,23 +132,23 @@ BY_LENGTH = {
 
 
 @pytest.mark.parametrize("config", BY_LENGTH.values(), ids=BY_LENGTH)
-def test_frequencies_are_those_of_a_request_s_own_length(config, capsys):
+def test_frequencies_are_those_of_a_request_s_own_length(config, caplog):
     """Some stay below the length at which they change, some cross it, some begin beyond."""
     asked = requests(12, GREEDY)
     ends = [(len(r.prompt), len(r.prompt) + r.max_tokens) for r in asked]
     assert {(a > 32, b > 32) for a, b in ends} == {(False, False), (False, True), (True, True)}
     together = run(tiny_model(**config), asked, slots=8)
-    assert "at a time" not in capsys.readouterr().err
+    assert "at a time" not in caplog.text
     for request in asked:
         assert run(tiny_model(**config), [request], slots=1)[request] == together[request]
 
 
-def test_rows_that_a_longer_one_changes_are_found_out(monkeypatch, capsys):
-    monkeypatch.setattr(transformers_engine, "rotate_rows_apart", lambda model: None)
+def test_rows_that_a_longer_one_changes_are_found_out(monkeypatch, caplog):
+    monkeypatch.setattr(transformers_engine, "rotate_rows_apart", lambda model: False)
     TransformersEngine(tiny_model(**BY_LENGTH["longrope"]), VOCABULARY, 8, longest=32)
-    assert "at a time" not in capsys.readouterr().err
+    assert "at a time" not in caplog.text
     TransformersEngine(tiny_model(**BY_LENGTH["longrope"]), VOCABULARY, 8, longest=33)
-    assert "one request at a time" in capsys.readouterr().err
+    assert "one request at a time" in caplog.text
 
 
 def test_decoding_one_at_a_time_gives_every_completion():
@@ -170,14 +173,14 @@ def test_decoding_one_at_a_time_gives_every_completion():
     ],
 )
 def test_the_largest_batch_that_rounds_as_the_reference_is_used(
-    monkeypatch, capsys, differs, decoded
+    monkeypatch, caplog, differs, decoded
 ):
     """A kernel that treats the last row of some shapes differently must be found out."""
     genuine = TransformersEngine._step
 
     def disturbed(self, cache, ids, positions):
         logits = genuine(self, cache, ids, positions)
-        if differs(len(ids), cache.keys[0].shape[2], max(positions)):
+        if differs(len(ids), cache.used, max(positions)):
             logits[-1] *= 1 + 2**-20
         return logits
 
@@ -186,7 +189,7 @@ def test_the_largest_batch_that_rounds_as_the_reference_is_used(
     asked = requests(5, GREEDY)
     engine = TransformersEngine(model, VOCABULARY, 16, longest=200)
     found = dict(engine.generate(deque(asked)))
-    assert f"{decoded} at a time" in capsys.readouterr().err
+    assert f"{decoded} at a time" in caplog.text
     for request in asked:
         assert found[request].tokens == decoded_without_cache(model, request)[0]
 
@@ -222,7 +225,7 @@ def test_a_model_with_sliding_windows_is_refused():
 
 
 def test_cache_length_is_a_power_of_two_that_holds_the_tokens():
-    lengths = {n: transformers_engine._cache_length(n) for n in (1, 64, 65, 128, 129, 1000)}
+    lengths = {n: cache_length(n) for n in (1, 64, 65, 128, 129, 1000)}
     assert lengths == {1: 64, 64: 64, 65: 128, 128: 128, 129: 256, 1000: 1024}
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,20 +51,41 @@ def draw_token(logits: np.ndarray, sampling: Sampling, stream: UniformStream) ->
         return int(np.argmax(logits))
     scaled = logits.astype(np.float64) / sampling.temperature
     weights = np.exp(scaled - scaled.max())
+    ids: Sequence[int] | np.ndarray = range(len(weights))
     if sampling.top_k or sampling.top_p < 1:
-        weights = np.where(_kept(weights, sampling), weights, 0.0)
+        ids = _kept(weights, sampling)
+        weights = weights[ids]
     cumulative = np.cumsum(weights)
-    token = int(np.searchsorted(cumulative, stream.draw() * cumulative[-1], side="right"))
+    drawn = int(np.searchsorted(cumulative, stream.draw() * cumulative[-1], side="right"))
     # rounding in the product can reach the very end of the table, where a zero weight may stand
-    return min(token, int(np.flatnonzero(weights)[-1]))
+    return int(ids[min(drawn, int(np.flatnonzero(weights)[-1]))])
 
 
 def _kept(weights: np.ndarray, sampling: Sampling) -> np.ndarray:
-    order = np.argsort(-weights, kind="stable")
+    """The ids that are kept, ascending. As few weights as possible are sorted, since there are many
+    and most are tiny.
+    """
     if sampling.top_k:
-        order = order[: sampling.top_k]
-    before = np.cumsum(weights[order]) - weights[order]
-    order = order[before < sampling.top_p * weights[order].sum()]
-    kept = np.zeros(len(weights), dtype=bool)
-    kept[order] = True
-    return kept
+        last = max(len(weights) - sampling.top_k, 0)
+        order = _by_weight(weights, np.partition(weights, last)[last])[: sampling.top_k]
+        total = weights[order].sum()
+    else:
+        total = weights.sum()
+        # all below this weight together are half of what is left out, or less
+        order = _by_weight(weights, (1 - sampling.top_p) * total / (2 * len(weights)))
+    sums = np.cumsum(weights[order])
+    if not sampling.top_k and _is_close(sums, sampling.top_p * total):
+        order = _by_weight(weights, 0.0)
+        sums, total = np.cumsum(weights[order]), weights[order].sum()
+    return np.sort(order[sums - weights[order] < sampling.top_p * total])
+
+
+def _by_weight(weights: np.ndarray, least: float) -> np.ndarray:
+    """Ids of the weights from `least` on, the largest first; ties go to lower ids."""
+    ids = np.flatnonzero(weights >= least)
+    return ids[np.argsort(-weights[ids], kind="stable")]
+
+
+def _is_close(sums: np.ndarray, limit: float) -> bool:
+    """Whether the order in which a limit was summed may decide where sums reach it."""
+    return bool(sums[-1] < limit or (abs(sums - limit) < 1e-9 * limit).any())

@@ -1,24 +1,29 @@
 """The transformers engine: continuous batching in slots of fixed shape.
 
-What a request yields must not depend on its neighbours or on the size of the batch. So a prompt is
-always prefilled alone, and the decoding step always has the same shape: `slots` rows over a
-key-value cache of one length, empty rows included. Floating-point kernels choose their order of
+What a request yields must not depend on its neighbours, on the size of the batch or on the number
+of threads. So on a CPU each thread has slots of its own and computes alone, and a decoding step
+always has the same rows, empty ones included. Floating-point kernels choose their order of
 summation by shape, not by value; what is left is that the number of rows, a row's place among them
-or the length of the cache could change it. So a step of MIN_ROWS rows over a cache that is as
-long as its request needs is the reference, and a larger shape is used only where its logits are
-found to be the reference's, bit by bit, when the engine starts; short rows beside long ones
-included. Experts of a mixture run for each row by itself (`batched_mm`), for how many rows are
-routed to one depends on the neighbours. Where they are not, half as many
-slots are tried, and so on; at the end requests are decoded one at a time in the reference shape.
+or the length of the cache could change it. So a step of MIN_ROWS rows over a cache that is as long
+as its request needs is the reference, and a larger shape is used only where its logits are found to
+be the reference's, bit by bit, when the engine starts; short rows beside long ones included. Where
+they are not, half as many slots are tried, and so on; at the end each thread decodes one request at
+a time in the reference shape.
+
+A prompt is rounded as it is alone: equal ones are prefilled once, and others together only where
+logits, keys and values are found to be the same. An answer does not go on from the cache of its
+trace: decoded keys and values are rounded in another way than prefilled ones, which are all there
+is where the trace comes from the store.
 """
 
-import sys
+import logging
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,17 +32,22 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
 from workflow_scripts.errors import InputError
+from workflow_scripts.generation.engines.attention import use_grouped_attention
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
 from workflow_scripts.generation.engines.sampling import UniformStream, draw_token
+from workflow_scripts.generation.engines.slot_cache import SlotCache, cache_length
 from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.rope import rotate_rows_apart
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedModel
 
+LOG = logging.getLogger(__name__)
 # with fewer, kernels for vectors step in, which sum in another order
 MIN_ROWS = 4
 CHECKED_PROMPT = 17
+CHECKED_TOGETHER = (MIN_ROWS, CHECKED_PROMPT, 31)  # tokens of prompts, beside a longer one
+MOST_TOGETHER = 256  # tokens of prompts that are prefilled together
 # on GPUs: others split their sums by the length of the cache, which is not the request's alone
 GPU_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
@@ -53,159 +63,203 @@ def start(
     loaded = load_model(checkpoint, getattr(torch, settings.dtype))
     apply_pruned(loaded, pruned, checkpoint)
     loaded.to(settings.device)
-    return TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
-
-
-class SlotCache:
-    """Keys and values of all slots, (slots, KV heads, length, head size) for every block.
-
-    It stands where transformers expects its own cache: `update` writes the new token of each row at
-    that row's position, which a shared position per batch could not.
-    """
-
-    is_compileable = False
-
-    def __init__(self, like: "DynamicCache", slots: int, length: int) -> None:
-        def empty(state: torch.Tensor) -> torch.Tensor:
-            return state.new_zeros(slots, state.shape[1], length, state.shape[3])
-
-        self.keys = [empty(layer.keys) for layer in like.layers]
-        self.values = [empty(layer.values) for layer in like.layers]
-        self.positions = torch.zeros(slots, dtype=torch.long, device=self.keys[0].device)
-        self._rows = torch.arange(slots, device=self.positions.device)
-
-    def fill(self, slot: int, prefilled: "DynamicCache") -> None:
-        """Put a prefilled prompt into a slot."""
-        for i, layer in enumerate(prefilled.layers):
-            self.keys[i][slot, :, : layer.keys.shape[2]] = layer.keys[0]
-            self.values[i][slot, :, : layer.values.shape[2]] = layer.values[0]
-
-    def repeat(self, prefilled: "DynamicCache", tokens: int) -> None:
-        """Put a prefilled prompt into every slot, over and over, until there are `tokens`."""
-        for i, layer in enumerate(prefilled.layers):
-            places = torch.arange(tokens, device=layer.keys.device) % layer.keys.shape[2]
-            self.keys[i][:, :, :tokens] = layer.keys[:, :, places]
-            self.values[i][:, :, :tokens] = layer.values[:, :, places]
-
-    def update(
-        self, keys: torch.Tensor, values: torch.Tensor, block: int, *_: object, **__: object
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        self.keys[block][self._rows, :, self.positions] = keys[:, :, 0]
-        self.values[block][self._rows, :, self.positions] = values[:, :, 0]
-        return self.keys[block], self.values[block]
-
-    def get_seq_length(self, *_: object) -> int:
-        return 0
+    if settings.device != "cpu":
+        return TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
+    torch.set_num_threads(1)  # the engine's threads compute side by side instead
+    return TransformersEngine(loaded, vocabulary, settings.batch_size, longest, settings.threads)
 
 
 @dataclass
 class Slot:
-    """One request in the making."""
+    """One request in the making; where it has no token yet, its prompt is still to be prefilled."""
 
     request: Request
     stream: UniformStream
     tokens: list[int] = field(default_factory=list)
+    after_prompt: np.ndarray | None = None  # logits (vocabulary,)
+
+    @property
+    def position(self) -> int:
+        """That of its last token."""
+        return len(self.request.prompt) + len(self.tokens) - 1
+
+
+@dataclass
+class Part:
+    """The rows that one thread computes: a slot or nothing in each, and their keys and values."""
+
+    slots: list[Slot | None]
+    cache: SlotCache | None = None
 
 
 class TransformersEngine:
     """Decodes requests with a loaded model; `vocabulary` is the number of ids the tokenizer has.
 
     Logits of ids beyond the vocabulary (padding rows of the embedding) are never drawn. `slots`
-    requests are decoded together; `longest` is the most tokens that one of them may come to.
+    requests are decoded together, in parts that `threads` threads compute side by side; `longest`
+    is the most tokens that one request may come to. Each thread computes with one thread of
+    PyTorch's where that is what the caller has set.
     """
 
-    def __init__(self, model: "PreTrainedModel", vocabulary: int, slots: int, longest: int) -> None:
+    def __init__(
+        self,
+        model: "PreTrainedModel",
+        vocabulary: int,
+        slots: int,
+        longest: int,
+        threads: int = 1,
+    ) -> None:
         self._model = model.eval()
-        rotate_rows_apart(model)
+        is_apart = rotate_rows_apart(model)
         self._vocabulary = vocabulary
         self._device = next(model.parameters()).device
         self._longest = longest
-        self._length = _cache_length(longest)
-        self._slots = slots
+        self._length = cache_length(longest)
+        is_grouped = self._device.type == "cpu" and use_grouped_attention(model)
+        self._parts = max(1, min(threads, slots // MIN_ROWS))
+        self._slots = -(-slots // self._parts)  # of each part
         while self._slots > 1 and not self._shape_is_like_the_reference():
             self._slots //= 2
-        if self._slots < slots:
-            several = f"{self._slots} requests" if self._slots > 1 else "one request"
-            print(
-                "engine: on this machine larger batches round differently; "
-                f"decoding {several} at a time",
-                file=sys.stderr,
+        if self._slots == 1:
+            self._parts = min(threads, slots)
+        self._map: Callable[..., Any] = map
+        if self._parts > 1:
+            self._map = ThreadPoolExecutor(self._parts).map
+        if (together := self._parts * self._slots) < slots:
+            several = f"{together} requests" if together > 1 else "one request"
+            LOG.warning(
+                "on this machine larger batches of this model round differently; the engine "
+                f"decodes {several} at a time"
             )
+        self._prefills_together = (
+            is_grouped and not is_apart and slots > 1 and self._prompts_are_apart()
+        )
 
     @torch.inference_mode()
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
         """Yield every request of the queue with its completion; see `interface.py`."""
-        cache: SlotCache | None = None
-        active: list[Slot | None] = [None] * self._rows
-        while queue or any(active):
-            for i in range(self._slots):
-                if active[i] is not None or not queue:
-                    continue
-                request = queue.popleft()
-                logits, prefilled = self._prefill(request.prompt)
-                if cache is None or self._slots == 1:
-                    cache = SlotCache(prefilled, self._rows, self._length_for(request))
-                cache.fill(i, prefilled)
-                active[i] = Slot(request, UniformStream(request.seed))
-                yield from self._advance(active, i, logits)
-            if cache is None or not any(active):
-                continue
-            step = self._decode(cache, active)
-            for i in range(self._slots):
-                yield from self._advance(active, i, step[i])
+        parts = [Part([None] * self._rows) for _ in range(self._parts)]
+        while queue or any(any(part.slots) for part in parts):
+            for i, part in ((i, part) for i in range(self._slots) for part in parts):
+                if queue and part.slots[i] is None:
+                    request = queue.popleft()
+                    part.slots[i] = Slot(request, UniformStream(request.seed))
+            for part, drawn in zip(parts, self._map(self._advance, parts), strict=True):
+                for i, token in drawn:
+                    yield from self._add(part, i, token)
 
-    def _advance(
-        self, active: list[Slot | None], i: int, logits: np.ndarray
-    ) -> Iterator[tuple[Request, Completion]]:
-        """Draw the next token of a slot; free the slot and yield where that ends its request."""
-        slot = active[i]
-        if slot is None:
-            return
+    def _add(self, part: Part, i: int, token: int) -> Iterator[tuple[Request, Completion]]:
+        """Give a slot its next token; free it and yield where that ends its request."""
+        slot = part.slots[i]
+        assert slot is not None
+        stopped = token in slot.request.stop
+        if not stopped:
+            slot.tokens.append(token)
+        if stopped or len(slot.tokens) == slot.request.max_tokens:
+            part.slots[i] = None
+            yield slot.request, Completion(tuple(slot.tokens), token if stopped else None)
+
+    @torch.inference_mode()
+    def _advance(self, part: Part) -> list[tuple[int, int]]:
+        """The next token of each slot, with the slot's number."""
+        taken = [(i, slot) for i, slot in enumerate(part.slots) if slot is not None]
+        logits: dict[int, np.ndarray] = {}
+        # before prompts are filled in: a step writes to the rows without one as well
+        if part.cache is not None and any(slot.tokens for _, slot in taken):
+            step = self._decode(part.cache, part.slots)
+            logits |= {i: step[i] for i, slot in taken if slot.tokens}
+        asked = {slot.request.prompt: i for i, slot in taken if slot.tokens}
+        new: dict[tuple[int, ...], list[int]] = {}
+        for i, slot in taken:
+            prompt = slot.request.prompt
+            if not slot.tokens and prompt in asked:
+                part.cache.copy(asked[prompt], i, len(prompt))
+                slot.after_prompt = part.slots[asked[prompt]].after_prompt
+            elif not slot.tokens:
+                new.setdefault(prompt, []).append(i)
+        for prompts in self._together(list(new)):
+            found, prefilled = self._prefill(prompts)
+            start = 0
+            for prompt, after_prompt in zip(prompts, found, strict=True):
+                for i in new[prompt]:
+                    slot = part.slots[i]
+                    if part.cache is None or self._slots == 1:
+                        length = self._length_for(slot.request)
+                        part.cache = SlotCache(prefilled, self._rows, length)
+                    part.cache.fill(i, prefilled, start, start + len(prompt))
+                    slot.after_prompt = after_prompt
+                start += len(prompt)
+        return [(i, self._draw(slot, logits.get(i, slot.after_prompt))) for i, slot in taken]
+
+    def _together(self, prompts: list[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
+        """Prompts in groups that are prefilled in one pass."""
+        groups: list[list[tuple[int, ...]]] = []
+        room = 0
+        for prompt in prompts:
+            may_join = self._prefills_together and len(prompt) >= MIN_ROWS
+            if not may_join or len(prompt) > room:
+                groups.append([])
+                room = MOST_TOGETHER if may_join else 0
+            groups[-1].append(prompt)
+            room -= len(prompt)
+        return groups
+
+    def _draw(self, slot: Slot, logits: np.ndarray) -> int:
         if not np.isfinite(logits).all():
             raise InputError(
                 f"{self._model.name_or_path}: logits are not finite at token "
                 f"{len(slot.tokens) + 1} after a prompt of {len(slot.request.prompt)}: the pruned "
                 f"model overflows in {self._model.dtype}; set generation.dtype to a wider type"
             )
-        token = draw_token(logits, slot.request.sampling, slot.stream)
-        stopped = token in slot.request.stop
-        if not stopped:
-            slot.tokens.append(token)
-        if stopped or len(slot.tokens) == slot.request.max_tokens:
-            active[i] = None
-            yield slot.request, Completion(tuple(slot.tokens), token if stopped else None)
+        return draw_token(logits, slot.request.sampling, slot.stream)
 
-    def _prefill(self, prompt: tuple[int, ...]) -> "tuple[np.ndarray, DynamicCache]":
-        """Logits after a prompt, (vocabulary,), and its keys and values; alone in its batch."""
+    def _prefill(self, prompts: list[tuple[int, ...]]) -> "tuple[np.ndarray, DynamicCache]":
+        """Logits after each prompt, (prompts, vocabulary), and keys and values of all their tokens.
+
+        Several prompts lie in one row, one after the other.
+        """
         from transformers.cache_utils import DynamicLayer
 
-        ids = torch.tensor([prompt], device=self._device)
-        output = self._model(input_ids=ids, use_cache=True, logits_to_keep=1)
+        ids = torch.tensor([[token for prompt in prompts for token in prompt]], device=self._device)
+        options: dict[str, Any] = {"logits_to_keep": 1}
+        if len(prompts) > 1:
+            lengths = [len(prompt) for prompt in prompts]
+            options = {
+                "lengths": lengths,
+                "position_ids": torch.cat([torch.arange(n) for n in lengths])[None],
+                "logits_to_keep": torch.tensor(lengths).cumsum(0) - 1,
+                # of four dimensions, it is left as it is: the lengths say what is visible
+                "attention_mask": torch.ones(1, 1, 1, 1, dtype=torch.bool),
+            }
+        output = self._model(input_ids=ids, use_cache=True, **options)
         cache = output.past_key_values
         if any(type(layer) is not DynamicLayer for layer in cache.layers):
             raise InputError(
                 f"model type {self._model.config.model_type!r}: the transformers engine decodes "
                 "models with full attention in every block; this one keeps another kind of state"
             )
-        return self._usable(output.logits[0, -1]), cache
+        return self._usable(output.logits[0]), cache
 
-    def _decode(self, cache: SlotCache, active: list[Slot | None]) -> np.ndarray:
-        """Feed each slot its last token; logits (slots, vocabulary). Idle rows run along."""
-        last = [slot.tokens[-1] if slot else 0 for slot in active]
-        positions = [len(s.request.prompt) + len(s.tokens) - 1 if s else 0 for s in active]
+    def _decode(self, cache: SlotCache, slots: list[Slot | None]) -> np.ndarray:
+        """Feed each slot its last token; logits (rows, vocabulary). Idle rows run along."""
+        last = [slot.tokens[-1] if slot and slot.tokens else 0 for slot in slots]
+        positions = [slot.position if slot and slot.tokens else 0 for slot in slots]
+        if self._slots > 1:
+            cache.used = cache_length(max(positions) + 1)
         return self._usable(self._step(cache, last, positions))
 
     def _step(self, cache: SlotCache, ids: list[int], positions: list[int]) -> torch.Tensor:
+        """Logits (rows, ids of the embedding) after one more token in each row."""
         at = torch.tensor(positions, device=self._device)
         cache.positions = at
-        columns = torch.arange(cache.keys[0].shape[2], device=self._device)
-        visible = (columns <= at[:, None])[:, None, None, :]
-        kernels = sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext()
-        with kernels, _experts_row_by_row(self._model):
+        hidden = torch.arange(cache.used, device=self._device) > at[:, None]
+        mask = torch.zeros(hidden.shape, dtype=self._model.dtype, device=self._device)
+        mask.masked_fill_(hidden, -torch.inf)
+        with sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext():
             output = self._model(
                 input_ids=torch.tensor(ids, device=self._device)[:, None],
                 position_ids=at[:, None],
-                attention_mask=visible,
+                attention_mask=mask[:, None, None, :],
                 past_key_values=cache,
                 use_cache=True,
             )
@@ -217,7 +271,7 @@ class TransformersEngine:
     def _length_for(self, request: Request) -> int:
         if self._slots > 1:
             return self._length
-        return _cache_length(len(request.prompt) + request.max_tokens)
+        return cache_length(len(request.prompt) + request.max_tokens)
 
     @property
     def _rows(self) -> int:
@@ -230,17 +284,16 @@ class TransformersEngine:
         For references of every length, full but for a token: the order in which attention sums
         over a cache shows only where much of it is visible.
         """
-        prompt = tuple((7 * i + 3) % self._vocabulary for i in range(CHECKED_PROMPT))
-        _, prefilled = self._prefill(prompt)
+        _, prefilled = self._prefill([self._checked_prompt(CHECKED_PROMPT)])
         used = SlotCache(prefilled, self._rows, self._length)
-        length = _cache_length(1)
+        length = cache_length(1)
         while length <= self._length:
             reference = SlotCache(prefilled, MIN_ROWS, length)
-            expected, found = (
-                self._checked_step(cache, prefilled, length - 2) for cache in (reference, used)
-            )
-            if not torch.equal(found, expected[:1].expand_as(found)):
-                return False
+            expected = self._checked_step(reference, prefilled, length - 2)[:1]
+            for used.used in {length, self._length}:
+                found = self._checked_step(used, prefilled, length - 2)
+                if not torch.equal(found, expected.expand_as(found)):
+                    return False
             length *= 2
         return self._rows_of_two_lengths_are_apart(prefilled, used)
 
@@ -251,9 +304,10 @@ class TransformersEngine:
         ends = 1, max(self._longest - 1, 1)
         alone = []
         for tokens in ends:
-            reference = SlotCache(prefilled, MIN_ROWS, _cache_length(tokens + 1))
+            reference = SlotCache(prefilled, MIN_ROWS, cache_length(tokens + 1))
             alone.append(self._checked_step(reference, prefilled, tokens)[0])
         used.repeat(prefilled, ends[1])
+        used.used = self._length
         mixed = self._step(used, [5] * self._rows, [ends[row % 2] for row in range(self._rows)])
         return all(torch.equal(row, alone[number % 2]) for number, row in enumerate(mixed))
 
@@ -265,19 +319,26 @@ class TransformersEngine:
         rows = len(cache.positions)
         return self._step(cache, [5] * rows, [tokens] * rows)
 
+    @torch.inference_mode()
+    def _prompts_are_apart(self) -> bool:
+        """Whether prompts of several lengths, prefilled together, are bit by bit what they are
+        alone: logits, keys and values.
+        """
+        last = max(min(MOST_TOGETHER, self._longest) - sum(CHECKED_TOGETHER), MIN_ROWS)
+        prompts = [self._checked_prompt(tokens) for tokens in (*CHECKED_TOGETHER, last)]
+        logits, together = self._prefill(prompts)
+        start = 0
+        for prompt, row in zip(prompts, logits, strict=True):
+            alone, cache = self._prefill([prompt])
+            same = np.array_equal(alone[0], row)
+            for one, several in zip(cache.layers, together.layers, strict=True):
+                for name in ("keys", "values"):
+                    part = getattr(several, name)[:, :, start : start + len(prompt)]
+                    same = same and torch.equal(getattr(one, name), part)
+            if not same:
+                return False
+            start += len(prompt)
+        return True
 
-@contextmanager
-def _experts_row_by_row(model: "PreTrainedModel") -> Iterator[None]:
-    """Have every row multiplied with its own experts' weights, in products of one shape."""
-    usual = model.config._experts_implementation
-    if usual is not None:
-        model.config._experts_implementation = "batched_mm"
-    try:
-        yield
-    finally:
-        model.config._experts_implementation = usual
-
-
-def _cache_length(tokens: int) -> int:
-    """The power of two, at least 64, that holds `tokens`: few shapes, chosen by need alone."""
-    return max(64, 1 << (tokens - 1).bit_length())
+    def _checked_prompt(self, tokens: int) -> tuple[int, ...]:
+        return tuple((7 * i + 3) % self._vocabulary for i in range(tokens))
