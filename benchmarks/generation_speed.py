@@ -1,13 +1,20 @@
-"""How fast generation with vLLM is, beside vLLM alone, and what a shared sweep saves.
+"""How fast generation is, beside transformers and vLLM alone, and what a shared sweep saves.
 
     python -m benchmarks.generation_speed --model resources/models/reasoner \\
         --benchmark resources/benchmarks/chains.jsonl --problems 60 --rounds 3
     python -m benchmarks.generation_speed --model resources/models/smollm2 --name smollm2 \\
         --benchmark resources/benchmarks/sums.jsonl --configfile config/smollm2.yaml \\
         --generation '{"temperature": 0.6, "budgets": [32, 64, 128]}'
+    python -m benchmarks.generation_speed --parts engine --model resources/models/smollm2 \\
+        --name smollm2 --benchmark resources/benchmarks/sums.jsonl \\
+        --configfile config/smollm2.yaml \\
+        --generation '{"batch_size": 8, "threads": 2, "budgets": [64]}'
 
-Two questions, each answered in one run:
+Three questions, each answered in one run:
 
+- Engine: the transformers engine against `model.generate`, and `LLM.generate` where vLLM is
+  installed: one batch, as many greedy tokens as the largest budget after each prompt, in the same
+  process with the same number of threads.
 - Traces: the stage's own loop, with the sweep's bookkeeping and the store, against a bare
   `LLM.generate` on the same requests in the same process. Both engines are started before, rounds
   alternate which goes first, and caches are emptied in between. Decoded tokens per second, of wall
@@ -17,15 +24,18 @@ Two questions, each answered in one run:
 """
 
 import argparse
+import importlib.util
 import json
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from snakemake.utils import update_config
 
@@ -35,11 +45,13 @@ from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.generation.engines.interface import Request
+from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.store.files import read_entry
 from workflow_scripts.generation.sweep import Get, Sample, Step, Sweep, run_sweep
+from workflow_scripts.models.architectures import load_model
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 
@@ -99,26 +111,85 @@ def print_traces(model: Path, folder: Path, options: GenerationJob, rounds: int)
 
     requests = [step.request for s in job.samples for step in sweep.steps(s, lambda _: None)]
 
-    ways = {"stage": through_the_stage, "LLM.generate": lambda _: bare(requests)}
+    def stage(number: int) -> int:
+        engine._engine.reset_prefix_cache()
+        return through_the_stage(number)
+
+    def alone(_: int) -> int:
+        reset()
+        return bare(requests)
+
+    print(f"\ntraces: {len(requests)} requests")
+    compare({"stage": stage, "LLM.generate": alone}, rounds)
+
+
+def compare(ways: dict[str, Callable[[int], int]], rounds: int) -> None:
+    """Tokens per second of several ways, the first against each other one.
+
+    A way takes the number of the round and gives the tokens that it decoded.
+    """
     clocks = {"wall": time.monotonic, "CPU": time.process_time}
     speeds: dict[tuple[str, str], list[float]] = {(way, c): [] for c in clocks for way in ways}
     for number in range(rounds + 1):  # the first one warms up
         for name in list(ways)[:: 1 if number % 2 else -1]:
-            engine._engine.reset_prefix_cache()
-            reset()
             starts = {clock: now() for clock, now in clocks.items()}
             decoded = ways[name](number)
             if number:
                 for clock, now in clocks.items():
                     speeds[name, clock].append(decoded / (now() - starts[clock]))
-    print(f"\ntraces: {len(requests)} requests, {sum(tokens):,} tokens in the last round")
     for (name, clock), measured in speeds.items():
         shown = ", ".join(f"{speed:.0f}" for speed in measured)
         print(f"  {name}: {statistics.median(measured):.0f} tokens per {clock} second ({shown})")
+    first, *others = ways
     for clock in clocks:
-        both = zip(speeds["stage", clock], speeds["LLM.generate", clock], strict=True)
-        ratio = statistics.median(a / b for a, b in both)
-        print(f"  stage / LLM.generate, {clock}: {ratio:.3f} (median of the rounds' ratios)")
+        for other in others:
+            both = zip(speeds[first, clock], speeds[other, clock], strict=True)
+            ratio = statistics.median(a / b for a, b in both)
+            print(f"  {first} / {other}, {clock}: {ratio:.3f} (median of the rounds' ratios)")
+
+
+def print_engine(model: Path, folder: Path, options: GenerationJob, rounds: int) -> None:
+    dense = nothing_pruned(model_digest(model), open_checkpoint(model).blocks)
+    options = options.model_copy(update={"engine": "transformers"})
+    job = describe_job(model, dense, {"problems": folder / "problems.jsonl"}, options)
+    settings, tokens = job.engine, job.sweep.settings.budgets[-1]
+    prompts = list(dict.fromkeys(sample.prompt for sample in job.samples))[: settings.batch_size]
+    requests = [Request(prompt, tokens, (), Sampling(0.0, 1.0, 0), 0) for prompt in prompts]
+    engine = start_engine(model, dense, settings, len(job.tokenizer), job.longest)
+    of_the_engine = torch.get_num_threads()
+    loaded = load_model(open_checkpoint(model), getattr(torch, settings.dtype)).to(settings.device)
+
+    def ours(_: int) -> int:
+        torch.set_num_threads(of_the_engine)
+        found = [completion for _, completion in engine.generate(deque(requests))]
+        torch.set_num_threads(settings.threads)
+        return sum(len(completion.tokens) for completion in found)
+
+    def transformers(_: int) -> int:
+        longest = max(map(len, prompts))
+        padding = torch.tensor([longest - len(prompt) for prompt in prompts])[:, None]
+        rows = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+        found = loaded.generate(
+            torch.tensor(rows).to(settings.device),
+            attention_mask=(torch.arange(longest) >= padding).long().to(settings.device),
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            do_sample=False,
+            pad_token_id=0,
+        )
+        return (found.shape[1] - longest) * len(prompts)
+
+    ways = {"engine": ours, "model.generate": transformers}
+    if importlib.util.find_spec("vllm") is not None:
+        bare, reset = bare_vllm(model, dense, job)
+
+        def vllm(_: int) -> int:
+            reset()
+            return bare(requests)
+
+        ways["LLM.generate"] = vllm
+    print(f"\nengine: {len(requests)} requests, {tokens} tokens each, {settings.threads} threads")
+    compare(ways, rounds)
 
 
 def bare_vllm(
@@ -128,9 +199,11 @@ def bare_vllm(
 
     It has nothing of ours: no banned ids, its own stop at the model's end of turn beside ours.
     """
-    from vllm import LLM, SamplingParams
+    from workflow_scripts.generation.engines.vllm_engine import engine_arguments, prepare
 
-    from workflow_scripts.generation.engines.vllm_engine import engine_arguments
+    prepare(job.engine)
+
+    from vllm import LLM, SamplingParams
 
     ours = engine_arguments(model, dense, job.engine, len(job.tokenizer), job.longest)
     llm = LLM(
@@ -153,6 +226,7 @@ def bare_vllm(
                 seed=request.seed,
                 max_tokens=request.max_tokens,
                 stop_token_ids=list(request.stop),
+                ignore_eos=not request.stop,
                 detokenize=False,
             )
             for request in requests
@@ -196,7 +270,7 @@ def generate(model: Path, output: Path, folder: Path, options: GenerationJob) ->
     return cost, sum(record.count for file in files for record in file.records)
 
 
-PARTS = {"traces": print_traces, "sweep": print_sweep}
+PARTS = {"engine": print_engine, "traces": print_traces, "sweep": print_sweep}
 
 
 if __name__ == "__main__":

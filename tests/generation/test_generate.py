@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import multiprocessing
 import random
 import re
@@ -278,6 +279,19 @@ def test_loading_the_model_is_not_counted_as_decoding(project, capsys, monkeypat
     monkeypatch.setitem(globals(), "CountingEngine", Slow)
     project.run()
     assert re.search(r": decoded \d+ completions in 0:00:0[01], ", capsys.readouterr().err)
+
+
+def test_what_an_engine_warns_of_is_told_like_progress(project, capsys, monkeypatch):
+    """So it reaches the terminal as well, where somebody waits; see test_progress.py."""
+
+    class Warns(CountingEngine):
+        def __init__(self, *arguments):
+            logging.getLogger("workflow_scripts.generation.engines.x").warning("one at a time")
+            super().__init__(*arguments)
+
+    monkeypatch.setitem(globals(), "CountingEngine", Warns)
+    project.run()
+    assert "reasoner/dense: one at a time\n" in capsys.readouterr().err
 
 
 def test_another_repeat_is_all_that_is_decoded(project):

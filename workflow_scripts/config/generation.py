@@ -130,8 +130,10 @@ class Generation(Entry):
     batch_size: Count = 32
     """Sequences generated together. Changes speed and memory, not results."""
     threads: Count = 1
-    """Numeric threads of a job that computes with the model. The last digits of a sum can depend on
-    it, so it is a setting here and not the scheduler's choice."""
+    """Numeric threads of a job that computes with the model. The last digits of a calibration's
+    sums can depend on it, so it is a setting here and not the scheduler's choice. The transformers
+    engine on a CPU generates the same with any number; it uses one for every four of `batch_size`
+    at most, and small models (a few million weights) are fastest with one."""
 
     @property
     def likely_engine(self) -> str:

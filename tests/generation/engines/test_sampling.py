@@ -66,6 +66,26 @@ def test_equals_the_definition(logits, sampling, u):
     assert drawn == reference_draw(logits, sampling, u)
 
 
+@pytest.mark.parametrize("spread", [0.01, 2.0, 20.0])
+@pytest.mark.parametrize("step", [0.0, 0.5], ids=["no ties", "many ties"])
+def test_a_large_vocabulary_gives_the_tokens_of_a_sort_of_all_of_it(spread, step):
+    """The store holds tokens that were drawn so."""
+    numbers = np.random.default_rng(0)
+    asked = [(0, 0.95), (0, 0.5), (0, 1e-9), (0, 1 - 1e-12), (5, 1.0), (20, 0.9), (9999, 0.7)]
+    for top_k, top_p in asked * 5:
+        logits = numbers.normal(0, spread, 3000).astype(np.float32)
+        logits = np.round(logits / step) * step if step else logits
+        weights = np.exp((logits.astype(np.float64) - logits.max()) / 0.6)
+        order = np.argsort(-weights, kind="stable")[: top_k or None]
+        before = np.cumsum(weights[order]) - weights[order]
+        kept = np.zeros(3000)
+        order = order[before < top_p * weights[order].sum()]
+        kept[order] = weights[order]
+        u = numbers.random()
+        expected = np.searchsorted(kept.cumsum(), u * kept.cumsum()[-1], side="right")
+        assert draw_token(logits, Sampling(0.6, top_p, top_k), FixedStream(u)) == expected
+
+
 def test_draws_follow_the_probabilities():
     """Over 20,000 draws each share is within five standard errors of its probability."""
     logits = np.log(np.array([0.5, 0.3, 0.15, 0.05], dtype=np.float32))

@@ -1,5 +1,6 @@
 """The transformers engine: what a request yields depends on the request alone."""
 
+import threading
 from collections import deque
 from dataclasses import replace
 
@@ -17,9 +18,10 @@ from transformers import (
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines import transformers_engine
+from workflow_scripts.generation.engines.attention import use_grouped_attention
 from workflow_scripts.generation.engines.interface import Request
 from workflow_scripts.generation.engines.sampling import Sampling, UniformStream, draw_token
-from workflow_scripts.generation.engines.slot_cache import cache_length
+from workflow_scripts.generation.engines.slot_cache import SlotCache, cache_length
 from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
 
 VOCABULARY = 60  # of an embedding with 64 rows
@@ -192,6 +194,110 @@ def test_the_largest_batch_that_rounds_as_the_reference_is_used(
     assert f"{decoded} at a time" in caplog.text
     for request in asked:
         assert found[request].tokens == decoded_without_cache(model, request)[0]
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "llama"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_without_copies_computes_the_bits_of_transformers_own(kind, dtype):
+    """So that what a store holds is what would be decoded today."""
+    own, grouped = (tiny_model(kind).to(dtype) for _ in range(2))
+    assert use_grouped_attention(grouped)
+    prompt = torch.arange(3, 20)[None]
+    with torch.inference_mode():
+        prefilled, same = (model(prompt, logits_to_keep=1) for model in (own, grouped))
+        assert torch.equal(prefilled.logits, same.logits)
+        visible = torch.arange(64) <= torch.tensor([[9], [17], [30], [62]])
+        logits = []
+        for model in (own, grouped):
+            cache = SlotCache(prefilled.past_key_values, 4, 64)
+            cache.repeat(prefilled.past_key_values, 64)
+            cache.positions = visible.sum(1) - 1
+            logits.append(
+                model(
+                    torch.full((4, 1), 5),
+                    position_ids=cache.positions[:, None],
+                    attention_mask=visible[:, None, None],
+                    past_key_values=cache,
+                ).logits
+            )
+        assert torch.equal(*logits)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """The lengths of the prompts of each pass in which some are prefilled."""
+    found, genuine = [], TransformersEngine._prefill
+
+    def prefill(self, prompts):
+        found.append([len(prompt) for prompt in prompts])
+        return genuine(self, prompts)
+
+    monkeypatch.setattr(TransformersEngine, "_prefill", prefill)
+    return found
+
+
+# whole vectors for every token: what is left over is rounded in another way
+EVEN = {"intermediate_size": 64}
+LENGTHS = 10, 3, 200, 40, 10, 30
+
+
+def of_lengths(lengths, tokens=2):
+    return [
+        Request(tuple(range(3, 3 + n % 50)) + (7,) * (n - n % 50), tokens, (), GREEDY, seed)
+        for seed, n in enumerate(lengths)
+    ]
+
+
+def test_prompts_are_prefilled_together_short_ones_alone_and_equal_ones_once(passes):
+    engine = TransformersEngine(tiny_model(**EVEN), VOCABULARY, 6, longest=300)
+    passes.clear()
+    queue, late = deque(of_lengths(LENGTHS, tokens=3)), of_lengths([40], tokens=5)
+    found = {}
+    for request, completion in engine.generate(queue):
+        found[request] = completion
+        while late:
+            queue.append(late.pop())  # others with its prompt are decoded or have just ended
+    assert passes[:3] == [[10], [3], [200, 40]] and sum(map(len, passes)) <= 6
+    for request, completion in found.items():
+        assert completion.tokens == decoded_without_cache(tiny_model(**EVEN), request)[0]
+
+
+def test_a_prompt_that_is_being_decoded_is_not_prefilled_again(passes):
+    engine = TransformersEngine(tiny_model(**EVEN), VOCABULARY, 2, longest=80)
+    passes.clear()
+    asked = of_lengths([20, 5, 20], tokens=9)
+    asked[1] = replace(asked[1], max_tokens=4)
+    found = dict(engine.generate(deque(asked)))
+    assert passes == [[20, 5]] and found[asked[0]] == found[asked[2]]
+
+
+def test_prompts_that_would_round_differently_together_are_prefilled_alone(monkeypatch, passes):
+    recorded = TransformersEngine._prefill
+
+    def disturbed(self, prompts):
+        logits, cache = recorded(self, prompts)
+        if len(prompts) > 1:
+            cache.layers[1].values[..., -1, :] *= 1 + 2**-20
+        return logits, cache
+
+    monkeypatch.setattr(TransformersEngine, "_prefill", disturbed)
+    engine = TransformersEngine(tiny_model(**EVEN), VOCABULARY, 6, longest=300)
+    passes.clear()
+    assert len(list(engine.generate(deque(of_lengths(LENGTHS))))) == 6
+    assert passes == [[n] for n in (10, 3, 200, 40, 30)]
+
+
+def test_each_thread_computes_rows_of_its_own(monkeypatch):
+    steps, genuine = set(), TransformersEngine._step
+
+    def step(self, cache, ids, positions):
+        steps.add((threading.get_ident(), len(ids)))
+        return genuine(self, cache, ids, positions)
+
+    engine = TransformersEngine(tiny_model(), VOCABULARY, 16, 80, threads=2)
+    monkeypatch.setattr(TransformersEngine, "_step", step)
+    list(engine.generate(deque(requests(16, GREEDY))))
+    assert sorted(rows for _, rows in steps) == [8, 8]
 
 
 def test_requests_added_between_completions_are_served():

@@ -252,14 +252,12 @@ class TransformersEngine:
         """Logits (rows, ids of the embedding) after one more token in each row."""
         at = torch.tensor(positions, device=self._device)
         cache.positions = at
-        hidden = torch.arange(cache.used, device=self._device) > at[:, None]
-        mask = torch.zeros(hidden.shape, dtype=self._model.dtype, device=self._device)
-        mask.masked_fill_(hidden, -torch.inf)
+        visible = torch.arange(cache.used, device=self._device) <= at[:, None]
         with sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext():
             output = self._model(
                 input_ids=torch.tensor(ids, device=self._device)[:, None],
                 position_ids=at[:, None],
-                attention_mask=mask[:, None, None, :],
+                attention_mask=visible[:, None, None, :],
                 past_key_values=cache,
                 use_cache=True,
             )
