@@ -21,7 +21,7 @@ from workflow_scripts.generation.engines import transformers_engine
 from workflow_scripts.generation.engines.attention import use_grouped_attention
 from workflow_scripts.generation.engines.interface import Request
 from workflow_scripts.generation.engines.sampling import Sampling, UniformStream, draw_token
-from workflow_scripts.generation.engines.slot_cache import SlotCache, cache_length
+from workflow_scripts.generation.engines.slots import SlotCache, cache_length
 from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
 
 VOCABULARY = 60  # of an embedding with 64 rows

@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,13 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.attention import use_grouped_attention
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
 from workflow_scripts.generation.engines.sampling import UniformStream, draw_token
-from workflow_scripts.generation.engines.slot_cache import SlotCache, cache_length
+from workflow_scripts.generation.engines.slots import (
+    Part,
+    Slot,
+    SlotCache,
+    cache_length,
+    together,
+)
 from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.rope import rotate_rows_apart
 
@@ -67,29 +72,6 @@ def start(
         return TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
     torch.set_num_threads(1)  # the engine's threads compute side by side instead
     return TransformersEngine(loaded, vocabulary, settings.batch_size, longest, settings.threads)
-
-
-@dataclass
-class Slot:
-    """One request in the making; where it has no token yet, its prompt is still to be prefilled."""
-
-    request: Request
-    stream: UniformStream
-    tokens: list[int] = field(default_factory=list)
-    after_prompt: np.ndarray | None = None  # logits (vocabulary,)
-
-    @property
-    def position(self) -> int:
-        """That of its last token."""
-        return len(self.request.prompt) + len(self.tokens) - 1
-
-
-@dataclass
-class Part:
-    """The rows that one thread computes: a slot or nothing in each, and their keys and values."""
-
-    slots: list[Slot | None]
-    cache: SlotCache | None = None
 
 
 class TransformersEngine:
@@ -125,8 +107,8 @@ class TransformersEngine:
         self._map: Callable[..., Any] = map
         if self._parts > 1:
             self._map = ThreadPoolExecutor(self._parts).map
-        if (together := self._parts * self._slots) < slots:
-            several = f"{together} requests" if together > 1 else "one request"
+        if (at_a_time := self._parts * self._slots) < slots:
+            several = f"{at_a_time} requests" if at_a_time > 1 else "one request"
             LOG.warning(
                 "on this machine larger batches of this model round differently; the engine "
                 f"decodes {several} at a time"
@@ -168,41 +150,33 @@ class TransformersEngine:
         if part.cache is not None and any(slot.tokens for _, slot in taken):
             step = self._decode(part.cache, part.slots)
             logits |= {i: step[i] for i, slot in taken if slot.tokens}
-        asked = {slot.request.prompt: i for i, slot in taken if slot.tokens}
-        new: dict[tuple[int, ...], list[int]] = {}
+        self._prefill_new(part, taken)
+        return [(i, self._draw(slot, logits.get(i, slot.after_prompt))) for i, slot in taken]
+
+    def _prefill_new(self, part: Part, taken: list[tuple[int, Slot]]) -> None:
+        """Bring the prompts of new slots into the cache: from a slot that has the same, or anew."""
+        asked = {slot.request.prompt: (i, slot) for i, slot in taken if slot.tokens}
+        new: dict[tuple[int, ...], list[tuple[int, Slot]]] = {}
         for i, slot in taken:
             prompt = slot.request.prompt
-            if not slot.tokens and prompt in asked:
-                part.cache.copy(asked[prompt], i, len(prompt))
-                slot.after_prompt = part.slots[asked[prompt]].after_prompt
+            if not slot.tokens and part.cache is not None and prompt in asked:
+                source, same = asked[prompt]
+                part.cache.copy(source, i, len(prompt))
+                slot.after_prompt = same.after_prompt
             elif not slot.tokens:
-                new.setdefault(prompt, []).append(i)
-        for prompts in self._together(list(new)):
-            found, prefilled = self._prefill(prompts)
+                new.setdefault(prompt, []).append((i, slot))
+        fewest, most = (MIN_ROWS, MOST_TOGETHER) if self._prefills_together else (0, 0)
+        for prompts in together(list(new), fewest, most):
+            logits, prefilled = self._prefill(prompts)
             start = 0
-            for prompt, after_prompt in zip(prompts, found, strict=True):
-                for i in new[prompt]:
-                    slot = part.slots[i]
+            for prompt, row in zip(prompts, logits, strict=True):
+                for i, slot in new[prompt]:
                     if part.cache is None or self._slots == 1:
                         length = self._length_for(slot.request)
                         part.cache = SlotCache(prefilled, self._rows, length)
                     part.cache.fill(i, prefilled, start, start + len(prompt))
-                    slot.after_prompt = after_prompt
+                    slot.after_prompt = row
                 start += len(prompt)
-        return [(i, self._draw(slot, logits.get(i, slot.after_prompt))) for i, slot in taken]
-
-    def _together(self, prompts: list[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
-        """Prompts in groups that are prefilled in one pass."""
-        groups: list[list[tuple[int, ...]]] = []
-        room = 0
-        for prompt in prompts:
-            may_join = self._prefills_together and len(prompt) >= MIN_ROWS
-            if not may_join or len(prompt) > room:
-                groups.append([])
-                room = MOST_TOGETHER if may_join else 0
-            groups[-1].append(prompt)
-            room -= len(prompt)
-        return groups
 
     def _draw(self, slot: Slot, logits: np.ndarray) -> int:
         if not np.isfinite(logits).all():

@@ -1,11 +1,40 @@
-"""Keys and values of requests that are decoded together, each row at a position of its own."""
+"""Requests that are decoded together: their slots, keys and values, and how prompts are grouped."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+
+from workflow_scripts.generation.engines.interface import Request
+from workflow_scripts.generation.engines.sampling import UniformStream
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
+
+
+@dataclass
+class Slot:
+    """One request in the making; where it has no token yet, its prompt is still to be prefilled."""
+
+    request: Request
+    stream: UniformStream
+    tokens: list[int] = field(default_factory=list)
+    after_prompt: np.ndarray | None = None  # logits (vocabulary,)
+
+    @property
+    def position(self) -> int:
+        """That of its last token."""
+        return len(self.request.prompt) + len(self.tokens) - 1
+
+
+@dataclass
+class Part:
+    """The rows that one thread computes: a slot or nothing in each, and their keys and values."""
+
+    slots: list[Slot | None]
+    cache: "SlotCache | None" = None
 
 
 class SlotCache:
@@ -60,3 +89,19 @@ class SlotCache:
 def cache_length(tokens: int) -> int:
     """The power of two, at least 64, that holds `tokens`: few shapes, chosen by need alone."""
     return max(64, 1 << (tokens - 1).bit_length())
+
+
+def together(
+    prompts: Sequence[tuple[int, ...]], fewest: int, most: int
+) -> list[list[tuple[int, ...]]]:
+    """Prompts in groups of up to `most` tokens; those with fewer than `fewest` stay alone."""
+    groups: list[list[tuple[int, ...]]] = []
+    room = 0
+    for prompt in prompts:
+        may_join = len(prompt) >= fewest
+        if not may_join or len(prompt) > room:
+            groups.append([])
+            room = most if may_join else 0
+        groups[-1].append(prompt)
+        room -= len(prompt)
+    return groups
