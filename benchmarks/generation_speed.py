@@ -38,6 +38,7 @@ from typing import Any
 import torch
 import yaml
 from snakemake.utils import update_config
+from torch import get_num_threads, set_num_threads  # vLLM puts another in the second's place
 
 from benchmarks.processes import PROJECT, Cost, stage
 from workflow_scripts.artefacts.masks import Pruned, nothing_pruned
@@ -156,13 +157,13 @@ def print_engine(model: Path, folder: Path, options: GenerationJob, rounds: int)
     prompts = list(dict.fromkeys(sample.prompt for sample in job.samples))[: settings.batch_size]
     requests = [Request(prompt, tokens, (), Sampling(0.0, 1.0, 0), 0) for prompt in prompts]
     engine = start_engine(model, dense, settings, len(job.tokenizer), job.longest)
-    of_the_engine = torch.get_num_threads()
+    of_the_engine = get_num_threads()
     loaded = load_model(open_checkpoint(model), getattr(torch, settings.dtype)).to(settings.device)
 
     def ours(_: int) -> int:
-        torch.set_num_threads(of_the_engine)
+        set_num_threads(of_the_engine)
         found = [completion for _, completion in engine.generate(deque(requests))]
-        torch.set_num_threads(settings.threads)
+        set_num_threads(settings.threads)
         return sum(len(completion.tokens) for completion in found)
 
     def transformers(_: int) -> int:

@@ -1,14 +1,15 @@
 """The transformers engine: continuous batching in slots of fixed shape.
 
 What a request yields must not depend on its neighbours, on the size of the batch or on the number
-of threads. So on a CPU each thread has slots of its own and computes alone, and a decoding step
-always has the same rows, empty ones included. Floating-point kernels choose their order of
-summation by shape, not by value; what is left is that the number of rows, a row's place among them
-or the length of the cache could change it. So a step of MIN_ROWS rows over a cache that is as long
-as its request needs is the reference, and a larger shape is used only where its logits are found to
-be the reference's, bit by bit, when the engine starts; short rows beside long ones included. Where
-they are not, half as many slots are tried, and so on; at the end each thread decodes one request at
-a time in the reference shape.
+of threads. So on a CPU each thread has slots of its own and computes alone: threads of PyTorch's
+would share one step, and its attention gives the second one scratch memory that need not begin
+where vectors do, which rounds in another way. A decoding step always has the same rows, empty ones
+included. Floating-point kernels choose their order of summation by shape, not by value; what is
+left is that the number of rows, a row's place among them or the length of the cache could change
+it. So a step of MIN_ROWS rows over a cache that is as long as its request needs is the reference,
+and a larger shape is used only where its logits are found to be the reference's, bit by bit, when
+the engine starts; short rows beside long ones included. Where they are not, half as many slots are
+tried, and so on; at the end each thread decodes one request at a time in the reference shape.
 
 A prompt is rounded as it is alone: equal ones are prefilled once, and others together only where
 logits, keys and values are found to be the same. An answer does not go on from the cache of its
