@@ -170,6 +170,8 @@ def test_decoding_one_at_a_time_gives_every_completion():
         (lambda rows, length, position: rows > 8, "8 requests"),
         (lambda rows, length, position: rows > 4, "4 requests"),
         (lambda rows, length, position: length > 64, "one request"),
+        # beside a row that is longer, but not the longest
+        (lambda rows, length, position: length == 128 and position == 62, "one request"),
         # as attention does there that splits a long cache
         (lambda rows, length, position: length > 128 and position > 64, "one request"),
     ],

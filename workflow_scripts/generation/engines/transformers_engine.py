@@ -259,15 +259,16 @@ class TransformersEngine:
         """
         _, prefilled = self._prefill([self._checked_prompt(CHECKED_PROMPT)])
         used = SlotCache(prefilled, self._rows, self._length)
-        length = cache_length(1)
-        while length <= self._length:
+        lengths = [cache_length(1)]
+        while lengths[-1] < self._length:
+            lengths.append(2 * lengths[-1])
+        for shorter, length in enumerate(lengths):
             reference = SlotCache(prefilled, MIN_ROWS, length)
             expected = self._checked_step(reference, prefilled, length - 2)[:1]
-            for used.used in {length, self._length}:
+            for used.used in lengths[shorter:]:
                 found = self._checked_step(used, prefilled, length - 2)
                 if not torch.equal(found, expected.expand_as(found)):
                     return False
-            length *= 2
         return self._rows_of_two_lengths_are_apart(prefilled, used)
 
     def _rows_of_two_lengths_are_apart(self, prefilled: "DynamicCache", used: SlotCache) -> bool:
