@@ -54,13 +54,14 @@ def grouped_attention(
     """
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    alone = partial(sdpa_attention_forward, module, attention_mask=None, scaling=scaling, **options)
+    own = partial(sdpa_attention_forward, module, scaling=scaling, **options)
+    is_biased = options.get("position_bias") is not None
+    if is_biased or (attention_mask is None and lengths is None):
+        return own(query, key, value, attention_mask=attention_mask)
     if lengths is not None:
         states = (part.split(lengths, dim=2) for part in (query, key, value))
-        found = [alone(*prompt)[0] for prompt in zip(*states, strict=True)]
+        found = [own(*prompt, attention_mask=None)[0] for prompt in zip(*states, strict=True)]
         return torch.cat(found, dim=1), None
-    if attention_mask is None:
-        return alone(query, key, value)
     found = scaled_dot_product_attention(
         query, key, value, attn_mask=attention_mask, scale=scaling, enable_gqa=True
     )
