@@ -110,10 +110,10 @@ def test_a_result_does_not_depend_on_neighbours_order_or_batch_size():
 @torch.inference_mode()
 def test_experts_give_a_row_the_same_bits_however_many_rows_they_are_sent():
     engine = TransformersEngine(tiny_model("experts"), VOCABULARY, 8, longest=40)
-    _, prefilled = engine._prefill((3, 4, 5))
+    _, prefilled = engine._prefill([(3, 4, 5)])
     rows = []
     for others in (5, 9, 30):
-        cache = transformers_engine.SlotCache(prefilled, 8, 64)
+        cache = SlotCache(prefilled, 8, 64)
         cache.repeat(prefilled, 3)
         rows.append(engine._step(cache, [5] + [others] * 7, [3] * 8)[0])
     assert torch.equal(rows[0], rows[1]) and torch.equal(rows[0], rows[2])

@@ -10,6 +10,9 @@ it. So a step of MIN_ROWS rows over a cache that is as long as its request needs
 and a larger shape is used only where its logits are found to be the reference's, bit by bit, when
 the engine starts; short rows beside long ones included. Where they are not, half as many slots are
 tried, and so on; at the end each thread decodes one request at a time in the reference shape.
+Experts of a mixture run for each row by itself in a step (`batched_mm`), for how many rows are
+routed to one depends on the neighbours; their prompts are prefilled alone, in one thread, since how
+experts run is a setting of the whole model.
 
 A prompt is rounded as it is alone: equal ones are prefilled once, and others together only where
 logits, keys and values are found to be the same. An answer does not go on from the cache of its
@@ -21,7 +24,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +102,9 @@ class TransformersEngine:
         self._longest = longest
         self._length = cache_length(longest)
         is_grouped = self._device.type == "cpu" and use_grouped_attention(model)
+        # the matrices of all experts of a block are one tensor
+        self._is_mixture = any(parameter.dim() == 3 for parameter in model.parameters())
+        threads = 1 if self._is_mixture else threads
         self._parts = max(1, min(threads, slots // MIN_ROWS))
         self._slots = -(-slots // self._parts)  # of each part
         while self._slots > 1 and not self._shape_is_like_the_reference():
@@ -115,7 +121,10 @@ class TransformersEngine:
                 f"decodes {several} at a time"
             )
         self._prefills_together = (
-            is_grouped and not is_apart and slots > 1 and self._prompts_are_apart()
+            is_grouped
+            and not (is_apart or self._is_mixture)
+            and slots > 1
+            and self._prompts_are_apart()
         )
 
     @torch.inference_mode()
@@ -228,7 +237,9 @@ class TransformersEngine:
         at = torch.tensor(positions, device=self._device)
         cache.positions = at
         visible = torch.arange(cache.used, device=self._device) <= at[:, None]
-        with sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext():
+        kernels = sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext()
+        experts = _experts_row_by_row(self._model) if self._is_mixture else nullcontext()
+        with kernels, experts:
             output = self._model(
                 input_ids=torch.tensor(ids, device=self._device)[:, None],
                 position_ids=at[:, None],
@@ -316,3 +327,13 @@ class TransformersEngine:
 
     def _checked_prompt(self, tokens: int) -> tuple[int, ...]:
         return tuple((7 * i + 3) % self._vocabulary for i in range(tokens))
+
+
+@contextmanager
+def _experts_row_by_row(model: "PreTrainedModel") -> Iterator[None]:
+    """Have every row multiplied with its own experts' weights, in products of one shape."""
+    usual, model.config._experts_implementation = model.config._experts_implementation, "batched_mm"
+    try:
+        yield
+    finally:
+        model.config._experts_implementation = usual
