@@ -15,6 +15,40 @@ needs_browser = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium on this machine (Debian: chromium)"
 )
 
+# In Snakemake's own report: opens what the category of figures lists, one after the other. Where a
+# run has several models, each has a list of its own.
+OPEN_FIGURES = """
+const links = () => [...document.querySelectorAll("a")];
+const named = text => links().find(link => link.textContent.trim() === text);
+const rows = () => [...document.querySelectorAll("tbody tr")];
+const shown = {};
+for (const model of models.length > 1 ? models : [null]) {
+  while (!named("Figures")) await wait(50);
+  named("Figures").click();
+  if (model) {
+    while (!named(model)) await wait(50);
+    named(model).click();
+  }
+  while (!rows().length) await wait(50);
+  for (const row of rows()) {
+    row.querySelector("a").click();
+    await wait(100);
+    const sources = [...document.images].map(image => image.src);
+    const [largest] = sources.sort((a, b) => b.length - a.length);
+    shown[row.cells[0].textContent] = largest.slice(0, 60000);
+  }
+}
+return shown;
+"""
+
+
+def open_figures(page: str, models: list[str], folder: Path) -> dict[str, str]:
+    """The figures of Snakemake's report by title: the beginnings of what they are drawn from."""
+    shown, _ = look(
+        page, f"const models = {json.dumps(models)};{OPEN_FIGURES}", 1400, 900, folder, framed=False
+    )
+    return shown
+
 
 def look(
     page: str, probe: str, width: int, height: int, folder: Path, framed: bool = True

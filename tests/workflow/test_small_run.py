@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from tests.tables.browser import look, needs_browser
+from tests.tables.browser import needs_browser, open_figures
 from tests.workflow.checkout import (
     SMALL,
     Checkout,
@@ -162,30 +162,12 @@ def test_export_makes_a_checkpoint_that_transformers_opens(changeable):
     assert "a checkpoint of qwen3 has no place for the biases" in failed.stdout
 
 
-# Opens what the category of figures lists, one after the other.
-OPEN_FIGURES = """
-const links = () => [...document.querySelectorAll("a")];
-const named = text => links().find(link => link.textContent.trim() === text);
-while (!named("Figures")) await wait(50);
-named("Figures").click();
-while (!document.querySelector("tbody tr")) await wait(50);
-const shown = {};
-for (const row of document.querySelectorAll("tbody tr")) {
-  row.querySelector("a").click();
-  await wait(100);
-  const sources = [...document.images].map(image => image.src);
-  shown[row.cells[0].textContent] = sources.sort((a, b) => b.length - a.length)[0].slice(0, 60000);
-}
-return shown;
-"""
-
-
 @needs_browser
 def test_snakemakes_report_shows_every_figure_under_its_own_title(changeable, tmp_path):
     changeable.run("--report", "report.html", *CONFIG)
     page = (changeable.folder / "report.html").read_text()
     assert "accuracy.html" in page
-    shown, _ = look(page, OPEN_FIGURES, 1400, 900, tmp_path, framed=False)
+    shown = open_figures(page, ["reasoner"], tmp_path)
     figures = list((changeable.folder / "results/figures").rglob("*.svg"))
     assert len(shown) == len(set(shown.values())) == len(figures) > 5
     assert "reasoner on small: accuracy against thinking budget" in shown
