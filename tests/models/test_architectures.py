@@ -160,17 +160,17 @@ def test_no_model_is_loaded_that_is_not_whole(changed: Callable[..., Path]) -> N
 
 
 @pytest.mark.parametrize(
-    ("architecture", "supported"), [("qwen2", True), ("gpt_neox", False), ("mixtral", None)]
+    ("architecture", "supported"),
+    [("qwen2", True), ("gpt_neox", False), ("mixtral", True), ("gpt_oss", False)],
 )
 def test_a_config_alone_tells_whether_its_model_is_supported(
-    tmp_path: Path, architecture: str, supported: bool | None
+    tmp_path: Path, architecture: str, supported: bool
 ) -> None:
-    """Of experts that transformers joins as it opens them, only the weights tell."""
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2}
     config = AutoConfig.for_model(architecture, num_hidden_layers=1, vocab_size=8, **sizes)
     config.architectures = [f"{architecture}ForCausalLM"]
     config.save_pretrained(tmp_path)
-    if supported is False:
+    if not supported:
         said = f"{tmp_path}: architecture {architecture}ForCausalLM is not supported: "
         with pytest.raises(InputError, match=re.escape(said)):
             architectures.check_described(tmp_path)

@@ -67,9 +67,10 @@ def check_described(folder: Path) -> None:
 
     No weights are needed, so that a model is refused before gigabytes of them are fetched. Where
     transformers renames or joins tensors as it opens a checkpoint, their names are not known yet:
-    then it is left to the weights.
+    of a model type that is not known to be refused it is left to the weights.
     """
     described = Checkpoint(folder, read_json(folder / checkpoints.CONFIG), {}, {}, {}, {})
+    checkpoints.check_kind(described)
     model = _built(described)
     if get_checkpoint_conversion_mapping(model.config.model_type):
         return

@@ -155,14 +155,19 @@ def block_prefix(block: int) -> str:
     return f"{BLOCKS}.{block}."
 
 
+def check_kind(checkpoint: Checkpoint) -> None:
+    """Raise `InputError` for a model type that is known and not supported."""
+    if reason := REFUSED.get(str(checkpoint.config.get("model_type"))):
+        raise _unknown(checkpoint, reason)
+
+
 def linears(checkpoint: Checkpoint) -> tuple[Linear, ...]:
     """Every linear of every block, in the order of the blocks and of the data flow inside them.
 
     Raises `InputError` for an architecture with other linears than these, listing what was looked
     for.
     """
-    if reason := REFUSED.get(str(checkpoint.config.get("model_type"))):
-        raise _unknown(checkpoint, reason)
+    check_kind(checkpoint)
     inside: dict[int, set[str]] = {block: set() for block in range(checkpoint.blocks)}
     for name, shape in checkpoint.shapes.items():
         place = split_block(name)
