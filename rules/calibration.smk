@@ -77,6 +77,7 @@ rule score_influence:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads
     resources:
+        gpu=int(SETTINGS.pruning.device == "cuda"),
         mem_mb=memory("score_influence"),
         runtime=minutes("score_influence"),
     params:
@@ -87,9 +88,11 @@ rule score_influence:
         files=flags_of("influence_sets"),
         date=SETTINGS.generation.date,
         chat=chat_template_args,
+        pruning=as_json(SETTINGS.pruning),
         threads=SETTINGS.generation.threads,
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.calibration.score_influence --model {params.model}"
         " --options {params.options:q} {params.files} --date {params.date} --chat {params.chat:q}"
-        " --threads {params.threads} --output {output} > {log} 2>&1"
+        " --pruning {params.pruning:q} --threads {params.threads} --output {output}"
+        " > {log} 2>&1"

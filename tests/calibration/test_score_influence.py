@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,10 +12,13 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
-from workflow_scripts.calibration import corpora, score_influence
+from workflow_scripts.calibration import corpora, rows_done, score_influence
 from workflow_scripts.calibration.corpora import shuffled
+from workflow_scripts.calibration.rows_done import RowsDone
+from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients
 from workflow_scripts.calibration.score_influence import draw_samples
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.checksums import checksum_file
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.inputs.text_files import pairs_of_file
 from workflow_scripts.models.chat_templates import ChatTemplate
@@ -33,17 +38,21 @@ def drawn(tokenizer: PreTrainedTokenizerBase, rows: list, count: int, length: in
         return draw_samples(template, rows, count, length)
 
 
-def run(
-    folder: Path, path: Path, output: Path, flags: Sequence[object] = (), **changes: object
-) -> dict:
+def stage(folder: Path, path: Path, output: Path, **changes: object) -> list[str]:
     options = {
         "source": {"kind": "local", "path": str(path)},
         "train_samples": 5,
         "validation_samples": 3,
         "length": 30,
     }
-    stage = ["--model", folder, "--options", json.dumps(options | changes), "--output", output]
-    score_influence.main([str(part) for part in [*stage, *flags]])
+    flags = ["--model", folder, "--options", json.dumps(options | changes), "--output", output]
+    return [*map(str, flags)]
+
+
+def run(
+    folder: Path, path: Path, output: Path, flags: Sequence[object] = (), **changes: object
+) -> dict:
+    score_influence.main([*stage(folder, path, output, **changes), *map(str, flags)])
     return json.loads(output.read_text(encoding="utf-8"))
 
 
@@ -285,3 +294,76 @@ def test_a_row_on_which_the_model_fails_is_named(
     line = refused(folder, source_file(tmp_path, PAIRS))
     first = shuffled(list(range(1, 13)), 0)[5]  # validation rows come after five train rows
     assert line == f"{tmp_path / 'rows.jsonl'}:{first}: the model's loss on it is nan"
+
+
+KILLED = """
+import os, signal, sys
+import torch
+from workflow_scripts.calibration import rows_done, sample_gradients, score_influence
+
+torch.set_num_threads(1)
+rows_done.TIMES = 0  # rows of a tiny model take less time than writing
+gradients = sample_gradients.SampleGradients.__call__
+for rows in map(int, sys.argv[1].split(",")):
+    if os.fork():
+        assert os.waitstatus_to_exitcode(os.wait()[1]) == -signal.SIGKILL
+        continue
+
+    def some_rows(self, sample, visit):
+        global rows
+        if rows == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        rows -= 1
+        gradients(self, sample, visit)
+
+    sample_gradients.SampleGradients.__call__ = some_rows
+    score_influence.main(sys.argv[2:])
+"""
+
+
+def test_a_job_that_was_killed_goes_on_from_its_rows(
+    tmp_path: Path, tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in each of DataInf's four steps: the same bytes, and no row twice."""
+    folder, path = tiny_model(), source_file(tmp_path, PAIRS)
+    whole, killed = tmp_path / "whole.json", tmp_path / "killed.json"
+    run(folder, path, whole, hessian="datainf")
+    # 3 validation rows, then 5 train rows in three steps
+    command = [sys.executable, "-c", KILLED, "2,3,4,5"]
+    subprocess.run([*command, *stage(folder, path, killed, hessian="datainf")], check=True)
+    assert not killed.exists() and {*tmp_path.glob(".killed*")}
+    seen: list[Sample] = []
+    gradients = SampleGradients.__call__
+
+    def counted(self: SampleGradients, sample: Sample, visit: Callable) -> None:
+        seen.append(sample)
+        gradients(self, sample, visit)
+
+    monkeypatch.setattr(SampleGradients, "__call__", counted)
+    monkeypatch.setattr(rows_done, "TIMES", 0)
+    run(folder, path, killed, hessian="datainf")
+    assert killed.read_bytes() == whole.read_bytes()
+    assert len(seen) == 3 + 3 * 5 - (2 + 3 + 4 + 5)
+    assert {*tmp_path.iterdir()} == {
+        path,
+        whole,
+        killed,
+        checksum_file(whole),
+        checksum_file(killed),
+    }
+
+
+@pytest.mark.parametrize("changed", ["hessian", "seed", "damage"])
+def test_rows_of_another_request_or_a_damaged_file_do_not_count(
+    tmp_path: Path, tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    folder, path, output = tiny_model(), source_file(tmp_path, PAIRS), tmp_path / "out.json"
+    changes = {"hessian": {"hessian": "datainf"}, "seed": {"seed": 1}, "damage": {}}[changed]
+    expected = run(folder, path, tmp_path / "other.json", **changes)
+    monkeypatch.setattr(rows_done, "TIMES", 0)
+    monkeypatch.setattr(RowsDone, "forget", lambda self: None)
+    run(folder, path, output)
+    if changed == "damage":
+        for file in tmp_path.glob(".out.json.rows/*"):
+            file.write_bytes(file.read_bytes()[:-1])
+    assert run(folder, path, output, **changes) == expected

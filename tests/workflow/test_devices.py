@@ -42,9 +42,9 @@ def test_one_key_puts_every_stage_on_gpus(checkout):
     assert "GPU(s) here" not in said
     shown = checkout.run(
         "--dry-run", "--printshellcmds", "--config", "device=cuda", "--",
-        "results/reasoner/wanda-20/answers/chains.jsonl",
+        "results/reasoner/wanda-layerif-50/answers/chains.jsonl",
     )  # fmt: skip
-    for stage in ("collect_statistics", "generate"):
+    for stage in ("collect_statistics", "score_influence", "generate"):
         rule = shown.split(f"rule {stage}:")[1].split("\nrule ")[0]
         assert '"device": "cuda"' in rule and "gpu=1" in rule, stage
     kept = checkout.run(

@@ -8,12 +8,18 @@ import torch
 from tests.generation.engines.test_transformers_engine import VOCABULARY, requests, tiny_model
 from tests.models.tiny_models import save_tiny_model, token_ids
 from workflow_scripts.calibration.collect_statistics import collect
-from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients
+from workflow_scripts.calibration.influence import HESSIANS
+from workflow_scripts.calibration.sample_gradients import (
+    Sample,
+    SampleGradients,
+    shapes,
+)
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
 from workflow_scripts.masking.kernels import keep_largest, keep_pattern, wanda_scores
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.models import checkpoints
+from workflow_scripts.models.architectures import load_model
 from workflow_scripts.models.blocks import open_decoder
 from workflow_scripts.models.linear_names import modules_of
 
@@ -70,6 +76,25 @@ def test_a_result_does_not_depend_on_the_batch():
         return dict(engine.generate(deque(asked)))
 
     assert run(1) == run(8) == run(64)
+
+
+@pytest.mark.parametrize("hessian", sorted(HESSIANS))
+def test_influence_is_as_near_to_that_in_fp32_as_bf16_on_the_cpu(tmp_path, hessian):
+    """What bf16 costs depends on the model; on a GPU it is no more than twice that on a CPU."""
+    checkpoint = checkpoints.open_checkpoint(save_tiny_model(tmp_path, "qwen3", hidden=24))
+    linears = checkpoints.linears(checkpoint)
+    rows = [Sample(f"row {n}", tuple(row), 4) for n, row in enumerate(token_ids(8, 32).tolist())]
+
+    def influence(device, dtype):
+        model = load_model(checkpoint, dtype).to(device)
+        gradients, of = SampleGradients(model, linears), HESSIANS[hessian]
+        found = of(rows[:5], rows[5:], gradients, shapes(linears), device=device)
+        return torch.cat([found[linear.name] for linear in linears])
+
+    exact = influence("cpu", torch.float32)
+    assert (influence("cuda", torch.float32) - exact).norm() <= 1e-4 * exact.norm()
+    of_bf16 = (influence("cpu", torch.bfloat16) - exact).norm()
+    assert 0 < (influence("cuda", torch.bfloat16) - exact).norm() <= 2 * of_bf16
 
 
 def test_gradients_follow_the_model_onto_the_gpu():

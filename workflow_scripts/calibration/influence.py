@@ -40,7 +40,8 @@ CONVENTION = (
     "loss; the score of a part is the sum of the positive influences"
 )
 DAMPING = 0.1  # lambda over the mean squared entry of the gradients, as DataInf sets it
-_CHUNK = 65536  # entries converted to float64 at once: they stay in the processor's cache
+# entries converted to float64 at once: on a CPU they stay in its cache, on a GPU few kernels wait
+CHUNK = {"cpu": 2**16, "cuda": 2**24}
 
 Sample = TypeVar("Sample")
 # name of a linear's weight, and its gradient, which is gone when the call returns
@@ -48,23 +49,41 @@ Visit = Callable[[str, Tensor], None]
 # shows `Visit` the gradient of every linear for one sample, one at a time, each exactly once
 Gradients = Callable[[Sample, Visit], None]
 Shapes = Mapping[str, tuple[int, ...]]
+# the numbers of a step's rows, given its name, what the rows add up to, and how many there are
+Rows = Callable[[str, Mapping[str, Tensor], int], Iterable[int]]
+
+
+def every_row(step: str, sums: Mapping[str, Tensor], count: int) -> Iterable[int]:
+    """All rows of a step: nothing is kept of those that are done."""
+    return range(count)
 
 
 def identity_influence(
-    train: Sequence[Sample], validation: Sequence[Sample], gradients: Gradients, shapes: Shapes
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    gradients: Gradients,
+    shapes: Shapes,
+    rows: Rows = every_row,
+    device: str = "cpu",
 ) -> dict[str, Tensor]:
     """Influence with the identity for the Hessian, float64 (train samples,), by linear.
 
-    `shapes` names the linears. One backward pass for each sample of either set.
+    `shapes` names the linears; the averaged gradient is kept on `device`, where gradients are. One
+    backward pass for each sample of either set.
     """
-    mean = _zeros(shapes)
-    _average(mean, gradients, validation)
-    along, _ = _products(mean, gradients, train)
+    mean = _zeros(shapes, device)
+    _average(mean, gradients, validation, rows)
+    along, _ = _products("along", mean, gradients, train, rows)
     return along
 
 
 def datainf_influence(
-    train: Sequence[Sample], validation: Sequence[Sample], gradients: Gradients, shapes: Shapes
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    gradients: Gradients,
+    shapes: Shapes,
+    rows: Rows = every_row,
+    device: str = "cpu",
 ) -> dict[str, Tensor]:
     """Influence with DataInf's closed form, float64 (train samples,), by linear.
 
@@ -72,9 +91,9 @@ def datainf_influence(
     sample and one for each validation sample. Where all train gradients of a linear are zero, so
     are its influences.
     """
-    buffer = _zeros(shapes)
-    _average(buffer, gradients, validation)
-    along, squares = _products(buffer, gradients, train, squares=True)
+    buffer = _zeros(shapes, device)
+    _average(buffer, gradients, validation, rows)
+    along, squares = _products("along", buffer, gradients, train, rows, squares=True)
     damping = {
         name: DAMPING * float(squares[name].mean()) / buffer[name].numel() for name in shapes
     }
@@ -85,8 +104,8 @@ def datainf_influence(
     shares = {name: along[name] / (damping[name] + squares[name]) / len(train) for name in shapes}
     for tensor in buffer.values():
         tensor.zero_()
-    _add(buffer, gradients, train, shares)
-    back, _ = _products(buffer, gradients, train)
+    _add("share", buffer, gradients, train, shares, rows)
+    back, _ = _products("back", buffer, gradients, train, rows)
     return {name: (along[name] - back[name]) / damping[name] for name in shapes}
 
 
@@ -113,50 +132,58 @@ def part_scores(
 
 def dot(one: Tensor, other: Tensor) -> float:
     """The inner product of two tensors of one shape, summed in float64."""
-    pairs = zip(one.reshape(-1).split(_CHUNK), other.reshape(-1).split(_CHUNK), strict=True)
+    chunk = CHUNK[one.device.type]
+    pairs = zip(one.reshape(-1).split(chunk), other.reshape(-1).split(chunk), strict=True)
     return sum(float(torch.dot(a.double(), b.double())) for a, b in pairs)
 
 
-def _zeros(shapes: Shapes) -> dict[str, Tensor]:
-    return {name: torch.zeros(shape) for name, shape in shapes.items()}
+def _zeros(shapes: Shapes, device: str) -> dict[str, Tensor]:
+    return {name: torch.zeros(shape, device=device) for name, shape in shapes.items()}
 
 
-def _average(buffer: dict[str, Tensor], gradients: Gradients, samples: Sequence[Sample]) -> None:
+def _average(
+    buffer: dict[str, Tensor], gradients: Gradients, samples: Sequence[Sample], rows: Rows
+) -> None:
     """Add the mean gradient of the samples to the buffer."""
     equal = torch.full((len(samples),), 1 / len(samples), dtype=torch.float64)
-    _add(buffer, gradients, samples, dict.fromkeys(buffer, equal))
+    _add("mean", buffer, gradients, samples, dict.fromkeys(buffer, equal), rows)
 
 
 def _add(
+    step: str,
     buffer: dict[str, Tensor],
     gradients: Gradients,
     samples: Sequence[Sample],
     shares: Mapping[str, Tensor],
+    rows: Rows,
 ) -> None:
     """Add to the buffer, for every linear, the sum over the samples of share x gradient."""
-    for number, sample in enumerate(samples):
+    for number in rows(step, buffer, len(samples)):
 
         def add(name: str, gradient: Tensor, number: int = number) -> None:
             buffer[name].add_(gradient, alpha=float(shares[name][number]))
 
-        gradients(sample, add)
+        gradients(samples[number], add)
 
 
 def _products(
+    step: str,
     buffer: Mapping[str, Tensor],
     gradients: Gradients,
     samples: Sequence[Sample],
+    rows: Rows,
     squares: bool = False,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """<buffer, g> and, on request, <g, g> of every sample's gradient, float64 (samples,)."""
     along = {name: torch.zeros(len(samples), dtype=torch.float64) for name in buffer}
     lengths = {name: torch.zeros(len(samples), dtype=torch.float64) for name in buffer}
-    for number, sample in enumerate(samples):
+    sums = along | {f"{name} squared": them for name, them in lengths.items()}
+    for number in rows(step, sums, len(samples)):
 
         def multiply(name: str, gradient: Tensor, number: int = number) -> None:
             along[name][number] = dot(buffer[name], gradient)
             if squares:
                 lengths[name][number] = dot(gradient, gradient)
 
-        gradients(sample, multiply)
+        gradients(samples[number], multiply)
     return along, lengths

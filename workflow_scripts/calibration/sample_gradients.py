@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.models import architectures, checkpoints
+from workflow_scripts.models.blocks import DTYPES
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 from workflow_scripts.models.experts import as_stored
 from workflow_scripts.models.linear_names import BLOCKS
@@ -34,19 +35,20 @@ class Sample:
     prompt: int
 
 
-def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
-    """The whole model in fp32 on the CPU, in evaluation mode.
+def load_model(checkpoint: Checkpoint, device: str = "cpu") -> PreTrainedModel:
+    """The whole model in evaluation mode, in fp32 on the CPU and in bf16 on a GPU.
 
     Raises `InputError` for a config that transformers does not open and for weights that do not
     suit it or are not those that were fetched.
     """
     checkpoints.check_weights(checkpoint.folder)
-    return architectures.load_model(checkpoint, torch.float32)
+    return architectures.load_model(checkpoint, DTYPES[device]).to(device)
 
 
 class SampleGradients:
     """Calls `visit(name, gradient)` for every linear's weight, by its name in the checkpoint.
 
+    Gradients are in fp32, those of bf16 weights rounded by their products' last step to bf16.
     The model is the caller's, and its blocks are changed: their activations are not kept. The
     gradients of all experts of a block come together; where no token is routed they are zero.
     """
@@ -83,7 +85,7 @@ class SampleGradients:
             for stored, gradient in as_stored({name: whole}, self._place).items():
                 if not all(extreme.isfinite() for extreme in gradient.aminmax()):
                     raise InputError(f"{sample.where}: the gradient of {stored} is NaN or infinite")
-                visit(stored, gradient)
+                visit(stored, gradient.float())
                 shown.append(stored)
 
         handles = [
@@ -111,7 +113,7 @@ def completion_loss(model: PreTrainedModel, sample: Sample) -> Tensor:
     completion = tokens[0, sample.prompt :]
     # the head runs from the prompt's last position on, which predicts the completion's first token
     output = model(tokens, use_cache=False, logits_to_keep=len(completion) + 1)
-    return nn.functional.cross_entropy(output.logits[0, :-1], completion)
+    return nn.functional.cross_entropy(output.logits[0, :-1].float(), completion)
 
 
 def shapes(linears: Sequence[Linear]) -> Mapping[str, tuple[int, int]]:

@@ -7,14 +7,16 @@
 
 The scores are LayerIF's (arXiv 2505.23811), per part of a block as in arXiv 2604.25098:
 `influence.py` has the formulas and states the sign. The loss of a row is the mean cross-entropy of
-its completion's tokens. Gradients are of the full weights of the linears, in fp32 on the CPU; in
-memory are the model's weights, one averaged gradient (as much as the linears' weights), one
-weight's gradient, and a row's hidden states with one block's activations and the logits of its
-completion. A row takes one backward pass; with DataInf a train row takes three.
+its completion's tokens. Gradients are of the full weights of the linears, of a model in fp32
+on the CPU or in bf16 on a GPU; in memory there are its weights, one averaged gradient (a number of
+fp32 for each weight of the linears), one weight's gradient, and a row's hidden states with one
+block's activations and the logits of its completion. A row takes one backward pass; with DataInf a
+train row takes three. A job that was killed goes on from the rows that it had done: `rows_done.py`.
 """
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +24,7 @@ import torch
 
 from workflow_scripts.calibration.corpora import shuffled, source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
+from workflow_scripts.calibration.rows_done import RowsDone
 from workflow_scripts.calibration.sample_gradients import (
     Sample,
     SampleGradients,
@@ -31,10 +34,13 @@ from workflow_scripts.calibration.sample_gradients import (
 from workflow_scripts.config.catalogues import InfluenceSet
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.places import check_given
+from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.inputs.text_files import pairs_of_file
+from workflow_scripts.jobs.gpus import take_gpus
+from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
@@ -44,6 +50,7 @@ from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tokenizers import check_ids, encode_pair, load_tokenizer
 
 PARTS = ("prompt", "completion")
+STAGE = "calibration.score_influence"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,12 +60,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--corpus", type=Path, help="manifest of a fetched corpus (kind hub)")
     parser.add_argument("--date", default=AUTO, help="what chat templates are told, or auto")
     parser.add_argument("--chat", default={}, type=json.loads, help="what else, as JSON")
+    parser.add_argument("--pruning", default="{}", help="the config's pruning, as JSON")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
     parser.add_argument("--output", required=True, type=Path)
     arguments = parser.parse_args(argv)
     wanted: InfluenceSet = parser_of(InfluenceSet)(arguments.options)
     check_given(wanted, arguments)
+    device = parser_of(Pruning)(arguments.pruning).device
     torch.set_num_threads(arguments.threads)
+    if device == "cuda":
+        prepare_gpu()
     digest = checkpoints.model_digest(arguments.model)
     checkpoint = checkpoints.open_checkpoint(arguments.model)
     linears = checkpoints.linears(checkpoint)
@@ -78,19 +89,32 @@ def main(argv: Sequence[str] | None = None) -> None:
             "validation rows are needed"
         )
     train, validation = samples[: counts[0]], samples[counts[0] :]
-    gradients = SampleGradients(load_model(checkpoint), linears, experts_place(checkpoint))
-    influence = HESSIANS[wanted.hessian](train, validation, gradients, shapes(linears))
+    data = data_digest(train, validation)
+    same = [digest, data, wanted.hessian, device, arguments.threads, torch.__version__]
+    done = RowsDone(arguments.output, value_digest([*same, source_digest(STAGE)]))
+    gradients = SampleGradients(load_model(checkpoint, device), linears, experts_place(checkpoint))
+    influence = HESSIANS[wanted.hessian](
+        train, validation, gradients, shapes(linears), done.rows, device
+    )
     record = {
         "format": 1,
         "convention": CONVENTION,
         "hessian": wanted.hessian,
         "model_digest": digest,
-        "data_digest": data_digest(train, validation),
+        "data_digest": data,
         "train_samples": len(train),
         "validation_samples": len(validation),
         "blocks": part_scores(influence, linears),
     }
     write_json(arguments.output, record)
+    done.forget()
+
+
+def prepare_gpu() -> None:
+    """Take a GPU, and kernels that sum in one order where there are some."""
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS's condition for it
+    take_gpus(1, "pruning.device")
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def check_length(checkpoint: Checkpoint, length: int) -> None:
