@@ -21,6 +21,7 @@ from workflow_scripts.config.source_files import (
 from workflow_scripts.config.sources import HubFile
 from workflow_scripts.config.tables import require_package
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, named_by
+from workflow_scripts.estimates.limits import too_large, too_long
 from workflow_scripts.estimates.resources import RULES as SLOW_RULES, resources
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.jobs.gpus import visible_gpus
@@ -46,6 +47,10 @@ try:
     require_package(SETTINGS.tables.log_to)
 except InputError as error:
     refuse(error)
+
+if workflow.is_main_process:
+    for line in too_long(SETTINGS):
+        print(f"warning: {line}", file=sys.stderr)
 
 remove_stale_lock(SNAKEMAKE_FOLDER, workflow.is_main_process)
 
@@ -86,7 +91,12 @@ onstart:
             file=sys.stderr,
         )
     note_definitions(SETTINGS)
-    note_run(SNAKEMAKE_FOLDER, is_local=workflow.executor_plugin.name == "local")
+    is_local = workflow.executor_plugin.name == "local"
+    if is_local:
+        here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6
+        for line in too_large(SETTINGS, here):
+            print(f"warning: {line}", file=sys.stderr)
+    note_run(SNAKEMAKE_FOLDER, is_local=is_local)
 
 
 onsuccess:

@@ -1,6 +1,8 @@
 """What the cost command counts, by hand: samples and tokens, sizes, and what it does not know."""
 
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +12,8 @@ from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.errors import InputError
 from workflow_scripts.estimates.cost import disk, report
+from workflow_scripts.estimates.gpu_hours import CARDS, Card, pace, pruning_hours
+from workflow_scripts.estimates.limits import too_long
 from workflow_scripts.estimates.sizes import Size, Tokens, model_size, problem_count, tokens_of
 from workflow_scripts.paths import PROJECT
 
@@ -100,22 +104,24 @@ def test_models_are_measured_else_taken_from_the_config(tmp_path, tiny_model):
     hub = {"source": HUB_MODEL["source"], "thinking": "think"}
     config = changed((("models", "known"), hub | {"parameters": 1000}), (("models", "hub"), hub))
     settings = load_settings(config)
-    assert model_size(settings, "known", tmp_path) == Size(2000, 1000)
+    known = model_size(settings, "known", tmp_path)
+    assert (known.checkpoint, known.linear_weights) == (2000, 1000)
     assert model_size(settings, "hub", tmp_path) is None
     # 6 blocks, hidden 128, intermediate 384, 4 heads of 32 and 2 key-value heads
     linear = 6 * (2 * 128 * 128 + 2 * 128 * 64 + 3 * 128 * 384)
     weights = PROJECT / "bundled/models/reasoner/model.safetensors"
-    assert model_size(settings, "reasoner") == Size(weights.stat().st_size, linear)
+    cached = 6 * 2 * 2 * 32
+    assert model_size(settings, "reasoner") == Size(weights.stat().st_size, linear, cached)
     folder = tmp_path / "resources/models/hub"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").symlink_to(weights)
     assert model_size(settings, "hub", tmp_path) is None  # a download that has not finished
     (folder / "manifest.json").write_text("{}")
-    assert model_size(settings, "hub", tmp_path) == Size(weights.stat().st_size, linear)
+    assert model_size(settings, "hub", tmp_path) == Size(weights.stat().st_size, linear, cached)
 
 
 def test_disk_is_by_weights_variants_and_tokens():
-    found = disk(settings_of(), {"reasoner": Size(1000, 800)}, 10)
+    found = disk(settings_of(), {"reasoner": Size(1000, 800, 16)}, 10)
     assert found == {
         "models": 1000,
         "calibration sets": 4 * 128 * 128,
@@ -145,22 +151,89 @@ def test_what_is_not_known_is_said():
     assert lines(settings)[-3:] == [
         "not counted: benchmark hub, its size is unknown (benchmarks.hub.problems)",
         "not counted: model hub, its size is unknown (models.hub.parameters)",
-        "not counted: pruning itself, corpora that calibration sets are drawn from, tables",
+        "not counted: what runs on the CPU, corpora that calibration sets are drawn from",
     ]
     assert "hours of generation: say how fast a job decodes, --tokens-per-second" in lines(settings)
 
 
 @pytest.mark.parametrize(
-    ("device", "gpus", "unit", "factor"), [("cpu", 1, "hours", 1), ("cuda", 4, "GPU hours", 4)]
+    ("device", "gpus", "unit"), [("cpu", 1, "hours"), ("cuda", 4, "GPU hours")]
 )
-def test_hours_are_tokens_at_a_speed(device, gpus, unit, factor):
+def test_hours_are_tokens_at_a_speed(device, gpus, unit):
     settings = settings_of(device=device, tensor_parallel=gpus, engine="vllm")
     told = lines(settings, speed=0.5)
-    place = told.index(f"{unit} of generation, at 0.5 tokens a second")
+    (line,) = [line for line in told if "generation, at 0.5 tokens a second" in line]
+    assert told[told.index(line) - 1].startswith(unit)
     # 240 problems, 2 repeats, 2 variants: a trace of 20 (30), two answers of 6 (8)
     expected, most = 240 * 2 * 2 * (20 + 12), 240 * 2 * 2 * (30 + 16)
-    hours = [f"{tokens / 0.5 / 3600 * factor:,.1f}" for tokens in (expected, most)]
-    assert told[place + 1].split() == hours
+    hours = [f"{tokens / 0.5 / 3600 * gpus:,.1f}" for tokens in (expected, most)]
+    assert line.split()[-2:] == hours
+    # two variants' jobs on all GPUs, of two minutes each
+    starts = [line.split()[-1] for line in told if "starts of 2 jobs" in line]
+    assert starts == ([f"{2 * gpus * 2 / 60:.1f}"] if device == "cuda" else [])
+
+
+GPU = {"device": "cuda", "engine": "vllm", "dtype": "bfloat16"}
+CARD = Card("made up", memory=10e9, bandwidth=1e12, rate=1e14, sequences=50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "gpus", "sequences"),
+    [
+        ({}, 1, 39),  # what fits: (10 GB * 0.92 - 3 GB - 2 GB) / (213 tokens of 0.5 MB)
+        ({"engine_options": {"gpu_memory_utilization": 0.7}}, 1, 18),
+        ({"tensor_parallel": 2}, 2, 50),  # the card's own most
+        ({"tensor_parallel": 2, "batch_size": 60}, 2, 60),
+        ({"batch_size": 8}, 1, 8),
+        ({"gpu": "too small"}, 1, None),
+    ],
+)
+def test_a_step_reads_the_weights_and_every_sequence(changes, gpus, sequences):
+    """Behind prompts of 200: a trace of 20 tokens, and answers of 6 behind 10 and 20 of it."""
+    card = replace(CARD, memory=5.5e9) if changes.pop("gpu", None) else CARD
+    settings = settings_of(**GPU | changes)
+    context = 200 + (20 * 10 + 6 * (10 + 3) + 6 * (20 + 3)) / (20 + 6 + 6)
+    assert context == 213
+    size = Size(2_000_000_000, 0, 250_000)  # of bytes: a billion weights
+    found = pace(settings, size, (20, 6), card)
+    if sequences is None:
+        assert found is None
+        return
+    assert (found.sequences, found.context) == (sequences, context)
+    seconds = 0.005 + (2e9 + sequences * context * 500_000) / (0.7 * 1e12 * gpus)
+    assert found.speed == pytest.approx(sequences / seconds)
+
+
+def test_pruning_is_passes_over_the_model():
+    """Statistics twice the weights for a token, sequential Wanda four times, gradients eight."""
+    settings = settings_of(
+        (("run", "variants"), ["wanda-50", "wanda-20", "wanda-layerif-50"]),
+        (("variants", "wanda-20", "propagate"), "pruned"),
+        **GPU,
+    )
+    rows = settings.influence_sets["chains"]
+    flop = (2 + 4) * 128 * 128 + 8 * (rows.train_samples + rows.validation_samples) * rows.length
+    sizes = {"a": Size(2_000_000, 0, 1), "b": None}
+    assert pruning_hours(settings, sizes, CARD) == pytest.approx(1e6 * flop / 0.3e14 / 3600)
+
+
+@pytest.mark.parametrize(("name", "most"), [("paper", 50), ("strict", 160)])
+def test_the_paper_s_experiment_takes_two_days_of_an_h100(name, most):
+    """At what is assumed; every variant within reach of a job."""
+    settings = load_settings(read_config([PROJECT / f"config/{name}.yaml"]))
+    told = list(report(settings, {}, (4000, 1000), None))
+    (hours,) = [line.split()[1] for line in told if re.match(r"  all +[\d.,]+ +[\d.,]+$", line)]
+    assert most - 5 < float(hours) < most
+    assert any("s1.1-7b: 10,356 tokens a second, 363 sequences at once" in line for line in told)
+    assert any("assumed: vLLM on 1 x H100 (80 GB, 3.35 TB/s; --card), 70%" in line for line in told)
+    assert not list(too_long(settings))
+
+
+def test_a_model_that_does_not_fit_is_not_counted():
+    settings = load_settings(read_config([PROJECT / "config/paper.yaml"]))
+    told = list(report(settings, {}, (4000, 1000), None, CARDS["rtx4090"]))
+    assert any("generation of qwen3-8b, which does not fit into 1 x RTX 4090" in x for x in told)
+    assert not any(line.startswith("  generation, qwen3-8b") for line in told)
 
 
 def test_shards_are_jobs_that_run_at_once():

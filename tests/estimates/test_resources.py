@@ -197,6 +197,13 @@ def test_more_threads_take_less_time(tmp_path):
         assert 2 < alone / together < 4.5 and alone < MAX_MINUTES - 10, rule
 
 
+def test_on_a_gpu_the_machine_holds_no_gradient(tmp_path):
+    gpu = (("pruning", "device"), "cuda")
+    cpu, cuda = (needs("score_influence", settings_of(8e9, *c), tmp_path) for c in ((), (gpu,)))
+    assert 16 * GB < cuda["mem_mb"] < 30 * GB < 2 * cpu["mem_mb"] / 3
+    assert cuda["runtime"] < cpu["runtime"]
+
+
 def test_datainf_goes_over_the_train_rows_three_times(tmp_path):
     rows = [
         (("influence_sets", "chains", f"{kind}_samples"), 64) for kind in ("train", "validation")

@@ -12,6 +12,7 @@ from tests.workflow.checkout import (
     Checkout,
     copy_project,
     environment,
+    job_counts,
     small_checkout,
 )
 from workflow_scripts.config.load import load_settings
@@ -66,7 +67,15 @@ def test_a_run_costs_what_was_said(finished, tmp_path, sweep):
 @pytest.mark.parametrize("name", ["paper", "strict"])
 def test_the_whole_experiment_is_planned_without_a_network(tmp_path, name):
     checkout = copy_project(tmp_path)
-    planned = checkout.planned("--configfile", f"config/{name}.yaml")
+    device = {"paper": "cpu", "strict": "cuda"}[name]
+    said = checkout.run(
+        "--dry-run", "--quiet", "rules", "--configfile", f"config/{name}.yaml",
+        "--config", f"device={device}",
+    )  # fmt: skip
+    assert ("warning: results/qwen3-8b/influence/s1k.json: some 415 hours" in said) == (
+        device == "cpu"
+    )
+    planned = job_counts(said)
     assert sum(planned.values()) <= 400
     assert planned["generate"] == planned["build_mask"] == 2 * (1 + 12 + 8 + 2)
     assert planned["grade_answers"] == 2 * 23 * 4

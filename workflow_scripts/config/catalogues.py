@@ -51,6 +51,9 @@ class Model(Sourced):
     """A name from `thinking_formats`."""
     parameters: Count = absent()
     """How many weights the model has, for cost and cluster before it is fetched."""
+    cache_per_token: Count = absent()
+    """How many numbers its key-value cache holds for a token: 2 × blocks × key-value heads × head
+    size; for the cost before it is fetched."""
     chat_template_args: ChatTemplateArgs = absent()
     """What its chat template is told besides the messages, such as `enable_thinking: true`: here,
     for calibration and for influence."""

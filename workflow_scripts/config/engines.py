@@ -5,6 +5,7 @@ and an environment file.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,17 @@ ENGINES = {
         (0.01, 2),
     ),
 }
+
+
+AUTO_BATCH = 32  # sequences decoded together; what vLLM takes on a GPU it finds out there
+
+BatchSize = int | Literal["auto"]
+
+
+def batch_size(asked: BatchSize, engine: str, device: str) -> BatchSize:
+    """The most sequences that an engine decodes together; `auto` is left to vLLM on a GPU alone."""
+    is_its_own = engine == "vllm" and device == "cuda"
+    return AUTO_BATCH if asked == "auto" and not is_its_own else asked
 
 
 def may_be(engine: str, device: str) -> str:

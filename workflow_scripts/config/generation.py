@@ -127,8 +127,13 @@ class Generation(Entry):
     """The day that chat templates are told which write today's date (Llama 3, SmolLM3, Granite);
     others do not see it. `auto` is the day of the first job that needs one, which
     config/date.lock then holds, so that prompts stay the same from day to day."""
-    batch_size: Count = 32
-    """Sequences generated together. Changes speed and memory, not results."""
+    batch_size: Annotated[
+        Annotated[Count, Tag("integer")] | Annotated[Literal["auto"], Tag("string")],
+        Discriminator(lambda value: "string" if isinstance(value, str) else "integer"),
+    ] = Field("auto", **in_words("a whole number of at least 1 or auto"))
+    """The most sequences generated together. `auto` is as many as fit into a GPU's memory with vLLM
+    (at most its own default, 1,024 on an H100), and else 32. Changes speed and memory, not
+    results."""
     threads: Count = 1
     """Numeric threads of a job that computes with the model. The last digits of a calibration's
     sums can depend on it, so it is a setting here and not the scheduler's choice. The transformers

@@ -1,12 +1,14 @@
 """What a config will cost, before anybody pays for it: jobs, tokens, GPU hours, disk.
 
-    python -m workflow_scripts.estimates.cost config/paper.yaml --tokens-per-second 2500
+    python -m workflow_scripts.estimates.cost config/paper.yaml
 
 Configs are laid over config/config.yaml as `snakemake --configfile` does it; without any it is the
 default config's cost. Nothing is run and no network is needed: jobs are those of a dry run, numbers
 of problems come from fetched benchmarks, else from the config, sizes of models from fetched
 checkpoints, else from the config. What is not known is said. Everything is counted, also what is
-there already.
+there already. GPU hours are estimated from a card's bandwidth (`gpu_hours.py` has the formula and
+the lines say what is assumed), unless a first run has shown how fast a job decodes:
+--tokens-per-second.
 
 Tokens are those that are decoded. At most: every trace goes up to its budget and every answer up to
 its cap. Expected: as far as --mean-trace and --mean-answer say, where budget and cap let them; a
@@ -27,6 +29,17 @@ from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, variants_in_use
 from workflow_scripts.errors import InputError
+from workflow_scripts.estimates.gpu_hours import (
+    CARDS,
+    EFFICIENCY,
+    JOB_START,
+    STEP,
+    Card,
+    gpu_jobs,
+    pace,
+    pruning_hours,
+)
+from workflow_scripts.estimates.limits import too_long
 from workflow_scripts.estimates.sizes import (
     Size,
     Tokens,
@@ -80,10 +93,82 @@ def disk(settings: Settings, sizes: Mapping[str, Size | None], tokens: int) -> d
     }
 
 
-def report(
-    settings: Settings, jobs: Mapping[str, int], means: tuple[int, int], speed: float | None
+def hours(
+    settings: Settings,
+    sizes: Mapping[str, Size | None],
+    tokens: Tokens,
+    means: tuple[int, int],
+    speed: float | None,
+    card: Card,
 ) -> Iterator[str]:
-    """The cost as lines of text; `speed` is in tokens per second of one job."""
+    """The hours as lines of text; `tokens` are those of all models together."""
+    generation, starts = settings.generation, gpu_jobs(settings)
+    rows: dict[str, list[float]] = {}
+    of_a_job: list[list[float]] = []  # on its GPUs, for each model
+    notes = []
+    counts = (tokens.expected, tokens.most)
+    gpus = generation.gpus or 1
+    jobs = len(sizes) * len(settings.run.variants) * generation.shards
+    if speed:
+        what = f"generation, at {speed:g} tokens a second"
+        rows[what] = [gpus * count / speed / 3600 for count in counts]
+        of_a_job = [[count / speed / 3600 / jobs for count in counts]]
+    elif not (generation.gpus and generation.likely_engine == "vllm"):
+        notes.append("hours of generation: say how fast a job decodes, --tokens-per-second")
+    else:
+        lengths = (means, (generation.budgets[-1], generation.answer_tokens))
+        for name, size in sizes.items():
+            if size is None:
+                continue
+            paces = [pace(settings, size, of_one, card) for of_one in lengths]
+            if None in paces:
+                notes.append(
+                    f"not counted: generation of {name}, which does not fit into {gpus} x "
+                    f"{card.title} with its cache (generation.tensor_parallel, --card)"
+                )
+                continue
+            of_a_job += [[n / jobs / p.speed / 3600 for n, p in zip(counts, paces, strict=True)]]
+            of_one_model = gpus * jobs / len(sizes)
+            rows[f"generation, {name}"] = [of_one_model * each for each in of_a_job[-1]]
+            notes.append(
+                f"  {name}: {paces[0].speed:,.0f} tokens a second, {paces[0].sequences:,} "
+                f"sequences at once of {paces[0].context:,.0f} tokens on the average; at most's "
+                f"are {paces[1].speed:,.0f}, {paces[1].sequences:,} and {paces[1].context:,.0f}"
+            )
+        notes.append(
+            f"  assumed: vLLM on {gpus} x {card.title} ({card.memory / 1e9:g} GB, "
+            f"{card.bandwidth / 1e12:g} TB/s; --card), {EFFICIENCY:.0%} of its bandwidth, "
+            f"{STEP * 1000:g} ms a step beside; what answers go on from is in the cache"
+        )
+    if "pruning" in starts:
+        rows["pruning"] = [pruning_hours(settings, sizes, card)] * 2
+    if starts:
+        count = starts.get("generation", 0) * gpus + starts.get("pruning", 0)
+        what = f"starts of {sum(starts.values())} jobs, {JOB_START:g} minutes each"
+        rows[what] = [count * JOB_START / 60] * 2
+    if rows:
+        unit = "GPU hours" if generation.gpus or not speed else "hours"
+        yield f"{unit:<42}{'expected':>20}{'at most':>20}"
+    for what, (expected, most) in rows.items():
+        yield f"  {what:<40}{expected:>20,.1f}{most:>20,.1f}"
+    if len(rows) > 1:
+        expected, most = (sum(column) for column in zip(*rows.values(), strict=True))
+        yield f"  {'all':<40}{expected:>20,.1f}{most:>20,.1f}"
+    if of_a_job:
+        expected, most = (max(column) for column in zip(*of_a_job, strict=True))
+        what = f"{jobs} jobs at once (shards: {generation.shards})"
+        yield f"  {what:<40}{expected:>20,.1f}{most:>20,.1f}"
+    yield from notes
+
+
+def report(
+    settings: Settings,
+    jobs: Mapping[str, int],
+    means: tuple[int, int],
+    speed: float | None,
+    card: Card = CARDS["h100"],
+) -> Iterator[str]:
+    """The cost as lines of text; `speed` is a job's tokens per second, None to estimate it."""
     generation, run = settings.generation, settings.run
     counts = {name: problem_count(settings, name) for name in in_use(settings)["benchmarks"]}
     sizes = {name: model_size(settings, name) for name in run.models}
@@ -110,17 +195,7 @@ def report(
         f"  expected: traces have {means[0]:,} tokens and answers {means[1]:,}, where budget and "
         "cap let them (--mean-trace, --mean-answer)"
     )
-    if speed:
-        gpus = generation.tensor_parallel if generation.device == "cuda" else 0
-        hours = [count / speed / 3600 * (gpus or 1) for count in (total.expected, total.most)]
-        yield f"{'GPU hours' if gpus else 'hours'} of generation, at {speed:g} tokens a second"
-        yield f"  {'':<40}{hours[0]:>20,.1f}{hours[1]:>20,.1f}"
-        at_once = forms * generation.shards
-        hours = [count / speed / 3600 / at_once for count in (total.expected, total.most)]
-        what = f"{at_once} jobs at once (shards: {generation.shards})"
-        yield f"  {what:<40}{hours[0]:>20,.1f}{hours[1]:>20,.1f}"
-    else:
-        yield "hours of generation: say how fast a job decodes, --tokens-per-second"
+    yield from hours(settings, sizes, total, means, speed, card)
     yield "disk, GB"
     most = disk(settings, sizes, total.most)
     for what, size in disk(settings, sizes, total.expected).items():
@@ -131,13 +206,15 @@ def report(
     for name, size in sizes.items():
         if size is None:
             yield f"not counted: model {name}, its size is unknown (models.{name}.parameters)"
-    yield "not counted: pruning itself, corpora that calibration sets are drawn from, tables"
+    yield from too_long(settings)
+    yield "not counted: what runs on the CPU, corpora that calibration sets are drawn from"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("configs", nargs="*", type=Path, metavar="CONFIG")
     parser.add_argument("--tokens-per-second", type=float, help="that one job decodes")
+    parser.add_argument("--card", choices=CARDS, default="h100", help="the GPU, h100")
     parser.add_argument("--mean-trace", type=int, default=4000, help="tokens, 4000")
     parser.add_argument("--mean-answer", type=int, default=1000, help="tokens, 1000")
     options = parser.parse_args(arguments)
@@ -146,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if min(*means, options.tokens_per_second or 1) <= 0:
         raise InputError("cost: means and tokens per second must be greater than 0")
     jobs = jobs_by_stage(options.configs)
-    for line in report(settings, jobs, means, options.tokens_per_second):
+    for line in report(settings, jobs, means, options.tokens_per_second, CARDS[options.card]):
         print(line)
 
 

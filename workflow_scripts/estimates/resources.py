@@ -6,9 +6,8 @@ that is given too little fails and asks for more when it is tried again. What wa
 is in docs/measurements.md.
 
 How large a model is, its files say, as soon as it is fetched or if it is local; before, the
-config's `parameters`; else it is taken to have UNKNOWN_WEIGHTS. From the number of weights follow,
-as for the usual models, its width, w = 4096 (weights / 8e9)^(1/3), and its blocks, w / 128. From 7
-to 70 B the width is within a third of what Qwen2.5, Qwen3 and Llama 3 have; below, it is too large.
+config's `parameters`; else it is taken to have UNKNOWN_WEIGHTS. From the number of weights follow
+its width and its blocks, as for the usual models.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +17,19 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
+from workflow_scripts.config.engines import batch_size
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards
-from workflow_scripts.estimates.sizes import UNFETCHED, active_share, decoded, problem_count
+from workflow_scripts.estimates.sizes import (
+    SHARED_HEADS,
+    UNFETCHED,
+    active_share,
+    decoded,
+    influence_tokens,
+    problem_count,
+    shape,
+)
 
 UNKNOWN_WEIGHTS = 8e9  # of a model that neither files nor the config tell about
 UNKNOWN_PROBLEMS = 1000  # of such a benchmark
@@ -43,9 +51,8 @@ MASKED = 5e6  # weights that are scored and selected, or copied into a checkpoin
 TOKEN = 1e-3  # seconds of a token, however small the model
 GRADED = 5.0  # answers
 
-PROMPT = 1024  # tokens
+PROMPT = 1024  # tokens at most
 VOCABULARY = 200_000
-SHARED_HEADS = 4  # queries to a key and value, with grouped-query attention
 
 
 class Ask(NamedTuple):
@@ -83,13 +90,13 @@ class Job:
         shards = checkpoint_shards(name, self.settings.models[name].source, self.root)
         return self.weights * (active_share(tuple(shards)) if shards else 1)
 
-    @cached_property
+    @property
     def width(self) -> float:
-        return 4096 * (self.weights / 8e9) ** (1 / 3)
+        return shape(self.weights)[0]
 
-    @cached_property
+    @property
     def blocks(self) -> float:
-        return max(self.width / 128, 1)
+        return shape(self.weights)[1]
 
 
 def resources(
@@ -125,16 +132,19 @@ def _statistics(job: Job, name: str | None = None, passes: int = 1) -> Ask:
 def _influence(job: Job) -> Ask:
     """The model and one averaged gradient in fp32, and the logits of a row three times.
 
-    A row's backward pass, with blocks that run again, is four forward ones; there are up to three
-    for a train row (`hessian: datainf`).
+    On a GPU the weights only pass through the memory of the machine, in bf16. A row's backward
+    pass, with blocks that run again, is four forward ones; there are up to three for a train row
+    (`hessian: datainf`).
     """
     entry = job.settings.influence_sets[job.wildcards["influence"]]
-    rounds = 3 if entry.hessian == "datainf" else 1
-    tokens = (rounds * entry.train_samples + entry.validation_samples) * entry.length
+    tokens = influence_tokens(entry)
     logits = 3 * entry.length * VOCABULARY * FP32
-    speed = PASS_FLOP["cpu"] * job.settings.generation.threads
+    device = job.settings.pruning.device
+    on_gpu = device == "cuda"
+    speed = PASS_FLOP[device] * (1 if on_gpu else job.settings.generation.threads)
+    held = job.weights * UNFETCHED if on_gpu else 2 * job.weights * FP32 + logits
     return Ask(
-        TORCH + SPARE * (2 * job.weights * FP32 + logits) / 1e6,
+        (CUDA if on_gpu else TORCH) + SPARE * held / 1e6,
         START + 8 * job.active * tokens / speed / 60,
     )
 
@@ -182,7 +192,8 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str], shard
     on_gpu = generation.device == "cuda"
     item = 4 if generation.dtype == "float32" else 2
     longest = PROMPT + generation.budgets[-1] + generation.answer_tokens
-    cache = 2 * generation.batch_size * longest * job.blocks * job.width / SHARED_HEADS * item
+    rows = batch_size(generation.batch_size, generation.likely_engine, generation.device)
+    sequence = 2 * longest * job.blocks * job.width / SHARED_HEADS * item
     plain = VLLM if generation.likely_engine == "vllm" else TORCH
     process = CUDA * generation.tensor_parallel if on_gpu else plain
     problems = ceil(sum(_problems(job, name) for name in benchmarks) / shards)
@@ -190,7 +201,7 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str], shard
     units = generation.tensor_parallel if on_gpu else generation.threads
     second = TOKEN + 2 * job.active / (DECODE_FLOP[generation.device] * units)
     return Ask(
-        process + SPARE * (job.weights * item + (0 if on_gpu else cache)) / 1e6,
+        process + SPARE * (job.weights * item + (0 if on_gpu else rows * sequence)) / 1e6,
         START + tokens * second / 60,
     )
 

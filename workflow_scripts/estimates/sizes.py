@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.config.catalogues import InfluenceSet, Model
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards, source_files
@@ -17,7 +18,10 @@ from workflow_scripts.models.tensor_files import open_tensors
 
 # how configs call the number of experts that a token is sent to
 CHOSEN = ("num_experts_per_tok", "moe_k", "moe_topk")
+KEYS_AND_VALUES = (".self_attn.k_proj.weight", ".self_attn.v_proj.weight")
 UNFETCHED = 2  # bytes of a weight, where a checkpoint is not there to be asked
+SHARED_HEADS = 4  # queries to a key and value, with grouped-query attention
+PROMPT = 200  # tokens of a question with what a chat template writes around it
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,13 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Size:
-    """Of a model: bytes of its checkpoint, and weights that a mask can have a bit for."""
+    """Of a model: bytes of its checkpoint, weights that a mask can have a bit for, and how many
+    numbers its key-value cache holds for a token.
+    """
 
     checkpoint: int
     linear_weights: int
+    cached: float
 
 
 def problem_count(settings: Settings, benchmark: str, root: Path = Path(".")) -> int | None:
@@ -69,11 +76,36 @@ def model_size(settings: Settings, model: str, root: Path = Path(".")) -> Size |
     entry = settings.models[model]
     if shards := checkpoint_shards(model, entry.source, root):
         entries = [item for shard in shards for item in open_tensors(shard).entries.items()]
+        checkpoint = sum(shard.stat().st_size for shard in shards)
         linear = sum(entry.shape[0] * entry.shape[1] for name, entry in entries if place_of(name))
-        return Size(sum(shard.stat().st_size for shard in shards), linear)
+        heads = sum(entry.shape[0] for name, entry in entries if name.endswith(KEYS_AND_VALUES))
+        return Size(checkpoint, linear, heads or _cached(entry, checkpoint / UNFETCHED))
     if entry.parameters is None:
         return None
-    return Size(entry.parameters * UNFETCHED, entry.parameters)
+    cached = _cached(entry, entry.parameters)
+    return Size(entry.parameters * UNFETCHED, entry.parameters, cached)
+
+
+def _cached(entry: Model, weights: float) -> float:
+    """Numbers that the cache holds for a token, where no tensors of keys and values tell."""
+    width, blocks = shape(weights)
+    return entry.cache_per_token or 2 * blocks * width / SHARED_HEADS
+
+
+def shape(weights: float) -> tuple[float, float]:
+    """The width and the number of blocks of a usual model with that many weights.
+
+    w = 4096 (weights / 8e9)^(1/3) and w / 128: from 7 to 70 B the width is within a third of what
+    Qwen2.5, Qwen3 and Llama 3 have; below, it is too large.
+    """
+    width = 4096 * (weights / 8e9) ** (1 / 3)
+    return width, max(width / 128, 1)
+
+
+def influence_tokens(entry: InfluenceSet) -> int:
+    """Tokens that are run through a model and back, each time that they are, for its scores."""
+    rounds = 3 if entry.hessian == "datainf" else 1
+    return (rounds * entry.train_samples + entry.validation_samples) * entry.length
 
 
 @functools.cache
@@ -109,9 +141,7 @@ def decoded(
     """
     samples = problems * generation.repeats
     budgets, cap = generation.budgets, generation.answer_tokens
-    # with equal seeds under every budget, the largest one's trace serves the others too
-    once = (sweep or generation.sweep) == "shared" or generation.seeding == "paper"
-    drawn = budgets[-1:] if once else budgets
+    drawn = _drawn(generation, sweep or generation.sweep)
     return {
         "traces": Tokens(
             samples * len(drawn),
@@ -124,6 +154,24 @@ def decoded(
             samples * len(budgets) * cap,
         ),
     }
+
+
+def _drawn(generation: Generation, sweep: str) -> tuple[int, ...]:
+    """The budgets that traces are drawn under.
+
+    With equal seeds under every budget, the largest one's trace serves the others too.
+    """
+    once = sweep == "shared" or generation.seeding == "paper"
+    return generation.budgets[-1:] if once else generation.budgets
+
+
+def mean_context(generation: Generation, means: tuple[int, int]) -> float:
+    """How many tokens stand before one that is decoded, on the average over traces and answers."""
+    trace, answer = means[0], min(means[1], generation.answer_tokens)
+    lengths = [min(trace, budget) for budget in _drawn(generation, generation.sweep)]
+    spans = [(tokens, tokens / 2) for tokens in lengths]
+    spans += [(answer, min(trace, budget) + answer / 2) for budget in generation.budgets]
+    return PROMPT + sum(n * before for n, before in spans) / sum(n for n, _ in spans)
 
 
 def tokens_of(

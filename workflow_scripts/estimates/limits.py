@@ -1,0 +1,73 @@
+"""What is said before jobs start that run a model to prune it and ask for more than they can get.
+
+They are no mistakes: estimates are generous, and a workstation may have the time.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.source_files import checkpoint_shards
+from workflow_scripts.config.uses import in_use, statistics_in_use
+from workflow_scripts.estimates.resources import MAX_MINUTES, RULES, Ask, Job
+
+SAMPLES = {  # by rule, the keys of its set that make a job shorter
+    "collect_statistics": "samples or a smaller length of calibration_sets.{}",
+    "score_influence": "train_samples or a smaller length of influence_sets.{}",
+    "build_mask": "samples or a smaller length of calibration_sets.{}",
+}
+
+
+def too_long(settings: Settings, root: Path = Path()) -> Iterator[str]:
+    """A line for what is missing and takes longer than the jobs of a cluster live."""
+    threads = f"more generation.threads than {settings.generation.threads}"
+    remedies = [threads] if settings.pruning.device == "cuda" else ["device: cuda", threads]
+    for what, rule, ask, samples in _asks(settings, root):
+        if ask.minutes > MAX_MINUTES:
+            again = "the next goes on" if rule == "score_influence" else "the next begins anew"
+            yield (
+                f"{what}: some {ask.minutes / 60:,.0f} hours; a job of a cluster has "
+                f"{MAX_MINUTES // 60} and {again}; set {', '.join(remedies)}, or fewer {samples}"
+            )
+
+
+def too_large(settings: Settings, megabytes: float, root: Path = Path()) -> Iterator[str]:
+    """A line for what is missing and is made in more memory than this machine has."""
+    remedy = "" if settings.pruning.device == "cuda" else "; device: cuda takes less"
+    for what, _, ask, _ in _asks(settings, root):
+        if ask.memory > megabytes:
+            needed, there = ask.memory / 1e3, megabytes / 1e3
+            yield f"{what}: up to {needed:,.0f} GB, this machine has {there:,.0f}{remedy}"
+
+
+def _asks(settings: Settings, root: Path) -> Iterator[tuple[str, str, Ask, str]]:
+    """What is missing, its rule, what a job asks for, and the keys that make it less.
+
+    Masks of one model from one calibration set come as one; models of unknown size are left out.
+    """
+    for model in settings.run.models:
+        entry = settings.models[model]
+        if not (entry.parameters or checkpoint_shards(model, entry.source, root)):
+            continue
+        jobs = [
+            (f"statistics/{name}.safetensors", "collect_statistics", "calibration", name, name)
+            for name in statistics_in_use(settings)
+        ]
+        jobs += [
+            (f"influence/{name}.json", "score_influence", "influence", name, name)
+            for name in in_use(settings)["influence_sets"]
+        ]
+        jobs += [
+            (f"{name}/mask.json", "build_mask", "variant", name, variant.calibration)
+            for name in settings.run.variants
+            if (variant := settings.variants[name]).runs_model
+        ]
+        missing: dict[tuple[str, str], list[tuple[str, Ask]]] = {}
+        for place, rule, wildcard, name, of_set in jobs:
+            result = root / "results" / model / place
+            if not result.exists():
+                ask = RULES[rule](Job(settings, {"model": model, wildcard: name}, root))
+                missing.setdefault((rule, of_set), []).append((str(result), ask))
+        for (rule, of_set), found in missing.items():
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            yield found[0][0] + more, rule, found[0][1], SAMPLES[rule].format(of_set)
