@@ -196,7 +196,7 @@ def gradients(setting: Setting, report: Report) -> None:
         taken.append(seconds_of(lambda s=sample: gradients_of(s, visit), setting.device))
     # forward, again in the backward pass, and twice that for the gradients
     flops = 4 * setting.shape.forward_flops(1, setting.length, setting.blocks)
-    note = f"{rate(flops / taken[-1], setting)}; the stage itself runs on the CPU only"
+    note = rate(flops / taken[-1], setting)
     report.row(f"gradients of a row of {setting.length} tokens", taken[-1], "s", note)
     report.row("norm of all gradients", float(total.sqrt()))
     report.row("peak GPU memory", peak_gib(setting.device), "GiB")

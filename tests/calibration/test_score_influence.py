@@ -16,13 +16,13 @@ from workflow_scripts.calibration import corpora, rows_done, score_influence
 from workflow_scripts.calibration.corpora import shuffled
 from workflow_scripts.calibration.rows_done import RowsDone
 from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients
-from workflow_scripts.calibration.score_influence import draw_samples
+from workflow_scripts.calibration.score_influence import check_room, draw_samples
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.checksums import checksum_file
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.inputs.text_files import pairs_of_file
 from workflow_scripts.models.chat_templates import ChatTemplate
-from workflow_scripts.models.checkpoints import model_digest
+from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
 
 PAIRS = [{"prompt": f"{n}+{n % 7}=", "completion": f"{n}+{n % 7};{n * n}<end>"} for n in range(12)]
 
@@ -278,6 +278,18 @@ def test_models_that_cannot_be_scored_are_refused(
     (folder / "manifest.json").unlink()
     line = refused(folder, path)
     assert line == f"{folder / 'manifest.json'}: missing: the model was not fetched"
+
+
+def test_a_gpu_has_room_for_bf16_weights_and_an_fp32_gradient(
+    tiny_model: Callable[..., Path],
+) -> None:
+    checkpoint = open_checkpoint(tiny_model())
+    model, found = load_model(tiny_model()), linears(checkpoint)
+    every = sum(weight.numel() for weight in model.parameters())
+    pruned = sum(w.numel() for name, w in model.named_parameters() if "_proj.weight" in name)
+    check_room(checkpoint, found, 2 * every + 4 * pruned)
+    with pytest.raises(InputError, match="set it to cpu, or run on a larger GPU"):
+        check_room(checkpoint, found, 2 * every + 4 * pruned - 1)
 
 
 def test_a_row_on_which_the_model_fails_is_named(

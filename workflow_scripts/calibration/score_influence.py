@@ -16,6 +16,7 @@ train row takes three. A job that was killed goes on from the rows that it had d
 
 import argparse
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
-from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint, Linear
 from workflow_scripts.models.experts import experts_place
 from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tokenizers import check_ids, encode_pair, load_tokenizer
@@ -92,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     data = data_digest(train, validation)
     same = [digest, data, wanted.hessian, device, arguments.threads, torch.__version__]
     done = RowsDone(arguments.output, value_digest([*same, source_digest(STAGE)]))
+    if device == "cuda":
+        check_room(checkpoint, linears, torch.cuda.mem_get_info()[0])
     gradients = SampleGradients(load_model(checkpoint, device), linears, experts_place(checkpoint))
     influence = HESSIANS[wanted.hessian](
         train, validation, gradients, shapes(linears), done.rows, device
@@ -115,6 +118,17 @@ def prepare_gpu() -> None:
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS's condition for it
     take_gpus(1, "pruning.device")
     torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def check_room(checkpoint: Checkpoint, linears: Sequence[Linear], free: int) -> None:
+    """Raise `InputError` where weights and one averaged gradient are more than the free bytes."""
+    weights = 2 * sum(math.prod(shape) for shape in checkpoint.shapes.values())
+    needed = weights + 4 * sum(math.prod(linear.shape) for linear in linears)
+    if needed > free:
+        raise InputError(
+            f"pruning.device: {checkpoint.folder} needs {needed / 1e9:.0f} GB of a GPU for its "
+            f"scores, and {free / 1e9:.0f} are free; set it to cpu, or run on a larger GPU"
+        )
 
 
 def check_length(checkpoint: Checkpoint, length: int) -> None:
