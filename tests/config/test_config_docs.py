@@ -174,5 +174,5 @@ def test_the_pages_s_error_lines_are_real():
     config["variants"]["shortgpt-1"]["sparsity"] = 0.2
     with pytest.raises(InputError) as caught:
         load_settings(config)
-    (block,) = re.findall(r"^```\n(config: .*?)\n```", GUIDE, re.MULTILINE | re.DOTALL)
-    assert str(caught.value) == block
+    blocks = re.findall(r"^```\n(config: .*?)\n```", GUIDE, re.MULTILINE | re.DOTALL)
+    assert str(caught.value) == blocks[0]

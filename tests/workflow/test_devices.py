@@ -21,7 +21,8 @@ def start(checkout, gpus, *arguments):
     script.write_text("#!/bin/sh\n" + "".join(f"echo '{n}, GPU-{n}'\n" for n in range(gpus)))
     script.chmod(0o755)
     env = environment()
-    command = checkout.command("--cores", "1", "results/config.json", "--forceall", *arguments)
+    target = ("results/config.json", "--forceall", "--printshellcmds")  # with Snakemake's own log
+    command = checkout.command("--cores", "1", *target, *arguments)
     finished = subprocess.run(
         command, cwd=checkout.folder, env=env | {"PATH": f"{tools}:{env['PATH']}"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
