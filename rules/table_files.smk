@@ -12,6 +12,7 @@ from workflow_scripts.tables.limits import limits_note
 REFERENCE = catalogue.dense_variant(SETTINGS)
 
 
+FIGURE_OPTIONS = catalogue.shared_options(SETTINGS)
 LIMITS = SETTINGS.limits(RUN.benchmarks)
 RUN_LISTS = plain(RUN, exclude={"name"})
 RUN_FOLDER = run_folder(RUN.name)
@@ -113,9 +114,7 @@ def plot_code(wildcards):
 
 def plot_options(wildcards):
     return as_json(
-        catalogue.plot_options(
-            wildcards.figure, dict(wildcards), catalogue.shared_options(SETTINGS)
-        )
+        catalogue.plot_options(wildcards.figure, dict(wildcards), FIGURE_OPTIONS)
     )
 
 
@@ -141,7 +140,7 @@ def run_options():
     """What making all tables and figures of the run at once must know beside the files."""
     return as_json(
         {
-            **catalogue.shared_options(SETTINGS),
+            **FIGURE_OPTIONS,
             **shared_by_tables(),
             **RUN_LISTS,
             **catalogue.used_sets(SETTINGS),
