@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from workflow_scripts.jobs.environment import prepare
 from workflow_scripts.paths import PROJECT
 
 
@@ -51,7 +52,9 @@ def weigh(report: str, command: Sequence[str]) -> int:
 
 def stage(module: str, *arguments: object) -> Cost:
     """Run a stage of the workflow, as its rule does."""
-    return run([sys.executable, "-m", f"workflow_scripts.{module}", *arguments])
+    variables = dict(os.environ)
+    prepare(variables, PROJECT)
+    return run([sys.executable, "-m", f"workflow_scripts.{module}", *arguments], variables)
 
 
 if __name__ == "__main__":

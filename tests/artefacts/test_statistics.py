@@ -10,7 +10,7 @@ from torch import nn
 
 from workflow_scripts.artefacts.statistics import Statistics, read_statistics, write_statistics
 from workflow_scripts.errors import InputError
-from workflow_scripts.models.activations import InputSums, token_influence, watched
+from workflow_scripts.models.activations import AllSeen, InputSums, token_influence, watched
 from workflow_scripts.models.checkpoints import Linear
 
 LINEARS = (Linear("a", 0, "mlp", "up", (3, 2)), Linear("b", 1, "mlp", "up", (2, 4)))
@@ -85,6 +85,29 @@ def test_a_batch_that_comes_twice_counts_twice() -> None:
         "second": 8,
         "third": 8,
     }
+
+
+@torch.no_grad()
+def test_a_pass_that_stops_has_the_same_sums_and_leaves_out_the_last_product() -> None:
+    block, products = Block(), []
+    for name in ("first", "second", "third"):
+        linear = block.get_submodule(name)
+        linear.register_forward_hook(lambda *_, name=name: products.append(name))
+    batches = [torch.randn(4, 3), torch.randn(2, 3)]
+    for modules in (("first", "second", "third"), ("first", "second")):
+        with watched(block, modules) as whole:
+            for batch in batches:
+                block(batch)
+        products.clear()
+        with watched(block, modules, stop=True) as sums:
+            for batch in batches:
+                with pytest.raises(AllSeen):
+                    block(batch)
+        assert products == [*modules[:-1]] * 2
+        for name in modules:
+            assert sums[name].tokens == 6
+            assert torch.equal(sums[name].sum_squares, whole[name].sum_squares)
+            assert torch.equal(sums[name].sum, whole[name].sum)
 
 
 def test_hooks_are_removed_when_the_block_fails() -> None:

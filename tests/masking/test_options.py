@@ -1,6 +1,8 @@
 """Every method and option against references that are slow, in float64, and written here."""
 
 import itertools
+import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from tests.models.tiny_models import (
     token_ids,
 )
 from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
+from workflow_scripts.calibration.collect_statistics import collect
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.models import blocks, checkpoints
@@ -240,13 +243,21 @@ def test_the_batch_does_not_matter_and_one_block_is_in_memory(
 ) -> None:
     checkpoint = open_checkpoint(tiny_model("qwen2"))
     opened: list[int] = []
-    load = checkpoints.load_block
+    products: list[str] = []
+    before: list[weakref.ref] = []
+    load = blocks.load_block
 
-    def noted(checkpoint: object, block: int, *how: object) -> dict:
-        opened.append(block)
-        return load(checkpoint, block, *how)
+    def noted(decoder: blocks.Decoder, index: int) -> torch.nn.Module:
+        assert not any(block() for block in before), "the block before is still in memory"
+        opened.append(index)
+        block = load(decoder, index)
+        before.append(weakref.ref(block))
+        for role in ("gate", "down"):
+            linear = block.get_submodule(f"mlp.{role}_proj")
+            linear.register_forward_hook(lambda *_, role=role: products.append(role))
+        return block
 
-    monkeypatch.setattr(checkpoints, "load_block", noted)
+    monkeypatch.setattr(blocks, "load_block", noted)
 
     def keep(linear: object, weight: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
         scores = weight.abs() * sums.sqrt()
@@ -255,14 +266,21 @@ def test_the_batch_does_not_matter_and_one_block_is_in_memory(
     found = []
     for batch in (1, 2, 5):
         opened.clear()
+        products.clear()
         members = linears(checkpoint)
         steps = keep_in_sequence(checkpoint, members, SAMPLES, keep, batch=batch)
         masks = {step.name: step.keep for step in steps}
         assert list(masks) == [linear.name for linear in members]
         assert opened == [0, 1, 2]
+        # a block is scored without its last product, and behind the last block nothing is asked
+        spans = -(-len(SAMPLES) // batch)
+        assert Counter(products) == {"gate": 5 * spans, "down": 2 * spans}
         found.append({name: mask.numpy() for name, mask in masks.items()})
     assert_same(found[0], found[1])
     assert_same(found[0], found[2])
+    blocks_opened = len(opened)
+    collect(blocks.open_decoder(checkpoint), SAMPLES, 2)  # lets go of its blocks as well
+    assert opened[blocks_opened:] == [0, 1, 2]
 
 
 def test_activations_that_are_not_finite_leave_no_mask(

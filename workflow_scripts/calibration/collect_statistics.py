@@ -80,6 +80,7 @@ def collect(decoder: Decoder, input_ids: Tensor, batch: int) -> Statistics:
                     raise _undefined(changes, before, after, index, span.start)
                 total += changes.sum(dtype=torch.float64).item()
                 hidden[span] = after
+        del block  # before the next one is loaded
         influence.append(total / input_ids.numel())
         sums |= {name: seen[module] for module, name in here.items()}
     tokens = {name: found.tokens for name, found in sums.items()}

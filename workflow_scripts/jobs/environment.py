@@ -16,6 +16,9 @@ def prepare(environment: MutableMapping[str, str], project: Path) -> None:
     _put_first(environment, "PYTHONPATH", str(project))
     # a bar that redraws itself is noise in a log
     environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # PyTorch's threads wait for each other in every operation. By default they do so busily, and
+    # take the processor from the very thread that they wait for where a core has other work.
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def _put_first(environment: MutableMapping[str, str], name: str, folder: str) -> None:

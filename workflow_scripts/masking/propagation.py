@@ -1,20 +1,20 @@
 """Wanda as it was published: a block is pruned by what the pruned blocks before it hand down.
 
-All linears of a block are scored from one pass of the block as it was; then the block runs again,
-pruned, to give what enters the next one. One block's weights and the hidden states of the whole
-calibration set are in memory: fp32 on the CPU, bf16 on a GPU. Scores are those of the weights as
-the checkpoint stores them.
+All linears of a block are scored from one pass of the block as it was, which ends where the last of
+them has its inputs; then the block runs again, pruned, to give what enters the next one. One
+block's weights and the hidden states of the whole calibration set are in memory: fp32 on the CPU,
+bf16 on a GPU. Scores are those of the weights as the checkpoint stores them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from workflow_scripts.artefacts.masks import PrunedLinear
 from workflow_scripts.models import blocks, checkpoints
-from workflow_scripts.models.activations import finite_fp32, note_unreached, watched
-from workflow_scripts.models.blocks import Call
+from workflow_scripts.models.activations import AllSeen, finite_fp32, note_unreached, watched
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 from workflow_scripts.models.tensors import DTYPES
 
@@ -40,12 +40,19 @@ def keep_in_sequence(
     spans = blocks.sample_spans(len(input_ids), batch)
     hidden, calls = blocks.embed_all(decoder, input_ids, spans)
     last = max(linear.block for linear in linears)
-    for index in range(last + 1):
+
+    def prune_block(index: int) -> Iterator[PrunedLinear]:
         here = {linear.module: linear for linear in linears if linear.block == index}
         block = blocks.load_block(decoder, index)
-        with watched(block, tuple(here)) as seen:
-            for _ in _outputs(block, index, hidden, calls, spans):
-                pass
+
+        def outputs(span: slice) -> Tensor:
+            before = hidden[span]
+            return blocks.run_block(block, before, calls[len(before)][index])
+
+        with watched(block, tuple(here), stop=True) as seen:
+            for span in spans:
+                with suppress(AllSeen):
+                    outputs(span)
         note_unreached({linear.name: seen[module].tokens for module, linear in here.items()})
         for module, linear in here.items():
             weight = block.get_submodule(module).weight
@@ -58,18 +65,8 @@ def keep_in_sequence(
             weight.masked_fill_(~kept, 0)
             yield PrunedLinear(linear.name, kept.cpu())
         if index < last:  # nothing is asked of what comes behind the last one
-            for span, after in _outputs(block, index, hidden, calls, spans):
-                hidden[span] = after
+            for span in spans:
+                hidden[span] = outputs(span)
 
-
-def _outputs(
-    block: nn.Module,
-    index: int,
-    hidden: Tensor,
-    calls: Mapping[int, tuple[Call, ...]],
-    spans: Sequence[slice],
-) -> Iterator[tuple[slice, Tensor]]:
-    """What a block makes of the samples of each span."""
-    for span in spans:
-        before = hidden[span]
-        yield span, blocks.run_block(block, before, calls[len(before)][index])
+    for index in range(last + 1):
+        yield from prune_block(index)  # with which its block leaves memory before the next comes

@@ -46,17 +46,28 @@ class InputSums:
         self.tokens += other.tokens
 
 
+class AllSeen(Exception):
+    """Every watched linear has its inputs; nobody asks for what the block would compute next."""
+
+
 @contextmanager
-def watched(block: nn.Module, modules: Sequence[str]) -> Iterator[dict[str, InputSums]]:
+def watched(
+    block: nn.Module, modules: Sequence[str], stop: bool = False
+) -> Iterator[dict[str, InputSums]]:
     """Gather the input sums of a block's linears, by module name, while the context lasts.
 
     Those of an expert are over the tokens routed to it, which may be none. Raises ValueError where
-    another linear never ran.
+    another linear never ran. With `stop`, a forward pass of the block raises `AllSeen` as soon as
+    each of them has its inputs (one with an expert that no token reaches runs to its end).
     """
     linears = {name: block.get_submodule(name) for name in modules}
     sums = {name: InputSums(x.in_features, x.weight.device) for name, x in linears.items()}
     # q, k and v are handed the very same tensor, and so are gate and up: it is summed once.
     last: tuple[Tensor, InputSums] | None = None
+    missing: set[str] = set()
+
+    def begin(block: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        missing.update(modules)
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def count(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
@@ -66,10 +77,14 @@ def watched(block: nn.Module, modules: Sequence[str]) -> Iterator[dict[str, Inpu
                 last = (inputs, InputSums(inputs.shape[-1], inputs.device))
                 last[1].add_inputs(inputs)
             sums[name].add_sums(last[1])
+            missing.discard(name)
+            if stop and not missing:
+                raise AllSeen
 
         return count
 
     handles = [linear.register_forward_pre_hook(hook(name)) for name, linear in linears.items()]
+    handles.append(block.register_forward_pre_hook(begin))
     try:
         yield sums
     finally:
