@@ -17,7 +17,6 @@ def test_this_interpreter_and_this_project_come_first():
 
 
 def test_threads_wait_without_work_unless_the_user_says_otherwise():
-    """Else statistics take several times as long on a machine with other work."""
     environment = {}
     prepare(environment, Path("/projects/mine"))
     assert environment["OMP_WAIT_POLICY"] == "passive"
