@@ -132,13 +132,19 @@ SHARDS = [
 ]
 
 
+# the numbers of the engines that variants share, where they do, and what each decodes at once
+ENGINES = RUN.shared_engines
+PARTS = SHARDS or ["1-of-1"]
+
+
 wildcard_constraints:
     model=one_of(SETTINGS.models),
     variant=one_of(SETTINGS.variants),
     benchmark=one_of(SETTINGS.benchmarks),
     calibration=one_of(SETTINGS.calibration_sets),
     influence=one_of(SETTINGS.influence_sets),
-    shard=one_of(SHARDS),
+    shard=one_of(PARTS),
+    engine=one_of(ENGINES),
 
 
 def order(name):
@@ -256,7 +262,8 @@ def traces_of_calibration_sets(wildcards):
     A job finds in the store what was there when it began, so that the dense variant's would decode
     them a second time beside those that draw them.
     """
-    if entry_of("variants", wildcards).method != "dense":
+    variants = ENGINES.get(wildcards.get("engine")) or [wildcards.variant]
+    if all(SETTINGS.variants[variant].method != "dense" for variant in variants):
         return []
     return [
         f"results/{wildcards.model}/calibration_traces/traces/{benchmark}.jsonl"
@@ -285,7 +292,31 @@ def generation_inputs():
     }
 
 
-def generation_params():
+def decoded_before(wildcards):
+    """What other jobs say that decode a variant, where its own job only takes it from the store."""
+    for engine, variants in ENGINES.items():
+        if wildcards.variant in variants:
+            return expand(
+                of_run("{model}/engines/{engine}/{shard}.json"),
+                model=wildcards.model,
+                engine=engine,
+                shard=PARTS,
+            )
+    return expand(
+        of_run("{model}/{variant}/shards/{shard}.json"), **wildcards, shard=SHARDS
+    )
+
+
+def of_shared_engine(path):
+    """A file of every variant that an engine decodes."""
+    return lambda wildcards: expand(
+        path, model=wildcards.model, variant=ENGINES[wildcards.engine]
+    )
+
+
+def generation_params(
+    output=lambda wildcards: of_run(f"{wildcards.model}/{wildcards.variant}"),
+):
     return {
         "code": code("generation.generate"),
         "model": model_folder,
@@ -296,5 +327,5 @@ def generation_params():
         "options": lambda wildcards: as_json(
             SETTINGS.generation_job(wildcards.model), exclude=Generation.SPEED
         ),
-        "output": lambda wildcards: of_run(f"{wildcards.model}/{wildcards.variant}"),
+        "output": output,
     }

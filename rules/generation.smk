@@ -4,7 +4,8 @@
 rule generate:
     input:
         **generation_inputs(),
-        shards=expand(of_run("{{model}}/{{variant}}/shards/{shard}.json"), shard=SHARDS),
+        # not ancient, as in generation_inputs
+        decoded=decoded_before,
         order=order("generate"),
     output:
         traces=expand(
@@ -24,9 +25,11 @@ rule generate:
         f"../envs/{SETTINGS.generation.environment}.yaml"
     threads: SETTINGS.generation.threads
     resources:
-        gpu=0 if SHARDS else SETTINGS.generation.gpus,
+        gpu=lambda wildcards: (
+            0 if decoded_before(wildcards) else SETTINGS.generation.gpus
+        ),
         # no parameters: nothing is to rerun for them
-        part="--from-store" if SHARDS else "",
+        part=lambda wildcards: "--from-store" if decoded_before(wildcards) else "",
         speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate"),
         runtime=minutes("generate"),
@@ -61,6 +64,47 @@ use rule generate as generate_shard with:
         speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate_shard"),
         runtime=minutes("generate_shard"),
+
+
+# Several variants, decoded one after another with one engine into the one store; nothing asks for
+# this rule unless run.variants_per_engine is more than 1.
+rule generate_variants:
+    input:
+        manifest="resources/models/{model}/manifest.json",
+        records=of_shared_engine("results/{model}/{variant}/mask.json"),
+        masks=ancient(of_shared_engine("results/{model}/{variant}/mask.safetensors")),
+        weights=ancient(
+            of_shared_engine("results/{model}/{variant}/weights.safetensors")
+        ),
+        benchmarks=run_benchmarks(),
+        before=traces_of_calibration_sets,
+        order=order("generate_variants"),
+    output:
+        provenance=of_run("{model}/engines/{engine}/{shard}.json"),
+    log:
+        log_of_run("generate_variants/{model}/{engine}/{shard}.log"),
+    benchmark:
+        log_of_run("generate_variants/{model}/{engine}/{shard}.tsv")
+    conda:
+        f"../envs/{SETTINGS.generation.environment}.yaml"
+    threads: SETTINGS.generation.threads
+    resources:
+        gpu=SETTINGS.generation.gpus,
+        # no parameters: nothing is to rerun for them
+        part=lambda wildcards: f"--shard {wildcards.shard}" if SHARDS else "",
+        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        mem_mb=memory("generate_variants"),
+        runtime=minutes("generate_variants"),
+    params:
+        **generation_params(of_shared_engine("results/{model}/{variant}")),
+    shell:
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.generation.generate --terminal-fd 3"
+        " --model {params.model} --variants {params.output}"
+        " --benchmarks {params.benchmarks}"
+        " --options {params.options:q} --speed {resources.speed:q} {resources.part}"
+        " --store store --provenance {output.provenance}"
+        " 3>&2 > {log} 2>&1"
 
 
 # Every prompt as it would be put to a model: no engine is needed for them.

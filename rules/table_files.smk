@@ -14,7 +14,7 @@ REFERENCE = catalogue.dense_variant(SETTINGS)
 
 FIGURE_OPTIONS = catalogue.shared_options(SETTINGS)
 LIMITS = SETTINGS.limits(RUN.benchmarks)
-RUN_LISTS = plain(RUN, exclude={"name"})
+RUN_LISTS = plain(RUN, include={"models", "variants", "benchmarks"})
 RUN_FOLDER = run_folder(RUN.name)
 # where logs of what all runs share are, and of what they do not
 LOG_FOLDERS = ["logs", *([run_logs(RUN.name)] if RUN.name else [])]

@@ -80,6 +80,15 @@ def test_an_engine_that_cannot_run_what_a_method_makes(monkeypatch):
     assert "must be transformers" in line
 
 
+def test_weights_in_the_memory_of_the_machine_are_not_swapped():
+    options = {"engine": "vllm", "engine_options": {"cpu_offload_gb": 4}}
+    keys = [(("generation", key), value) for key, value in options.items()]
+    load_settings(changed(*keys))
+    (line,) = lines_of(changed(*keys, (("run", "variants_per_engine"), 2)))
+    expected = "config: run.variants_per_engine: 2 is not allowed with cpu_offload_gb; must be 1"
+    assert line.startswith(expected)
+
+
 def test_a_config_that_contains_itself_is_refused():
     config = changed()
     config["models"]["reasoner"]["source"] = config["models"]

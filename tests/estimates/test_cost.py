@@ -243,6 +243,14 @@ def test_shards_are_jobs_that_run_at_once():
     assert line.endswith(f" {most:,.1f}")
 
 
+def test_variants_that_share_an_engine_are_one_job_and_one_start():
+    shared = (("run", "variants_per_engine"), 2)
+    told = lines(settings_of(shared, shards=4, device="cuda", engine="vllm"), speed=0.5)
+    (line,) = [line for line in told if "4 jobs at once (shards: 4)" in line]
+    assert line.endswith(f" {240 * 2 * 2 * (30 + 16) / 4 / 0.5 / 3600:,.1f}")
+    assert any("starts of 4 jobs" in line for line in told)
+
+
 def test_configs_that_are_none_are_one_line(tmp_path):
     for content, said in [
         (b"[1]", ": not a config, which is a mapping"),

@@ -14,6 +14,7 @@ GB = 1000  # in MB
 NAMES = {
     "model": "big",
     "variant": "wanda-50",
+    "engine": "1",
     "benchmark": "chains",
     "calibration": "chains",
     "influence": "chains",
@@ -142,6 +143,8 @@ BENCHMARK = {
 @pytest.mark.parametrize("rule", RULES)
 def test_more_is_asked_when_a_job_is_tried_again_up_to_a_day(tmp_path, rule):
     changes = [(("influence_sets", "chains", "hessian"), "datainf")]
+    if rule == "generate_variants":
+        changes.append((("run", "variants_per_engine"), 2))
     first, second, third = (
         needs(rule, settings_of(70e9, *changes), tmp_path, attempt) for attempt in (1, 2, 3)
     )
@@ -250,6 +253,17 @@ def test_a_shard_has_time_for_its_part_and_what_gathers_them_holds_no_model(tmp_
     undivided, quarter = (needs("generate_shard", s, tmp_path)["runtime"] - 10 for s in short)
     assert 4 * (quarter - 1) <= undivided <= 4 * quarter
     assert needs("generate", parts, tmp_path)["mem_mb"] < 20 * GB
+
+
+def test_variants_that_share_an_engine_have_time_for_each(tmp_path):
+    engines, variants = (("run", "variants_per_engine"), 4), (("run", "variants"), ["dense", "m"])
+    catalogue = (("variants", "m"), {"method": "magnitude", "sparsity": 0.5})
+    alone, shared = (settings_of(1e6, catalogue, variants, *more) for more in ((), (engines,)))
+    one = needs("generate", alone, tmp_path, variant="m")
+    two = needs("generate_variants", shared, tmp_path, engine="1")
+    assert two["mem_mb"] == one["mem_mb"]
+    assert abs((two["runtime"] - 10) - 2 * (one["runtime"] - 10)) <= 1
+    assert needs("generate", shared, tmp_path, variant="m")["runtime"] == 60
 
 
 def test_every_gpu_has_a_process_of_its_own(tmp_path):

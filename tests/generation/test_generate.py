@@ -16,11 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.artefacts.variants import on_disk, random_keeps
+from workflow_scripts.artefacts.masks import variant_files
 from workflow_scripts.artefacts.records import Answer, Trace, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.files.digests import file_digest, files_digest
 from workflow_scripts.generation import generate
+from workflow_scripts.generation.engines import start as engines
 from workflow_scripts.generation.engines.interface import Completion
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.tokenizers import load_tokenizer
@@ -115,7 +118,8 @@ class Project:
             return started[-1]
 
         fingerprint = {"engine": "counting", "version": version}
-        self.monkeypatch.setattr(generate, "start_engine", start)
+        self.monkeypatch.setattr(engines, "start_engine", start)
+        self.monkeypatch.setitem(engines.ENGINES, "transformers", start)
         self.monkeypatch.setattr(generate, "fingerprint_of", lambda settings: fingerprint)
         command = ["generate", *self.command(benchmarks, **changes), *flags]
         self.monkeypatch.setattr(sys, "argv", command)
@@ -227,13 +231,49 @@ def test_a_shard_that_was_killed_goes_on(project, monkeypatch):
     assert project.run(flags=["--from-store"]) == []
 
 
+def test_several_variants_are_decoded_by_one_job_that_goes_on_after_a_kill(project, monkeypatch):
+    folders = [project.folder / name for name in ("dense", "one", "other")]
+    keeps = [{}, *(random_keeps(project.model, 0.5, seed) for seed in (1, 2))]
+    for folder, keep in zip(folders, keeps, strict=True):
+        folder.mkdir()
+        on_disk(folder, project.model, keep)
+    alone = {}
+    for folder in folders:
+        project.run(flags=["--variant", *map(str, variant_files(folder))])
+        alone |= {folder: results_of(project)}
+    completions, _ = stored(project)
+    for folder in (project.results, project.folder / "store"):
+        shutil.rmtree(folder)
+    finish, several = CountingEngine.complete, ["--variants", *map(str, folders)]
+
+    def die(engine, request):
+        if len(engine.asked) > 5 and len(stored(project)[0]) > len(completions) / 3:
+            raise KeyboardInterrupt
+        return finish(engine, request)
+
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(CountingEngine, "complete", die)
+        project.run(flags=several)
+    there, _ = stored(project)
+    assert len(completions) / 3 < len(there) < len(completions) / 2
+    assert len(project.run(flags=several)) == 2
+    assert stored(project)[0] == completions
+    said = json.loads((project.results / "generation.json").read_text())
+    assert [*said] == ["dense", "one", "other"]
+    assert {path.name for path in results_of(project)} == {"generation.json"}
+    for folder in folders:
+        given = ["--from-store", "--variant", *map(str, variant_files(folder))]
+        assert project.run(flags=given) == []
+        assert results_of(project) == alone[folder]
+
+
 def test_a_store_that_was_emptied_behind_its_shards_is_one_line(project, capsys):
     project.run(shard="1-of-2")
     with pytest.raises(SystemExit):
         project.run(flags=["--from-store"])
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"error: {project.folder}/store: completions of reasoner/dense are gone that its shards "
-        "decoded; decode them again: snakemake --forcerun generate_shard"
+        f"error: {project.folder}/store: completions of reasoner/dense are gone that other "
+        "jobs decoded; decode them again: snakemake --forcerun generate_shard generate_variants"
     )
     assert not (project.results / "answers").exists()
 

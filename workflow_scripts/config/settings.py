@@ -14,7 +14,7 @@ from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, plac
 from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.config.tables import Tables
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
-from workflow_scripts.config.types import Different, Name, in_words, name_beside, named
+from workflow_scripts.config.types import Count, Different, Name, in_words, name_beside, named
 
 NAMES = in_words("a list of one or more names, none twice")
 
@@ -31,6 +31,24 @@ class Run(Entry):
     """Names from `variants`, in the order of the tables and the legend."""
     benchmarks: Different[named("benchmarks", "a name")] = Field(**NAMES)
     """Names from `benchmarks`, in the order of the tables."""
+    variants_per_engine: Count = 1
+    """Variants of a model that one job decodes, one after another with one engine: vLLM starts once
+    and takes the weights of the next. They are taken in the order of `variants`. All write to the
+    one store, from which a job of each variant, without a GPU, then takes traces and answers.
+    Results and what is decoded do not depend on it."""
+
+    @property
+    def shared_engines(self) -> dict[str, tuple[str, ...]]:
+        """The variants of each engine, by its number from 1; empty where each variant has one."""
+        size = self.variants_per_engine
+        starts = range(0, len(self.variants), size) if size > 1 else ()
+        groups = enumerate((self.variants[start : start + size] for start in starts), 1)
+        return {str(number): tuple(group) for number, group in groups}
+
+    @property
+    def engines(self) -> int:
+        """How many engines a model's variants need, one for each shard."""
+        return len(self.shared_engines) or len(self.variants)
 
 
 class Settings(Entry):
@@ -54,7 +72,9 @@ class Settings(Entry):
     """Texts that the influence of blocks is scored on, by name."""
     thinking_formats: dict[Name, ThinkingFormat]
     """How a model's thinking is opened, recognised as finished, and closed, by name."""
-    variants: dict[name_beside("statistics", "influence", "calibration_traces", "prompts"), Variant]
+    variants: dict[
+        name_beside("statistics", "influence", "calibration_traces", "prompts", "engines"), Variant
+    ]
     """Ways to prune a model, by name."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where models run, in every stage that runs one: what `generation.device` and `pruning.device`
@@ -80,13 +100,17 @@ class Settings(Entry):
         yield from self._choices()
 
     def _engines(self) -> Iterator[Said]:
-        """An engine that cannot run what a variant's method makes."""
+        """An engine that cannot run what a method makes, or not one variant after another."""
         asked = self.generation.engine
         for name in self.run.variants:
             method = self.variants.get(name)
             if method and asked != "auto" and asked not in method.engines:
                 said = f"{asked} cannot run what method {method.method} makes (variants.{name})"
                 yield ("generation", "engine"), f"{said}; must be {' or '.join(method.engines)}"
+        # which vLLM's reload of weights does not know
+        if self.run.variants_per_engine > 1 and self.generation.engine_options.cpu_offload_gb:
+            said = f"{self.run.variants_per_engine} is not allowed with cpu_offload_gb; must be 1"
+            yield ("run", "variants_per_engine"), said
 
     def _choices(self) -> Iterator[Said]:
         """A prompt without the choices that problems have, or with some that they have not."""

@@ -108,7 +108,7 @@ def hours(
     notes = []
     counts = (tokens.expected, tokens.most)
     gpus = generation.gpus or 1
-    jobs = len(sizes) * len(settings.run.variants) * generation.shards
+    jobs = len(sizes) * settings.run.engines * generation.shards
     if speed:
         what = f"generation, at {speed:g} tokens a second"
         rows[what] = [gpus * count / speed / 3600 for count in counts]

@@ -98,7 +98,8 @@ def pruning_hours(settings: Settings, sizes: Mapping[str, Size | None], card: Ca
 def gpu_jobs(settings: Settings) -> dict[str, int]:
     """How many jobs start on GPUs, of generation and of pruning."""
     models, variants = len(settings.run.models), variants_in_use(settings)
-    generation = len(variants) * settings.generation.shards + len(answered_in_use(settings))
+    generation = settings.run.engines * settings.generation.shards
+    generation += len(answered_in_use(settings))
     pruning = len(statistics_in_use(settings)) + len(in_use(settings)["influence_sets"])
     pruning += sum(variant.runs_model for variant in variants)
     found = {"generation": models * generation, "pruning": models * pruning}

@@ -13,6 +13,7 @@ its width and its blocks, as for the usual models.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -166,8 +167,9 @@ def _mask(job: Job) -> Ask:
 
 
 def _generation(job: Job) -> Ask:
-    """Where shards have decoded, the mask and texts are all that is held."""
-    if job.settings.generation.shards > 1:
+    """Where other jobs have decoded, the mask and texts are all that is held."""
+    shared = job.settings.run.shared_engines.values()
+    if job.settings.generation.shards > 1 or job.wildcards["variant"] in {*chain(*shared)}:
         return Ask(2 * TORCH + SPARE * job.weights / 8 / 1e6, 60)
     return _shard(job)
 
@@ -176,6 +178,12 @@ def _shard(job: Job) -> Ask:
     """A part of the problems; all of them where there is one shard."""
     generation = job.settings.generation
     return _decoding(job, generation, job.settings.run.benchmarks, generation.shards)
+
+
+def _variants(job: Job) -> Ask:
+    """A part of the problems with each of the variants that share an engine."""
+    one, count = _shard(job), len(job.settings.run.shared_engines[job.wildcards["engine"]])
+    return Ask(one.memory, START + count * (one.minutes - START))
 
 
 def _calibration_traces(job: Job) -> Ask:
@@ -227,6 +235,7 @@ RULES: dict[str, Callable[[Job], Ask]] = {
     "export_checkpoint": _weights,
     "generate": _generation,
     "generate_shard": _shard,
+    "generate_variants": _variants,
     "generate_calibration_traces": _calibration_traces,
     "grade_answers": _grading,
     "grade_calibration_traces": _grading,

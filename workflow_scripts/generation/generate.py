@@ -15,17 +15,25 @@ Without a variant it is the dense model that thinks.
 
 With `--shard 2-of-4` only the second of four parts of the problems is decoded, and nothing written
 but the provenance. Such jobs may run at once; when all have ended, `--from-store` writes what an
-undivided job would, without an engine.
+undivided job would, without an engine. With `--variants`, folders, several variants are decoded one
+after another, with one engine where it can take their weights; again only the provenance of each is
+written.
 """
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artefacts.masks import Pruned, VariantFiles, nothing_pruned, read_pruned
+from workflow_scripts.artefacts.masks import (
+    Pruned,
+    VariantFiles,
+    nothing_pruned,
+    read_pruned,
+    variant_files,
+)
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.errors import InputError
@@ -33,7 +41,7 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.generation.engines.fingerprint import fingerprint_of
 from workflow_scripts.generation.engines.interface import Engine
-from workflow_scripts.generation.engines.start import start_engine
+from workflow_scripts.generation.engines.start import OneEngine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.outputs import write_outputs
 from workflow_scripts.generation.progress import Progress, message_writer, warnings_told
@@ -45,42 +53,57 @@ from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 
 def main() -> None:
-    arguments = _parse_arguments()
-    model, output = arguments.model, arguments.output
-    # those that change speed alone come apart: nothing reruns for them
-    options = arguments.options | arguments.speed
-    settings = parser_of(GenerationJob)(json.dumps(options))
-    label = f"{model.name}/{output.name}"
-    part = f"{label} {arguments.shard}" if arguments.shard else label
-    tell = message_writer(part, arguments.terminal_fd)
-    pruned = _pruned(model, arguments.variant)
-    benchmarks = dict(entry.split("=", 1) for entry in arguments.benchmarks)
-    job = describe_job(model, pruned, {k: Path(v) for k, v in benchmarks.items()}, settings)
-    if arguments.shard:
-        job = job.shard(*map(int, arguments.shard.split("-of-")))
+    given, engine = _parse_arguments(), OneEngine()
+    variants = {folder.name: variant_files(folder) for folder in given.variants}
+    if variants:
+        said = {name: _generate(given, name, files, engine) for name, files in variants.items()}
+    else:
+        said = _generate(given, given.output.name, given.variant, engine)
+    write_json(given.provenance, said)
 
-    with closing(Store(arguments.store, job.identity, label)) as store:
+
+def _generate(
+    given: argparse.Namespace, variant: str, files: Sequence[str | Path] | None, engine: OneEngine
+) -> dict[str, Any]:
+    """Decode what a variant lacks and write what is asked for; what the results come from."""
+    # those that change speed alone come apart: nothing reruns for them
+    settings = parser_of(GenerationJob)(json.dumps(given.options | given.speed))
+    label = f"{given.model.name}/{variant}"
+    part = f"{label} {given.shard}" if given.shard else label
+    tell = message_writer(part, given.terminal_fd)
+    pruned = _pruned(given.model, files)
+    benchmarks = dict(entry.split("=", 1) for entry in given.benchmarks)
+    job = describe_job(given.model, pruned, {k: Path(v) for k, v in benchmarks.items()}, settings)
+    if given.shard:
+        job = job.shard(*map(int, given.shard.split("-of-")))
+
+    with closing(Store(given.store, job.identity, label)) as store:
         if _is_something_missing(job, store, tell):
-            if arguments.from_store:
+            if given.from_store:
                 raise InputError(
-                    f"{arguments.store}: completions of {label} are gone that its shards decoded; "
-                    "decode them again: snakemake --forcerun generate_shard"
+                    f"{given.store}: completions of {label} are gone that other jobs decoded; "
+                    "decode them again: snakemake --forcerun generate_shard generate_variants"
                 )
             with warnings_told(tell):
-                _decode(model, pruned, job, store, Progress(tell))
-        if not arguments.shard:
-            decode, sequences = job.tokenizer.decode, arguments.sequences
+                _decode(given.model, pruned, job, store, engine, tell)
+        if not (given.shard or given.variants):
+            decode, sequences = job.tokenizer.decode, given.sequences
             for name, group in job.benchmarks.items():
-                write_outputs(output, name, group, job.sweep, store, decode, sequences)
-        write_json(arguments.provenance, _provenance(settings, job, store))
+                write_outputs(given.output, name, group, job.sweep, store, decode, sequences)
+        return _provenance(settings, job, store)
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, type=Path, help="folder of the dense checkpoint")
-    parser.add_argument(
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
         "--variant", nargs=3, metavar=("MASK", "WEIGHTS", "RECORD"), help="the dense model without"
     )
+    chosen.add_argument(
+        "--variants", nargs="+", default=[], type=Path, metavar="FOLDER",
+        help="decode several, and no more",
+    )  # fmt: skip
     parser.add_argument("--benchmarks", required=True, nargs="+", metavar="NAME=FILE")
     parser.add_argument("--options", required=True, type=json.loads, help="settings as JSON")
     parser.add_argument("--speed", default={}, type=json.loads, help="those of speed alone")
@@ -89,13 +112,16 @@ def _parse_arguments() -> argparse.Namespace:
     parts.add_argument("--shard", metavar="I-of-N", help="decode this part, from 1, and no more")
     parts.add_argument("--from-store", action="store_true", help="all was decoded: start no engine")
     parser.add_argument("--sequences", action="store_true", help="write sequences/ as well")
-    parser.add_argument("--output", required=True, type=Path, help="folder for what is written")
+    parser.add_argument("--output", type=Path, help="folder for what is written of one variant")
     parser.add_argument("--provenance", required=True, type=Path, help="what the results come from")
     parser.add_argument("--terminal-fd", type=int, help="say progress on this descriptor as well")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if not (given.output or given.variants):
+        parser.error("one variant needs --output")
+    return given
 
 
-def _pruned(model: Path, files: list[str] | None) -> Pruned:
+def _pruned(model: Path, files: Sequence[str | Path] | None) -> Pruned:
     digest = model_digest(model)
     if files is None:
         return nothing_pruned(digest, open_checkpoint(model).blocks)
@@ -120,14 +146,22 @@ def _is_something_missing(job: Job, store: Store, tell: Callable[[str], None]) -
     return missing > 0
 
 
-def _decode(model: Path, pruned: Pruned, job: Job, store: Store, progress: Progress) -> None:
+def _decode(
+    model: Path,
+    pruned: Pruned,
+    job: Job,
+    store: Store,
+    engine: OneEngine,
+    tell: Callable[[str], None],
+) -> None:
     """Bring what is missing into the store."""
+    progress = Progress(tell)
 
     def start() -> Engine:
-        engine = start_engine(model, pruned, job.engine, len(job.tokenizer), job.longest)
+        found = engine.on(model, pruned, job.engine, len(job.tokenizer), job.longest, tell)
         store.write_as(fingerprint_of(job.engine))
         progress.start()
-        return engine
+        return found
 
     run_sweep(job.sweep, job.samples, store, start, progress)
     progress.finish()

@@ -26,8 +26,9 @@ from workflow_scripts.config.load import load_settings
 from workflow_scripts.generation.engines import transformers_engine
 from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.engines.sampling import Sampling
+from workflow_scripts.generation.engines.vllm_engine import fixed_at_start
 from workflow_scripts.masking import build_mask
-from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, load_tensor, open_checkpoint
 from workflow_scripts.models.tokenizers import load_tokenizer
 from workflow_scripts.paths import PROJECT
 
@@ -166,6 +167,28 @@ SHORT = [
 ]
 
 
+# prompts of more than a block of the cache, which the next variant would take for its own
+LONG = [
+    Request((p * 9)[:140], 20, (), sampling, seed)
+    for seed, p in enumerate(PROMPTS[:6])
+    for sampling in (GREEDY, HOT)
+]
+
+
+@pytest.fixture(scope="module")
+def turns(widened, changed_variant, qwen2, biased_variant):
+    """By the names of `works`, a variant of its shape, and those that follow it in its engine."""
+    keeps, biases = changed_variant.keep, biased_variant.weights
+    others = {x: k for x, k in random_keeps(widened, 0.5, seed=1).items() if x in keeps}
+    first = in_memory(widened, others, (1,))
+    opposite = {name: -bias for name, bias in biases.items()}
+    biased = in_memory(qwen2, removed=(1,), changed=opposite)
+    return {
+        "changed": (first, (changed_variant, in_memory(widened))),
+        "biased": (biased, (biased_variant,)),
+    }
+
+
 @pytest.fixture(scope="module")
 def overflowing(qwen2):
     """Its last norm's weights are finite, what they make of a hidden state is not."""
@@ -175,13 +198,14 @@ def overflowing(qwen2):
 
 @pytest.fixture(scope="module")
 def works(
-    answers, exact, widened, changed_variant, qwen2, biased_variant, overflowing, tmp_path_factory
-):
+    answers, exact, widened, changed_variant, qwen2, biased_variant, overflowing, turns,
+    tmp_path_factory,
+):  # fmt: skip
     """What vLLM decodes, by name; `exported` is a pruned model as a folder of its own."""
     rounds = [TRACES, CAPPED, UNSTOPPED, ONE_TOKEN, LIKELIEST, SEEDED, SEEDED, exact]
     found = {"dense": Work(REASONER, in_memory(REASONER), IDS, LONGEST, rounds, answers, CROWDED)}
     pruned = {
-        "changed": Work(widened, changed_variant, IDS, LONGEST, [TRACES[:8] + DRAWN]),
+        "changed": Work(widened, changed_variant, IDS, LONGEST, [TRACES[:8] + DRAWN, LONG]),
         "biased": Work(qwen2, biased_variant, 46, 32, [SHORT]),
     }
     for name, work in pruned.items():
@@ -189,6 +213,8 @@ def works(
         export(open_checkpoint(work.model), work.pruned, folder)
         found[name] = work
         found[f"{name}, exported"] = replace(work, model=folder, pruned=in_memory(folder))
+    for name, (first, others) in turns.items():
+        found[f"{name}, in turn"] = replace(found[name], pruned=first, variants=others)
     found["overflowing"] = Work(qwen2, overflowing, 46, 32, [SHORT])
     return found
 
@@ -292,6 +318,34 @@ def test_a_pruned_model_says_what_its_exported_checkpoint_says(decoded, name):
     found, plain = dict(decoded[name][0]), dict(decoded[f"{name}, exported"][0])
     assert found == plain
     assert len({completion.tokens for completion in found.values()}) > 5
+
+
+@pytest.mark.parametrize("name", ["changed", "biased"])
+def test_variants_in_turn_say_what_each_says_with_an_engine_of_its_own(decoded, name):
+    alone, taken = decoded[name], decoded[f"{name}, in turn"]
+    rounds = len(alone)
+    assert list(map(dict, taken[rounds : 2 * rounds])) == list(map(dict, alone))
+    for first, second in zip(taken[:rounds], alone, strict=True):
+        assert dict(first) != dict(second)
+
+
+def test_an_engine_that_cannot_take_a_variant_gives_way_to_another(decoded, widened):
+    dense = dict(decoded["changed, in turn"][-1])
+    greedy = [request for request in LONG if request.sampling == GREEDY]
+    expected = by_transformers(widened, greedy)
+    assert {request: dense[request] for request in greedy} == expected
+    assert decoded["log"].count("took the weights of this variant") == 2
+    assert decoded["log"].count("another engine starts") == 1
+
+
+def test_a_running_engine_takes_no_other_embedding(qwen2):
+    checkpoint = open_checkpoint(qwen2)
+    tensors = {name: load_tensor(checkpoint, name) for name in (EMBEDDING, "model.norm.weight")}
+    dense, embedding, norm = (
+        fixed_at_start(checkpoint, in_memory(qwen2, changed=changed))
+        for changed in ({}, *({name: -tensor} for name, tensor in tensors.items()))
+    )
+    assert norm == dense != embedding
 
 
 def test_a_pruned_model_leaves_no_files(decoded, scratch):

@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import resource
+import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,7 +17,7 @@ import torch
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
-from workflow_scripts.generation.engines.start import start_engine
+from workflow_scripts.generation.engines.start import OneEngine
 
 SETTINGS = EngineSettings(engine="vllm", device="cpu", dtype="float32", batch_size=8, threads=1)
 LARGEST_FILE = 500_000  # bytes that a file may have, less than any of the models here
@@ -23,7 +25,7 @@ LARGEST_FILE = 500_000  # bytes that a file may have, less than any of the model
 
 @dataclass(frozen=True)
 class Work:
-    """Rounds of requests, one after another through one engine.
+    """Rounds of requests, one after another through one engine; again with other `variants`.
 
     `followed_by` says for some requests what comes to the front of the queue when they are done.
     """
@@ -35,6 +37,7 @@ class Work:
     rounds: list[list[Request]]
     followed_by: dict[Request, Request] = field(default_factory=dict)
     settings: EngineSettings = SETTINGS
+    variants: tuple[Pruned, ...] = ()
 
 
 # per round, requests with their completions in the order in which they ended; or the line with
@@ -72,14 +75,16 @@ def _decode(work: Work) -> Done | str:
 
 
 def _rounds(work: Work) -> Done:
-    engine = start_engine(work.model, work.pruned, work.settings, work.vocabulary, work.longest)
-    assert torch.get_num_threads() == work.settings.threads
-    rounds = []
-    for requests in work.rounds:
-        queue, ended = deque(requests), []
-        for request, completion in engine.generate(queue):
-            ended.append((request, completion))
-            if request in work.followed_by:
-                queue.appendleft(work.followed_by[request])
-        rounds.append(ended)
+    one, rounds = OneEngine(), []
+    for pruned in (work.pruned, *work.variants):
+        given = work.model, pruned, work.settings, work.vocabulary, work.longest
+        engine = one.on(*given, partial(print, file=sys.stderr))
+        assert torch.get_num_threads() == work.settings.threads
+        for requests in work.rounds:
+            queue, ended = deque(requests), []
+            for request, completion in engine.generate(queue):
+                ended.append((request, completion))
+                if request in work.followed_by:
+                    queue.appendleft(work.followed_by[request])
+            rounds.append(ended)
     return rounds

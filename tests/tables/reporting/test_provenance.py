@@ -41,7 +41,7 @@ def test_times_are_added_by_rule(tmp_path):
     ]
     (tmp_path / "generate").rename(tmp_path / "generate_shard")
     shutil.copytree(tmp_path / "generate_shard", tmp_path / "generate")
-    hours = run_times([tmp_path], gpus=2, shards=2).frame.set_index("rule")["GPU hours"]
+    hours = run_times([tmp_path], gpus=2, is_shared=True).frame.set_index("rule")["GPU hours"]
     assert hours.to_dict() == {"build_mask": "0.00", "generate": "0.00", "generate_shard": "0.02"}
     # of a run with a name, whose own logs come last
     own = tmp_path.with_name(f"{tmp_path.name}-own")

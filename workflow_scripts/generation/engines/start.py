@@ -66,3 +66,40 @@ def start_engine(
         take_gpus(settings.tensor_parallel, "generation.device")
     check_weights(model)
     return ENGINES[settings.engine](model, pruned, settings, vocabulary, longest)
+
+
+class OneEngine:
+    """The engine that decodes variants of one model, one after another.
+
+    It starts for the first of them, and again for one whose weights it cannot take: with vLLM one
+    of another shape, with transformers each.
+    """
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def on(
+        self,
+        model: Path,
+        pruned: Pruned,
+        settings: EngineSettings,
+        vocabulary: int,
+        longest: int,
+        tell: Callable[[str], None],
+    ) -> Engine:
+        """The engine on a variant; all but `pruned` has to be what it was for those before.
+
+        `tell` is given a line where it has run before.
+        """
+        if self._engine is None:
+            self._engine = start_engine(model, pruned, settings, vocabulary, longest)
+            return self._engine
+        if isinstance(self._engine, VllmEngine):
+            if self._engine.load(pruned):
+                tell("the running engine took the weights of this variant")
+                return self._engine
+            self._engine.close()
+        tell("another engine starts: the last one cannot take the weights of this variant")
+        self._engine = None  # its memory is free before the next is loaded
+        self._engine = ENGINES[settings.engine](model, pruned, settings, vocabulary, longest)
+        return self._engine

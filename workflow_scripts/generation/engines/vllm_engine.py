@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.artefacts.pruned_checkpoints import exported_config
 from workflow_scripts.errors import InputError
 from workflow_scripts.generation.engines.interface import Completion, EngineSettings, Request
-from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint, open_checkpoint
 
 NAN_LOGITS = "NaNs detected in logits"  # how vLLM's error starts
 CPU_BLOCK = 128  # tokens in a block of the cache on a CPU, vLLM's own choice
@@ -68,6 +69,28 @@ class VllmEngine:
         self._batch_size = config.scheduler_config.max_num_seqs
         self._names = count()
         self._model, self._steps = model, 0
+        self._fixed = fixed_at_start(open_checkpoint(model), pruned)
+
+    def load(self, pruned: Pruned) -> bool:
+        """Go on with another variant of the model; False, and nothing changes, where vLLM cannot.
+
+        Keys and values in the cache are the last variant's, and go.
+        """
+        if fixed_at_start(open_checkpoint(self._model), pruned) != self._fixed:
+            return False
+        self._engine.collective_rpc("load_variant", args=(pruned,))
+        if not self._engine.reset_prefix_cache():
+            raise RuntimeError("vLLM's cache still holds what another variant computed")
+        self._steps = 0
+        return True
+
+    def close(self) -> None:
+        """End vLLM, and free what it holds, so that another can start in this process."""
+        from vllm.distributed import cleanup_dist_env_and_memory
+
+        self._engine.engine_core.shutdown()
+        del self._engine
+        cleanup_dist_env_and_memory()
 
     def generate(self, queue: deque[Request]) -> Iterator[tuple[Request, Completion]]:
         """Yield every request of the queue with its completion; see `interface.py`."""
@@ -151,6 +174,13 @@ def engine_arguments(
         **vllm_workers.pruning_arguments(open_checkpoint(model), pruned),
         **{**chosen, **settings.engine_options},
     )
+
+
+def fixed_at_start(checkpoint: Checkpoint, pruned: Pruned) -> tuple[Any, ...]:
+    """What no running vLLM changes: the config, which says how many blocks and which biases there
+    are, and the embedding, of which a head that is tied to it may hold a packed copy.
+    """
+    return exported_config(checkpoint, pruned), pruned.record.weights.get(EMBEDDING)
 
 
 def cache_bytes(config: Any, requests: int, longest: int) -> int:

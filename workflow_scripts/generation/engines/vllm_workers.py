@@ -42,13 +42,10 @@ def tokenizer_arguments(vocabulary: int) -> dict[str, Any]:
 
 def pruning_arguments(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Any]:
     """vLLM's arguments with which it loads a checkpoint as `pruned` leaves it."""
+    arguments: dict[str, Any] = {"worker_extension_cls": f"{__name__}.{LoadsVariants.__name__}"}
     if pruned.is_dense:
-        return {}
-    arguments: dict[str, Any] = {
-        "load_format": LOAD_FORMAT,
-        "model_loader_extra_config": {PRUNED: pruned},
-        "worker_extension_cls": f"{__name__}.{RegistersLoader.__name__}",
-    }
+        return arguments
+    arguments |= {"load_format": LOAD_FORMAT, "model_loader_extra_config": {PRUNED: pruned}}
     entries = exported_config(checkpoint, pruned)
     if entries != checkpoint.config:
         arguments["hf_overrides"] = partial(_config_of, entries)
@@ -60,10 +57,19 @@ def _config_of(entries: Mapping[str, Any], _: PreTrainedConfig) -> PreTrainedCon
     return AutoConfig.for_model(**entries)
 
 
-class RegistersLoader:
-    """Adds nothing to a worker, which imports this module, and so has the loader registered, when
-    it resolves the name of its extension: before it loads weights.
+class LoadsVariants:
+    """What a worker can do beside vLLM's own.
+
+    It imports this module, and so has the loader registered, when it resolves the name of its
+    extension: before it loads weights.
     """
+
+    def load_variant(self, pruned: Pruned) -> None:
+        """Take the weights that `pruned` leaves of the checkpoint in the place of those that are
+        there; its tensors must have the same names and shapes.
+        """
+        checkpoint = open_checkpoint(Path(self.model_config.model))
+        self.reload_weights(weights_iterator=pruned_tensors(checkpoint, pruned))
 
 
 @register_model_loader(LOAD_FORMAT)

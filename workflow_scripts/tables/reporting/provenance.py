@@ -20,7 +20,7 @@ LIBRARIES = (
     "snakemake", "torch", "transformers", "vllm", "numpy", "scipy", "pandas", "statsmodels",
     "matplotlib",
 )  # fmt: skip
-DECODING = ("generate", "generate_shard")  # the rules that decode for one run
+DECODING = ("generate", "generate_shard", "generate_variants")  # the rules that decode for one run
 
 
 def sections(
@@ -34,8 +34,9 @@ def sections(
     """Tables of times, tokens, digests and versions; what is not there has an empty cell."""
     run, generation = cells.attrs, config.get("generation", {})
     gpus = generation.get("tensor_parallel", 1) if generation.get("device") == "cuda" else 0
+    shared_by = generation.get("shards", 1), config.get("run", {}).get("variants_per_engine", 1)
     return [
-        run_times(logs, gpus, generation.get("shards", 1)),
+        run_times(logs, gpus, max(shared_by) > 1),
         tokens(cells, generation),
         _models(run, resources),
         _benchmarks(cells, resources),
@@ -50,12 +51,13 @@ def _section(title: str, caption: str, rows: list[dict[str, Any]], *left: str) -
     return Section(title, caption, frame, frozenset(left))
 
 
-def run_times(logs: Sequence[Path], gpus: int, shards: int = 1) -> Section:
+def run_times(logs: Sequence[Path], gpus: int, is_shared: bool = False) -> Section:
     """Times and memory of each rule's jobs, from what Snakemake measured of them.
 
-    `gpus` is how many a job that decodes holds: of `generate`, or of `shards` of it. A job that was
-    run again counts once, the last time; what came from the store took no time. The last folder of
-    `logs` is that of the run, from which alone its decoding is counted.
+    `gpus` is how many a job that decodes holds: of `generate`, unless decoding `is_shared` out to
+    jobs of the other rules. A job that was run again counts once, the last time; what came from the
+    store took no time. The last folder of `logs` is that of the run, from which alone its decoding
+    is counted.
     """
     rows = []
     of_others = {folder / rule for folder in logs[:-1] for rule in DECODING}
@@ -67,7 +69,7 @@ def run_times(logs: Sequence[Path], gpus: int, shards: int = 1) -> Section:
         # a job that was too short to be measured has `-` or `NA`
         measured = pd.concat(files).reindex(columns=["s", "cpu_time", "max_rss"])
         measured = measured.apply(pd.to_numeric, errors="coerce").fillna(0.0)
-        from_store = folder.name == "generate" and shards > 1
+        from_store = folder.name == "generate" and is_shared
         on_gpu = gpus if folder.name.startswith("generate") and not from_store else 0
         rows.append(
             {
