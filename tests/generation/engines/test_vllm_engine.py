@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import chisquare
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from tests.artefacts.variants import in_memory, random_keeps
 from tests.config.config_door import changed
@@ -159,6 +159,34 @@ def biased_variant(qwen2):
     return in_memory(qwen2, keeps, (1,), biases)
 
 
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory):
+    """A tiny Qwen3-MoE: two of eight experts for a token."""
+    folder = tmp_path_factory.mktemp("mixture")
+    config = AutoConfig.for_model(
+        "qwen3_moe", vocab_size=64, hidden_size=128, intermediate_size=128, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=32, moe_intermediate_size=64,
+        num_experts=8, num_experts_per_tok=2, max_position_embeddings=256,
+        pad_token_id=None, bos_token_id=None, eos_token_id=1,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.normal_(1.0 if "norm" in name else 0.0, 0.1)
+    model.save_pretrained(folder)
+    write_manifest(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def masked_mixture(mixture):
+    """The mixture without its second block and half of the other weights, experts' included."""
+    keeps = random_keeps(mixture, 0.5)
+    keeps = {x: keep for x, keep in keeps.items() if not x.startswith("model.layers.1.")}
+    return in_memory(mixture, keeps, (1,))
+
+
 DRAWN = [Request(p, 30, (END,), HOT, seed) for seed, p in enumerate(PROMPTS[:8])]
 SHORT = [
     Request(tuple(range(4, 20 + seed)), 10, (), sampling, seed)
@@ -166,6 +194,8 @@ SHORT = [
     for sampling in (GREEDY, HOT)
 ]
 
+
+OF_A_MIXTURE = [Request(tuple(range(2 + i, 10 + i)), 12, (), GREEDY, 0) for i in range(6)]
 
 # prompts of more than a block of the cache, which the next variant would take for its own
 LONG = [
@@ -198,8 +228,8 @@ def overflowing(qwen2):
 
 @pytest.fixture(scope="module")
 def works(
-    answers, exact, widened, changed_variant, qwen2, biased_variant, overflowing, turns,
-    tmp_path_factory,
+    answers, exact, widened, changed_variant, qwen2, biased_variant, overflowing, turns, mixture,
+    masked_mixture, tmp_path_factory,
 ):  # fmt: skip
     """What vLLM decodes, by name; `exported` is a pruned model as a folder of its own."""
     rounds = [TRACES, CAPPED, UNSTOPPED, ONE_TOKEN, LIKELIEST, SEEDED, SEEDED, exact]
@@ -216,6 +246,7 @@ def works(
     for name, (first, others) in turns.items():
         found[f"{name}, in turn"] = replace(found[name], pruned=first, variants=others)
     found["overflowing"] = Work(qwen2, overflowing, 46, 32, [SHORT])
+    found["mixture"] = Work(mixture, masked_mixture, 60, 64, [OF_A_MIXTURE])
     return found
 
 
@@ -241,6 +272,14 @@ def test_greedy_traces_are_those_of_the_transformers_engine(done, traces):
     found = dict(done[0])
     assert {request: found[request] for request in TRACES} == traces
     assert {completion.stopped_by for completion in traces.values()} == {END_OF_THINKING, None}
+
+
+def test_a_pruned_mixture_says_what_it_says_to_the_transformers_engine(
+    decoded, mixture, masked_mixture
+):
+    (found,) = decoded["mixture"]
+    assert dict(found) == by_transformers(mixture, OF_A_MIXTURE, masked_mixture, 60)
+    assert len({completion.tokens for _, completion in found}) > 3
 
 
 def test_answers_queued_while_traces_run_start_before_traces_that_wait(done, answers):
