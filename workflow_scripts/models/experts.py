@@ -6,13 +6,18 @@ everywhere else are those of the checkpoint.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from workflow_scripts.models.checkpoints import Checkpoint
 from workflow_scripts.models.linear_names import EXPERTS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 IN_MEMORY = "mlp.experts"
 # other names of what lies beside experts: in transformers -> in the checkpoint
@@ -23,6 +28,24 @@ _FUSED = re.compile(rf"(.*){re.escape(IN_MEMORY)}\.(gate_up_proj|down_proj)")
 def experts_place(checkpoint: Checkpoint) -> str | None:
     """Where the experts of a block lie in the checkpoint, a key of EXPERTS; None without any."""
     return next((p for p in EXPERTS for name in checkpoint.files if f".{p}.0." in name), None)
+
+
+def is_mixture(model: "PreTrainedModel") -> bool:
+    """Whether a loaded model has experts: no other parameter of a decoder has three dimensions."""
+    return any(parameter.dim() == 3 for parameter in model.parameters())
+
+
+@contextmanager
+def row_by_row(model: "PreTrainedModel") -> Iterator[None]:
+    """Have every row multiplied with its own experts' weights, in products of one shape.
+
+    It is a setting of the whole model: no other thread may run it meanwhile.
+    """
+    usual, model.config._experts_implementation = model.config._experts_implementation, "batched_mm"
+    try:
+        yield
+    finally:
+        model.config._experts_implementation = usual
 
 
 def as_stored(tensors: Mapping[str, Tensor], place: str | None) -> dict[str, Tensor]:

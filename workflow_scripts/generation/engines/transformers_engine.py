@@ -24,7 +24,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ from workflow_scripts.generation.engines.slots import (
     together,
 )
 from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.experts import is_mixture, row_by_row
 from workflow_scripts.models.rope import rotate_rows_apart
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ class TransformersEngine:
         self._longest = longest
         self._length = cache_length(longest)
         is_grouped = self._device.type == "cpu" and use_grouped_attention(model)
-        # the matrices of all experts of a block are one tensor
-        self._is_mixture = any(parameter.dim() == 3 for parameter in model.parameters())
+        self._is_mixture = is_mixture(model)
         threads = 1 if self._is_mixture else threads
         self._parts = max(1, min(threads, slots // MIN_ROWS))
         self._slots = -(-slots // self._parts)  # of each part
@@ -238,7 +238,7 @@ class TransformersEngine:
         cache.positions = at
         visible = torch.arange(cache.used, device=self._device) <= at[:, None]
         kernels = sdpa_kernel(GPU_ATTENTION) if self._device.type == "cuda" else nullcontext()
-        experts = _experts_row_by_row(self._model) if self._is_mixture else nullcontext()
+        experts = row_by_row(self._model) if self._is_mixture else nullcontext()
         with kernels, experts:
             output = self._model(
                 input_ids=torch.tensor(ids, device=self._device)[:, None],
@@ -327,13 +327,3 @@ class TransformersEngine:
 
     def _checked_prompt(self, tokens: int) -> tuple[int, ...]:
         return tuple((7 * i + 3) % self._vocabulary for i in range(tokens))
-
-
-@contextmanager
-def _experts_row_by_row(model: "PreTrainedModel") -> Iterator[None]:
-    """Have every row multiplied with its own experts' weights, in products of one shape."""
-    usual, model.config._experts_implementation = model.config._experts_implementation, "batched_mm"
-    try:
-        yield
-    finally:
-        model.config._experts_implementation = usual

@@ -8,14 +8,11 @@ intervals hold the truth.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workflow_scripts.tables.statistics.verdicts import ALPHA
-
-Z = NormalDist().inv_cdf(1 - ALPHA / 2)
 
 
 @dataclass(frozen=True)
@@ -135,10 +132,9 @@ def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
 
 def wilson(accuracy: NDArray, answers: NDArray) -> tuple[NDArray, NDArray]:
     """Wilson's 95 % score interval, for numbers of answers that need not be whole."""
-    shrunk = 1 + Z**2 / answers
-    centre = (accuracy + Z**2 / (2 * answers)) / shrunk
-    spread = accuracy * (1 - accuracy) / answers + Z**2 / (4 * answers**2)
-    reach = Z * np.sqrt(spread) / shrunk
-    low, high = centre - reach, centre + reach
+    # not for every table and figure that imports this module: it takes long
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(accuracy * answers, answers, alpha=ALPHA, method="wilson")
     # the bounds can be on the wrong side of 0, 1 and the accuracy by a rounding error
     return np.clip(low, 0.0, accuracy), np.clip(high, accuracy, 1.0)
