@@ -198,7 +198,7 @@ def shuffled(checkout: Checkout) -> Checkout:
 
 
 WANDA = "weight.float().abs() * sum_squares.float().sqrt()"
-KERNELS = "workflow_scripts/masking/kernels.py"
+KERNELS = "workflow_scripts/pruning/kernels.py"
 DENSE = EXPERIMENT["run"] | {"variants": ["wanda-50", "dense"]}
 MORE = EXPERIMENT["run"] | {"benchmarks": ["small", "more"]}
 MORE_FILE = {"more": {"source": {"kind": "local", "path": "more.jsonl"}}}

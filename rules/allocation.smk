@@ -17,7 +17,7 @@ rule allocate_sparsity:
         mem_mb=memory("allocate_sparsity"),
         runtime=minutes("allocate_sparsity"),
     params:
-        code=code("allocation.allocate_sparsity"),
+        code=allocation_code,
         model=model_folder,
         options=options_of("variants", only=Share),
         files=flags_of("allocations"),

@@ -7,11 +7,12 @@ from functools import cache
 from inspect import signature
 from operator import attrgetter
 
+from workflow_scripts.allocation import kinds as allocation_kinds
 from workflow_scripts.config.catalogues import FetchedBenchmark
 from workflow_scripts.config.entry import as_json, plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.methods import Share
+from workflow_scripts.config.methods.base import Share
 from workflow_scripts.config.places import run_folder, run_logs
 from workflow_scripts.config.runs import check_other_runs, note_definitions
 from workflow_scripts.config.source_files import (
@@ -35,6 +36,7 @@ from workflow_scripts.jobs.orphans import (
 )
 from workflow_scripts.jobs.short_log import shorten_log
 from workflow_scripts.jobs.source_digests import source_digest
+from workflow_scripts.masking import methods as masking_methods
 
 mark_runner(os.environ)
 
@@ -244,6 +246,17 @@ def mask_device(wildcards):
     """Only a mask that runs the model on a calibration set needs a GPU."""
     runs_model = entry_of("variants", wildcards).runs_model
     return SETTINGS.pruning.device if runs_model else "cpu"
+
+
+def mask_code(wildcards):
+    """Editing a method reruns the masks that it makes."""
+    method = entry_of("variants", wildcards).method
+    return code("masking.build_mask", masking_methods.module_of(method))
+
+
+def allocation_code(wildcards):
+    kind = entry_of("allocations", wildcards).kind
+    return code("allocation.allocate_sparsity", allocation_kinds.module_of(kind))
 
 
 def made_from(wildcards):

@@ -22,7 +22,7 @@ rule build_mask:
         mem_mb=memory("build_mask"),
         runtime=minutes("build_mask"),
     params:
-        code=code("masking.build_mask"),
+        code=mask_code,
         model=model_folder,
         options=options_of("variants"),
         files=flags_of("variants"),

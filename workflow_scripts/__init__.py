@@ -2,6 +2,7 @@
 
     download calibration allocation masking generation grading tables demo    the stages
     estimates  inputs    sizes, resources of a job, costs; rows of problems and texts in files
+    pruning              scores of weights, the choice among them, the search for a better one
     config  artefacts    what a config may hold; what one stage writes and another reads
     models               checkpoints, tensors, blocks, activations, tokenizers
     jobs                 inside a job: how it runs, how it ends with its snakemake, its GPUs

@@ -121,21 +121,21 @@ def sequential_wanda(setting: Setting, report: Report) -> None:
 
 
 def wanda(weight: Tensor, sum_squares: Tensor) -> Tensor:
-    from workflow_scripts.masking.kernels import keep_largest, wanda_scores
+    from workflow_scripts.pruning.kernels import keep_largest, wanda_scores
 
     scores = wanda_scores(weight, sum_squares)
     return keep_largest(scores, round(SPARSITY * scores.shape[1]))
 
 
 def magnitude(weight: Tensor, sum_squares: Tensor) -> Tensor:
-    from workflow_scripts.masking.kernels import keep_largest, magnitude_scores
+    from workflow_scripts.pruning.kernels import keep_largest, magnitude_scores
 
     scores = magnitude_scores(weight).reshape(1, -1)
     return keep_largest(scores, round(SPARSITY * scores.shape[1])).reshape(weight.shape)
 
 
 def pattern(weight: Tensor, sum_squares: Tensor) -> Tensor:
-    from workflow_scripts.masking.kernels import keep_pattern, wanda_scores
+    from workflow_scripts.pruning.kernels import keep_pattern, wanda_scores
 
     return keep_pattern(wanda_scores(weight, sum_squares), 2, 4)
 
@@ -177,7 +177,7 @@ def gradients(setting: Setting, report: Report) -> None:
     """Gradients of one row, weight by weight, as LayerIF's influence scores need them."""
     from transformers import AutoModelForCausalLM
 
-    from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients
+    from workflow_scripts.models.sample_gradients import Sample, SampleGradients
 
     linears = checkpoints.linears(checkpoints.open_checkpoint(setting.model))
     model = AutoModelForCausalLM.from_pretrained(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.files.by_hand import without_checksum
 from tests.models.tiny_models import ARCHITECTURES, save_allocation
-from workflow_scripts.allocation.layerif import (
+from workflow_scripts.allocation.kinds.layerif import (
     layerif_sparsities,
     smoothed,
     starting_sparsities,

@@ -14,7 +14,7 @@ from tests.models.tiny_models import (
     save_statistics,
     token_ids,
 )
-from workflow_scripts.allocation.owl import count_above, outlier_percentages, owl_sparsities
+from workflow_scripts.allocation.kinds.owl import count_above, outlier_percentages, owl_sparsities
 from workflow_scripts.artefacts.statistics import read_statistics
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models import checkpoints

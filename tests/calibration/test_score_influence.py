@@ -15,7 +15,6 @@ from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokeniz
 from workflow_scripts.calibration import corpora, rows_done, score_influence
 from workflow_scripts.calibration.corpora import shuffled
 from workflow_scripts.calibration.rows_done import RowsDone
-from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients
 from workflow_scripts.calibration.score_influence import check_room, draw_samples
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.checksums import checksum_file
@@ -23,6 +22,7 @@ from workflow_scripts.files.digests import file_digest
 from workflow_scripts.inputs.text_files import pairs_of_file
 from workflow_scripts.models.chat_templates import ChatTemplate
 from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.models.sample_gradients import Sample, SampleGradients
 
 PAIRS = [{"prompt": f"{n}+{n % 7}=", "completion": f"{n}+{n % 7};{n * n}<end>"} for n in range(12)]
 
@@ -311,7 +311,8 @@ def test_a_row_on_which_the_model_fails_is_named(
 KILLED = """
 import os, signal, sys
 import torch
-from workflow_scripts.calibration import rows_done, sample_gradients, score_influence
+from workflow_scripts.calibration import rows_done, score_influence
+from workflow_scripts.models import sample_gradients
 
 torch.set_num_threads(1)
 rows_done.TIMES = 0  # rows of a tiny model take less time than writing

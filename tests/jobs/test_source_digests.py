@@ -138,10 +138,11 @@ def test_a_module_that_is_not_there():
 
 def test_the_ground_floor_is_followed_from_real_stages():
     """An edit of a module that a stage reaches by several steps changes its digest alone."""
-    kernels = PACKAGE / "masking/kernels.py"
-    before = [source_digest(name) for name in ("masking.build_mask", "grading.grade_answers")]
+    kernels = PACKAGE / "pruning/kernels.py"
+    stages = ("masking.methods.wanda", "grading.grade_answers")
+    before = [source_digest(name) for name in stages]
     real = Path.read_bytes
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "read_bytes", lambda p: real(p) + b"\n0" * (p == kernels))
-        after = [source_digest(name) for name in ("masking.build_mask", "grading.grade_answers")]
+        after = [source_digest(name) for name in stages]
     assert after[0] != before[0] and after[1] == before[1]

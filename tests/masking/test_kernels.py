@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from workflow_scripts.masking.kernels import (
+from workflow_scripts.pruning.kernels import (
     FEW_ROWS,
     keep_above_quantile,
     keep_largest,

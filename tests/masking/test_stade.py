@@ -11,7 +11,7 @@ from tests.artefacts.mask_references import refused, run, weights_of
 from tests.models.tiny_models import ARCHITECTURES, load_model, save_allocation, token_ids
 from workflow_scripts.artefacts.masks import read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
-from workflow_scripts.masking.stade import compensation, stade_scores, variance
+from workflow_scripts.masking.methods.stade import compensation, stade_scores, variance
 from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
 
 STADE = {"method": "stade", "sparsity": 0.5, "calibration": "set"}

@@ -18,17 +18,17 @@ from workflow_scripts.artefacts.masks import (
 )
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.calibration.collect_statistics import collect
-from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients, completion_loss
-from workflow_scripts.config.methods import Stade
+from workflow_scripts.config.methods.unstructured import Stade
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs
-from workflow_scripts.masking.kernels import wanda_scores
+from workflow_scripts.masking.methods import stade
 from workflow_scripts.masking.propagation import keep_in_sequence
-from workflow_scripts.masking.stade import stade
 from workflow_scripts.models.blocks import open_decoder
 from workflow_scripts.models.checkpoints import Checkpoint, linears, load_tensor, open_checkpoint
 from workflow_scripts.models.experts import experts_place
 from workflow_scripts.models.linear_names import EXPERTS
+from workflow_scripts.models.sample_gradients import Sample, SampleGradients, completion_loss
+from workflow_scripts.pruning.kernels import wanda_scores
 
 KINDS = ["qwen3_moe", "mixtral"]
 TOP_K, EXPERTS_EACH = 2, 4
@@ -104,7 +104,7 @@ def test_biases_that_experts_have_no_place_for(checkpoint: Checkpoint) -> None:
     options = Stade(method="stade", sparsity=0.5, calibration="chains", compensate=True)
     inputs = Inputs(checkpoint, found, options, allocation, statistics, None)
     with pytest.raises(InputError, match=r"^compensate: model\.layers\.0\..* have no place for a "):
-        stade(inputs)
+        stade.plan(inputs)
 
 
 def test_in_sequence_experts_see_what_pruned_blocks_route_to_them(

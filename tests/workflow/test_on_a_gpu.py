@@ -9,19 +9,19 @@ from tests.generation.engines.test_transformers_engine import VOCABULARY, reques
 from tests.models.tiny_models import save_tiny_model, token_ids
 from workflow_scripts.calibration.collect_statistics import collect
 from workflow_scripts.calibration.influence import HESSIANS
-from workflow_scripts.calibration.sample_gradients import (
-    Sample,
-    SampleGradients,
-    shapes,
-)
 from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
-from workflow_scripts.masking.kernels import keep_largest, keep_pattern, wanda_scores
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.architectures import load_model
 from workflow_scripts.models.blocks import open_decoder
 from workflow_scripts.models.linear_names import modules_of
+from workflow_scripts.models.sample_gradients import (
+    Sample,
+    SampleGradients,
+    shapes,
+)
+from workflow_scripts.pruning.kernels import keep_largest, keep_pattern, wanda_scores
 
 pytestmark = [
     pytest.mark.gpu,

@@ -7,77 +7,24 @@
 
 The sparsity is the mean over the linears in scope, weighted by their numbers of weights. Linears
 outside the scope have no part in it and keep every weight.
+
+An allocation is a module of `allocation.kinds` whose `divide` makes the sparsities of a `Request`.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from workflow_scripts.allocation.layerif import layerif_sparsities
+from workflow_scripts.allocation.kinds import module_of
+from workflow_scripts.allocation.request import Request
 from workflow_scripts.artefacts.allocations import in_scope, write_allocation
 from workflow_scripts.artefacts.influence_scores import read_influence
-from workflow_scripts.config.allocations import AllocationKind
 from workflow_scripts.config.entry import parser_of, plain
-from workflow_scripts.config.methods import Share
+from workflow_scripts.config.methods.base import Share
 from workflow_scripts.config.places import check_given
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
-from workflow_scripts.models.checkpoints import Checkpoint, Linear
-
-if TYPE_CHECKING:
-    from workflow_scripts.artefacts.statistics import Statistics
-
-
-@dataclass(frozen=True)
-class Request:
-    """What an allocation may look at; `target` is the mean sparsity of `linears`, those in scope.
-
-    Files that the allocation does not need are None. `influence` has the scores of every block.
-    """
-
-    checkpoint: Checkpoint
-    linears: Sequence[Linear]
-    target: float
-    options: AllocationKind
-    statistics: "Statistics | None"
-    influence: Sequence[Mapping[str, float]] | None
-
-
-def uniform(request: Request) -> dict[str, float]:
-    """The same sparsity for every linear."""
-    return {linear.name: request.target for linear in request.linears}
-
-
-def owl(request: Request) -> dict[str, float]:
-    """One sparsity for all linears of a block, the lower the more outlier weights they have."""
-    from workflow_scripts.allocation.owl import outlier_percentages, owl_sparsities
-
-    options = request.options
-    blocks = sorted({linear.block for linear in request.linears})
-    weights = dict.fromkeys(blocks, 0)
-    for linear in request.linears:
-        weights[linear.block] += linear.weights
-    squares = request.statistics.sum_squares
-    outliers = outlier_percentages(request.checkpoint, request.linears, squares, options.threshold)
-    found = owl_sparsities(
-        outliers, list(weights.values()), request.target, options.spread, options.floor
-    )
-    by_block = dict(zip(blocks, found, strict=True))
-    return {linear.name: by_block[linear.block] for linear in request.linears}
-
-
-def layerif(request: Request) -> dict[str, float]:
-    """Sparsities from influence scores, block by block; attention and MLP apart or together."""
-    return layerif_sparsities(request.options, request.linears, request.influence, request.target)
-
-
-DIVIDE: dict[str, Callable[[Request], dict[str, float]]] = {
-    "uniform": uniform,
-    "owl": owl,
-    "layerif": layerif,
-}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -107,10 +54,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.influence:
         influence = read_influence(arguments.influence, checkpoint.blocks, digest)
     inside = in_scope(linears, share.scope)
+    division = import_module(f"workflow_scripts.{module_of(kind)}")
     request = Request(checkpoint, inside, share.sparsity, allocation, statistics, influence)
     write_allocation(
         arguments.output,
-        DIVIDE[kind](request),
+        division.divide(request),
         linears,
         kind,
         plain(allocation, exclude={"kind"}),

@@ -26,12 +26,6 @@ import torch
 from workflow_scripts.calibration.corpora import shuffled, source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
 from workflow_scripts.calibration.rows_done import RowsDone
-from workflow_scripts.calibration.sample_gradients import (
-    Sample,
-    SampleGradients,
-    load_model,
-    shapes,
-)
 from workflow_scripts.config.catalogues import InfluenceSet
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.places import check_given
@@ -48,6 +42,12 @@ from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
 from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint, Linear
 from workflow_scripts.models.experts import experts_place
 from workflow_scripts.models.rope import context_length
+from workflow_scripts.models.sample_gradients import (
+    Sample,
+    SampleGradients,
+    load_model,
+    shapes,
+)
 from workflow_scripts.models.tokenizers import check_ids, encode_pair, load_tokenizer
 
 PARTS = ("prompt", "completion")

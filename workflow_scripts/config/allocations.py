@@ -1,7 +1,7 @@
 """Allocations: how a sparsity is divided among the linears of a model.
 
-A new one is a class here with its line in `ALLOCATIONS`, and a function in the stage `allocation`
-with its line in the table of `allocate_sparsity`.
+A new one is a class here with its line in `ALLOCATIONS`, and a module of `allocation.kinds` with
+its name.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from workflow_scripts.config.entry import Entry
-from workflow_scripts.config.methods import Method
+from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From
 

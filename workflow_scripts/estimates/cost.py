@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.config.methods import OfWeights
+from workflow_scripts.config.methods.base import OfWeights
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, variants_in_use

@@ -9,7 +9,7 @@ from torch import Tensor
 from workflow_scripts.artefacts.allocations import Allocation
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
 from workflow_scripts.artefacts.statistics import Statistics
-from workflow_scripts.config.methods import Method
+from workflow_scripts.config.methods.base import Method
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 

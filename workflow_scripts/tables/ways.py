@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.config.entry import as_json
-from workflow_scripts.config.methods import Method
+from workflow_scripts.config.methods.base import Method
 
 
 @dataclass(frozen=True)

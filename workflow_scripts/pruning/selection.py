@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from workflow_scripts.artefacts.allocations import Allocation, pruned_count
-from workflow_scripts.config.methods import Magnitude, OfWeights, read_pattern
+from workflow_scripts.config.methods.base import OfWeights, read_pattern
+from workflow_scripts.config.methods.unstructured import Magnitude
 from workflow_scripts.errors import InputError
-from workflow_scripts.masking.kernels import keep_above_quantile, keep_largest, keep_pattern
 from workflow_scripts.models.checkpoints import Linear
+from workflow_scripts.pruning.kernels import keep_above_quantile, keep_largest, keep_pattern
 
 
 @dataclass(frozen=True)

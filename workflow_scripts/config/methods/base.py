@@ -1,8 +1,4 @@
-"""Methods: what decides which weights or blocks of a model go.
-
-A new one is a class here with its line in `METHODS`, and in the stage `masking` a module with its
-function and its line in the table of `build_mask`.
-"""
+"""What methods have in common."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,8 +8,8 @@ from pydantic import Field
 from workflow_scripts.config.allocations import Allocation, Uniform
 from workflow_scripts.config.engines import ENGINES
 from workflow_scripts.config.entry import Entry, Said, absent, plain
-from workflow_scripts.config.places import ALLOCATION, calibration_set, statistics
-from workflow_scripts.config.types import Count, Different, Whole, matching, named, one_of
+from workflow_scripts.config.places import ALLOCATION
+from workflow_scripts.config.types import Count, matching, named
 
 SCOPES = ("all", "attention", "mlp")
 TOLERANCE = 1e-6  # n/m has no end in decimals for some m
@@ -38,6 +34,7 @@ class Method(Entry):
     """What every method has beside its keys."""
 
     title: ClassVar[str]  # in prose
+    family: ClassVar[Literal["none", "unstructured", "depth", "width"]]  # what it takes out
     cites: ClassVar[str | None] = None  # a key of config.references, or the reference
     amount: ClassVar[str | None] = None  # the key that says how much is removed
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes
@@ -70,6 +67,7 @@ class Share(Entry):
 class OfWeights(Method, Share):
     """A method that removes single weights, as many as its allocation gives each linear."""
 
+    family = "unstructured"
     amount = "sparsity"
 
     pattern: matching(
@@ -105,107 +103,3 @@ class OfWeights(Method, Share):
             if value != needed:
                 said = f"{value!r} is not allowed with pattern {self.pattern}; must be {needed}"
                 yield path, said
-
-
-class Dense(Method):
-    """Nothing is removed."""
-
-    title = "nothing"
-
-    method: Literal["dense"]
-
-
-class Magnitude(OfWeights):
-    """The weights of least absolute value go, compared within each linear."""
-
-    title = "magnitude pruning"
-    cites = "magnitude"
-
-    method: Literal["magnitude"]
-
-
-class Wanda(OfWeights):
-    """The weights of least |W| times the norm of their input go, compared in each output row."""
-
-    title = "Wanda"
-    cites = "wanda"
-
-    method: Literal["wanda"]
-    calibration: SetName
-    comparison: Literal["row", "matrix"] = "row"
-    """The group in which weights are compared, an output row or a whole linear."""
-    propagate: Literal["dense", "pruned"] = "dense"
-    """Where input norms come from: the dense model, all in one pass that every variant shares
-    (dense), or the pruned blocks before each block, as in the original algorithm, in two passes of
-    its own (pruned)."""
-
-    def files(self) -> dict[str, str]:
-        made_from = statistics if self.propagate == "dense" else calibration_set
-        return ALLOCATION | made_from(self.calibration)
-
-
-class Stade(OfWeights):
-    """The weights of least W² times the variance of their input go, in each output row."""
-
-    title = "STADE"
-    cites = "stade"
-
-    method: Literal["stade"]
-    calibration: SetName
-    score: Literal["stade", "stade-w"] = "stade"
-    """Whether all linears are scored so (stade) or only o_proj and down_proj, and the others as
-    Wanda does (stade-w)."""
-    compensate: bool = False
-    """Whether biases give back what the outputs lose on average. vLLM runs the result for Llama and
-    Qwen2; other models need the engine transformers."""
-
-    def files(self) -> dict[str, str]:
-        return ALLOCATION | statistics(self.calibration)
-
-
-class ShortGPT(Method):
-    """The blocks that change their input least on a calibration set go."""
-
-    title = "ShortGPT"
-    cites = "shortgpt"
-    amount = "remove_blocks"
-
-    method: Literal["shortgpt"]
-    remove_blocks: RemoveBlocks
-    calibration: SetName
-
-    def files(self) -> dict[str, str]:
-        return statistics(self.calibration)
-
-
-class ReverseOrder(Method):
-    """The last blocks go."""
-
-    title = "removal of the last blocks"
-    amount = "remove_blocks"
-
-    method: Literal["reverse-order"]
-    remove_blocks: RemoveBlocks
-
-
-class Blocks(Method):
-    """The blocks on a list go."""
-
-    title = "removal of chosen blocks"
-
-    method: Literal["blocks"]
-    blocks: Different[Whole]
-    """The blocks that are removed; the first block is 0."""
-
-
-METHODS = {
-    "dense": Dense,
-    "magnitude": Magnitude,
-    "wanda": Wanda,
-    "stade": Stade,
-    "shortgpt": ShortGPT,
-    "reverse-order": ReverseOrder,
-    "blocks": Blocks,
-}
-
-Variant = one_of(METHODS, "method")

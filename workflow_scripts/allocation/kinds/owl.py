@@ -13,8 +13,19 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.allocation.means import scaled_to_unit, shifted
+from workflow_scripts.allocation.request import Request
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
+
+
+def divide(request: Request) -> dict[str, float]:
+    """One sparsity for all linears of a block, the lower the more outlier weights they have."""
+    options, squares = request.options, request.statistics.sum_squares
+    outliers = outlier_percentages(request.checkpoint, request.linears, squares, options.threshold)
+    weights = [*request.block_weights().values()]
+    return request.by_block(
+        owl_sparsities(outliers, weights, request.target, options.spread, options.floor)
+    )
 
 
 def owl_sparsities(

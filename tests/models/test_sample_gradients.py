@@ -14,12 +14,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tests.download.fetching import fetch_model
 from tests.models.tiny_models import ARCHITECTURES, load_model, token_ids
-from workflow_scripts.calibration import sample_gradients
 from workflow_scripts.calibration.influence import HESSIANS, identity_influence
-from workflow_scripts.calibration.sample_gradients import Sample, SampleGradients, shapes
 from workflow_scripts.errors import InputError
+from workflow_scripts.models import sample_gradients
 from workflow_scripts.models.checkpoints import Linear, linears, open_checkpoint
 from workflow_scripts.models.manifests import MANIFEST
+from workflow_scripts.models.sample_gradients import Sample, SampleGradients, shapes
 
 
 def samples(count: int, seed: int = 0, length: int = 14) -> list[Sample]:

@@ -12,12 +12,12 @@ from torch import Tensor
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs, one_by_one
-from workflow_scripts.masking.kernels import magnitude_scores, wanda_scores
-from workflow_scripts.masking.selection import keep_selected, row_selection
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Linear
 from workflow_scripts.models.linear_names import is_of_expert
 from workflow_scripts.models.tensors import DTYPES
+from workflow_scripts.pruning.kernels import magnitude_scores, wanda_scores
+from workflow_scripts.pruning.selection import keep_selected, row_selection
 
 BEHIND_NO_NORM = ("o", "down")
 
@@ -50,7 +50,7 @@ def compensation(weight: Tensor, keep: Tensor, means: Tensor) -> Tensor:
     return weight.double().masked_fill(keep, 0) @ means.double()
 
 
-def stade(inputs: Inputs) -> Plan:
+def plan(inputs: Inputs) -> Plan:
     """Prune the weights of least W_ij² · Var(X_j), compared within each output row."""
     options, statistics, checkpoint = inputs.options, inputs.statistics, inputs.checkpoint
     selection = row_selection(options)

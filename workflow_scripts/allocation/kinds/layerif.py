@@ -10,9 +10,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from workflow_scripts.allocation.means import scaled, scaled_to_unit
+from workflow_scripts.allocation.request import Request
 from workflow_scripts.config.allocations import LayerIF
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear
+
+
+def divide(request: Request) -> dict[str, float]:
+    """Sparsities from influence scores, block by block; attention and MLP apart or together."""
+    return layerif_sparsities(request.options, request.linears, request.influence, request.target)
 
 
 def layerif_sparsities(
