@@ -24,6 +24,7 @@ from workflow_scripts.models.architectures import empty_model
 from workflow_scripts.models.block_removal import REMOVABLE
 from workflow_scripts.models.checkpoints import Checkpoint, linears, open_checkpoint
 from workflow_scripts.models.experts import as_stored
+from workflow_scripts.models.head import open_head
 from workflow_scripts.models.linear_names import EXPERTS, place_of
 from workflow_scripts.models.supported import BLOCKS_STAY, REFUSED, SUPPORTED
 
@@ -129,7 +130,7 @@ def check_walk(checkpoint: Checkpoint) -> None:
     model = load_model(checkpoint.folder)
     for layer in model.model.layers:
         layer.register_forward_hook(lambda layer, inputs, output: states.append(output))
-    model(IDS, use_cache=False)
+    logits = model(IDS, use_cache=False).logits
     decoder = blocks.open_decoder(checkpoint)
     hidden, calls = blocks.embed(decoder, IDS)
     for index, call in enumerate(calls):
@@ -137,6 +138,7 @@ def check_walk(checkpoint: Checkpoint) -> None:
         assert all(block.get_submodule(x.module) for x in linears(checkpoint) if x.block == index)
         hidden = blocks.run_block(block, hidden, call)
         torch.testing.assert_close(hidden, states[index], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(open_head(decoder).logits(hidden), logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", SUPPORTED)

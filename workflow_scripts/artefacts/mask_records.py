@@ -37,6 +37,17 @@ class ChangedTensor(BaseModel):
     sha256: str
 
 
+class BlockScores(BaseModel):
+    """What a method measured of every block: `measure` says what, in words with its unit.
+
+    `values` has one for each block of the dense model, None for those that were not measured.
+    """
+
+    model_config = STRICT
+    measure: str
+    values: Annotated[tuple[float | None, ...], AS_LIST]
+
+
 class MaskRecord(BaseModel):
     """What `mask.json` says of a variant of a model.
 
@@ -44,8 +55,8 @@ class MaskRecord(BaseModel):
     those of the dense model. `removed_fraction` is the share of all linear weights that is gone.
     `weights` are the tensors that the variant brings along, `scales` those of its low-rank deltas
     by parameter name, `config` what they change in config.json (None: the key goes), `engines`
-    those that can run the result (None: all, it is a plain checkpoint). `digest` covers mask and
-    weights.
+    those that can run the result (None: all, it is a plain checkpoint). `scores` are what chose
+    among whole blocks, once or round by round. `digest` covers mask and weights.
     """
 
     model_config = STRICT
@@ -59,6 +70,7 @@ class MaskRecord(BaseModel):
     removed_fraction: float = 0.0
     weights: Mapping[str, ChangedTensor] = {}
     scales: Mapping[str, float] = {}
+    scores: Annotated[tuple[BlockScores, ...], AS_LIST] = ()
     config: Mapping[str, Any] = {}
     engines: Annotated[tuple[str, ...], AS_LIST] | None = None
     digest: str

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from workflow_scripts.artefacts.config_changes import config_changes
 from workflow_scripts.artefacts.mask_records import (
+    BlockScores,
     ChangedTensor,
     MaskedLinear,
     MaskRecord,
@@ -92,7 +93,8 @@ class Plan:
 
     `requested` holds the sparsity asked of every masked linear and `linears` yields each of them
     once. `changes` gives dtype and shape of every tensor that will come with them, `scales` the
-    scales of low-rank deltas by parameter name. The default does nothing.
+    scales of low-rank deltas by parameter name, `scores` what chose among whole blocks. The default
+    does nothing.
     """
 
     requested: Mapping[str, float] = field(default_factory=dict)
@@ -100,6 +102,7 @@ class Plan:
     removed_blocks: tuple[int, ...] = ()
     changes: Mapping[str, tuple[torch.dtype, Sequence[int]]] = field(default_factory=dict)
     scales: Mapping[str, float] = field(default_factory=dict)
+    scores: tuple[BlockScores, ...] = ()
 
 
 def pack(keep: Tensor) -> Tensor:
@@ -173,6 +176,7 @@ def write_pruned(
         removed_fraction=removed / sum(linear.weights for linear in linears),
         weights=weights,
         scales=dict(plan.scales),
+        scores=plan.scores,
         config=config,
         engines=engines,
         digest=variant_digest(blocks, shapes, bits, weights, plan.scales),
