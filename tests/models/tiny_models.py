@@ -45,6 +45,9 @@ def save_tiny_model(
     seed: int = 0,
     hidden: int = 18,
     intermediate: int = 25,
+    heads: int = 3,
+    kv_heads: int = 1,
+    head_dim: int | None = None,
 ) -> Path:
     """Save a random model with a tokenizer and a manifest; returns the folder."""
     config = AutoConfig.for_model(
@@ -53,14 +56,14 @@ def save_tiny_model(
         hidden_size=hidden,
         intermediate_size=intermediate,
         num_hidden_layers=blocks,
-        num_attention_heads=3,
-        num_key_value_heads=1,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
         max_position_embeddings=32,
         tie_word_embeddings=tied,
         pad_token_id=None,
         bos_token_id=None,
         eos_token_id=1,
-        **ARCHITECTURES[architecture],
+        **ARCHITECTURES.get(architecture, {}) | ({"head_dim": head_dim} if head_dim else {}),
     )
     model = AutoModelForCausalLM.from_config(config)
     generator = torch.Generator().manual_seed(seed)
