@@ -8,42 +8,15 @@ import pytest
 import torch
 
 from tests.artefacts.mask_references import refused, run, weights_of
-from tests.models.tiny_models import ARCHITECTURES, load_model, save_allocation, token_ids
+from tests.models.tiny_models import ARCHITECTURES, load_model, save_allocation
 from workflow_scripts.artefacts.masks import read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
-from workflow_scripts.masking.methods.stade import compensation, stade_scores, variance
-from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.masking.methods.stade import stade_scores
+from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
+from workflow_scripts.pruning.kernels import compensation, variance
 
 STADE = {"method": "stade", "sparsity": 0.5, "calibration": "set"}
 MIXED = ("self_attn.o_proj", "mlp.down_proj")
-
-
-@pytest.fixture(scope="module")
-def inputs_of() -> Callable[[Path], dict[str, np.ndarray]]:
-    """What enters every linear of the dense model, (tokens, input), float64."""
-
-    def collected(folder: Path) -> dict[str, np.ndarray]:
-        model, found = load_model(folder), {}
-        names = [linear.name for linear in linears(open_checkpoint(folder))]
-
-        def hook(name: str) -> Callable[[torch.nn.Module, tuple[torch.Tensor, ...]], None]:
-            def note(module: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
-                x = arguments[0]
-                found[name] = x.double().reshape(-1, x.shape[-1])
-
-            return note
-
-        handles = [
-            model.get_submodule(name.removesuffix(".weight")).register_forward_pre_hook(hook(name))
-            for name in names
-        ]
-        with torch.no_grad():
-            model(token_ids(4, 16).long(), use_cache=False)
-        for handle in handles:
-            handle.remove()
-        return {name: tokens.numpy() for name, tokens in found.items()}
-
-    return collected
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -1,4 +1,7 @@
-"""From the units that each block loses to a plan, and how many of them that should be."""
+"""Which heads and neurons blocks lose, and the plan that takes them out.
+
+Units are known by their kind (`models.units`) and number. What they are worth is float64.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -6,14 +9,23 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
-from workflow_scripts.config.methods.width import OfUnits
+from workflow_scripts.config.methods.width import OfColumns, OfUnits
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs
+from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
-from workflow_scripts.models.units import KV_GROUP, NEURON, QUERY_HEAD, BlockUnits, block_units
+from workflow_scripts.models.units import (
+    KV_GROUP,
+    NEURON,
+    QUERY_HEAD,
+    BlockUnits,
+    Lines,
+    block_units,
+)
 
-# by kind: the units of a block that go; what they are worth, (units,)
+# of one block, by kind: which units go; how many; what they are worth, (units,)
 Removed = Mapping[str, Sequence[int]]
+Counts = Mapping[str, int]
 Scores = Mapping[str, Tensor]
 IN_WORDS = {KV_GROUP: "head", QUERY_HEAD: "head", NEURON: "neuron"}
 
@@ -23,84 +35,116 @@ def pruned_blocks(checkpoint: Checkpoint, options: OfUnits) -> tuple[BlockUnits,
 
     Raises `InputError` where none is left, and as `block_units` does.
     """
-    found, last = block_units(checkpoint), checkpoint.blocks - options.keep_last
-    if options.keep_first >= last:
+    found, end = block_units(checkpoint), checkpoint.blocks - options.keep_last
+    if options.keep_first >= end:
         raise InputError(
             f"keep_first is {options.keep_first} and keep_last {options.keep_last}: of "
             f"{checkpoint.blocks} blocks none is left to prune"
         )
-    return found[options.keep_first : last]
+    return found[options.keep_first : end]
 
 
-def lowest(scores: Tensor, count: int) -> tuple[int, ...]:
-    """The `count` units of lowest score, ascending; of equal ones the earlier. (units,)."""
-    order = torch.sort(scores, stable=True).indices[:count]
-    return tuple(sorted(order.tolist()))
+def plan_by_columns(inputs: Inputs, score: Callable[[Linear, Tensor], Tensor]) -> Plan:
+    """The plan of a method that takes the same part of every block, by scores of columns.
 
-
-def counts_for(units: BlockUnits, heads: str, sparsity: float) -> dict[str, int]:
-    """How many units of a block go, by kind, so that the share of its weights is `sparsity`.
-
-    The same part of the heads (of the kind `heads`), to the nearest whole number, and then neurons
-    for what is missing; at least one of each stays. Raises `InputError` where that cannot be.
+    `score` is given o or down of a block and its weight, and says what each of its columns is
+    worth, (input,); what its columns are worth together, a unit is.
     """
-    gone = min(round(sparsity * units.count(heads)), units.count(heads) - 1)
-    return filled(units, {heads: gone}, sparsity)
+    options = inputs.options
+    blocks = pruned_blocks(inputs.checkpoint, options)
+    removed = []
+    for units in blocks:
+        scores = {
+            kind: lines.sums(
+                score(lines.linear, checkpoints.load_tensor(inputs.checkpoint, lines.linear.name)),
+                units.count(kind),
+            )
+            for kind, lines in read_by(units, options.heads).items()
+        }
+        removed.append(lowest_units(units, scores, counts_of(units, options), options))
+    return plan_without(inputs, blocks, removed)
 
 
-def filled(units: BlockUnits, heads: Mapping[str, int], sparsity: float) -> dict[str, int]:
-    """Numbers of heads by kind, and of neurons that make the share of a block `sparsity` with them.
+def read_by(units: BlockUnits, heads: str) -> dict[str, Lines]:
+    """The columns that read the units of a block, of o and of down, by kind."""
+    return {kind: units.lines(kind)[-1] for kind in (heads, NEURON)}
 
-    At least one neuron stays. Raises `InputError` where all that may go is less than that.
+
+def counts_of(units: BlockUnits, options: OfColumns) -> Counts:
+    """How many units a block loses, by kind, so that the share of its weights is the sparsity.
+
+    Of heads it is that part to the nearest whole number, and neurons make up for the rest; or that
+    part of each, rounded down, where `selection` is paper. At least one head and one neuron stay.
+    Raises `InputError` where that is more than the block may lose.
     """
-    wanted = sparsity * units.weights
-    of_heads = sum(count * units.unit_weights(kind) for kind, count in heads.items())
+    heads, sparsity = options.heads, options.sparsity
+    if options.selection == "paper":
+        return {kind: int(sparsity * units.count(kind)) for kind in (heads, NEURON)}
+    return with_neurons(units, options, sparsity * units.count(heads))
+
+
+def with_neurons(units: BlockUnits, options: OfUnits, heads: float) -> Counts:
+    """How many units a block loses, by kind: so many heads, and neurons for the rest.
+
+    The number of heads is rounded, where all blocks are to lose the same to one for every KV group,
+    and heads alone are never more than what is asked for; at least one head (in every group) and
+    one neuron stay. Raises `InputError` where all that may go is less than the sparsity asks for.
+    """
+    wanted = options.sparsity * units.weights
+    at_once = units.kv_heads if options.heads == QUERY_HEAD and options.even else 1
+    size = at_once * units.unit_weights(options.heads)
+    most = min(units.count(options.heads) // at_once - 1, int(wanted / size))
+    gone = at_once * min(round(heads / at_once), most)
+    of_heads = gone * units.unit_weights(options.heads)
     neuron, most = units.unit_weights(NEURON), units.count(NEURON) - 1
     neurons = round((wanted - of_heads) / neuron)
     if neurons > most:
-        reached = (of_heads + most * neuron) / units.weights
+        lost = (of_heads + most * neuron) / units.weights
         raise InputError(
-            f"sparsity is {sparsity}: with one head and one neuron left, block {units.block} loses "
-            f"{reached:.4g} of its weights"
+            f"sparsity is {options.sparsity}: block {units.block} loses {lost:.4f} of its weights "
+            f"with {gone} of {units.count(options.heads)} heads and all neurons but one"
         )
-    return {**heads, NEURON: max(neurons, 0)}
+    return {options.heads: gone, NEURON: neurons}
 
 
-def lowest_units(units: BlockUnits, scores: Scores, counts: Mapping[str, int]) -> Removed:
-    """The units of lowest score, so many of each kind."""
-    return {kind: lowest(scores[kind], count) for kind, count in counts.items()}
+def lowest_units(units: BlockUnits, scores: Scores, counts: Counts, options: OfUnits) -> Removed:
+    """The units of a block with the lowest scores, so many of each kind; of equal ones the earlier.
+
+    Where all blocks are to lose the same, every KV group loses as many of its query heads.
+    """
+    removed = {kind: lowest(scores[kind], count) for kind, count in counts.items()}
+    if options.heads == QUERY_HEAD and options.even:
+        size, in_group = units.queries_per_group, counts[QUERY_HEAD] // units.kv_heads
+        removed[QUERY_HEAD] = tuple(
+            group * size + place
+            for group, of_group in enumerate(scores[QUERY_HEAD].split(size))
+            for place in lowest(of_group, in_group)
+        )
+    return removed
+
+
+def lowest(scores: Tensor, count: int) -> tuple[int, ...]:
+    """The numbers of the `count` lowest scores, ascending; of equal ones the earlier."""
+    order = torch.sort(scores, stable=True).indices[:count]
+    return tuple(sorted(order.tolist()))
 
 
 def made_even(
     blocks: Sequence[BlockUnits],
     scores: Sequence[Scores],
     removed: Sequence[Removed],
-    heads: str,
-    sparsity: float,
+    options: OfUnits,
 ) -> list[Removed]:
     """As many heads and neurons from every block, those of lowest score.
 
-    So many heads as the blocks lose on average, and neurons for what is missing. Of single query
-    heads every KV group loses as many as the others. `scores` and `removed` have one entry for each
-    of `blocks`, which are alike. Raises `InputError` where so much cannot go.
+    So many heads as blocks have lost on average, and neurons for the rest. `scores` and `removed`
+    have an entry for each of `blocks`, which are alike. Raises `InputError` as `with_neurons` does.
     """
-    one = blocks[0]
-    mean = sum(len(gone[heads]) for gone in removed) / len(blocks)
-    if heads == KV_GROUP:
-        counts = filled(one, {heads: min(round(mean), one.kv_heads - 1)}, sparsity)
-        return [lowest_units(*block, counts) for block in zip(blocks, scores, strict=True)]
-    in_group = min(round(mean / one.kv_heads), one.queries_per_group - 1)
-    counts = filled(one, {heads: in_group * one.kv_heads}, sparsity)
+    heads = sum(len(gone[options.heads]) for gone in removed) / len(blocks)
+    counts = with_neurons(blocks[0], options, heads)
     return [
-        {
-            heads: tuple(
-                group * one.queries_per_group + place
-                for group, some in enumerate(found[heads].split(one.queries_per_group))
-                for place in lowest(some, in_group)
-            ),
-            NEURON: lowest(found[NEURON], counts[NEURON]),
-        }
-        for found in scores
+        lowest_units(units, found, counts, options)
+        for units, found in zip(blocks, scores, strict=True)
     ]
 
 
@@ -111,12 +155,11 @@ def plan_without(
     changes: Mapping[str, tuple[torch.dtype, Sequence[int]]] | None = None,
     changed: Callable[[Linear, Tensor], Mapping[str, Tensor]] = lambda linear, keep: {},
 ) -> Plan:
-    """The plan that takes units out of `blocks`, `removed` from each; blocks left out are not
-    masked.
+    """The plan that takes units out of `blocks`; the linears of other blocks have no mask.
 
-    `changed` is given a linear and its mask, and returns the tensors that change with it;
-    `changes` is what a `Plan` says of them. Raises `InputError` where a block keeps no head or no
-    neuron.
+    `removed` has an entry for each of the blocks. `changed` is given a linear and its mask, and
+    returns the tensors that change with it; `changes` is what a `Plan` says of them. Raises
+    `InputError` where a block keeps no head or no neuron.
     """
     for units, gone in zip(blocks, removed, strict=True):
         for kind, numbers in gone.items():

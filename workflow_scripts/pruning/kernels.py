@@ -28,6 +28,31 @@ def wanda_scores(weight: Tensor, sum_squares: Tensor) -> Tensor:
     return weight.float().abs() * sum_squares.float().sqrt()
 
 
+def column_means(weight: Tensor, sum_squares: Tensor) -> Tensor:
+    """mean_i |W_ij| * ||X_j||, float64, (input,) of a weight (output, input).
+
+    `sum_squares`, shape (input,), is ||X_j||² over the tokens that enter the linear.
+    """
+    return weight.float().abs().mean(0, dtype=torch.float64) * sum_squares.double().sqrt()
+
+
+def variance(sums: Tensor, sum_squares: Tensor, tokens: int) -> Tensor:
+    """The unbiased variance of every input feature over tokens, (input,), float64, never negative.
+
+    `sums` and `sum_squares` are those of the inputs, of the same shape.
+    """
+    deviations = sum_squares.double() - sums.double() ** 2 / max(tokens, 1)
+    return deviations.clamp(min=0) / max(tokens - 1, 1)
+
+
+def compensation(weight: Tensor, keep: Tensor, means: Tensor) -> Tensor:
+    """What every output loses on average: Σ_j W_ij · mean(X_j) over the pruned j, (output,).
+
+    `keep` is bool, of the weight's shape (output, input), `means` (input,). Float64.
+    """
+    return weight.double().masked_fill(keep, 0) @ means.double()
+
+
 def keep_largest(scores: Tensor, pruned: int) -> Tensor:
     """Which entries of each row stay when exactly `pruned` lowest ones go; bool, True = kept.
 

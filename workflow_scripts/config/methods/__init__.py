@@ -9,6 +9,7 @@ from typing import Literal
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.methods.depth import DEPTH
 from workflow_scripts.config.methods.unstructured import UNSTRUCTURED
+from workflow_scripts.config.methods.width import WIDTH
 from workflow_scripts.config.types import one_of
 
 
@@ -21,6 +22,6 @@ class Dense(Method):
     method: Literal["dense"]
 
 
-METHODS = {"dense": Dense, **UNSTRUCTURED, **DEPTH}
+METHODS = {"dense": Dense, **UNSTRUCTURED, **DEPTH, **WIDTH}
 
 Variant = one_of(METHODS, "method")

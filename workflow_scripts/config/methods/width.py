@@ -6,7 +6,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from workflow_scripts.config.entry import Said, plain
-from workflow_scripts.config.methods.base import Method
+from workflow_scripts.config.methods.base import Method, SetName
+from workflow_scripts.config.places import calibration_set, statistics
 from workflow_scripts.config.types import Whole
 
 
@@ -22,8 +23,8 @@ class OfUnits(Method):
     """What attention loses: heads of keys and values, each with the query heads that read it
     (kv-group), or single query heads, whose keys and values stay (query-head)."""
     even: bool = False
-    """Whether all blocks lose the same number of heads and of neurons. An exported checkpoint is
-    then smaller; of uneven ones it keeps what any block keeps."""
+    """Whether all blocks lose the same number of heads and of neurons, so that an exported
+    checkpoint has only what is left. Of uneven blocks it has what the widest of them keeps."""
     keep_first: Whole = 0
     """How many blocks at the start keep all they have; the sparsity is that of the others."""
     keep_last: Whole = 0
@@ -39,3 +40,75 @@ class OfUnits(Method):
             if value := getattr(self, key):
                 said = f"{value} is not allowed with even: true, where all blocks lose the same"
                 yield (key,), f"{said}; must be 0"
+
+
+class OfColumns(OfUnits):
+    """A method that scores heads and neurons by the columns of o_proj and down_proj they feed."""
+
+    selection: Literal["exact", "paper"] = "exact"
+    """How units are counted: so that the share of the weights is right (exact), or as the public
+    code does (paper)."""
+
+    def contradictions(self) -> Iterator[Said]:
+        yield from super().contradictions()
+        if self.even and self.selection == "paper":
+            yield ("selection",), "'paper' is not allowed with even: true; must be exact"
+
+
+class MagnitudeSp(OfColumns):
+    """The heads and neurons go that are read by the columns of o_proj and down_proj of least norm,
+    compared within each block."""
+
+    title = "structured magnitude pruning"
+    cites = "flap"
+
+    method: Literal["magnitude-sp"]
+
+
+class WandaSp(OfColumns):
+    """The heads and neurons go that are read by the columns of o_proj and down_proj of least |W|
+    times the norm of their input, compared within each block."""
+
+    title = "Wanda-sp"
+    cites = "flap"
+
+    method: Literal["wanda-sp"]
+    calibration: SetName
+    propagate: Literal["dense", "pruned"] = "dense"
+    """Where norms come from: the dense model, all in one pass that every variant shares (dense), or
+    the pruned blocks before each block, as in the original algorithm, in two passes of its own
+    (pruned)."""
+
+    def files(self) -> dict[str, str]:
+        made_from = statistics if self.propagate == "dense" else calibration_set
+        return made_from(self.calibration)
+
+
+class Flap(OfColumns):
+    """The heads and neurons go whose outputs vary least over a calibration set, and whose loss a
+    bias makes up for best."""
+
+    title = "FLAP"
+    cites = "flap"
+
+    method: Literal["flap"]
+    calibration: SetName
+    metric: Literal["WIFV", "IFV", "WIFN"] = "WIFV"
+    """What a column of o_proj or down_proj is worth: the variance of its input times its sum of
+    squares (WIFV), that variance alone (IFV), or the mean of |W| times the norm of its input
+    (WIFN)."""
+    structure: Literal["AL-AM", "UL-UM"] = "AL-AM"
+    """Whether heads and neurons of all blocks compete, on standardised scores (AL-AM), or every
+    block loses the same part of its heads and of its neurons (UL-UM)."""
+    head_scores: Literal["plain", "squared"] = "plain"
+    """Whether what a column of o_proj is worth is squared, as in the public code, and not in the
+    paper."""
+    compensate: bool = False
+    """Whether biases of o_proj and down_proj give back what the outputs lose on average. vLLM runs
+    the result for Llama and Qwen2; other models need the engine transformers."""
+
+    def files(self) -> dict[str, str]:
+        return statistics(self.calibration)
+
+
+WIDTH = {"magnitude-sp": MagnitudeSp, "wanda-sp": WandaSp, "flap": Flap}

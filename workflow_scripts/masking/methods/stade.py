@@ -11,24 +11,14 @@ from torch import Tensor
 
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
 from workflow_scripts.errors import InputError
+from workflow_scripts.masking.compensation import bias_changes, compensated_bias
 from workflow_scripts.masking.inputs import Inputs, one_by_one
-from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Linear
 from workflow_scripts.models.linear_names import is_of_expert
-from workflow_scripts.models.tensors import DTYPES
-from workflow_scripts.pruning.kernels import magnitude_scores, wanda_scores
+from workflow_scripts.pruning.kernels import magnitude_scores, variance, wanda_scores
 from workflow_scripts.pruning.selection import keep_selected, row_selection
 
 BEHIND_NO_NORM = ("o", "down")
-
-
-def variance(sums: Tensor, sum_squares: Tensor, tokens: int) -> Tensor:
-    """The unbiased variance of every input feature over tokens, (input,), float64, never negative.
-
-    `sums` and `sum_squares` are those of the inputs, of the same shape.
-    """
-    deviations = sum_squares.double() - sums.double() ** 2 / max(tokens, 1)
-    return deviations.clamp(min=0) / max(tokens - 1, 1)
 
 
 def stade_scores(weight: Tensor, variances: Tensor) -> Tensor:
@@ -42,47 +32,32 @@ def stade_scores(weight: Tensor, variances: Tensor) -> Tensor:
     return weight.float().abs() * variances.sqrt().float()
 
 
-def compensation(weight: Tensor, keep: Tensor, means: Tensor) -> Tensor:
-    """What every output loses on average: Σ_j W_ij · mean(X_j) over the pruned j, (output,).
-
-    `keep` is bool, of the weight's shape (output, input), `means` (input,). Float64.
-    """
-    return weight.double().masked_fill(keep, 0) @ means.double()
-
-
 def plan(inputs: Inputs) -> Plan:
     """Prune the weights of least W_ij² · Var(X_j), compared within each output row."""
-    options, statistics, checkpoint = inputs.options, inputs.statistics, inputs.checkpoint
+    options, statistics = inputs.options, inputs.statistics
     selection = row_selection(options)
-    biases = {
-        linear.name: linear.name.removesuffix("weight") + "bias"
+    by_variance = {
+        linear.name: linear
         for linear in inputs.in_scope
         if options.score == "stade" or linear.role in BEHIND_NO_NORM
     }
-    compensated = biases if options.compensate else {}
+    compensated = by_variance if options.compensate else {}
     if expert := next(filter(is_of_expert, compensated), None):
         raise InputError(
             f"compensate: {expert} is an expert's, and experts have no place for a bias: set it to "
             "false, or scope to attention"
         )
-    changes = {
-        bias: (DTYPES[checkpoint.dtypes[name]], checkpoint.shapes[name][:1])
-        for name, bias in compensated.items()
-    }
 
     def prune(linear: Linear, weight: Tensor) -> PrunedLinear:
         name, tokens = linear.name, statistics.tokens[linear.name]
         sums, sum_squares = statistics.sums[name], statistics.sum_squares[name]
-        if name in biases:
+        if name in by_variance:
             scores = stade_scores(weight, variance(sums, sum_squares, tokens))
         else:
             scores = wanda_scores(weight, sum_squares)
         keep = keep_selected(selection, linear, scores, inputs.allocation.sparsities[name])
         if name not in compensated:
             return PrunedLinear(name, keep)
-        bias = compensation(weight, keep, sums.double() / tokens)
-        if biases[name] in checkpoint.files:
-            bias += checkpoints.load_tensor(checkpoint, biases[name])
-        return PrunedLinear(name, keep, {biases[name]: bias.to(changes[biases[name]][0])})
+        return PrunedLinear(name, keep, compensated_bias(inputs, linear, weight, keep))
 
-    return one_by_one(inputs, prune, changes)
+    return one_by_one(inputs, prune, bias_changes(inputs.checkpoint, compensated.values()))
