@@ -20,7 +20,7 @@ from tests.models.tiny_models import (
 )
 from workflow_scripts.artefacts.masks import Pruned, read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
-from workflow_scripts.masking.methods.flap import kept_together
+from workflow_scripts.masking.unit_ranking import kept_together
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 from workflow_scripts.models.units import KV_GROUP, NEURON, QUERY_HEAD, block_units
 

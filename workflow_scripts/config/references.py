@@ -14,6 +14,8 @@ REFERENCES = {
     "Efficient Neural Networks. NeurIPS 2015. arXiv:1506.02626",
     "shortgpt": "X. Men et al. ShortGPT: Layers in Large Language Models are More Redundant Than "
     "You Expect. 2024. arXiv:2403.03853",
+    "llm-pruner": "X. Ma, G. Fang, X. Wang. LLM-Pruner: On the Structural Pruning of Large "
+    "Language Models. NeurIPS 2023. arXiv:2305.11627",
     "flap": "Y. An, X. Zhao, T. Yu, M. Tang, J. Wang. Fluctuation-based Adaptive Structured "
     "Pruning for Large Language Models. AAAI 2024. arXiv:2312.11983",
     "owl": "L. Yin et al. Outlier Weighed Layerwise Sparsity (OWL). ICML 2024. arXiv:2310.05175",

@@ -3,13 +3,14 @@
 Units are known by their kind (`models.units`) and number. What they are worth is float64.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
-from workflow_scripts.config.methods.width import OfColumns, OfUnits
+from workflow_scripts.config.methods.width import OfUnits
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.models import checkpoints
@@ -70,7 +71,7 @@ def read_by(units: BlockUnits, heads: str) -> dict[str, Lines]:
     return {kind: units.lines(kind)[-1] for kind in (heads, NEURON)}
 
 
-def counts_of(units: BlockUnits, options: OfColumns) -> Counts:
+def counts_of(units: BlockUnits, options: OfUnits) -> Counts:
     """How many units a block loses, by kind, so that the share of its weights is the sparsity.
 
     Of heads it is that part to the nearest whole number, and neurons make up for the rest; or that
@@ -86,20 +87,22 @@ def counts_of(units: BlockUnits, options: OfColumns) -> Counts:
 def with_neurons(units: BlockUnits, options: OfUnits, heads: float) -> Counts:
     """How many units a block loses, by kind: so many heads, and neurons for the rest.
 
-    The number of heads is rounded, where all blocks are to lose the same to one for every KV group,
-    and heads alone are never more than what is asked for; at least one head (in every group) and
-    one neuron stay. Raises `InputError` where all that may go is less than the sparsity asks for.
+    The number of heads is rounded, where all blocks are to lose the same to one for every KV group;
+    more go where all neurons would not do, and never more than what is asked for. At least one head
+    (in every group) and one neuron stay. Raises `InputError` where all that may go is less than the
+    sparsity asks for.
     """
     wanted = options.sparsity * units.weights
     at_once = units.kv_heads if options.heads == QUERY_HEAD and options.even else 1
     size = at_once * units.unit_weights(options.heads)
+    neuron, most_neurons = units.unit_weights(NEURON), units.count(NEURON) - 1
+    least = math.ceil((wanted - (most_neurons + 0.5) * neuron) / size)
     most = min(units.count(options.heads) // at_once - 1, int(wanted / size))
-    gone = at_once * min(round(heads / at_once), most)
+    gone = at_once * min(max(round(heads / at_once), least), most)
     of_heads = gone * units.unit_weights(options.heads)
-    neuron, most = units.unit_weights(NEURON), units.count(NEURON) - 1
     neurons = round((wanted - of_heads) / neuron)
-    if neurons > most:
-        lost = (of_heads + most * neuron) / units.weights
+    if neurons > most_neurons:
+        lost = (of_heads + most_neurons * neuron) / units.weights
         raise InputError(
             f"sparsity is {options.sparsity}: block {units.block} loses {lost:.4f} of its weights "
             f"with {gone} of {units.count(options.heads)} heads and all neurons but one"

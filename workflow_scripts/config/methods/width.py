@@ -29,6 +29,9 @@ class OfUnits(Method):
     """How many blocks at the start keep all they have; the sparsity is that of the others."""
     keep_last: Whole = 0
     """How many blocks at the end keep all they have."""
+    selection: Literal["exact", "paper"] = "exact"
+    """How units are counted: so that the share of the weights is right (exact), or as the public
+    code does (paper)."""
 
     def own(self) -> dict[str, Any]:
         return plain(self, exclude={"method", "calibration"})
@@ -36,26 +39,15 @@ class OfUnits(Method):
     def contradictions(self) -> Iterator[Said]:
         if not self.even:
             return
+        if self.selection == "paper":
+            yield ("selection",), "'paper' is not allowed with even: true; must be exact"
         for key in ("keep_first", "keep_last"):
             if value := getattr(self, key):
                 said = f"{value} is not allowed with even: true, where all blocks lose the same"
                 yield (key,), f"{said}; must be 0"
 
 
-class OfColumns(OfUnits):
-    """A method that scores heads and neurons by the columns of o_proj and down_proj they feed."""
-
-    selection: Literal["exact", "paper"] = "exact"
-    """How units are counted: so that the share of the weights is right (exact), or as the public
-    code does (paper)."""
-
-    def contradictions(self) -> Iterator[Said]:
-        yield from super().contradictions()
-        if self.even and self.selection == "paper":
-            yield ("selection",), "'paper' is not allowed with even: true; must be exact"
-
-
-class MagnitudeSp(OfColumns):
+class MagnitudeSp(OfUnits):
     """The heads and neurons go that are read by the columns of o_proj and down_proj of least norm,
     compared within each block."""
 
@@ -65,7 +57,7 @@ class MagnitudeSp(OfColumns):
     method: Literal["magnitude-sp"]
 
 
-class WandaSp(OfColumns):
+class WandaSp(OfUnits):
     """The heads and neurons go that are read by the columns of o_proj and down_proj of least |W|
     times the norm of their input, compared within each block."""
 
@@ -84,7 +76,7 @@ class WandaSp(OfColumns):
         return made_from(self.calibration)
 
 
-class Flap(OfColumns):
+class Flap(OfUnits):
     """The heads and neurons go whose outputs vary least over a calibration set, and whose loss a
     bias makes up for best."""
 
@@ -111,4 +103,39 @@ class Flap(OfColumns):
         return statistics(self.calibration)
 
 
-WIDTH = {"magnitude-sp": MagnitudeSp, "wanda-sp": WandaSp, "flap": Flap}
+class LLMPruner(OfUnits):
+    """Heads and neurons go whose loss changes the model's loss least, by its Taylor expansion."""
+
+    title = "LLM-Pruner"
+    cites = "llm-pruner"
+
+    method: Literal["llm-pruner"]
+    calibration: SetName
+    taylor: Literal["vectorize", "param_first", "param_second", "param_mix"] = "param_first"
+    """What a row or column is worth, with w its weights, g their gradient and F the mean square of
+    the samples' own gradients: |Σ wg| (vectorize), Σ |wg| (param_first), Σ w²F (param_second) or
+    Σ |wg - w²F/2| (param_mix)."""
+    ranking: Literal["local", "global"] = "local"
+    """Whether every block loses the same share (local) or all units of all pruned blocks stand in
+    one list (global)."""
+    fold: Literal["own", "public"] = "own"
+    """Which query heads count for a head of keys and values: those that read it (own), or, as in
+    the public code, every k-th one with k such heads (public)."""
+    keep_first: Whole = 4
+    """How many blocks at the start keep all they have; the sparsity is that of the others."""
+    keep_last: Whole = 2
+    """How many blocks at the end keep all they have."""
+
+    def files(self) -> dict[str, str]:
+        return calibration_set(self.calibration)
+
+    def contradictions(self) -> Iterator[Said]:
+        yield from super().contradictions()
+        if self.selection == "paper" and self.ranking == "global":
+            yield ("ranking",), "'global' is not allowed with selection: paper; must be local"
+        if self.fold == "public" and self.heads != "kv-group":
+            said = f"'{self.fold}' is not allowed with heads: {self.heads}"
+            yield ("fold",), f"{said}, which are not folded; must be own"
+
+
+WIDTH = {"magnitude-sp": MagnitudeSp, "wanda-sp": WandaSp, "flap": Flap, "llm-pruner": LLMPruner}

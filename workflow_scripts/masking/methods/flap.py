@@ -4,19 +4,16 @@ X is what enters o and down in the dense model. With `compensate` their biases g
 that go gave on average.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from workflow_scripts.artefacts.masks import Plan
-from workflow_scripts.config.methods.width import Flap
-from workflow_scripts.errors import InputError
 from workflow_scripts.masking.compensation import bias_changes, compensated_bias
 from workflow_scripts.masking.inputs import Inputs
+from workflow_scripts.masking.unit_ranking import ranked_together
 from workflow_scripts.masking.width import (
-    Removed,
     Scores,
     counts_of,
     lowest_units,
@@ -42,7 +39,7 @@ def plan(inputs: Inputs) -> Plan:
             for units, found in zip(blocks, scores, strict=True)
         ]
     else:
-        removed = _ranked_together(blocks, scores, options)
+        removed = ranked_together(blocks, scores, options)
         if options.even:
             removed = made_even(blocks, scores, removed, options)
     if not options.compensate:
@@ -101,59 +98,3 @@ def _unit_scores(inputs: Inputs, units: BlockUnits) -> Scores:
             columns = standardised(columns) * units.count(kind) / len(columns)
         scores[kind] = lines.sums(columns, units.count(kind))
     return scores
-
-
-def _ranked_together(
-    blocks: Sequence[BlockUnits], scores: Sequence[Scores], options: Flap
-) -> list[Removed]:
-    """What goes from each block where the heads and neurons of all of them compete.
-
-    The best head and the best neuron of every block stay, unless `selection` is paper. Raises
-    `InputError` where that is more than the sparsity leaves.
-    """
-    kinds = (options.heads, NEURON)
-    places = [(number, kind) for kind in kinds for number in range(len(blocks))]
-    values, weights = [], []
-    for number, kind in places:
-        found, size = scores[number][kind].numpy().copy(), blocks[number].unit_weights(kind)
-        if options.selection == "exact":
-            found[len(found) - 1 - found[::-1].argmax()] = np.inf  # of equal ones the later stays
-        else:  # in neurons, of which a head is a whole number
-            size //= blocks[number].unit_weights(NEURON)
-        values.append(found)
-        weights.append(np.full(len(found), size))
-    sizes = np.concatenate(weights)
-    counted = sizes.sum()  # where heads are single, their keys and values are of no unit
-    if options.selection == "exact":
-        counted = sum(units.weights for units in blocks)
-    left = sizes.sum() - options.sparsity * counted
-    keep = kept_together(np.concatenate(values), sizes, left, options.selection)
-    removed: list[dict[str, tuple[int, ...]]] = [{} for _ in blocks]
-    for (number, kind), some, best in zip(
-        places, np.split(keep, np.cumsum([len(x) for x in values])[:-1]), values, strict=True
-    ):
-        if not some[np.isinf(best)].all():
-            raise InputError(
-                f"sparsity is {options.sparsity}: one head and one neuron of every block are more "
-                "than it leaves"
-            )
-        removed[number][kind] = tuple(np.flatnonzero(~some).tolist())
-    return removed
-
-
-def kept_together(
-    scores: np.ndarray, weights: np.ndarray, left: float, selection: str
-) -> np.ndarray:
-    """Which units stay: those of the highest scores, so many that their weights together are
-    nearest to `left`; of equal scores the earlier go first. Bool, (units,).
-
-    The public code (`selection` paper) keeps what is above the score of the last one instead, and
-    so loses that one, and all that are equal to it, as well.
-    """
-    order = np.argsort(scores, kind="stable")[::-1]
-    last = np.abs(np.cumsum(weights[order]) - left).argmin()
-    if selection == "paper":
-        return scores > scores[order[last]]
-    keep = np.zeros(len(scores), dtype=bool)
-    keep[order[: last + 1]] = True
-    return keep

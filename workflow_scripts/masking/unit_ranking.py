@@ -1,0 +1,66 @@
+"""Which units go where the heads and neurons of all blocks compete."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from workflow_scripts.config.methods.width import OfUnits
+from workflow_scripts.errors import InputError
+from workflow_scripts.masking.width import Removed, Scores
+from workflow_scripts.models.units import NEURON, BlockUnits
+
+
+def ranked_together(
+    blocks: Sequence[BlockUnits], scores: Sequence[Scores], options: OfUnits
+) -> list[Removed]:
+    """What goes from each block where the heads and neurons of all of them compete.
+
+    The best head and the best neuron of every block stay, unless `selection` is paper. Raises
+    `InputError` where that is more than the sparsity leaves.
+    """
+    kinds = (options.heads, NEURON)
+    places = [(number, kind) for kind in kinds for number in range(len(blocks))]
+    values, weights = [], []
+    for number, kind in places:
+        found, size = scores[number][kind].numpy().copy(), blocks[number].unit_weights(kind)
+        if options.selection == "exact":
+            found[len(found) - 1 - found[::-1].argmax()] = np.inf  # of equal ones the later stays
+        else:  # in neurons, of which a head is a whole number
+            size //= blocks[number].unit_weights(NEURON)
+        values.append(found)
+        weights.append(np.full(len(found), size))
+    sizes = np.concatenate(weights)
+    counted = sizes.sum()  # where heads are single, their keys and values are of no unit
+    if options.selection == "exact":
+        counted = sum(units.weights for units in blocks)
+    left = sizes.sum() - options.sparsity * counted
+    keep = kept_together(np.concatenate(values), sizes, left, options.selection)
+    removed: list[dict[str, tuple[int, ...]]] = [{} for _ in blocks]
+    for (number, kind), some, best in zip(
+        places, np.split(keep, np.cumsum([len(x) for x in values])[:-1]), values, strict=True
+    ):
+        if not some[np.isinf(best)].all():
+            raise InputError(
+                f"sparsity is {options.sparsity}: one head and one neuron of every block are more "
+                "than it leaves"
+            )
+        removed[number][kind] = tuple(np.flatnonzero(~some).tolist())
+    return removed
+
+
+def kept_together(
+    scores: np.ndarray, weights: np.ndarray, left: float, selection: str
+) -> np.ndarray:
+    """Which units stay: those of the highest scores, so many that their weights together are
+    nearest to `left`; of equal scores the earlier go first. Bool, (units,).
+
+    The public code (`selection` paper) keeps what is above the score of the last one instead, and
+    so loses that one, and all that are equal to it, as well.
+    """
+    order = np.argsort(scores, kind="stable")[::-1]
+    last = np.abs(np.cumsum(weights[order]) - left).argmin()
+    if selection == "paper":
+        return scores > scores[order[last]]
+    keep = np.zeros(len(scores), dtype=bool)
+    keep[order[: last + 1]] = True
+    return keep
