@@ -1,6 +1,7 @@
 """The card of an export: what the hub reads, and what a person must know of the model."""
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from huggingface_hub import ModelCard
 from tests.artefacts.variants import on_disk, random_keeps
 from tests.models.tiny_models import write_manifest
 from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
+from workflow_scripts.artefacts.narrow import narrowed
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.masking.model_card import MadeFrom, model_card
 from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.units import KV_GROUP, NEURON, QUERY_HEAD, block_units
 
 HUB = {"kind": "hub", "id": "someone/tiny"}
 WANDA = {"method": "wanda", "sparsity": 0.5, "calibration": "texts", "pattern": "2:4"}
@@ -27,7 +30,8 @@ def card(folder: Path, files: VariantFiles, **entry: Any) -> str:
     sets = {"calibration_sets": {"texts": TEXTS}}
     about = {"model": "tiny", "variant": "v", "entry": entry, "device": "cpu", "sets": sets}
     made_from = parser_of(MadeFrom)(json.dumps(about))
-    return model_card(open_checkpoint(folder), read_pruned(files), made_from)
+    checkpoint, pruned = open_checkpoint(folder), read_pruned(files)
+    return model_card(checkpoint, pruned, made_from, narrowed(checkpoint, pruned))
 
 
 @pytest.fixture
@@ -78,6 +82,28 @@ def test_parameters_and_zeros_are_those_of_the_exported_weights(model, tmp_path)
     size = {name: read.numel() for name, read in _weights(dense).items()}
     gone = {n: int((~pruned.kept(n)).sum()) for n in pruned.record.linears if n not in in_first}
     assert numbers == [sum(size.values()) - sum(size[n] for n in in_first), sum(gone.values())]
+
+
+def test_a_card_says_what_is_left_out_and_what_stays_as_zeros(tmp_path, tiny_model):
+    folder = tiny_model("qwen3", heads=6, kv_heads=3, hidden=36, head_dim=8)
+    checkpoint = open_checkpoint(folder)
+    removed = [{KV_GROUP: [1], NEURON: range(5)}, {KV_GROUP: [0], NEURON: range(5)}]
+    removed.append({KV_GROUP: [2], QUERY_HEAD: [0], NEURON: range(7)})
+    keeps, sizes = {}, []
+    for units, gone in zip(block_units(checkpoint), removed, strict=True):
+        keeps |= units.keep(gone)
+        sizes += [units.unit_weights(KV_GROUP) + 5 * units.unit_weights(NEURON)]
+    left = units.unit_weights(QUERY_HEAD) + 2 * units.unit_weights(NEURON)
+    text = card(folder, on_disk(tmp_path, folder, keeps), method="magnitude-sp", sparsity=0.3)
+    dense = sum(math.prod(shape) for shape in checkpoint.shapes.values())
+    for said in (
+        "without 1 of 3 key-value heads, 2 of 6 query heads, 5 of 25 MLP neurons in each block, "
+        f"with {left:,} weights set to zero",
+        f"parameters: {dense - sum(sizes):,}, of which the mask set {left:,} to zero",
+        "1 query heads and 2 MLP neurons of all blocks that were removed are still here, as zeros",
+        "method: structured magnitude pruning",
+    ):
+        assert said in text, said
 
 
 def _weights(checkpoint):

@@ -14,7 +14,15 @@ from tests.models.test_supported import saved
 from tests.models.tiny_models import load_model, token_ids
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import linears, open_checkpoint
-from workflow_scripts.models.units import KV_GROUP, NEURON, QUERY_HEAD, block_units
+from workflow_scripts.models.supported import SUPPORTED
+from workflow_scripts.models.units import (
+    COLUMNS,
+    KV_GROUP,
+    NEURON,
+    QUERY_HEAD,
+    ROWS,
+    block_units,
+)
 
 HEADS, KV_HEADS, HEAD_DIM, HIDDEN, NEURONS = 6, 3, 8, 36, 25
 IN_GROUP = HEADS // KV_HEADS
@@ -136,6 +144,34 @@ def test_sums_of_lines(wide_model: Callable[[str], Path]) -> None:
     qkv = block_units(open_checkpoint(wide_model("phi3")))[0].lines(QUERY_HEAD)[0]
     values = torch.ones(len(qkv.owner))
     assert qkv.sums(values, HEADS).tolist() == [HEAD_DIM] * HEADS
+
+
+DEPENDENT = {"bitnet", "diffllama", "granite_swa", "olmo2", "olmo3"}
+
+
+@pytest.mark.parametrize("kind", sorted(SUPPORTED))
+def test_heads_and_neurons_of_every_architecture_do_not_depend_on_others(
+    kind: str, tmp_path: Path
+) -> None:
+    """Without the columns that read it a unit is gone; its rows make no difference then."""
+    checkpoint = saved(kind, tmp_path)
+    if kind in DEPENDENT or any(linear.of_expert for linear in linears(checkpoint)):
+        with pytest.raises(InputError, match="width pruning needs"):
+            block_units(checkpoint)
+        return
+    logits = []
+    for dimensions in ((ROWS, COLUMNS), (COLUMNS,)):
+        model = load_model(tmp_path)
+        with torch.no_grad():
+            for units in block_units(checkpoint):
+                for unit_kind, gone in ((KV_GROUP, [0]), (NEURON, [1, 5])):
+                    for lines in units.lines(unit_kind):
+                        weight = model.get_parameter(lines.linear.name)
+                        if lines.dimension in dimensions:
+                            out = torch.isin(lines.owner, torch.tensor(gone))
+                            (weight if lines.dimension == ROWS else weight.T)[out] = 0
+            logits.append(model(token_ids(1, 20).long() % 24, use_cache=False).logits)
+    torch.testing.assert_close(logits[0], logits[1], rtol=0, atol=0)
 
 
 def test_models_without_such_units(tmp_path: Path) -> None:

@@ -12,6 +12,11 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Checkpoint, linears
 
 FLAGS = {"attention": "attention_bias", "mlp": "mlp_bias"}
+CLASSES = {
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "seed_oss": "SeedOssForCausalLM",
+}
 WINDOWS = ("sliding_window", "use_sliding_window", "max_window_layers", "layer_types")
 
 
@@ -29,7 +34,7 @@ def config_changes(checkpoint: Checkpoint, names: Collection[str]) -> dict[str, 
     if architecture == "llama":
         return changes
     if architecture == "qwen2":
-        return _as_llama(checkpoint) | {"attention_bias": True} | changes
+        return rewritten(checkpoint, "llama") | {"attention_bias": True} | changes
     raise InputError(
         f"{checkpoint.folder}: a checkpoint of {architecture} has no place for the biases that the "
         "variant adds, those of llama and qwen2 have: set compensate: false, or generate with "
@@ -43,25 +48,31 @@ def linear_biases(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
         yield linear.part, f"{linear.name.removesuffix('.weight')}.bias"
 
 
-def _as_llama(checkpoint: Checkpoint) -> dict[str, Any]:
-    from transformers import LlamaConfig  # takes longer to import than most masks to build
+def rewritten(checkpoint: Checkpoint, kind: str) -> dict[str, Any]:
+    """The keys of config.json that make a Llama or a Qwen2 a model of a class of CLASSES, which has
+    the same blocks; None where a key goes (of WINDOWS) or the class has another default.
+
+    Raises `InputError` for a Qwen2 whose sliding window matters.
+    """
+    from transformers import AutoConfig  # takes longer to import than most masks to build
 
     from workflow_scripts.models.architectures import load_config
     from workflow_scripts.models.rope import context_length
 
     config = load_config(checkpoint)
-    if "sliding_attention" in config.layer_types and (
+    if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and (
         config.sliding_window < context_length(checkpoint)
     ):
         raise InputError(
             f"{checkpoint.folder}: a Llama checkpoint, which the biases that the variant adds "
             f"need, has no sliding window, and this Qwen2 has one of {config.sliding_window} tokens"
         )
-    defaults, complete = LlamaConfig().to_dict(), config.to_dict()
+    defaults, complete = AutoConfig.for_model(kind).to_dict(), config.to_dict()
     changed = {
         key: complete[key]
         for key in defaults.keys() & complete.keys()
-        if complete[key] not in (defaults[key], checkpoint.config.get(key)) and key[0] != "_"
+        if key[0] != "_"
+        and complete[key] != defaults[key]
+        and (key not in checkpoint.config or complete[key] != checkpoint.config[key])
     }
-    gone = dict.fromkeys(WINDOWS)
-    return changed | gone | {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    return changed | dict.fromkeys(WINDOWS) | {"architectures": [CLASSES[kind]], "model_type": kind}

@@ -1,13 +1,14 @@
 """A checkpoint as a variant leaves it: tensor by tensor, in a loaded model, as a folder.
 
 All three have the same weights to the bit. They keep the checkpoint's dtype; pruned ones are zero,
-removed blocks are gone and those left are renumbered. One tensor at a time is in memory.
+removed blocks are gone and those left are renumbered. Of a folder heads and neurons are left out
+that are zeros as a whole, where that can be (`narrow`). One tensor at a time is in memory.
 """
 
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from workflow_scripts.artefacts.config_changes import FLAGS, config_changes, linear_biases
 from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.artefacts.narrow import Narrow, narrowed
 from workflow_scripts.artefacts.weights import BIAS, LORA_A, changed_names, with_delta
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 REWRITTEN = (checkpoints.CONFIG, checkpoints.INDEX)
+WHOLE = Narrow()
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,17 @@ def check_fit(pruned: Pruned, shapes: Mapping[str, tuple[int, ...]], blocks: int
             raise InputError(f"{said}, the model {known or 'has none'}")
 
 
-def exported_tensors(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, ExportedTensor]:
+def exported_tensors(
+    checkpoint: Checkpoint, pruned: Pruned, narrow: Narrow = WHOLE
+) -> dict[str, ExportedTensor]:
     """What the pruned model holds, by the names it has once the blocks are renumbered.
 
-    Where biases are new, every linear of that part of a block has one: of zeros if need be. Raises
-    `InputError` where the variant does not fit, or no plain checkpoint can hold the result.
+    Where biases are new, every linear of that part of a block has one: of zeros if need be. With
+    `narrow` shapes are of what is left. Raises `InputError` where the variant does not fit, or no
+    plain checkpoint can hold the result.
     """
     check_fit(pruned, checkpoint.shapes, checkpoint.blocks)
-    changes = config_changes(checkpoint, pruned.record.weights)
+    changes = {**config_changes(checkpoint, pruned.record.weights), **narrow.config}
     entries = {}
     for name, path in checkpoint.files.items():
         dtype, shape = DTYPES[checkpoint.dtypes[name]], checkpoint.shapes[name]
@@ -75,7 +81,8 @@ def exported_tensors(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Export
             entries[name] = ExportedTensor(name, weight.dtype, weight.shape[:1], weight.shard)
     numbers = {block: number for number, block in enumerate(pruned.record.kept_blocks)}
     found = {}
-    for name, entry in entries.items():
+    for name, whole in entries.items():
+        entry = replace(whole, shape=narrow.shape(name, whole.shape))
         place = checkpoints.split_block(name)
         if place is None:
             found[name] = entry
@@ -84,24 +91,28 @@ def exported_tensors(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Export
     return found
 
 
-def pruned_tensor(checkpoint: Checkpoint, pruned: Pruned, entry: ExportedTensor) -> Tensor:
-    """One tensor of the pruned model: changed, with its delta and mask; a new bias."""
+def pruned_tensor(
+    checkpoint: Checkpoint, pruned: Pruned, entry: ExportedTensor, narrow: Narrow = WHOLE
+) -> Tensor:
+    """One tensor of the pruned model: changed, with its delta and mask; a new bias. Of `entry`'s
+    shape, which `exported_tensors` gave with the same `narrow`.
+    """
     name, record = entry.source, pruned.record
     if name in record.weights:
         tensor = pruned.weights[name].to(entry.dtype)
     elif name in checkpoint.files:
         tensor = checkpoints.load_tensor(checkpoint, name)
     else:
-        tensor = torch.zeros(entry.shape, dtype=entry.dtype)
+        return torch.zeros(entry.shape, dtype=entry.dtype)
     if name + LORA_A in record.weights:
         tensor = with_delta(tensor, name, pruned.weights, record.scales[name])
     if name in record.linears:
         tensor = tensor.masked_fill(~pruned.kept(name), 0)
-    return tensor
+    return narrow.cut(name, tensor)
 
 
 def pruned_tensors(checkpoint: Checkpoint, pruned: Pruned) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the pruned model by its name there, one at a time, as `export` writes them.
+    """Every tensor of the pruned model by its name there, one at a time, none of them narrower.
 
     Raises `InputError` as `exported_tensors` does.
     """
@@ -126,10 +137,18 @@ def exported_config(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Any]:
 
 
 def export(
-    checkpoint: Checkpoint, pruned: Pruned, output: Path, texts: Mapping[str, str] | None = None
+    checkpoint: Checkpoint,
+    pruned: Pruned,
+    output: Path,
+    texts: Mapping[str, str] | None = None,
+    narrow: Narrow | None = None,
 ) -> None:
-    """Write the pruned model to the folder `output`, with `texts` by name, whole or not at all."""
-    entries = exported_tensors(checkpoint, pruned)
+    """Write the pruned model to the folder `output`, with `texts` by name, whole or not at all.
+
+    As narrow as it can be, unless `narrow` says how narrow.
+    """
+    narrow = narrowed(checkpoint, pruned) if narrow is None else narrow
+    entries = exported_tensors(checkpoint, pruned, narrow)
     with written_atomically(output) as folder:
         folder.mkdir()
         for path, shard in checkpoint.shards.items():
@@ -137,7 +156,8 @@ def export(
             if here:
                 layout = {name: (entry.dtype, entry.shape) for name, entry in here.items()}
                 tensors = (
-                    (name, pruned_tensor(checkpoint, pruned, entry)) for name, entry in here.items()
+                    (name, pruned_tensor(checkpoint, pruned, entry, narrow))
+                    for name, entry in here.items()
                 )
                 metadata = shard.metadata or {"format": "pt"}
                 write_tensors(folder / path.name, layout, tensors, metadata, checksum=False)
@@ -147,7 +167,7 @@ def export(
                 shutil.copyfile(file, folder / file.name)
         for name, text in (texts or {}).items():
             (folder / name).write_text(text, encoding="utf-8")
-        config = exported_config(checkpoint, pruned)
+        config = narrow.entries(exported_config(checkpoint, pruned))
         write_json(folder / checkpoints.CONFIG, config, checksum=False)
         if checkpoint.folder / checkpoints.SINGLE not in checkpoint.shards:
             sizes = [e.dtype.itemsize * math.prod(e.shape) for e in entries.values()]

@@ -9,8 +9,9 @@
         --output results/reasoner/wanda-20/checkpoint
 
 Weights keep their dtype and their shards; pruned ones are zero, changed ones changed, removed
-blocks are gone and those left are renumbered. One tensor at a time is in memory. README.md is the
-card of the model, `model_card.md.j2` filled in.
+blocks are gone and those left are renumbered. Heads and neurons that are gone are left out where
+every block has lost as many. One tensor at a time is in memory. README.md is the card of the model,
+`model_card.md.j2` filled in.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
+from workflow_scripts.artefacts.narrow import narrowed
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.jobs.stage import run_stage
@@ -38,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
     pruned = read_pruned(files, digest)
     checkpoint = checkpoints.open_checkpoint(arguments.model)
-    card = model_card(checkpoint, pruned, parser_of(MadeFrom)(arguments.made_from))
-    export(checkpoint, pruned, arguments.output, {CARD: card})
+    narrow = narrowed(checkpoint, pruned)
+    card = model_card(checkpoint, pruned, parser_of(MadeFrom)(arguments.made_from), narrow)
+    export(checkpoint, pruned, arguments.output, {CARD: card}, narrow)
 
 
 if __name__ == "__main__":

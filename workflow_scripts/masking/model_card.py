@@ -15,6 +15,7 @@ from huggingface_hub.repocard import metadata_load
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.artefacts.narrow import Narrow
 from workflow_scripts.artefacts.pruned_checkpoints import exported_tensors
 from workflow_scripts.config.entry import Entry, plain
 from workflow_scripts.config.methods import Variant
@@ -22,10 +23,12 @@ from workflow_scripts.config.references import REFERENCES
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models.checkpoints import CONFIG, Checkpoint, split_block
 from workflow_scripts.models.manifests import MANIFEST
+from workflow_scripts.models.units import KV_GROUP, NEURON, QUERY_HEAD
 from workflow_scripts.paths import PROJECT
 
 CARD = "README.md"
 LIBRARIES = ("torch", "transformers", "numpy")
+IN_WORDS = {KV_GROUP: "key-value heads", QUERY_HEAD: "query heads", NEURON: "MLP neurons"}
 
 
 class MadeFrom(Entry):
@@ -42,8 +45,8 @@ class MadeFrom(Entry):
     sets: dict[str, dict[str, dict[str, Any]]]
 
 
-def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom) -> str:
-    """The text of the card of a variant of a fetched model."""
+def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom, narrow: Narrow) -> str:
+    """The text of the card of a variant of a fetched model, exported as narrow as that."""
     manifest = read_json(checkpoint.folder / MANIFEST)
     source, entry, record = manifest["source"], made_from.entry, pruned.record
     known = _license(checkpoint.folder, source)
@@ -78,7 +81,9 @@ def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom) -> s
             for name, one in sets.items()
         ],
         record=record,
-        **_counts(checkpoint, pruned),
+        left_out=_left_out(narrow),
+        stays=_stays(narrow),
+        **_counts(checkpoint, pruned, narrow),
         versions=_versions(),
         references=[REFERENCES.get(word, word) for word in cited if word],
     )
@@ -128,17 +133,38 @@ def _options(made_from: MadeFrom) -> dict[str, Any]:
     return options | ({"device": made_from.device} if runs else {})
 
 
-def _counts(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, int]:
+def _left_out(narrow: Narrow) -> list[str]:
+    """What every block of the export lacks, in words."""
+    return [
+        f"{whole - left:,} of {whole:,} {IN_WORDS[kind]}"
+        for kind, (left, whole) in narrow.units.items()
+    ]
+
+
+def _stays(narrow: Narrow) -> str:
+    """What is removed and has stayed as zeros, in words; nothing where nothing has."""
+    return " and ".join(f"{count:,} {IN_WORDS[kind]}" for kind, count in narrow.zeros.items())
+
+
+def _counts(checkpoint: Checkpoint, pruned: Pruned, narrow: Narrow) -> dict[str, int]:
     """Parameters of the dense model and of what is left, and the zeros that the mask set there."""
     linears, kept = pruned.record.linears, pruned.record.kept_blocks
-    left = (name for name in linears if split_block(name)[0] in kept)
+    left = [name for name in linears if split_block(name)[0] in kept]
     return {
         "dense_parameters": sum(map(math.prod, checkpoint.shapes.values())),
         "parameters": sum(
-            math.prod(t.shape) for t in exported_tensors(checkpoint, pruned).values()
+            math.prod(t.shape) for t in exported_tensors(checkpoint, pruned, narrow).values()
         ),
-        "zeros": sum(round(linears[name].achieved * linears[name].weights) for name in left),
+        "zeros": sum(_zeros(pruned, narrow, name) for name in left),
     }
+
+
+def _zeros(pruned: Pruned, narrow: Narrow, name: str) -> int:
+    """How many weights of an exported linear the mask set to zero."""
+    if name in narrow.kept:
+        return int((~narrow.cut(name, pruned.kept(name))).sum())
+    linear = pruned.record.linears[name]
+    return round(linear.achieved * linear.weights)
 
 
 def _versions() -> dict[str, str]:

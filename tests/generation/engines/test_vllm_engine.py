@@ -30,6 +30,7 @@ from workflow_scripts.generation.engines.vllm_engine import fixed_at_start
 from workflow_scripts.masking import build_mask
 from workflow_scripts.models.checkpoints import EMBEDDING, load_tensor, open_checkpoint
 from workflow_scripts.models.tokenizers import load_tokenizer
+from workflow_scripts.models.units import KV_GROUP, NEURON, block_units
 from workflow_scripts.paths import PROJECT
 
 pytest.importorskip("vllm")
@@ -160,6 +161,25 @@ def biased_variant(qwen2):
 
 
 @pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """The export of a tiny Qwen2 without one of its two KV groups and some neurons: a Llama."""
+    folder = save_tiny_model(
+        tmp_path_factory.mktemp("whole"), "qwen2", hidden=128, intermediate=128, heads=4, kv_heads=2
+    )
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    whole = {"use_sliding_window": False, "layer_types": ["full_attention"] * 3}
+    path.write_text(json.dumps(config | whole))
+    write_manifest(folder)
+    checkpoint, keeps = open_checkpoint(folder), {}
+    for units in block_units(checkpoint):
+        keeps |= units.keep({KV_GROUP: [units.block % 2], NEURON: range(32)})
+    place = tmp_path_factory.mktemp("narrow") / "model"
+    export(checkpoint, in_memory(folder, keeps), place)
+    return place
+
+
+@pytest.fixture(scope="module")
 def mixture(tmp_path_factory):
     """A tiny Qwen3-MoE: two of eight experts for a token."""
     folder = tmp_path_factory.mktemp("mixture")
@@ -229,7 +249,7 @@ def overflowing(qwen2):
 @pytest.fixture(scope="module")
 def works(
     answers, exact, widened, changed_variant, qwen2, biased_variant, overflowing, turns, mixture,
-    masked_mixture, tmp_path_factory,
+    masked_mixture, narrow, tmp_path_factory,
 ):  # fmt: skip
     """What vLLM decodes, by name; `exported` is a pruned model as a folder of its own."""
     rounds = [TRACES, CAPPED, UNSTOPPED, ONE_TOKEN, LIKELIEST, SEEDED, SEEDED, exact]
@@ -246,6 +266,7 @@ def works(
     for name, (first, others) in turns.items():
         found[f"{name}, in turn"] = replace(found[name], pruned=first, variants=others)
     found["overflowing"] = Work(qwen2, overflowing, 46, 32, [SHORT])
+    found["narrow"] = Work(narrow, in_memory(narrow), 46, 32, [SHORT])
     found["mixture"] = Work(mixture, masked_mixture, 60, 64, [OF_A_MIXTURE])
     return found
 
@@ -366,6 +387,14 @@ def test_variants_in_turn_say_what_each_says_with_an_engine_of_its_own(decoded, 
     assert list(map(dict, taken[rounds : 2 * rounds])) == list(map(dict, alone))
     for first, second in zip(taken[:rounds], alone, strict=True):
         assert dict(first) != dict(second)
+
+
+def test_an_export_with_fewer_heads_and_neurons_is_opened(decoded, narrow):
+    found = dict(decoded["narrow"][0])
+    greedy = [request for request in SHORT if request.sampling == GREEDY]
+    assert {request: found[request] for request in greedy} == by_transformers(
+        narrow, greedy, vocabulary=46
+    )
 
 
 def test_an_engine_that_cannot_take_a_variant_gives_way_to_another(decoded, widened):
