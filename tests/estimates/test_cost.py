@@ -111,13 +111,14 @@ def test_models_are_measured_else_taken_from_the_config(tmp_path, tiny_model):
     linear = 6 * (2 * 128 * 128 + 2 * 128 * 64 + 3 * 128 * 384)
     weights = PROJECT / "bundled/models/reasoner/model.safetensors"
     cached = 6 * 2 * 2 * 32
-    assert model_size(settings, "reasoner") == Size(weights.stat().st_size, linear, cached)
+    size = Size(weights.stat().st_size, linear, cached, blocks=6)
+    assert model_size(settings, "reasoner") == size
     folder = tmp_path / "resources/models/hub"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").symlink_to(weights)
     assert model_size(settings, "hub", tmp_path) is None  # a download that has not finished
     (folder / "manifest.json").write_text("{}")
-    assert model_size(settings, "hub", tmp_path) == Size(weights.stat().st_size, linear, cached)
+    assert model_size(settings, "hub", tmp_path) == size
 
 
 def test_disk_is_by_weights_variants_and_tokens():
@@ -215,6 +216,17 @@ def test_pruning_is_passes_over_the_model():
     flop = (2 + 4) * 128 * 128 + 8 * (rows.train_samples + rows.validation_samples) * rows.length
     sizes = {"a": Size(2_000_000, 0, 1), "b": None}
     assert pruning_hours(settings, sizes, CARD) == pytest.approx(1e6 * flop / 0.3e14 / 3600)
+
+
+def test_sleb_is_as_many_passes_as_its_blocks_run():
+    """Of 6 blocks 2: 4 losses, then 3; a block runs 4 + 10 and 3 + 6 times, 6 times in a pass."""
+    entry = {"method": "sleb", "remove_blocks": 2, "calibration": "chains"}
+    settings = settings_of(
+        (("run", "variants"), ["sleb-2"]), (("variants", "sleb-2"), entry), **GPU
+    )
+    sizes = {"a": Size(2_000_000, 0, 1, blocks=6)}
+    hours = 1e6 * 2 * (4 + 10 + 3 + 6) / 6 * 128 * 128 / 0.3e14 / 3600
+    assert pruning_hours(settings, sizes, CARD) == pytest.approx(hours)
 
 
 @pytest.mark.parametrize(("name", "most"), [("paper", 50), ("strict", 160)])

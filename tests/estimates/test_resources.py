@@ -6,7 +6,13 @@ import torch
 from tests.config.config_door import HUB_MODEL, changed
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.estimates.resources import MAX_MINUTES, RULES, UNKNOWN_WEIGHTS, resources
+from workflow_scripts.estimates.resources import (
+    MAX_MINUTES,
+    RULES,
+    UNKNOWN_WEIGHTS,
+    Job,
+    resources,
+)
 from workflow_scripts.estimates.sizes import active_share
 from workflow_scripts.models.tensors import save_tensors
 
@@ -286,3 +292,45 @@ def test_a_token_passes_the_experts_that_it_is_sent_to(tmp_path):
     save_tensors(path, tensors, {})
     (tmp_path / "config.json").write_text('{"num_experts_per_tok": 1}')
     assert active_share((path,)) == pytest.approx((120 + 90) / (120 + 360))
+
+
+def depth(method: str) -> tuple[tuple, object]:
+    entry = {"method": method, "remove_blocks": 3, "calibration": "chains"}
+    return (("variants", "wanda-50"), entry)
+
+
+def test_losses_have_time_for_half_of_as_many_passes(tmp_path):
+    """32 blocks: 30, 29 and 28 losses, fewer blocks in each; of every block alone, 32."""
+    few = (("calibration_sets", "chains", "samples"), 16)
+    once = computed("collect_statistics", tmp_path, few, weights=1e9)
+    for method, losses in (("sleb", 30 + 29 + 28), ("shortened-ppl", 32)):
+        minutes = computed("build_mask", tmp_path, few, depth(method), weights=1e9)
+        assert 0.45 * losses < minutes / once < 0.6 * losses, method
+    taylor = computed("build_mask", tmp_path, few, depth("shortened-taylor"), weights=1e9)
+    assert 3 < taylor / once < 6
+
+
+def test_losses_hold_a_batch_and_gradients_what_enters_every_block(tmp_path):
+    """Llama-3.1-8B with 128 x 2,048 tokens: a block, the head, 30 states of a batch; 32 of all."""
+    block, head, state = 8e9 / 32 * 4, 128256 * 4096 * 4, 4096 * 4
+    for method, held in (
+        ("sleb", head + block + 30 * 2048 * state),
+        ("shortened-taylor", head + 3 * block + 32 * 128 * 2048 * state),
+    ):
+        asked = needs("build_mask", settings_of(8e9, depth(method)), tmp_path)["mem_mb"]
+        assert held / 1e6 + 1 * GB < asked < 2 * held / 1e6 + 3 * GB, method
+    gpu = (("pruning", "device"), "cuda")
+    for method in ("sleb", "shortened-taylor"):
+        asked = needs("build_mask", settings_of(8e9, depth(method), gpu), tmp_path)["mem_mb"]
+        assert 8 * GB <= asked < 10 * GB
+
+
+def test_blocks_are_counted_in_files(tmp_path):
+    folder = tmp_path / "resources/models/big"
+    folder.mkdir(parents=True)
+    names = [f"model.layers.{block}.self_attn.q_proj.weight" for block in range(7)]
+    save_tensors(folder / "model.safetensors", {name: torch.zeros(4, 4) for name in names}, {})
+    (folder / "manifest.json").write_text("{}")
+    job = Job(settings_of(1e9), NAMES, tmp_path)
+    assert job.layers == 7
+    assert Job(settings_of(1e9), NAMES, tmp_path / "elsewhere").layers == 32

@@ -18,6 +18,10 @@ REFERENCES = {
     "Language Models. NeurIPS 2023. arXiv:2305.11627",
     "flap": "Y. An, X. Zhao, T. Yu, M. Tang, J. Wang. Fluctuation-based Adaptive Structured "
     "Pruning for Large Language Models. AAAI 2024. arXiv:2312.11983",
+    "sleb": "J. Song et al. SLEB: Streamlining LLMs through Redundancy Verification and "
+    "Elimination of Transformer Blocks. ICML 2024. arXiv:2402.09025",
+    "shortened": "B.-K. Kim et al. Shortened LLaMA: Depth Pruning for Large Language Models with "
+    "Comparison of Retraining Methods. 2024. arXiv:2402.02834",
     "owl": "L. Yin et al. Outlier Weighed Layerwise Sparsity (OWL). ICML 2024. arXiv:2310.05175",
     "layerif": "H. Askari et al. LayerIF: Estimating Layer Quality for Large Language Models using "
     "Influence Functions. NeurIPS 2025. arXiv:2505.23811",

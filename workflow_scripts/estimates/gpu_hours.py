@@ -85,14 +85,20 @@ def pace(settings: Settings, size: Size, means: tuple[int, int], card: Card) -> 
 
 def pruning_hours(settings: Settings, sizes: Mapping[str, Size | None], card: Card) -> float:
     """GPU hours of everything that runs models to prune them; models of unknown size left out."""
+    flop = sum(_pruning_flop(settings, size) for size in sizes.values() if size)
+    return flop / (PASS_SHARE * card.rate) / 3600
+
+
+def _pruning_flop(settings: Settings, size: Size) -> float:
+    """A forward pass takes twice the weights for a token, one with gradients eight times."""
     sets = settings.calibration_sets
-    passes = [(2, sets[name]) for name in statistics_in_use(settings)]
-    passes += [(4, sets[v.calibration]) for v in variants_in_use(settings) if v.runs_model]
-    for_each_weight = sum(flop * entry.samples * entry.length for flop, entry in passes)
+    passes = [(1.0, sets[name]) for name in statistics_in_use(settings)]
+    runs = [variant for variant in variants_in_use(settings) if variant.runs_model]
+    passes += [(variant.passes(size.blocks), sets[variant.calibration]) for variant in runs]
+    for_each_weight = sum(2 * count * entry.samples * entry.length for count, entry in passes)
     for name in in_use(settings)["influence_sets"]:
         for_each_weight += 8 * influence_tokens(settings.influence_sets[name])
-    weights = sum(size.checkpoint / UNFETCHED for size in sizes.values() if size)
-    return weights * for_each_weight / (PASS_SHARE * card.rate) / 3600
+    return size.checkpoint / UNFETCHED * for_each_weight
 
 
 def gpu_jobs(settings: Settings) -> dict[str, int]:

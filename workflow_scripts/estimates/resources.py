@@ -20,12 +20,15 @@ from typing import NamedTuple
 
 from workflow_scripts.config.engines import batch_size
 from workflow_scripts.config.generation import Generation
+from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards
 from workflow_scripts.estimates.sizes import (
+    BLOCKS,
     SHARED_HEADS,
     UNFETCHED,
     active_share,
+    block_count,
     decoded,
     influence_tokens,
     problem_count,
@@ -52,6 +55,7 @@ MASKED = 5e6  # weights that are scored and selected, or copied into a checkpoin
 TOKEN = 1e-3  # seconds of a token, however small the model
 GRADED = 5.0  # answers
 
+BATCH = 2048  # tokens that go through a block at a time on a CPU
 PROMPT = 1024  # tokens at most
 VOCABULARY = 200_000
 
@@ -92,6 +96,13 @@ class Job:
         return self.weights * (active_share(tuple(shards)) if shards else 1)
 
     @property
+    def layers(self) -> int:
+        """How many blocks it really has, once it is fetched."""
+        name = self.wildcards["model"]
+        shards = checkpoint_shards(name, self.settings.models[name].source, self.root)
+        return block_count(tuple(shards)) if shards else BLOCKS
+
+    @property
     def width(self) -> float:
         return shape(self.weights)[0]
 
@@ -116,7 +127,7 @@ def _calibration(job: Job) -> Ask:
     return Ask(2 * TORCH, 60)
 
 
-def _statistics(job: Job, name: str | None = None, passes: int = 1) -> Ask:
+def _statistics(job: Job, name: str | None = None, passes: float = 1) -> Ask:
     """One block's weights and the hidden states of all tokens, before it and behind it, in fp32."""
     entry = job.settings.calibration_sets[name or job.wildcards["calibration"]]
     tokens = entry.samples * entry.length
@@ -161,9 +172,43 @@ def _mask(job: Job) -> Ask:
     alone = _weights(job)
     if not variant.runs_model:
         return alone
-    # every block runs twice: with all its weights, and without those that it loses
-    along = _statistics(job, variant.calibration, passes=2)
-    return Ask(along.memory + alone.memory, along.minutes + alone.minutes - START)
+    along = _statistics(job, variant.calibration, variant.passes(job.layers))
+    held = HELD.get(variant.method)
+    memory = held(job, variant) if held else along.memory + alone.memory
+    return Ask(memory, along.minutes + alone.minutes - START)
+
+
+def _losses(job: Job, variant: Method) -> float:
+    """A block, the head and a batch's hidden states for each block that is left out, in fp32.
+
+    On a GPU the weights only pass through the memory of the machine.
+    """
+    if job.settings.pruning.device == "cuda":
+        return CUDA + SPARE * job.weights / job.blocks * FP32 / 1e6
+    batch = max(BATCH, job.settings.calibration_sets[variant.calibration].length)
+    head = (VOCABULARY + job.layers * batch) * job.width
+    return TORCH + SPARE * (job.weights / job.blocks + head) * FP32 / 1e6
+
+
+def _gradients(job: Job, variant: Method) -> float:
+    """What enters every block, and a block, its gradients and their sums, in fp32.
+
+    With few tokens the weights and what every block has computed stay, a dozen times as wide.
+    """
+    entry = job.settings.calibration_sets[variant.calibration]
+    tokens = entry.samples * entry.length
+    block, states = job.weights / job.blocks, job.layers * tokens * job.width
+    if job.settings.pruning.device == "cuda":
+        return CUDA + SPARE * block * FP32 / 1e6
+    held = job.weights + 12 * states if tokens <= BATCH else 3 * block + states
+    return TORCH + SPARE * (held + VOCABULARY * job.width) * FP32 / 1e6
+
+
+HELD: dict[str, Callable[[Job, Method], float]] = {  # MB, by method, where it is not as statistics
+    "sleb": _losses,
+    "shortened-ppl": _losses,
+    "shortened-taylor": _gradients,
+}
 
 
 def _generation(job: Job) -> Ask:

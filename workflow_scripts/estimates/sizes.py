@@ -21,6 +21,7 @@ CHOSEN = ("num_experts_per_tok", "moe_k", "moe_topk")
 KEYS_AND_VALUES = (".self_attn.k_proj.weight", ".self_attn.v_proj.weight")
 UNFETCHED = 2  # bytes of a weight, where a checkpoint is not there to be asked
 SHARED_HEADS = 4  # queries to a key and value, with grouped-query attention
+BLOCKS = 32  # of a model that is not there to be asked
 PROMPT = 200  # tokens of a question with what a chat template writes around it
 
 
@@ -43,13 +44,14 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Size:
-    """Of a model: bytes of its checkpoint, weights that a mask can have a bit for, and how many
-    numbers its key-value cache holds for a token.
+    """Of a model: bytes of its checkpoint, weights that a mask can have a bit for, how many numbers
+    its key-value cache holds for a token, and its blocks.
     """
 
     checkpoint: int
     linear_weights: int
     cached: float
+    blocks: int = BLOCKS
 
 
 def problem_count(settings: Settings, benchmark: str, root: Path = Path(".")) -> int | None:
@@ -79,7 +81,8 @@ def model_size(settings: Settings, model: str, root: Path = Path(".")) -> Size |
         checkpoint = sum(shard.stat().st_size for shard in shards)
         linear = sum(entry.shape[0] * entry.shape[1] for name, entry in entries if place_of(name))
         heads = sum(entry.shape[0] for name, entry in entries if name.endswith(KEYS_AND_VALUES))
-        return Size(checkpoint, linear, heads or _cached(entry, checkpoint / UNFETCHED))
+        cached = heads or _cached(entry, checkpoint / UNFETCHED)
+        return Size(checkpoint, linear, cached, block_count(tuple(shards)))
     if entry.parameters is None:
         return None
     cached = _cached(entry, entry.parameters)
@@ -106,6 +109,16 @@ def influence_tokens(entry: InfluenceSet) -> int:
     """Tokens that are run through a model and back, each time that they are, for its scores."""
     rounds = 3 if entry.hessian == "datainf" else 1
     return (rounds * entry.train_samples + entry.validation_samples) * entry.length
+
+
+@functools.cache
+def block_count(shards: tuple[Path, ...]) -> int:
+    """The blocks of a checkpoint, a usual number for files that are none."""
+    try:
+        places = [place_of(name) for shard in shards for name in open_tensors(shard).entries]
+    except InputError:
+        return BLOCKS
+    return max((place[0] + 1 for place in places if place), default=BLOCKS)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from workflow_scripts.artefacts.allocations import Allocation
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
 from workflow_scripts.artefacts.statistics import Statistics
 from workflow_scripts.config.methods.base import Method
+from workflow_scripts.errors import InputError
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
@@ -33,6 +34,15 @@ class Inputs:
     def in_scope(self) -> tuple[Linear, ...]:
         """The linears that have a sparsity."""
         return tuple(x for x in self.linears if x.name in self.allocation.sparsities)
+
+
+def check_losses(inputs: Inputs) -> None:
+    """Raise `InputError` where no token of the calibration set follows another."""
+    if inputs.calibration.shape[1] < 2:
+        raise InputError(
+            f"calibration_sets.{inputs.options.calibration}: length is 1; a loss needs samples of "
+            "2 tokens or more"
+        )
 
 
 def one_by_one(

@@ -17,8 +17,8 @@ TOLERANCE = 1e-6  # n/m has no end in decimals for some m
 SetName = Annotated[
     named("calibration_sets"),
     Field(
-        description="A name from `calibration_sets`; the statistics that the method needs come "
-        "from it."
+        description="A name from `calibration_sets`; what the method measures, it measures on its "
+        "tokens."
     ),
 ]
 RemoveBlocks = Annotated[Count, Field(description="How many blocks are removed.")]
@@ -38,6 +38,7 @@ class Method(Entry):
     cites: ClassVar[str | None] = None  # a key of config.references, or the reference
     amount: ClassVar[str | None] = None  # the key that says how much is removed
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes
+    scores_blocks: ClassVar[bool] = False  # whether its mask comes with a score of every block
 
     def files(self) -> dict[str, str]:
         """What its mask is made from: the stage's flag and the path, with wildcards in braces."""
@@ -51,6 +52,14 @@ class Method(Entry):
     def runs_model(self) -> bool:
         """Whether building its mask runs the model on the calibration set."""
         return "calibration" in self.files()
+
+    def passes(self, blocks: int) -> float:
+        """How many times as much as a forward pass over its set building its mask takes, about.
+
+        `blocks` are those of the model.
+        """
+        # every block runs twice: with all its weights, and without those that it loses
+        return 2.0 if self.runs_model else 0.0
 
 
 class Share(Entry):

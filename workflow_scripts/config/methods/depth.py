@@ -1,10 +1,21 @@
 """Methods that remove whole blocks."""
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from workflow_scripts.config.methods.base import Method, RemoveBlocks, SetName
-from workflow_scripts.config.places import statistics
+from workflow_scripts.config.places import calibration_set, statistics
 from workflow_scripts.config.types import Different, Whole
+
+ENDS = (1, 1)  # blocks that SLEB keeps, from the first on and up to the last
+PLUS = (4, 2)  # those that the "+" rule of Shortened LLaMA keeps
+
+Plus = Annotated[
+    bool,
+    Field(description="Whether the first four blocks and the last two stay, whatever they score."),
+]
 
 
 class ShortGPT(Method):
@@ -21,6 +32,98 @@ class ShortGPT(Method):
 
     def files(self) -> dict[str, str]:
         return statistics(self.calibration)
+
+
+def block_runs(blocks: int, places: Sequence[int]) -> int:
+    """How often a block runs so that each of `places` is left out of `blocks` blocks once.
+
+    What comes before a place is computed once for all of them, what comes behind it for it alone.
+    """
+    return max(places, default=0) + sum(blocks - 1 - place for place in places)
+
+
+class SLEB(Method):
+    """One block after another goes, each time the one without which the loss is least."""
+
+    title = "SLEB"
+    family = "depth"
+    cites = "sleb"
+    amount = "remove_blocks"
+    scores_blocks = True
+
+    method: Literal["sleb"]
+    remove_blocks: RemoveBlocks
+    calibration: SetName
+
+    def files(self) -> dict[str, str]:
+        return calibration_set(self.calibration)
+
+    def rounds(self, blocks: int) -> Iterator[tuple[int, range]]:
+        """How many blocks are there in each round, and which places among them may be left out."""
+        first, last = ENDS
+        for gone in range(min(self.remove_blocks, blocks - first - last)):
+            yield blocks - gone, range(first, blocks - gone - last)
+
+    def passes(self, blocks: int) -> float:
+        return sum(block_runs(*of_round) for of_round in self.rounds(blocks)) / blocks
+
+
+class Shortened(Method):
+    """The blocks that score least go, all scored once."""
+
+    family = "depth"
+    cites = "shortened"
+    amount = "remove_blocks"
+    scores_blocks = True
+
+    def places(self, blocks: int) -> range:
+        """The blocks that may go."""
+        first, last = PLUS if self.plus else (0, 0)
+        return range(first, blocks - last)
+
+
+class ShortenedPPL(Shortened):
+    """The blocks without which the perplexity is least go, each left out alone."""
+
+    title = "Shortened LLaMA (perplexity)"
+
+    method: Literal["shortened-ppl"]
+    remove_blocks: RemoveBlocks
+    calibration: SetName
+    plus: Plus = False
+
+    def files(self) -> dict[str, str]:
+        return calibration_set(self.calibration)
+
+    def passes(self, blocks: int) -> float:
+        return block_runs(blocks, self.places(blocks)) / blocks
+
+
+class ShortenedTaylor(Shortened):
+    """The blocks of least Σ |W · gradient of the loss| go."""
+
+    title = "Shortened LLaMA (Taylor)"
+
+    method: Literal["shortened-taylor"]
+    remove_blocks: RemoveBlocks
+    calibration: SetName
+    plus: Plus = True
+
+    def files(self) -> dict[str, str]:
+        return calibration_set(self.calibration)
+
+    def passes(self, blocks: int) -> float:
+        return 4  # forward; in the backward pass forward again, and two products for each there
+
+
+class ShortenedMagnitude(Shortened):
+    """The blocks of least Σ |W| go."""
+
+    title = "Shortened LLaMA (magnitude)"
+
+    method: Literal["shortened-magnitude"]
+    remove_blocks: RemoveBlocks
+    plus: Plus = True
 
 
 class ReverseOrder(Method):
@@ -45,4 +148,12 @@ class Blocks(Method):
     """The blocks that are removed; the first block is 0."""
 
 
-DEPTH = {"shortgpt": ShortGPT, "reverse-order": ReverseOrder, "blocks": Blocks}
+DEPTH = {
+    "shortgpt": ShortGPT,
+    "sleb": SLEB,
+    "shortened-ppl": ShortenedPPL,
+    "shortened-taylor": ShortenedTaylor,
+    "shortened-magnitude": ShortenedMagnitude,
+    "reverse-order": ReverseOrder,
+    "blocks": Blocks,
+}

@@ -1,0 +1,40 @@
+"""Shortened LLaMA's Taylor criterion (arXiv 2402.02834): the blocks of least Σ |W · G| go.
+
+G is the gradient of the mean loss over all tokens of the calibration set. The sum is over a block's
+weight matrices and the scales of its norms, those of q and k too; its biases are left out.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from workflow_scripts.artefacts.masks import Plan
+from workflow_scripts.masking.inputs import Inputs, check_losses
+from workflow_scripts.masking.progress import Progress, tell
+from workflow_scripts.masking.whole_blocks import as_scores, lowest, of_places, shortened_places
+from workflow_scripts.models.block_gradients import block_gradients
+
+MEASURE = "sum of |weight × gradient|"
+
+
+def salience(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> float:
+    """Σ |W · G| over the tensors of a block, by their names in the checkpoint, without biases."""
+    return sum(
+        (weight.float() * gradients[name]).abs_().sum(dtype=torch.float64).item()
+        for name, weight in sorted(weights.items())
+        if name.endswith(".weight")
+    )
+
+
+def plan(inputs: Inputs) -> Plan:
+    """Remove the blocks of least Σ |W · G|. Raises `InputError` where a gradient is not finite."""
+    blocks, places = inputs.checkpoint.blocks, shortened_places(inputs)
+    check_losses(inputs)
+    tell(f"shortened-taylor: gradients over {inputs.calibration.numel():,} tokens")
+    progress, found = Progress(blocks), {}
+    for of_block in block_gradients(inputs.checkpoint, inputs.calibration, inputs.device):
+        found[of_block.block] = salience(of_block.weights, of_block.gradients)
+        progress(1)
+    removed = lowest(of_places(found, places), inputs.options.remove_blocks)
+    return Plan(removed_blocks=removed, scores=(as_scores(MEASURE, found, blocks),))
