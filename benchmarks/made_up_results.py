@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, _, level = variant.rpartition("-")
         method = variant.split("-")[0]
         ways[variant] = Way(method, name or variant, level if name else "")
-    sets = {"calibration": ["c4"], "influence": ["c4"]}
+    sets = {"calibration": ["c4"], "influence": ["c4"], "variant": []}
     everything.build(
         results,
         options.output / "resources",

@@ -143,7 +143,7 @@ def run_options():
             **FIGURE_OPTIONS,
             **shared_by_tables(),
             **RUN_LISTS,
-            **catalogue.used_sets(SETTINGS),
+            **catalogue.drawn_of(SETTINGS),
         }
     )
 

@@ -174,6 +174,20 @@ use rule plot as plot_influence with:
         figure=figures_of("model", "influence"),
 
 
+use rule plot as plot_variant with:
+    input:
+        plot_inputs,
+        order=order("plot_variant"),
+    output:
+        svg=figure(of_run("figures/{figure}/{model}/{variant}.svg")),
+        pdf=of_run("figures/{figure}/{model}/{variant}.pdf"),
+        png=of_run("figures/{figure}/{model}/{variant}.png"),
+    log:
+        log_of_run("plot/{figure}/{model}/{variant}.log"),
+    wildcard_constraints:
+        figure=figures_of("model", "variant"),
+
+
 # A file, because an argument of a command has at most 128 KiB and a config can have more. The log
 # is empty, like that of every job that has nothing to say.
 rule write_config:

@@ -7,6 +7,7 @@ import pytest
 from tests.tables.sources import rows_of, source_of
 from tests.workflow.checkout import copy_project
 from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.methods.depth import SLEB
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.paths import CONFIG
 from workflow_scripts.tables import catalogue, plot
@@ -27,7 +28,9 @@ def test_every_entry_has_its_module():
 
 
 def test_titles_and_captions_are_filled_in():
-    values = {"model": "m", "benchmark": "b", "calibration": "c", "influence": "i"}
+    values = {
+        "model": "m", "benchmark": "b", "calibration": "c", "influence": "i", "variant": "v",
+    }  # fmt: skip
     for name in catalogue.FIGURES:
         (place,) = catalogue.places(name, {key: [value] for key, value in values.items()})
         options = catalogue.plot_options(name, place, {"reference": "base", "ways": []})
@@ -47,7 +50,12 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
     def kinds(settings):
         return {path.split("/")[2] for path in catalogue.figure_files(settings, ["svg"])}
 
-    assert kinds(settings) == set(catalogue.FIGURES)
+    sleb = SLEB(method="sleb", remove_blocks=1, calibration="chains")
+    more = settings.model_copy(update={"variants": {**settings.variants, "sleb-1": sleb}})
+    more = changed(more, run={"variants": (*settings.run.variants, "sleb-1")})
+    assert kinds(more) == set(catalogue.FIGURES)
+    (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
+    assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
     assert kinds(alone) == {"scaling_curves", "token_curves", "allocation"}
 

@@ -55,6 +55,8 @@ def results(tmp_path_factory) -> Path:
         removed = [1] if variant == "shortgpt-1" else []
         share = {"wanda-20": 0.2, "wanda-50": 0.5, "shortgpt-1": 0.25}.get(variant, 0.0)
         record = mask(share, removed, method=variant.split("-")[0])
+        if removed:
+            record["scores"] = [{"measure": "change", "values": [0.4, 0.1, 0.2, 0.3]}]
         write_masks(folder, {variant: record | {"digest": f"digest-of-{variant}"}})
         producer = {"engine": "transformers", "device": "a machine & its parts", "torch": "2.13.0"}
         write_json(folder / "m" / variant / "generation.json", {"producers": [producer]})
@@ -76,7 +78,7 @@ def build(results: Path, output: Path, variants=VARIANTS, config=CONFIG) -> str:
     options = {
         "reference": "dense", "models": ["m"], "variants": list(variants), "benchmarks": ["b", "c"],
         "ways": as_lists(named_ways(variants)),
-        "calibration": ["chains"], "influence": [],
+        "calibration": ["chains"], "influence": [], "variant": ["shortgpt-1"],
     }  # fmt: skip
     told = read_json(output / "config.json"), options
     everything.build(results, home / "resources", [home / "logs"], *told, output)

@@ -24,7 +24,7 @@ def build(results: Path, output: Path, **generation: object) -> str:
     options = {
         "reference": "dense", "models": ["m"], "variants": [*VARIANTS], "benchmarks": ["b"],
         "ways": as_lists(named_ways(VARIANTS)),
-        "calibration": [], "influence": [],
+        "calibration": [], "influence": [], "variant": [],
     }  # fmt: skip
     folders = [
         word for name in ("results", "resources", "logs") for word in (f"--{name}", str(results))

@@ -207,6 +207,16 @@ FIGURES = {
         (MASKS, "results/{model}/statistics/{calibration}.safetensors"),
         ("model", "calibration"),
     ),
+    "block_choice": Figure(
+        "block_choice",
+        "pruning",
+        "{model}: what {variant} measured of each block",
+        "What {variant} measured of every block of {model} before it took some out: the lowest "
+        "went. Where it measured in rounds, each is a line, from light to dark, and the blocks "
+        "that had gone are left out of those that follow.",
+        (MASKS,),
+        ("model", "variant"),
+    ),
     "influence": Figure(
         "block_scores",
         "pruning",
@@ -219,10 +229,15 @@ FIGURES = {
 }
 
 
-def used_sets(settings: Settings) -> dict[str, list[str]]:
-    """The sets whose statistics or scores the variants that are run are made with."""
-    influence = in_use(settings)["influence_sets"]
-    return {"calibration": statistics_in_use(settings), "influence": influence}
+def drawn_of(settings: Settings) -> dict[str, list[str]]:
+    """By wildcard, what has figures of its own beside a run's models and benchmarks: sets with
+    statistics or scores that variants are made with, and variants that score blocks themselves."""
+    names = settings.run.variants
+    return {
+        "calibration": statistics_in_use(settings),
+        "influence": in_use(settings)["influence_sets"],
+        "variant": [name for name in names if settings.variants[name].scores_blocks],
+    }
 
 
 def places(figure: str, values: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
@@ -235,7 +250,7 @@ def places(figure: str, values: Mapping[str, list[str]]) -> Iterator[dict[str, s
 def figure_files(settings: Settings, endings: list[str]) -> list[str]:
     """The files of every figure of a run."""
     run = settings.run
-    values = {"model": run.models, "benchmark": run.benchmarks, **used_sets(settings)}
+    values = {"model": run.models, "benchmark": run.benchmarks, **drawn_of(settings)}
     return [
         f"{run_folder(run.name)}/figures/{name}/{'/'.join(place.values())}.{ending}"
         for name, figure in FIGURES.items()

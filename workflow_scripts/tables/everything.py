@@ -3,7 +3,7 @@
     python -m workflow_scripts.tables.everything --results results --resources resources \
         --logs logs --config results/config.json --output so_far --options \
         '{"reference": "dense", "ways": [...], "models": ["reasoner"], "variants": ["dense", ...],
-        "benchmarks": ["chains"], "calibration": ["chains"], "influence": []}'
+        "benchmarks": ["chains"], "calibration": ["chains"], "influence": [], "variant": []}'
 
 Made from the files that are there, into `so_far/tables`, `so_far/figures` and `so_far/report.html`;
 what is missing, or under other budgets or with other repeats than the config's, is named at the top
@@ -54,8 +54,7 @@ def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator
     values = {
         "model": options["models"],
         "benchmark": options["benchmarks"],
-        "calibration": options["calibration"],
-        "influence": options["influence"],
+        **{name: options[name] for name in ("calibration", "influence", "variant")},
     }
     for name, entry in catalogue.FIGURES.items():
         for place in catalogue.places(name, values):

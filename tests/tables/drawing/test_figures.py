@@ -12,6 +12,7 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.tables import plot
 from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.drawing import (
+    block_choice,
     block_scores,
     differences,
     parallel,
@@ -75,7 +76,22 @@ def with_scores(folder, **options):
     return source_of(folder, masks={"shortgpt-1": mask(0.25, [1])}, **options)
 
 
+ROUNDS = [[None, 3.0, 2.5, 2.7, 9.0, None], [None, 3.2, None, 2.9, 30.0, None]]
+
+
+def chosen(folder, rounds, removed, measure="loss", **options):
+    """A source of what a method measured of 6 blocks, for the figure of it."""
+    scores = [{"measure": measure, "values": values} for values in rounds]
+    record = mask(len(removed) / 6, removed, blocks=6) | {"scores": scores, "options": options}
+    return source_of(folder, masks={"v": record}, variant="v")
+
+
 FIGURES = {
+    "a choice in rounds": (block_choice, lambda folder: chosen(folder, ROUNDS, [2, 3])),
+    "a choice at once": (
+        block_choice,
+        lambda folder: chosen(folder, [[5000, 21.5, 23, 22, 24, 25]], [1], plus=True),
+    ),
     "differences": (differences, lambda folder: source_of(folder, {"comparison": COMPARISONS})),
     "parallel": (parallel, lambda folder: source_of(folder, {"parallel": PARALLEL})),
     "sparsity": (sparsity, lambda folder: source_of(folder, {"accuracy": ACCURACY}, MASKS)),
@@ -207,6 +223,50 @@ def test_bars_have_the_scores_and_removed_blocks_are_black(figure_of):
     black = [to_hex(bar.get_facecolor()) == style.INK for bar in axes.patches]
     assert black == [False, True, False, False]
     assert "black: shortgpt-1 removes 1" in figure.texts[0].get_text()
+
+
+def test_each_round_of_a_choice_is_a_line_with_its_number_at_the_lowest_block(figure_of):
+    figure = figure_of("a choice in rounds")
+    (axes,) = figure.axes
+    first, its_dot, second, other_dot, above = axes.lines
+    assert list(first.get_xdata()) == [1, 2, 3, 4] and list(second.get_xdata()) == [1, 3, 4]
+    assert list(first.get_ydata()) == [3.0, 2.5, 2.7, 9.0]
+    assert (its_dot.get_xydata().tolist(), other_dot.get_xydata().tolist()) == (
+        [[2, 2.5]], [[3, 2.9]],
+    )  # fmt: skip
+    assert [text.get_text() for text in axes.texts] == ["1", "2"]
+    # block 4 is ten times as far up as the others
+    assert list(above.get_xdata()) == [4] and axes.get_ylim()[1] < 9
+    assert axes.get_title(loc="right") == "above the scale: block 4 (up to 30)"
+    assert "removed: 2, 3" in figure.texts[0].get_text() and axes.get_ylabel() == "loss"
+
+
+def test_scores_far_from_zero_are_dots_and_others_bars_black_where_they_went(tmp_path):
+    dots = drawn(block_choice.draw, chosen(tmp_path / "dots", [[9, 8, 9.5, 8.5, 9, None]], [1, 3]))
+    (axes,) = dots.axes
+    (marks,) = axes.collections
+    assert marks.get_offsets().tolist() == [[0, 9], [1, 8], [2, 9.5], [3, 8.5], [4, 9]]
+    black = [to_hex(colour) == style.INK for colour in marks.get_facecolors()]
+    assert black == [False, True, False, True, False]
+    assert dots.texts[0].get_text() == "removed, in black: 1, 3"
+    values = [1, 2, 9, 3, 0.5, 7]
+    bars = drawn(block_choice.draw, chosen(tmp_path / "bars", [values], [4], plus=True))
+    assert [bar.get_height() for bar in bars.axes[0].patches] == values
+    assert bars.axes[0].get_ylim()[0] == 0
+    assert "pale: what stays in any case" in bars.texts[0].get_text()
+    colours = [to_hex(bar.get_facecolor()) for bar in bars.axes[0].patches]
+    assert colours[4] == style.INK and len({*colours[:4], colours[5]}) == 1
+    far = drawn(block_choice.draw, chosen(tmp_path / "far", [[90, 1, 2, 1, 3, 5000]], [1]))
+    (axes,) = far.axes
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] < 200
+    assert axes.get_title(loc="right") == "above the scale: block 5 (5,000)"
+    alike = drawn(block_choice.draw, chosen(tmp_path / "alike", [[2, 2, 2, 2, 2, 9]], [0]))
+    assert alike.axes[0].get_title(loc="right") == "" and alike.axes[0].get_ylim()[1] > 9
+
+
+def test_a_mask_without_scores_has_no_figure_of_them(tmp_path):
+    with pytest.raises(NoRows, match=r"v/mask\.json: holds no scores of blocks"):
+        block_choice.draw(chosen(tmp_path, [], [1]))
 
 
 def test_influence_has_a_bar_for_attention_and_mlp(figure_of):
