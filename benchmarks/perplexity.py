@@ -43,6 +43,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "wanda": {"method": "wanda", **SET},
     "wanda, sequential": {"method": "wanda", **SET, "propagate": "pruned"},
     "shortgpt": {"method": "shortgpt", **SET},
+    "sleb": {"method": "sleb", **SET},
+    "shortened-ppl": {"method": "shortened-ppl", **SET},
+    "shortened-taylor": {"method": "shortened-taylor", **SET},
+    "shortened-magnitude": {"method": "shortened-magnitude"},
 }
 
 

@@ -208,6 +208,7 @@ HELD: dict[str, Callable[[Job, Method], float]] = {  # MB, by method, where it i
     "sleb": _losses,
     "shortened-ppl": _losses,
     "shortened-taylor": _gradients,
+    "llm-pruner": _gradients,
 }
 
 

@@ -12,6 +12,8 @@ from workflow_scripts.config.places import ALLOCATION
 from workflow_scripts.config.types import Count, matching, named
 
 SCOPES = ("all", "attention", "mlp")
+# of a forward pass, with gradients: forward, then forward again and two products for each there
+GRADIENT_PASSES = 4.0
 TOLERANCE = 1e-6  # n/m has no end in decimals for some m
 
 SetName = Annotated[

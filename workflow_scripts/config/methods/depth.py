@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from workflow_scripts.config.methods.base import Method, RemoveBlocks, SetName
+from workflow_scripts.config.methods.base import GRADIENT_PASSES, Method, RemoveBlocks, SetName
 from workflow_scripts.config.places import calibration_set, statistics
 from workflow_scripts.config.types import Different, Whole
 
@@ -113,7 +113,7 @@ class ShortenedTaylor(Shortened):
         return calibration_set(self.calibration)
 
     def passes(self, blocks: int) -> float:
-        return 4  # forward; in the backward pass forward again, and two products for each there
+        return GRADIENT_PASSES
 
 
 class ShortenedMagnitude(Shortened):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from workflow_scripts.config.entry import Said, plain
-from workflow_scripts.config.methods.base import Method, SetName
+from workflow_scripts.config.methods.base import GRADIENT_PASSES, Method, SetName
 from workflow_scripts.config.places import calibration_set, statistics
 from workflow_scripts.config.types import Whole
 
@@ -128,6 +128,9 @@ class LLMPruner(OfUnits):
 
     def files(self) -> dict[str, str]:
         return calibration_set(self.calibration)
+
+    def passes(self, blocks: int) -> float:
+        return GRADIENT_PASSES
 
     def contradictions(self) -> Iterator[Said]:
         yield from super().contradictions()

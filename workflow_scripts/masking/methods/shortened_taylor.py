@@ -32,9 +32,9 @@ def plan(inputs: Inputs) -> Plan:
     blocks, places = inputs.checkpoint.blocks, shortened_places(inputs)
     check_losses(inputs)
     tell(f"shortened-taylor: gradients over {inputs.calibration.numel():,} tokens")
-    progress, found = Progress(blocks), {}
+    progress, found = Progress(3 * blocks), {}
     for of_block in block_gradients(inputs.checkpoint, inputs.calibration, inputs.device):
+        progress(2 if found else 2 + blocks)  # back takes twice as long as forward
         found[of_block.block] = salience(of_block.weights, of_block.gradients)
-        progress(1)
     removed = lowest(of_places(found, places), inputs.options.remove_blocks)
     return Plan(removed_blocks=removed, scores=(as_scores(MEASURE, found, blocks),))
