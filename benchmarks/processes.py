@@ -20,13 +20,20 @@ from workflow_scripts.paths import PROJECT
 
 @dataclass(frozen=True)
 class Cost:
-    """What one or several processes took: wall seconds in all, peak resident MiB of the largest."""
+    """What one or several processes took: wall seconds and those of all processors' work in all,
+    peak resident MiB of the largest.
+    """
 
     seconds: float
+    processor: float
     peak_mib: float
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.seconds + other.seconds, max(self.peak_mib, other.peak_mib))
+        return Cost(
+            self.seconds + other.seconds,
+            self.processor + other.processor,
+            max(self.peak_mib, other.peak_mib),
+        )
 
 
 def run(
@@ -45,7 +52,8 @@ def weigh(report: str, command: Sequence[str]) -> int:
     start = time.monotonic()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
-    cost = Cost(time.monotonic() - start, usage.ru_maxrss / 1024)
+    worked = usage.ru_utime + usage.ru_stime
+    cost = Cost(time.monotonic() - start, worked, usage.ru_maxrss / 1024)
     Path(report).write_text(json.dumps(asdict(cost)), encoding="utf-8")
     return os.waitstatus_to_exitcode(status)
 

@@ -20,6 +20,7 @@ OTHERS = {
     "dense": {},
     "magnitude": {"sparsity": 0.5},
     "wanda": {"sparsity": 0.5, "calibration": "set"},
+    "sparsegpt": {"sparsity": 0.5, "calibration": "set"},
     "shortgpt": {"calibration": "set"},
     "reverse-order": {},
     "blocks": {},

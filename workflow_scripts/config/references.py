@@ -10,6 +10,8 @@ REFERENCES = {
     "Large Language Models. ICLR 2024. arXiv:2306.11695",
     "stade": "D. Coello de Portugal Mecke et al. STADE: Standard Deviation as a Pruning Metric. "
     "2025. arXiv:2503.22451",
+    "sparsegpt": "E. Frantar, D. Alistarh. SparseGPT: Massive Language Models Can Be Accurately "
+    "Pruned in One-Shot. ICML 2023. arXiv:2301.00774",
     "magnitude": "S. Han, J. Pool, J. Tran, W. J. Dally. Learning both Weights and Connections for "
     "Efficient Neural Networks. NeurIPS 2015. arXiv:1506.02626",
     "shortgpt": "X. Men et al. ShortGPT: Layers in Large Language Models are More Redundant Than "

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.linear_names import is_of_expert
 
+Sums = TypeVar("Sums")  # has `add_inputs` and `tokens`
 _CHUNK = 64  # tokens converted to float64 at once: they stay in the processor's cache
 
 
@@ -39,12 +41,6 @@ class InputSums:
             self.sum += wide.sum(0)
             self.sum_squares += wide.square_().sum(0)
 
-    def add_sums(self, other: "InputSums") -> None:
-        """Count the tokens that `other` has counted."""
-        self.sum += other.sum
-        self.sum_squares += other.sum_squares
-        self.tokens += other.tokens
-
 
 class AllSeen(Exception):
     """Every watched linear has its inputs; nobody asks for what the block would compute next."""
@@ -52,21 +48,27 @@ class AllSeen(Exception):
 
 @contextmanager
 def watched(
-    block: nn.Module, modules: Sequence[str], stop: bool = False
-) -> Iterator[dict[str, InputSums]]:
-    """Gather the input sums of a block's linears, by module name, while the context lasts.
+    block: nn.Module,
+    modules: Sequence[str],
+    stop: bool = False,
+    sums: Callable[[int, torch.device], Sums] = InputSums,
+) -> Iterator[dict[str, Sums]]:
+    """Gather sums over what enters a block's linears, by module name, while the context lasts.
 
-    Those of an expert are over the tokens routed to it, which may be none. Raises ValueError where
-    another linear never ran. With `stop`, a forward pass of the block raises `AllSeen` as soon as
-    each of them has its inputs (one with an expert that no token reaches runs to its end).
+    `sums` makes empty ones for a number of features. Linears that are handed the very same tensor
+    (q, k and v; gate and up) share theirs. Those of an expert are over the tokens routed to it,
+    which may be none. Raises ValueError where another linear never ran. With `stop`, a forward pass
+    of the block raises `AllSeen` as soon as each of them has its inputs (one with an expert that no
+    token reaches runs to its end).
     """
     linears = {name: block.get_submodule(name) for name in modules}
-    sums = {name: InputSums(x.in_features, x.weight.device) for name, x in linears.items()}
-    # q, k and v are handed the very same tensor, and so are gate and up: it is summed once.
-    last: tuple[Tensor, InputSums] | None = None
+    seen: dict[str, Sums] = {}
+    last: tuple[Tensor, Sums] | None = None
     missing: set[str] = set()
 
     def begin(block: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        nonlocal last
+        last = None
         missing.update(modules)
 
     def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -74,9 +76,11 @@ def watched(
             nonlocal last
             inputs = arguments[0]
             if last is None or last[0] is not inputs:
-                last = (inputs, InputSums(inputs.shape[-1], inputs.device))
+                if name not in seen:
+                    seen[name] = sums(inputs.shape[-1], inputs.device)
+                last = (inputs, seen[name])
                 last[1].add_inputs(inputs)
-            sums[name].add_sums(last[1])
+            seen.setdefault(name, last[1])
             missing.discard(name)
             if stop and not missing:
                 raise AllSeen
@@ -86,13 +90,15 @@ def watched(
     handles = [linear.register_forward_pre_hook(hook(name)) for name, linear in linears.items()]
     handles.append(block.register_forward_pre_hook(begin))
     try:
-        yield sums
+        yield seen
     finally:
         for handle in handles:
             handle.remove()
-    for name in modules:
-        if not sums[name].tokens and not is_of_expert(name):
-            raise ValueError(f"{name} never ran")
+    for name, linear in linears.items():
+        if name not in seen:
+            if not is_of_expert(name):
+                raise ValueError(f"{name} never ran")
+            seen[name] = sums(linear.in_features, linear.weight.device)
 
 
 def note_unreached(tokens: Mapping[str, int]) -> None:

@@ -49,16 +49,21 @@ def _pattern(method: OfWeights) -> tuple[int, int] | None:
     return read_pattern(method.pattern) if method.pattern else None
 
 
+def check_pattern(linear: Linear, pattern: tuple[int, int]) -> None:
+    """Raise `InputError` where a pattern (n, m) does not fit the rows of a linear."""
+    pruned, group = pattern
+    if linear.shape[1] % group:
+        raise InputError(
+            f"pattern {pruned}:{group} does not fit {linear.name}: its rows have "
+            f"{linear.shape[1]} weights, which {group} does not divide"
+        )
+
+
 def keep_selected(selection: Selection, linear: Linear, scores: Tensor, sparsity: float) -> Tensor:
     """Which weights of a linear stay; bool, (output, input), True = kept."""
     if selection.pattern:
-        pruned, group = selection.pattern
-        if linear.shape[1] % group:
-            raise InputError(
-                f"pattern {pruned}:{group} does not fit {linear.name}: its rows have "
-                f"{linear.shape[1]} weights, which {group} does not divide"
-            )
-        return keep_pattern(scores, pruned, group)
+        check_pattern(linear, selection.pattern)
+        return keep_pattern(scores, *selection.pattern)
     if selection.comparison == "matrix":
         scores = scores.reshape(1, -1)
     entries = scores.shape[1]

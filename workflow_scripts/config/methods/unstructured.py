@@ -1,9 +1,14 @@
 """Methods that remove single weights."""
 
+from collections.abc import Iterator
 from typing import Literal
 
-from workflow_scripts.config.methods.base import OfWeights, SetName
+from pydantic import Field
+
+from workflow_scripts.config.entry import Said
+from workflow_scripts.config.methods.base import OfWeights, SetName, read_pattern
 from workflow_scripts.config.places import ALLOCATION, calibration_set, statistics
+from workflow_scripts.config.types import Count
 
 
 class Magnitude(OfWeights):
@@ -54,4 +59,33 @@ class Stade(OfWeights):
         return ALLOCATION | statistics(self.calibration)
 
 
-UNSTRUCTURED = {"magnitude": Magnitude, "wanda": Wanda, "stade": Stade}
+class SparseGPT(OfWeights):
+    """Weights go a block of columns after the other, and those to the right make up for them."""
+
+    title = "SparseGPT"
+    cites = "sparsegpt"
+
+    method: Literal["sparsegpt"]
+    calibration: SetName
+    block_size: Count = 128
+    """How many columns of a weight are compared at once, over all of its rows."""
+    damping: float = Field(0.01, gt=0)
+    """What is added to the diagonal of every Hessian, in units of its mean."""
+
+    def files(self) -> dict[str, str]:
+        return ALLOCATION | calibration_set(self.calibration)
+
+    def contradictions(self) -> Iterator[Said]:
+        yield from super().contradictions()
+        if self.pattern and self.block_size % read_pattern(self.pattern)[1]:
+            group = read_pattern(self.pattern)[1]
+            said = f"{self.block_size} is not allowed with pattern {self.pattern}"
+            yield ("block_size",), f"{said}; must be a multiple of {group}"
+
+
+UNSTRUCTURED = {
+    "magnitude": Magnitude,
+    "wanda": Wanda,
+    "stade": Stade,
+    "sparsegpt": SparseGPT,
+}
