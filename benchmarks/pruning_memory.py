@@ -3,8 +3,9 @@
     python -m benchmarks.pruning_memory [--blocks 7 14 28] [--tokens 2048 8192]
 
 Makes bf16 checkpoints of Qwen2.5-1.5B's shape with that many blocks (3 GB at 28) in a temporary
-folder, and prints the peak resident memory of the statistics pass and of a Wanda mask, each as a
-whole process: over blocks with the fewest calibration tokens, and over tokens with the most blocks.
+folder, and prints the peak resident memory of the statistics pass, of a Wanda mask and of
+SparseGPT, each as a whole process: over blocks with the fewest calibration tokens, and over tokens
+with the most blocks.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from workflow_scripts.models.tensors import save_tensors, write_tensors
 HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, VOCABULARY = 1536, 8960, 12, 2, 151936
 LENGTH = 256
 DIGEST = "random"
-WANDA = '{"method": "wanda", "sparsity": 0.5, "calibration": "ids"}'
+VARIANT = '{"method": "%s", "sparsity": 0.5, "calibration": "ids"}'
+MEASURED = ("statistics", "Wanda mask", "SparseGPT")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,20 +36,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     fewest, most = min(options.tokens), max(options.blocks)
     cases = [(blocks, fewest) for blocks in sorted(options.blocks)]
     cases += [(most, tokens) for tokens in sorted(options.tokens) if tokens != fewest]
-    print("| blocks | calibration tokens | statistics MiB | seconds | Wanda mask MiB | seconds |")
-    print("|--:|--:|--:|--:|--:|--:|")
+    columns = "".join(f" {name} MiB | seconds |" for name in MEASURED)
+    print(f"| blocks | calibration tokens |{columns}")
+    print(f"|--:|--:|{'--:|--:|' * len(MEASURED)}")
     for blocks, tokens in cases:
         with tempfile.TemporaryDirectory() as scratch:
-            collected, masked = measure(Path(scratch), blocks, tokens, options.threads)
-        print(
-            f"| {blocks} | {tokens} | {collected.peak_mib:.0f} | {collected.seconds:.0f} "
-            f"| {masked.peak_mib:.0f} | {masked.seconds:.0f} |",
-            flush=True,
-        )
+            costs = measure(Path(scratch), blocks, tokens, options.threads)
+        values = "".join(f" {cost.peak_mib:.0f} | {cost.seconds:.0f} |" for cost in costs)
+        print(f"| {blocks} | {tokens} |{values}", flush=True)
 
 
-def measure(folder: Path, blocks: int, tokens: int, threads: int) -> tuple[Cost, Cost]:
-    """The cost of the statistics pass and of a Wanda mask."""
+def measure(folder: Path, blocks: int, tokens: int, threads: int) -> tuple[Cost, ...]:
+    """The costs of what is MEASURED."""
     model = folder / "model"
     write_checkpoint(model, blocks)
     calibration, collected = folder / "calibration.safetensors", folder / "statistics.safetensors"
@@ -64,14 +64,17 @@ def measure(folder: Path, blocks: int, tokens: int, threads: int) -> tuple[Cost,
         *("--model", model, "--options", '{"sparsity": 0.5}'),
         *("--output", allocation),
     )
-    mask = stage(
-        "masking.build_mask",
-        *("--model", model, "--options", WANDA),
-        *("--allocation", allocation, "--statistics", collected, "--threads", threads),
-        *("--mask", folder / "mask.safetensors", "--weights", folder / "weights.safetensors"),
-        *("--record", folder / "mask.json"),
-    )
-    return statistics, mask
+
+    def mask(method: str, *files: object) -> Cost:
+        return stage(
+            "masking.build_mask",
+            *("--model", model, "--options", VARIANT % method, "--allocation", allocation),
+            *(*files, "--threads", threads, "--mask", folder / "mask.safetensors"),
+            *("--weights", folder / "weights.safetensors", "--record", folder / "mask.json"),
+        )
+
+    wanda = mask("wanda", "--statistics", collected)
+    return statistics, wanda, mask("sparsegpt", "--calibration", calibration)
 
 
 def write_checkpoint(folder: Path, blocks: int) -> None:

@@ -36,7 +36,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu import generation, pruning, whole
+from benchmarks.gpu import generation, pruning, two_four, whole
 from benchmarks.gpu.checkpoint import QWEN3_8B, TINY, write_checkpoint
 from benchmarks.gpu.parts import Part, Report, Row, Setting, as_json, run_part, synchronize
 
@@ -64,7 +64,9 @@ PARTS: dict[str, tuple[Part, float]] = {
     "sequential Wanda": (pruning.sequential_wanda, 150),
     "generation": (generation.generation, 150),
     "gradients": (pruning.gradients, 60),
-    "2:4": (pruning.two_four, 40),
+    "2:4": (two_four.products, 40),
+    "SparseGPT": (pruning.sparsegpt, 200),
+    "2:4 model": (two_four.model, 90),
     "demo": (whole.demo, 150),
     "tests": (whole.marked_tests, 60),
     "vllm": (generation.vllm, 150),

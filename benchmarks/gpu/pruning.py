@@ -1,11 +1,13 @@
-"""The parts that prune: statistics, masks, sequential Wanda, gradients, 2:4 matrices."""
+"""The parts that prune: statistics, masks, sequential Wanda, SparseGPT, gradients."""
 
 import math
 import os
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.gpu.parts import Report, Setting, peak_gib, seconds_of
 from workflow_scripts.models import blocks, checkpoints
@@ -120,6 +122,52 @@ def sequential_wanda(setting: Setting, report: Report) -> None:
     report.row("peak GPU memory", peak_gib(setting.device), "GiB")
 
 
+def sparsegpt(setting: Setting, report: Report) -> None:
+    """SparseGPT over the whole calibration set: Hessians, their factors, what is made by them."""
+    from workflow_scripts.config.methods.unstructured import SparseGPT
+    from workflow_scripts.masking.inputs import Inputs
+    from workflow_scripts.masking.methods import sparsegpt as method
+    from workflow_scripts.pruning.reconstruction import InputProducts
+
+    checkpoint = checkpoints.open_checkpoint(setting.model)
+    linears = checkpoints.linears(checkpoint)
+    allocation = SimpleNamespace(sparsities={linear.name: SPARSITY for linear in linears})
+    options = SparseGPT(method="sparsegpt", sparsity=SPARSITY, calibration="ids")
+    ids, spent = (
+        token_ids(setting),
+        dict.fromkeys(("gathering", "factoring", "reconstructing"), 0.0),
+    )
+
+    def timed(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: object) -> Any:
+            found: list[Any] = []
+            spent[name] += seconds_of(lambda: found.append(call(*arguments)), setting.device)
+            return found[0]
+
+        return called
+
+    class Timed(InputProducts):
+        add_inputs = timed("gathering", InputProducts.add_inputs)
+        factors = timed("factoring", InputProducts.factors)
+
+    method.InputProducts = Timed  # in this part's own process
+    method.reconstruct = timed("reconstructing", method.reconstruct)
+
+    def build() -> None:
+        plan = method.plan(
+            Inputs(checkpoint, linears, options, allocation, None, ids, setting.device)
+        )
+        for _ in plan.linears:
+            pass
+
+    taken = seconds_of(build, setting.device)
+    flops = setting.shape.forward_flops(*ids.shape, 2 * setting.blocks - 1)
+    report.row("SparseGPT", taken, "s", f"its passes alone: {rate(flops / taken, setting)}")
+    for name, seconds in spent.items():
+        report.row(f"{name}, a part of it", seconds, "s")
+    report.row("peak GPU memory", peak_gib(setting.device), "GiB")
+
+
 def wanda(weight: Tensor, sum_squares: Tensor) -> Tensor:
     from workflow_scripts.pruning.kernels import keep_largest, wanda_scores
 
@@ -200,50 +248,3 @@ def gradients(setting: Setting, report: Report) -> None:
     report.row(f"gradients of a row of {setting.length} tokens", taken[-1], "s", note)
     report.row("norm of all gradients", float(total.sqrt()))
     report.row("peak GPU memory", peak_gib(setting.device), "GiB")
-
-
-def two_four(setting: Setting, report: Report) -> None:
-    """Products with 2:4 matrices against dense ones, for the shapes of the model's linears."""
-    from torch.sparse import to_sparse_semi_structured
-
-    if setting.device != "cuda":
-        report.row("2:4 products", "skipped: torch has them on GPUs only")
-        return
-    shapes = setting.shape.linears.values()
-    dense = [torch.randn(size, device="cuda").bfloat16() / size[1] ** 0.5 for size in shapes]
-    for weight in dense:
-        weight.masked_fill_(~pattern(weight, torch.ones(weight.shape[1], device="cuda")), 0)
-    sparse = [to_sparse_semi_structured(weight) for weight in dense]
-    report.row("2:4 kernels", type(sparse[0]).__name__.removeprefix("SparseSemiStructuredTensor"))
-    for rows in (32, 128, 2048, 16384):
-        with report.attempt(f"{rows} rows"), torch.inference_mode():
-            inputs = [torch.randn(rows, size[1], device="cuda").bfloat16() for size in shapes]
-            products = {
-                name: lambda weights=weights, inputs=inputs: [
-                    nn.functional.linear(x, w) for x, w in zip(inputs, weights, strict=True)
-                ]
-                for name, weights in (("dense", dense), ("2:4", sparse))
-            }
-            pairs = zip(products["2:4"](), products["dense"](), strict=True)
-            error = max(float((a - b).float().norm() / b.float().norm()) for a, b in pairs)
-            report.row(f"relative difference, {rows} rows", error)
-            called = {name: seconds_of(call, "cuda", 20) for name, call in products.items()}
-            report.row(f"dense / 2:4, {rows} rows", *ratio(called))
-            replayed = {
-                name: seconds_of(graph_of(call), "cuda", 20) for name, call in products.items()
-            }
-            report.row(f"dense / 2:4, {rows} rows, CUDA graphs", *ratio(replayed))
-
-
-def ratio(taken: dict[str, float]) -> tuple[float, str, str]:
-    texts = [f"{name} {1e3 * seconds:.3g} ms" for name, seconds in taken.items()]
-    return taken["dense"] / taken["2:4"], "x", f"a block's seven linears: {', '.join(texts)}"
-
-
-def graph_of(call: Callable[[], object]) -> Callable[[], None]:
-    """The call's kernels without the time to launch each of them."""
-    call()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
-    return graph.replay

@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.sparse._semi_structured_conversions import (
+    sparse_semi_structured_from_dense_cutlass,
+    sparse_semi_structured_to_dense_cutlass,
+)
 from transformers import AutoModelForCausalLM
 
+from benchmarks.gpu import two_four
 from benchmarks.gpu.checkpoint import QWEN3_8B, TINY, write_checkpoint
 from benchmarks.gpu.parts import Report, Setting, run_part
 from workflow_scripts.models import checkpoints
 from workflow_scripts.paths import PROJECT
+from workflow_scripts.pruning.kernels import keep_pattern
 
 
 @pytest.fixture
@@ -48,6 +54,30 @@ def test_floors_of_the_8b_model():
     step = QWEN3_8B.step_bytes(1, 1, 36, 2)
     assert step == pytest.approx(15.14e9 + 147_456, rel=0.01)
     assert QWEN3_8B.step_bytes(1, 2, 36, 2) - step == 147_456
+
+
+def test_what_is_2_4_goes_through_the_sparse_layout_and_nothing_else(tmp_path, monkeypatch):
+    """There and back in torch's layout, which the CPU can pack and not multiply: equal logits."""
+    write_checkpoint(tmp_path / "model", TINY, "cpu", 60)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.bfloat16)
+    for name, module in model.named_modules():
+        if name.endswith("_proj") and "mlp" in name:
+            scores = module.weight.detach().float().abs()
+            module.weight.data.masked_fill_(~keep_pattern(scores, 2, 4), 0)
+    packed = []
+
+    def there_and_back(weight: torch.Tensor) -> torch.Tensor:
+        values, places = sparse_semi_structured_from_dense_cutlass(weight)
+        packed.append((values.nbytes + places.nbytes) / weight.nbytes)
+        return sparse_semi_structured_to_dense_cutlass(values, places)
+
+    monkeypatch.setattr(two_four, "to_sparse_semi_structured", there_and_back)
+    ids = torch.arange(24)[None]
+    with torch.no_grad():
+        dense = model(ids).logits
+        assert two_four.make_sparse(model) == 3 * TINY.num_hidden_layers
+        assert torch.equal(model(ids).logits, dense)
+    assert packed == [9 / 16] * len(packed)
 
 
 def test_a_part_that_fails_keeps_what_it_found(setting):
@@ -90,7 +120,8 @@ def test_every_quick_part_runs_and_is_told_in_a_table(tmp_path):
     output = tmp_path / "gpu.json"
     command = [sys.executable, "-m", "benchmarks.gpu", "--tiny", "--threads", "1"]
     command += ["--folder", str(tmp_path), "--output", str(output)]
-    parts = ["masks", "statistics", "sequential Wanda", "gradients", "2:4", "tests"]
+    parts = ["masks", "statistics", "sequential Wanda", "SparseGPT", "gradients", "2:4"]
+    parts += ["2:4 model", "tests"]
     finished = subprocess.run(
         [*command, "--parts", *parts], cwd=PROJECT, capture_output=True, text=True, check=True
     )

@@ -17,6 +17,7 @@ from workflow_scripts.estimates.sizes import active_share
 from workflow_scripts.models.tensors import save_tensors
 
 GB = 1000  # in MB
+WANDA_IN_SEQUENCE = {"method": "wanda", "propagate": "pruned"}
 NAMES = {
     "model": "big",
     "variant": "wanda-50",
@@ -93,6 +94,21 @@ def test_sequential_pruning_needs_what_statistics_do(tmp_path):
         assert amount >= statistics[key]
     alone = needs("build_mask", settings_of(8e9), tmp_path)
     assert alone["mem_mb"] < statistics["mem_mb"] / 2
+
+
+@pytest.mark.parametrize(
+    ("weights", "width", "inner"),
+    [(1.54e9, 1536, 8960), (7.6e9, 3584, 18944), (8.2e9, 4096, 12288), (70e9, 8192, 28672)],
+)
+def test_sparsegpt_has_memory_for_the_hessians_of_a_block(tmp_path, weights, width, inner):
+    """By the shapes of real models, in fp32: those of q, k, v; of o; of gate, up; of down."""
+    new = {"method": "sparsegpt", "sparsity": 0.5, "calibration": "chains"}
+    pruned = settings_of(weights, (("variants", "wanda-50"), new))
+    wanda = settings_of(weights, (("variants", "wanda-50"), new | WANDA_IN_SEQUENCE))
+    asked, without = (needs("build_mask", one, tmp_path) for one in (pruned, wanda))
+    needed = 4 * (3 * width**2 + inner**2) / 1e6
+    assert needed < asked["mem_mb"] - without["mem_mb"] < 6 * needed + GB
+    assert asked["runtime"] > without["runtime"] or asked["runtime"] == MAX_MINUTES
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from huggingface_hub import ModelCard
 
 from tests.artefacts.variants import on_disk, random_keeps
-from tests.models.tiny_models import write_manifest
+from tests.models.tiny_models import load_model, write_manifest
 from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
 from workflow_scripts.artefacts.narrow import narrowed
+from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.masking.model_card import MadeFrom, model_card
-from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.checkpoints import linears, open_checkpoint
 from workflow_scripts.models.units import KV_GROUP, NEURON, QUERY_HEAD, block_units
+from workflow_scripts.paths import PROJECT
 
 HUB = {"kind": "hub", "id": "someone/tiny"}
 WANDA = {"method": "wanda", "sparsity": 0.5, "calibration": "texts", "pattern": "2:4"}
@@ -69,6 +72,31 @@ def test_a_card_tells_what_was_done_from_what_and_how_to_share_it(model, tmp_pat
         assert said in text, said
     # nobody else is to know where files were on this machine
     assert "texts.txt" in text and "/home/me" not in text
+
+
+def test_the_code_of_a_card_runs_sparse_what_is_2_4_and_nothing_else(
+    tiny_model, tmp_path, monkeypatch
+):
+    """On the CPU, which has no such kernels: the linears that are handed to them are counted."""
+    folder = tiny_model(hidden=24, intermediate=32, dtype=torch.bfloat16)
+    mlp = [x for x in linears(open_checkpoint(folder)) if x.part == "mlp"]
+    keeps = {x.name: torch.arange(x.shape[1]).expand(x.shape) % 4 < 2 for x in mlp}
+    files = on_disk(tmp_path / "files", folder, keeps)
+    text = card(folder, files, **WANDA, scope="mlp")
+    code = re.search(r"```python\n(import torch\n.*?)```", text, re.DOTALL)[1]
+    assert code in (PROJECT / "docs/methods.md").read_text(encoding="utf-8")
+    export(open_checkpoint(folder), read_pruned(files), tmp_path / "export")
+    model, given = load_model(tmp_path / "export", torch.bfloat16), []
+
+    def noted(weight: torch.Tensor) -> torch.Tensor:
+        given.append(weight)
+        return weight
+
+    monkeypatch.setattr(torch.sparse, "to_sparse_semi_structured", noted)
+    exec(code.replace('"cuda"', '"cpu"'), {"model": model})
+    assert len(given) == len(mlp)
+    assert all(not weight[:, 2::4].any() and weight[:, ::4].all() for weight in given)
+    assert "sparse kernels" not in card(folder, files, method="magnitude", sparsity=0.5)
 
 
 def test_parameters_and_zeros_are_those_of_the_exported_weights(model, tmp_path):

@@ -18,10 +18,10 @@ from workflow_scripts.artefacts.masks import (
 )
 from workflow_scripts.artefacts.pruned_checkpoints import export
 from workflow_scripts.calibration.collect_statistics import collect
-from workflow_scripts.config.methods.unstructured import Stade
+from workflow_scripts.config.methods.unstructured import SparseGPT, Stade
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs
-from workflow_scripts.masking.methods import stade
+from workflow_scripts.masking.methods import sparsegpt, stade
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.models.blocks import open_decoder
 from workflow_scripts.models.checkpoints import Checkpoint, linears, load_tensor, open_checkpoint
@@ -95,6 +95,27 @@ def test_an_expert_without_tokens_is_pruned_by_magnitude_and_said(
     assert said.endswith("weights are compared by magnitude; more samples would reach them\n")
     weight = load_tensor(checkpoint, unseen[0])
     assert torch.equal(wanda_scores(weight, found.sum_squares[unseen[0]]), weight.abs())
+
+
+def test_sparsegpt_updates_experts_by_their_own_tokens_and_those_without_stay(
+    checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = IDS[:, :1].int()
+    members = [linear for linear in linears(checkpoint) if linear.block == 0]
+    tokens = collect(open_decoder(checkpoint), ids, 1).tokens
+    allocation = SimpleNamespace(sparsities=dict.fromkeys((x.name for x in members), 0.5))
+    options = SparseGPT(method="sparsegpt", sparsity=0.5, calibration="chains")
+    capsys.readouterr()
+    plan = sparsegpt.plan(Inputs(checkpoint, members, options, allocation, None, ids))
+    found = {step.name: step for step in plan.linears}
+    assert "weights are compared by magnitude" in capsys.readouterr().err
+    assert any(x.of_expert and not tokens[x.name] for x in members)
+    for linear in members:
+        weight, step = load_tensor(checkpoint, linear.name), found[linear.name]
+        as_it_was = torch.equal(step.changed[linear.name], weight * step.keep)
+        assert as_it_was == (tokens[linear.name] == 0)
+        if as_it_was:  # narrower than a block of columns
+            assert weight[step.keep].abs().min() >= weight[~step.keep].abs().max()
 
 
 def test_biases_that_experts_have_no_place_for(checkpoint: Checkpoint) -> None:

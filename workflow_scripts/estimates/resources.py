@@ -204,11 +204,19 @@ def _gradients(job: Job, variant: Method) -> float:
     return TORCH + SPARE * (held + VOCABULARY * job.width) * FP32 / 1e6
 
 
+def _hessians(job: Job, variant: Method) -> float:
+    """As statistics, and a matrix for each input of a block's linears."""
+    widest = job.weights / job.blocks / (3 * job.width)  # of a usual block, what enters down
+    matrices = SPARE * FP32 * (3 * job.width**2 + widest**2) / 1e6
+    return _statistics(job, variant.calibration).memory + _weights(job).memory + matrices
+
+
 HELD: dict[str, Callable[[Job, Method], float]] = {  # MB, by method, where it is not as statistics
     "sleb": _losses,
     "shortened-ppl": _losses,
     "shortened-taylor": _gradients,
     "llm-pruner": _gradients,
+    "sparsegpt": _hessians,
 }
 
 

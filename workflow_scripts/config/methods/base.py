@@ -89,7 +89,7 @@ class OfWeights(Method, Share):
     allocation uniform."""
     selection: Literal["exact", "paper"] = "exact"
     """How weights are counted: to the nearest whole number (exact) or as the paper's public code
-    does (paper: quirks 2, 3 and 6)."""
+    does (paper: quirks 2, 3 and 6; for sparsegpt as SparseGPT's own does)."""
 
     def files(self) -> dict[str, str]:
         return dict(ALLOCATION)

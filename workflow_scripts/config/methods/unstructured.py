@@ -75,6 +75,10 @@ class SparseGPT(OfWeights):
     def files(self) -> dict[str, str]:
         return ALLOCATION | calibration_set(self.calibration)
 
+    def passes(self, blocks: int) -> float:
+        # to gather Hessians and to go over the columns by them takes as long as two more
+        return 4.0
+
     def contradictions(self) -> Iterator[Said]:
         yield from super().contradictions()
         if self.pattern and self.block_size % read_pattern(self.pattern)[1]:
