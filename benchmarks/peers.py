@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers --peer .venv/peer/bin/python
 
-- pruning: a bare forward pass of transformers, and Wanda of llm-compressor in its own environment
+- pruning: a bare forward pass of transformers; llm-compressor in its own environment
 - generation: `model.generate`, and vLLM's `LLM.generate` where it is installed
 - planning: a Snakemake workflow of nothing but the same jobs
 - grading: math-verify, on the right answers of --answers written in 21 ways

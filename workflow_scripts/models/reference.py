@@ -27,8 +27,8 @@ it, and pruned in memory it is its export, to the bit.
 
 Phi-3's `qkv_proj` and `gate_up_proj` (GLM's `gate_up_proj`) are one linear each, named as in the
 checkpoint. What compares weights within an output row (Wanda, STADE, every N:M pattern) prunes
-the same weights as with separate matrices. What compares within a whole linear does not:
-magnitude takes the smallest weights of q, k and v together, and the three may end at different
+the same weights as with separate matrices. What compares over all rows does not: magnitude and
+SparseGPT take the smallest scores of q, k and v together, and the three may end at different
 sparsities.
 
 ## Experts
@@ -41,7 +41,7 @@ experts stay dense and do not count among the weights of which a share is remove
 give blocks or their parts a sparsity; all experts of a block share it.
 
 - An expert that no calibration token reaches has its weights compared by magnitude, in the same
-  rows. The log of the job says how many there are: more samples reach more of them.
+  rows or columns, and SparseGPT changes none that stays. The log of the job says how many there are: more samples reach more of them.
 - STADE with `compensate: true` is refused where experts are in scope: they have no place for a
   bias.
 - The transformers engine multiplies every decoded row with its own experts' weights, so that what
