@@ -80,6 +80,17 @@ def test_an_engine_that_cannot_run_what_a_method_makes(monkeypatch):
     assert "must be transformers" in line
 
 
+def test_sliced_models_run_with_transformers_alone():
+    sliced = {"method": "slicegpt", "calibration": "chains", "slicing": 0.2}
+    changes = [(("variants", "sliced"), sliced), (("run", "variants"), ["dense", "sliced"])]
+    load_settings(changed(*changes))
+    (line, *_) = lines_of(changed(*changes, (("generation", "engine"), "vllm")))
+    assert line == (
+        "config: generation.engine: vllm cannot run what method slicegpt makes (variants.sliced); "
+        "must be transformers"
+    )
+
+
 def test_weights_in_the_memory_of_the_machine_are_not_swapped():
     options = {"engine": "vllm", "engine_options": {"cpu_offload_gb": 4}}
     keys = [(("generation", key), value) for key, value in options.items()]

@@ -96,6 +96,19 @@ def test_sequential_pruning_needs_what_statistics_do(tmp_path):
     assert alone["mem_mb"] < statistics["mem_mb"] / 2
 
 
+def test_slicing_needs_bases_as_well(tmp_path):
+    """Llama-3.1-8B: two bases a block, each of 4,096 directions; the embedding, twice."""
+    sliced = {"method": "slicegpt", "slicing": 0.2, "calibration": "chains"}
+    pruned = settings_of(8e9, (("variants", "wanda-50", "propagate"), "pruned"))
+    without = needs("build_mask", pruned, tmp_path)
+    settings = settings_of(8e9, (("variants", "sliced"), sliced))
+    needed = needs("build_mask", settings, tmp_path, variant="sliced")
+    assert needed["mem_mb"] > without["mem_mb"] + 3 * 4096**2 * 8 / 1e6 + 2 * 128_256 * 4096 * 2e-6
+    assert needed["runtime"] >= without["runtime"]
+    on_gpu = settings_of(8e9, (("variants", "sliced"), sliced), (("pruning",), {"device": "cuda"}))
+    assert needs("build_mask", on_gpu, tmp_path, variant="sliced")["runtime"] < needed["runtime"]
+
+
 @pytest.mark.parametrize(
     ("weights", "width", "inner"),
     [(1.54e9, 1536, 8960), (7.6e9, 3584, 18944), (8.2e9, 4096, 12288), (70e9, 8192, 28672)],

@@ -56,7 +56,9 @@ class MaskRecord(BaseModel):
     `weights` are the tensors that the variant brings along, `scales` those of its low-rank deltas
     by parameter name, `config` what they change in config.json (None: the key goes), `engines`
     those that can run the result (None: all, it is a plain checkpoint). `scores` are what chose
-    among whole blocks, once or round by round. `digest` covers mask and weights.
+    among whole blocks, once or round by round. `sliced_width` is the width of hidden states where
+    the variant is a model of `models.sliced` (None: it is computed as the dense one). `digest`
+    covers mask and weights.
     """
 
     model_config = STRICT
@@ -73,6 +75,7 @@ class MaskRecord(BaseModel):
     scores: Annotated[tuple[BlockScores, ...], AS_LIST] = ()
     config: Mapping[str, Any] = {}
     engines: Annotated[tuple[str, ...], AS_LIST] | None = None
+    sliced_width: PositiveInt | None = None
     digest: str
 
     @property

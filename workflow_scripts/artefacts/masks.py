@@ -10,6 +10,7 @@ Block numbers and names are those of the dense model.
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,9 +93,10 @@ class Plan:
     """What a method does, one linear at a time, so that one is in memory.
 
     `requested` holds the sparsity asked of every masked linear and `linears` yields each of them
-    once. `changes` gives dtype and shape of every tensor that will come with them, `scales` the
-    scales of low-rank deltas by parameter name, `scores` what chose among whole blocks. The default
-    does nothing.
+    once. `changes` gives dtype and shape of every tensor that will come with them, or from
+    `tensors`, which yields name and tensor of those that go with no mask; `scales` the scales of
+    low-rank deltas by parameter name, `scores` what chose among whole blocks. A `sliced_width` says
+    that the tensors are those of `models.sliced`. The default does nothing.
     """
 
     requested: Mapping[str, float] = field(default_factory=dict)
@@ -103,6 +105,8 @@ class Plan:
     changes: Mapping[str, tuple[torch.dtype, Sequence[int]]] = field(default_factory=dict)
     scales: Mapping[str, float] = field(default_factory=dict)
     scores: tuple[BlockScores, ...] = ()
+    tensors: Iterable[tuple[str, Tensor]] = ()
+    sliced_width: int | None = None
 
 
 def pack(keep: Tensor) -> Tensor:
@@ -150,15 +154,17 @@ def write_pruned(
             put_bits(name, packed)
             for changed_name, tensor in changed.items():
                 put_tensor(changed_name, tensor)
+        for changed_name, tensor in plan.tensors:
+            put_tensor(changed_name, tensor)
     removed = sum(
         linear.weights if linear.block in plan.removed_blocks else pruned.get(linear.name, 0)
         for linear in linears
     )
     blocks = tuple(sorted(plan.removed_blocks))
-    try:
-        config, engines = config_changes(checkpoint, weights), None
-    except InputError:  # no checkpoint of any architecture holds them
-        config, engines = {}, ("transformers",)
+    config, engines = {}, ("transformers",)
+    if plan.sliced_width is None:
+        with suppress(InputError):  # raised where no checkpoint of any architecture holds them
+            config, engines = config_changes(checkpoint, weights), None
     record = MaskRecord(
         method=method,
         options=dict(options),
@@ -177,6 +183,7 @@ def write_pruned(
         weights=weights,
         scales=dict(plan.scales),
         scores=plan.scores,
+        sliced_width=plan.sliced_width,
         config=config,
         engines=engines,
         digest=variant_digest(blocks, shapes, bits, weights, plan.scales),

@@ -26,6 +26,7 @@ from workflow_scripts.models.checkpoints import Checkpoint
 from workflow_scripts.models.experts import as_stored, experts_place
 from workflow_scripts.models.file_names import may_be_of_checkpoint
 from workflow_scripts.models.linear_names import BLOCKS
+from workflow_scripts.models.sliced import slice_model, sliced_shapes
 from workflow_scripts.models.tensors import DTYPES, write_tensors
 
 if TYPE_CHECKING:
@@ -69,6 +70,12 @@ def exported_tensors(
     `narrow` shapes are of what is left. Raises `InputError` where the variant does not fit, or no
     plain checkpoint can hold the result.
     """
+    if pruned.record.sliced_width is not None:
+        raise InputError(
+            f"{checkpoint.folder}: no plain checkpoint has a place for what method "
+            f"{pruned.record.method} puts between blocks: its variants cannot be exported; "
+            "generation.engine: transformers runs them"
+        )
     check_fit(pruned, checkpoint.shapes, checkpoint.blocks)
     changes = {**config_changes(checkpoint, pruned.record.weights), **narrow.config}
     entries = {}
@@ -187,6 +194,10 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
     model as it was, where the variant does not fit.
     """
     layers, record = model.get_submodule(BLOCKS), pruned.record
+    if record.sliced_width is not None:
+        check_fit(pruned, sliced_shapes(checkpoint, record.sliced_width), len(layers))
+        slice_model(model, pruned.weights)
+        return
     tensors = as_stored(dict(model.named_parameters()), experts_place(checkpoint))
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     check_fit(pruned, shapes, len(layers))

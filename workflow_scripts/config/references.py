@@ -24,6 +24,8 @@ REFERENCES = {
     "Elimination of Transformer Blocks. ICML 2024. arXiv:2402.09025",
     "shortened": "B.-K. Kim et al. Shortened LLaMA: Depth Pruning for Large Language Models with "
     "Comparison of Retraining Methods. 2024. arXiv:2402.02834",
+    "slicegpt": "S. Ashkboos et al. SliceGPT: Compress Large Language Models by Deleting Rows and "
+    "Columns. ICLR 2024. arXiv:2401.15024",
     "owl": "L. Yin et al. Outlier Weighed Layerwise Sparsity (OWL). ICML 2024. arXiv:2310.05175",
     "layerif": "H. Askari et al. LayerIF: Estimating Layer Quality for Large Language Models using "
     "Influence Functions. NeurIPS 2025. arXiv:2505.23811",

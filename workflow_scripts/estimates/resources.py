@@ -45,12 +45,14 @@ START = 10.0  # minutes, for a slow file system to bring Python's packages to a 
 # MB of a process with torch and transformers in it; with vLLM; with CUDA's libraries as well
 TORCH, VLLM, CUDA = 1500.0, 4000.0, 8000.0
 SPARE = 1.25  # of what is counted, for copies that come and go
-FP32 = 4  # bytes
+FP32, FP64 = 4, 8  # bytes
 
 # per second. Of a core and of weights measured on 2 cores, rounded down: 0.067e12, 0.026e12, 40e6.
 # Of a GPU assumed: a small part of what one of them computes.
 PASS_FLOP = {"cpu": 0.05e12, "cuda": 20e12}  # of a core or a GPU, for many tokens at once
 DECODE_FLOP = {"cpu": 0.02e12, "cuda": 10e12}  # of a core or a GPU, in batches
+# of either, for the eigenvectors of a symmetric matrix in float64: ten times its width cubed
+EIGEN_FLOP = {"cpu": 0.01e12, "cuda": 0.1e12}
 MASKED = 5e6  # weights that are scored and selected, or copied into a checkpoint
 TOKEN = 1e-3  # seconds of a token, however small the model
 GRADED = 5.0  # answers
@@ -175,7 +177,9 @@ def _mask(job: Job) -> Ask:
     along = _statistics(job, variant.calibration, variant.passes(job.layers))
     held = HELD.get(variant.method)
     memory = held(job, variant) if held else along.memory + alone.memory
-    return Ask(memory, along.minutes + alone.minutes - START)
+    bases = _bases(job) if variant.method == "slicegpt" else Ask(0, 0)
+    minutes = along.minutes + alone.minutes + bases.minutes - START
+    return Ask(memory + bases.memory, minutes)
 
 
 def _losses(job: Job, variant: Method) -> float:
@@ -218,6 +222,17 @@ HELD: dict[str, Callable[[Job, Method], float]] = {  # MB, by method, where it i
     "llm-pruner": _gradients,
     "sparsegpt": _hessians,
 }
+
+
+def _bases(job: Job) -> Ask:
+    """What two bases a block take: moments, their eigenvectors and what LAPACK works in.
+
+    Before the blocks there are the embedding, dense and sliced.
+    """
+    squared, embedding = job.width**2 * FP64, VOCABULARY * job.width * UNFETCHED
+    flop = 2 * job.blocks * 10 * job.width**3
+    seconds = flop / EIGEN_FLOP[job.settings.pruning.device]
+    return Ask((8 * squared + 2 * embedding) / 1e6, seconds / 60)
 
 
 def _generation(job: Job) -> Ask:
