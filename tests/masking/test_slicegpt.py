@@ -1,6 +1,7 @@
 """SliceGPT held against the dense model in float64 whose residual is projected at every place."""
 
 import json
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from workflow_scripts.artefacts.masks import Pruned, read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned, export
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.methods.slicegpt import principal_basis, sliced_tensors
+from workflow_scripts.models import blocks
 from workflow_scripts.models.checkpoints import load_tensor, model_digest, open_checkpoint
 from workflow_scripts.models.sliced import HEAD, slice_model, sliced_shapes
 from workflow_scripts.models.tensors import save_tensors
@@ -249,6 +251,24 @@ def test_equal_bytes_from_equal_inputs(
     made = [run(tmp_path / n, folder, SLICEGPT, calibration=calibration(folder)) for n in "ab"]
     for one, other in zip(*made, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_every_block_is_loaded_once_and_one_is_in_memory(
+    tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before: list[weakref.ref] = []
+    load = blocks.load_block
+
+    def noted(decoder: blocks.Decoder, index: int) -> torch.nn.Module:
+        assert not any(block() for block in before), "the block before is still in memory"
+        block = load(decoder, index)
+        before.append(weakref.ref(block))
+        return block
+
+    monkeypatch.setattr(blocks, "load_block", noted)
+    for _ in sliced_tensors(open_checkpoint(tiny_model("llama")), CALIBRATION, WIDTH):
+        pass
+    assert len(before) == BLOCKS
 
 
 def test_a_sliced_model_is_not_exported(

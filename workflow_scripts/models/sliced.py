@@ -100,7 +100,6 @@ def slice_block(block: nn.Module, config: Any) -> None:
         setattr(block, norm, ScaleFreeNorm(config.hidden_size, config.rms_norm_eps))
     for name in ADAPTERS:
         setattr(block, name, nn.Linear(1, 1, bias=False, device="meta"))
-    block.forward = partial(_forward, block)
 
 
 def after_attention(block: nn.Module, hidden: Tensor, **options: Any) -> Tensor:
@@ -137,6 +136,7 @@ def slice_model(model: "PreTrainedModel", tensors: Mapping[str, Tensor]) -> None
     like = model.get_input_embeddings().weight
     for block in model.model.layers:
         slice_block(block, model.config)
+        block.forward = partial(_forward, block)
     for name, tensor in tensors.items():
         set_tensor(model, name, tensor.to(like.device, like.dtype))
     model.config.tie_word_embeddings = False

@@ -156,22 +156,26 @@ def sliced_tensors(
     def dense(name: str) -> Tensor:
         return checkpoints.load_tensor(checkpoint, name, device).double()
 
-    def readers(block: nn.Module, prefix: str, part: str) -> Iterator[tuple[str, Tensor]]:
-        """Of the linears of a part that read hidden states; the block gets them as well."""
-        norm, roles = READERS[part]
-        scale = dense(f"{prefix}{norm}.weight")
+    def readers(
+        block: nn.Module, prefix: str, part: str, basis: Tensor
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The weights of a part that reads in `basis`; the block gets them as well."""
+        scales, roles = READERS[part]
+        scale = dense(f"{prefix}{scales}.weight")
         for role in roles:
             name = f"{part}.{role}_proj.weight"
-            sliced = (dense(prefix + name) * scale) @ basis
+            sliced = dense(prefix + name).mul_(scale) @ basis
             set_tensor(block, name, sliced.to(decoder.dtype))
             yield prefix + name, sliced.cpu()
 
-    def writer(name: str) -> Iterator[tuple[str, Tensor]]:
-        """Of the linear that writes hidden states."""
-        yield f"{name}.weight", (new.T @ dense(f"{name}.weight")).cpu()
-        if f"{name}.bias" in checkpoint.files:
-            yield f"{name}.bias", (new.T @ dense(f"{name}.bias")).cpu()
+    def writer(linear: str, basis: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The weight, and where there is one the bias, of a linear that writes in `basis`."""
+        for name in (f"{linear}.weight", f"{linear}.bias"):
+            if name in checkpoint.files:
+                yield name, (basis.T @ dense(name)).cpu()
 
+    # both from the dense basis to the dense basis: until the next one is known, an adapter leads
+    # back, and its weight is the basis itself
     def attention(block: nn.Module, index: int, hidden: Tensor) -> Tensor:
         options = calls[len(hidden)][index].options
         return after_attention(block, hidden @ block.attention_adapter.weight, **options)
@@ -181,26 +185,25 @@ def sliced_tensors(
 
     start = _without_mean if subtract_mean else _as_it_is
     basis = signal.advance(start, "the embedding")[:, :width]
-    yield from _embedding(checkpoint, start, basis.cpu())
+    yield from _embedding(checkpoint, start, basis)
     for index in range(checkpoint.blocks):
         prefix = checkpoints.block_prefix(index)
         block = blocks.load_block(decoder, index)
         slice_block(block, config)
-        yield from readers(block, prefix, "self_attn")
-        # back to the dense basis, until the next one is known
+        yield from readers(block, prefix, "self_attn", basis)
         set_tensor(block, "attention_adapter.weight", basis.to(decoder.dtype))
         behind = f"attention of block {index}"
         new = signal.advance(partial(attention, block, index), behind)[:, :width]
-        yield from writer(f"{prefix}self_attn.o_proj")
+        yield from writer(f"{prefix}self_attn.o_proj", new)
         yield f"{prefix}attention_adapter.weight", (new.T @ basis).cpu()
         basis = new
-        yield from readers(block, prefix, "mlp")
+        yield from readers(block, prefix, "mlp", basis)
         if index == checkpoint.blocks - 1:
             yield f"{prefix}mlp_adapter.weight", basis.cpu()
             return
         set_tensor(block, "mlp_adapter.weight", basis.to(decoder.dtype))
         new = signal.advance(partial(mlp, block), f"the MLP of block {index}")[:, :width]
-        yield from writer(f"{prefix}mlp.down_proj")
+        yield from writer(f"{prefix}mlp.down_proj", new)
         yield f"{prefix}mlp_adapter.weight", (new.T @ basis).cpu()
         basis = new
         del block  # before the next one comes
@@ -223,6 +226,6 @@ def _embedding(
         yield HEAD, dense
     sliced = dense.new_empty(len(dense), basis.shape[1])
     for first in range(0, len(dense), ROWS):
-        rows = dense[first : first + ROWS].double()
+        rows = dense[first : first + ROWS].to(basis.device).double()
         sliced[first : first + ROWS] = start(rows) @ basis
     yield EMBEDDING, sliced
