@@ -106,6 +106,12 @@ def sliced_model(folder: Path, pruned: Pruned) -> PreTrainedModel:
     return in_float64(model)
 
 
+def weights_in_blocks(model: PreTrainedModel) -> int:
+    """Of the linears, among which adapters are, by what is in memory."""
+    linears = [m for m in model.model.layers.modules() if isinstance(m, torch.nn.Linear)]
+    return sum(linear.weight.numel() for linear in linears)
+
+
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_without_a_cut_the_model_is_the_dense_one(
@@ -228,12 +234,16 @@ def test_the_record_says_what_there_is(
 ) -> None:
     folder = tiny_model("qwen3", tied=True, dtype=torch.bfloat16)
     files = run(tmp_path, folder, SLICEGPT, calibration=calibration(folder))
-    record = read_pruned(files, model_digest(folder)).record
+    pruned = read_pruned(files, model_digest(folder))
+    record = pruned.record
     assert (record.sliced_width, record.engines, record.linears) == (12, ("transformers",), {})
     assert {name: w.shape for name, w in record.weights.items()} == sliced_shapes(
         open_checkpoint(folder), WIDTH
     )
     assert {w.dtype for w in record.weights.values()} == {"BF16"}
+    before, after = map(weights_in_blocks, (load_model(folder), sliced_model(folder, pruned)))
+    assert record.removed_fraction == (before - after) / before
+    assert 0 < record.removed_fraction < 1 / 3
     assert record.options == {
         "slicing": 0.3,
         "round_to": 4,

@@ -130,8 +130,9 @@ def write_pruned(
 ) -> None:
     """Carry out a plan for a checkpoint; write the mask, the weights and then their record.
 
-    What is masked counts as removed, whatever else is changed or added. Raises `InputError` for
-    blocks that cannot be removed from such a model.
+    What is masked counts as removed, whatever else is changed or added; where hidden states are
+    sliced, what is left of the linears and the adapters count. Raises `InputError` for blocks that
+    cannot be removed from such a model.
     """
     linears = checkpoints.linears(checkpoint)
     if plan.removed_blocks:
@@ -160,6 +161,8 @@ def write_pruned(
         linear.weights if linear.block in plan.removed_blocks else pruned.get(linear.name, 0)
         for linear in linears
     )
+    if plan.sliced_width is not None:
+        removed += _narrowed(checkpoint, weights)
     blocks = tuple(sorted(plan.removed_blocks))
     config, engines = {}, ("transformers",)
     if plan.sliced_width is None:
@@ -223,6 +226,14 @@ def nothing_pruned(model_digest: str, blocks: int, removed_blocks: Iterable[int]
         digest=variant_digest(removed, {}, {}, {}, {}),
     )
     return Pruned(record, {}, {})
+
+
+def _narrowed(checkpoint: Checkpoint, weights: Mapping[str, ChangedTensor]) -> int:
+    """How many weights fewer a sliced model has in the linears of its blocks, adapters included."""
+    places = {name for name in weights if checkpoints.split_block(name)}
+    matrices = {name for name in places if len(weights[name].shape) == 2}
+    dense = sum(math.prod(checkpoint.shapes.get(name, (0,))) for name in matrices)
+    return dense - sum(math.prod(weights[name].shape) for name in matrices)
 
 
 def _packed_length(shape: Sequence[int]) -> int:
