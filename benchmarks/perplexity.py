@@ -6,7 +6,8 @@
 The text is that of Python's own manual, which comes with every Python (`pydoc_data.topics`): every
 fourth topic is held out, calibration draws from the others. Each method is built by the stages as
 a run builds it, from the same token ids. A share is that of the blocks' linear weights; of a method
-that removes whole blocks, the nearest number of blocks. Prints a table, with what was removed.
+that removes whole blocks, the nearest number of blocks; of SliceGPT, that of the width of hidden
+states. Prints a table, with what was removed.
 """
 
 import argparse
@@ -47,6 +48,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "shortened-ppl": {"method": "shortened-ppl", **SET},
     "shortened-taylor": {"method": "shortened-taylor", **SET},
     "shortened-magnitude": {"method": "shortened-magnitude"},
+    "slicegpt": {"method": "slicegpt", **SET},
+    "slicegpt, normalised": {"method": "slicegpt", **SET, "signal": "normalised"},
 }
 
 
