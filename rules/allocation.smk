@@ -12,16 +12,21 @@ rule allocate_sparsity:
         "logs/allocate_sparsity/{model}/{variant}.log",
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: allocation_threads
     resources:
+        gpu=lambda wildcards: int(allocation_device(wildcards) == "cuda"),
         mem_mb=memory("allocate_sparsity"),
         runtime=minutes("allocate_sparsity"),
     params:
         code=allocation_code,
         model=model_folder,
         options=options_of("variants", only=Share),
+        variant=allocated_variant,
         files=flags_of("allocations"),
+        device=allocation_device,
+        threads=allocation_threads,
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.allocation.allocate_sparsity --model {params.model}"
-        " --options {params.options:q} {params.files} --output {output} > {log} 2>&1"
+        " --options {params.options:q} {params.variant:q} {params.files}"
+        " --device {params.device} --threads {params.threads} --output {output} > {log} 2>&1"

@@ -189,11 +189,18 @@ def as_source(file):
     return file if is_large or is_made_here(file) else ancient(file)
 
 
+def made_files(catalogue, wildcards):
+    """Files of other jobs that an entry is made from, by the stage's flags."""
+    if catalogue == "allocations":
+        return entry_of("variants", wildcards).allocation_files()
+    return entry_of(catalogue, wildcards).files()
+
+
 def inputs_of(catalogue):
     """What an entry is made from: files of other jobs, by the stage's flags, and local ones."""
     return lambda wildcards: {
         "files": [as_source(file) for file in local_files(catalogue, wildcards)],
-        **entry_of(catalogue, wildcards).files(),
+        **made_files(catalogue, wildcards),
     }
 
 
@@ -201,7 +208,7 @@ def flags_of(catalogue):
     """The files of other jobs as flags of the stage."""
     return lambda wildcards: [
         f"--{name} {path.format(**wildcards)}"
-        for name, path in entry_of(catalogue, wildcards).files().items()
+        for name, path in made_files(catalogue, wildcards).items()
     ]
 
 
@@ -252,6 +259,23 @@ def mask_code(wildcards):
     """Editing a method reruns the masks that it makes."""
     method = entry_of("variants", wildcards).method
     return code("masking.build_mask", masking_methods.module_of(method))
+
+
+def allocated_variant(wildcards):
+    """The whole entry of a variant for an allocation that is made for its method, as a flag."""
+    variant = entry_of("variants", wildcards)
+    return ["--variant", as_json(variant)] if variant.allocation.for_method else []
+
+
+def allocation_threads(wildcards):
+    takes_long = entry_of("allocations", wildcards).takes_long
+    return SETTINGS.generation.threads if takes_long else 1
+
+
+def allocation_device(wildcards):
+    """Only an allocation that runs the model on a calibration set needs a GPU."""
+    runs_model = entry_of("allocations", wildcards).runs_model
+    return SETTINGS.pruning.device if runs_model else "cpu"
 
 
 def allocation_code(wildcards):

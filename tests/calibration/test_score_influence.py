@@ -12,9 +12,10 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
-from workflow_scripts.calibration import corpora, rows_done, score_influence
+from workflow_scripts.artefacts import rows_done
+from workflow_scripts.artefacts.rows_done import RowsDone
+from workflow_scripts.calibration import corpora, score_influence
 from workflow_scripts.calibration.corpora import shuffled
-from workflow_scripts.calibration.rows_done import RowsDone
 from workflow_scripts.calibration.score_influence import check_room, draw_samples
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.checksums import checksum_file
@@ -311,7 +312,8 @@ def test_a_row_on_which_the_model_fails_is_named(
 KILLED = """
 import os, signal, sys
 import torch
-from workflow_scripts.calibration import rows_done, score_influence
+from workflow_scripts.artefacts import rows_done
+from workflow_scripts.calibration import score_influence
 from workflow_scripts.models import sample_gradients
 
 torch.set_num_threads(1)

@@ -52,6 +52,47 @@ def test_a_pattern_lists_all_that_does_not_go_with_it():
     assert sorted(keys) == ["allocation.kind", "comparison", "selection", "sparsity"]
 
 
+EVOLVED = {"kind": "evolved", "calibration": "chains"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "lines"),
+    [
+        (
+            {"method": "stade", "allocation": EVOLVED},
+            [
+                "allocation.kind: 'evolved' is not allowed with method stade; it knows the scores "
+                "of magnitude and wanda"
+            ],
+        ),
+        (
+            {"method": "wanda", "allocation": EVOLVED, "propagate": "pruned"},
+            ["propagate: 'pruned' is not allowed with allocation evolved; must be dense"],
+        ),
+        (
+            {"method": "wanda", "allocation": EVOLVED | {"survivors": [4, 2], "tokens": [9]}},
+            [
+                "allocation.survivors: 2 is not allowed as the last; must be 1",
+                "allocation.tokens: must be a list of as many numbers as survivors has (2)",
+            ],
+        ),
+        (
+            {"method": "wanda", "allocation": EVOLVED | {"survivors": []}},
+            ["allocation.survivors: an empty list is not allowed; must be a list of one or more "
+                "numbers from 1 on"],
+        ),
+        (
+            {"method": "wanda", "allocation": {"kind": "alphapruning", "spread": 1}},
+            ["allocation.spread: 1 is not allowed; must be a number of at least 0 and less than 1"],
+        ),
+    ],
+)
+def test_what_a_search_or_a_spectrum_cannot_do(variant, lines):
+    common = {"sparsity": 0.5, "calibration": "chains"}
+    found = lines_of(changed((("variants", "x"), common | variant)))
+    assert [line.removeprefix("config: variants.x.") for line in found] == lines
+
+
 @pytest.mark.parametrize(
     "config, found",
     [(None, "empty config"), ({}, "empty config"), ([], "a list"), ("run", "'run'"), (3, "3")],

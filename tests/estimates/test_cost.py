@@ -11,8 +11,8 @@ from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.errors import InputError
-from workflow_scripts.estimates.cost import disk, report
-from workflow_scripts.estimates.gpu_hours import CARDS, Card, pace, pruning_hours
+from workflow_scripts.estimates.cost import disk, report, searched
+from workflow_scripts.estimates.gpu_hours import CARDS, Card, gpu_jobs, pace, pruning_hours
 from workflow_scripts.estimates.limits import too_long
 from workflow_scripts.estimates.sizes import Size, Tokens, model_size, problem_count, tokens_of
 from workflow_scripts.paths import PROJECT
@@ -227,6 +227,41 @@ def test_sleb_is_as_many_passes_as_its_blocks_run():
     sizes = {"a": Size(2_000_000, 0, 1, blocks=6)}
     hours = 1e6 * 2 * (4 + 10 + 3 + 6) / 6 * 128 * 128 / 0.3e14 / 3600
     assert pruning_hours(settings, sizes, CARD) == pytest.approx(hours)
+
+
+SEARCHES = (
+    (("run", "variants"), ["dense", "drop", "evolved"]),
+    (
+        ("variants", "drop"),
+        {"method": "evopress-drop", "remove_parts": 8, "calibration": "chains"},
+    ),
+    (
+        ("variants", "evolved"),
+        {
+            "method": "magnitude",
+            "sparsity": 0.5,
+            "allocation": {"kind": "evolved", "calibration": "chains"},
+        },
+    ),
+    (("calibration_sets", "chains", "samples"), 128),
+    (("calibration_sets", "chains", "length"), 1024),
+)
+
+
+def test_searches_are_counted_by_what_they_measure_and_the_dense_model_in_every_round():
+    """EvoPress's own numbers for Llama-3-8B: 8 of 32 blocks, and 400 generations."""
+    on_gpu = (("device",), "cuda")
+    settings, size = settings_of(*SEARCHES, on_gpu, **GPU), Size(16_000_000_000, 0, 1)
+    drop = 65 * 2048 + 128 * (33 * 2048 + 4 * 32768)
+    evolved = 2 * 2048 + 400 * (65 * 2048 + 9 * 16384 + 4 * 65536)
+    assert [*searched(settings, {"a": size, "b": None})][1:] == [
+        f"  {'a, drop':<40}{64 + 128 * 35:>20,}{drop:>20,}",
+        f"  {'a, evolved':<40}{1 + 400 * 75:>20,}{evolved:>20,}",
+    ]
+    hours = pruning_hours(settings, {"a": size}, CARD)
+    assert hours == pytest.approx(2 * 8e9 * (drop + evolved) / 0.3e14 / 3600)
+    assert gpu_jobs(settings)["pruning"] == 2
+    assert [*searched(settings_of(), {"a": size})] == []
 
 
 @pytest.mark.parametrize(("name", "most"), [("paper", 50), ("strict", 160)])

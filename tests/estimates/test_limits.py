@@ -44,6 +44,26 @@ def test_what_takes_longer_than_a_job_lives_is_said_with_what_to_change(tmp_path
     ]
 
 
+def test_a_search_goes_on_and_is_made_shorter_by_its_own_keys(tmp_path):
+    drop = {"method": "evopress-drop", "remove_parts": 8, "calibration": "chains"}
+    evolved = {"kind": "evolved", "calibration": "chains"}
+    settings = settings_of(
+        (("run", "variants"), ["dense", "drop", "magnitude-20"]),
+        (("variants", "drop"), drop),
+        (("variants", "magnitude-20", "allocation"), evolved),
+        **BIG,
+    )
+    found = [line.replace(f"{tmp_path}/results/big/", "") for line in too_long(settings, tmp_path)]
+    goes_on = "a job of a cluster has 24 and the next goes on"
+    fewer = "set device: cuda, more generation.threads than 1, or fewer generations or offspring of"
+    places = {"magnitude-20/allocation.json": "magnitude-20.allocation", "drop/mask.json": "drop"}
+    assert len(found) == 2
+    for line, (place, keys) in zip(found, places.items(), strict=True):
+        start, hours, rest = line.partition(" hours; ")
+        assert start.startswith(f"{place}: some ") and hours
+        assert rest == f"{goes_on}; {fewer} variants.{keys}"
+
+
 def test_nothing_is_said_of_what_is_there_or_what_a_gpu_does_or_is_not_known(tmp_path):
     assert not list(too_long(settings_of((("device",), "cuda"), **BIG), tmp_path))
     assert not list(too_long(settings_of(parameters=10**8), tmp_path))

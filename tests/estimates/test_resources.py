@@ -253,6 +253,37 @@ def test_datainf_goes_over_the_train_rows_three_times(tmp_path):
     assert once > 5 and thrice == pytest.approx((3 + 1) / (1 + 1) * once, rel=0.1)
 
 
+def test_a_search_holds_the_whole_model_on_a_cpu_and_not_in_the_machine_of_a_gpu(tmp_path):
+    drop = {"method": "evopress-drop", "remove_parts": 8, "calibration": "chains"}
+    evolved = {"allocation": {"kind": "evolved", "calibration": "chains"}}
+    wanda = {"method": "wanda", "sparsity": 0.5, "calibration": "chains"}
+    variants = ((("variants", "drop"), drop), (("variants", "evolved"), wanda | evolved))
+    on_cpu = settings_of(8e9, *variants)
+    on_gpu = settings_of(8e9, *variants, (("device",), "cuda"))
+    for rule, variant, bytes_each in (
+        ("build_mask", "drop", 4),
+        ("allocate_sparsity", "evolved", 6),
+    ):
+        cpu = needs(rule, on_cpu, tmp_path, variant=variant)
+        gpu = needs(rule, on_gpu, tmp_path, variant=variant)
+        assert 8e3 * bytes_each < cpu["mem_mb"] < 1.6 * 8e3 * bytes_each + 8 * GB
+        assert gpu["mem_mb"] < 12 * GB
+        assert gpu["runtime"] <= cpu["runtime"] == 24 * 60
+    assert 5 * 60 < needs("build_mask", on_gpu, tmp_path, variant="drop")["runtime"] < 8 * 60
+
+
+def test_spectra_have_time_for_every_matrix(tmp_path):
+    """An 8B model's would take some 40 minutes of one core at what was measured of its shapes."""
+    kind = {"method": "magnitude", "sparsity": 0.5, "allocation": {"kind": "alphapruning"}}
+    for threads, most in ((1, 180), (4, 60)):
+        settings = settings_of(
+            8e9, (("variants", "alpha"), kind), (("generation", "threads"), threads)
+        )
+        asked = needs("allocate_sparsity", settings, tmp_path, variant="alpha")
+        assert 40 / threads < asked["runtime"] < most
+        assert asked["mem_mb"] < 12 * GB
+
+
 def test_a_benchmark_of_unknown_size_is_taken_for_a_large_one(tmp_path):
     unknown = (("benchmarks", "chains"), BENCHMARK)
     known = (("benchmarks", "chains"), BENCHMARK | {"problems": 100})

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workflow_scripts.config.allocations import AllocationKind
+from workflow_scripts.config.methods.base import OfWeights
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from workflow_scripts.artefacts.rows_done import RowsDone
     from workflow_scripts.artefacts.statistics import Statistics
 
 
@@ -15,7 +19,10 @@ if TYPE_CHECKING:
 class Request:
     """What an allocation may look at; `target` is the mean sparsity of `linears`, those in scope.
 
-    Files that the allocation does not need are None. `influence` has the scores of every block.
+    Files that the allocation does not need are None. `influence` has the scores of every block. An
+    allocation that is made for a method has the variant as `method`; one that runs the model has
+    token ids, (samples, length), as `calibration`, a `device`, and `done`, which keeps what it has
+    done.
     """
 
     checkpoint: Checkpoint
@@ -24,6 +31,10 @@ class Request:
     options: AllocationKind
     statistics: "Statistics | None"
     influence: Sequence[Mapping[str, float]] | None
+    method: OfWeights | None = None
+    calibration: "Tensor | None" = None
+    device: str = "cpu"
+    done: "RowsDone | None" = None
 
     def block_weights(self) -> dict[int, int]:
         """How many weights in scope each block has, in the order of the blocks."""

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import torch
 
+from workflow_scripts.artefacts.rows_done import RowsDone
 from workflow_scripts.calibration.corpora import shuffled, source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
-from workflow_scripts.calibration.rows_done import RowsDone
 from workflow_scripts.config.catalogues import InfluenceSet
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.places import check_given

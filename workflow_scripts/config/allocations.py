@@ -10,7 +10,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from workflow_scripts.config.entry import Entry, Said, absent
-from workflow_scripts.config.places import influence, statistics
+from workflow_scripts.config.places import calibration_set, influence, statistics
+from workflow_scripts.config.search import Search
 from workflow_scripts.config.types import Count, Fraction, Whole, named, one_of
 
 
@@ -19,10 +20,17 @@ class AllocationKind(Entry):
 
     title: ClassVar[str]
     cites: ClassVar[str | None] = None  # a key of config.references, or the reference
+    takes_long: ClassVar[bool] = False  # long enough to be worth every thread
+    for_method: ClassVar[bool] = False  # made for the variant's own method, with its files
 
     def files(self) -> dict[str, str]:
         """What it is made from: the stage's flag and the path, with wildcards in braces."""
         return {}
+
+    @property
+    def runs_model(self) -> bool:
+        """Whether it runs the model on a calibration set."""
+        return "calibration" in self.files()
 
 
 class Uniform(AllocationKind):
@@ -94,6 +102,53 @@ class LayerIF(AllocationKind):
             yield ("order",), said
 
 
-ALLOCATIONS = {"uniform": Uniform, "owl": Owl, "layerif": LayerIF}
+class AlphaPruning(AllocationKind):
+    """Blocks whose weight matrices have heavier-tailed spectra are pruned less."""
+
+    title = "AlphaPruning"
+    cites = "alphapruning"
+    takes_long = True
+
+    kind: Literal["alphapruning"]
+    spread: float = Field(0.3, ge=0, lt=1)
+    """Sparsities run from 1 - spread times to 1 + spread times the same factor (epsilon). The
+    public scripts take 0.3 for Wanda, 0.5 for magnitude and 0.2 for SparseGPT."""
+    tail: Literal["peak", "public"] = "peak"
+    """Where the tail of a spectrum may begin: near the peak of its histogram (peak), or from far
+    below it too, as a slip in the public code lets it (public)."""
+
+
+class Evolved(Search, AllocationKind):
+    """An evolutionary search moves sparsity between blocks, with the variant's own method, towards
+    the outputs of the dense model."""
+
+    title = "an evolutionary search of block sparsities"
+    cites = "evopress"
+    takes_long = True
+    for_method = True
+
+    kind: Literal["evolved"]
+    calibration: named("calibration_sets")
+    """A name from `calibration_sets`; outputs are compared on its tokens."""
+    step: float = Field(0.05, gt=0, lt=1)
+    """How much sparsity a mutation moves from one block to another; between blocks of unequal size,
+    as many weights as that is of a block of mean size."""
+    generations: Count = 400
+    """How many generations there are."""
+
+    def generations_of(self, blocks: int) -> int:
+        return self.generations
+
+    def files(self) -> dict[str, str]:
+        return calibration_set(self.calibration)
+
+
+ALLOCATIONS = {
+    "uniform": Uniform,
+    "owl": Owl,
+    "layerif": LayerIF,
+    "alphapruning": AlphaPruning,
+    "evolved": Evolved,
+}
 
 Allocation = one_of(ALLOCATIONS, "kind")

@@ -29,6 +29,10 @@ REFERENCES = {
     "owl": "L. Yin et al. Outlier Weighed Layerwise Sparsity (OWL). ICML 2024. arXiv:2310.05175",
     "layerif": "H. Askari et al. LayerIF: Estimating Layer Quality for Large Language Models using "
     "Influence Functions. NeurIPS 2025. arXiv:2505.23811",
+    "alphapruning": "H. Lu et al. AlphaPruning: Using Heavy-Tailed Self Regularization Theory for "
+    "Improved Layer-wise Pruning of Large Language Models. NeurIPS 2024. arXiv:2410.10912",
+    "evopress": "O. Sieberling, D. Kuznedelev, E. Kurtic, D. Alistarh. EvoPress: Accurate Dynamic "
+    "Model Compression via Evolutionary Search. ICML 2025. arXiv:2410.14649",
     "s1": "N. Muennighoff et al. s1: Simple test-time scaling. 2025. arXiv:2501.19393",
     "wilson": "E. B. Wilson. Probable Inference, the Law of Succession, and Statistical Inference. "
     "Journal of the American Statistical Association 22, 1927",

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from workflow_scripts.config.catalogues import CalibrationSet
 from workflow_scripts.config.entry import Entry
 from workflow_scripts.config.methods.base import Method
+from workflow_scripts.config.search import Search
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From
 
@@ -43,6 +45,17 @@ def statistics_in_use(settings: Settings) -> list[str]:
     entries = [*variants, *(getattr(variant, "allocation", None) for variant in variants)]
     names = [entry.calibration for entry in entries if entry and "statistics" in entry.files()]
     return list(dict.fromkeys(names))
+
+
+def searches_in_use(settings: Settings) -> dict[str, tuple[Search, CalibrationSet]]:
+    """The searches of a run with the sets that they measure on, by the variants they are for."""
+    found = {}
+    for name in settings.run.variants:
+        variant = settings.variants[name]
+        for entry in (variant, getattr(variant, "allocation", None)):
+            if isinstance(entry, Search):
+                found[name] = entry, settings.calibration_sets[entry.calibration]
+    return found
 
 
 def answered_in_use(settings: Settings) -> list[str]:

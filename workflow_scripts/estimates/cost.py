@@ -27,7 +27,7 @@ from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.base import OfWeights
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.config.uses import in_use, variants_in_use
+from workflow_scripts.config.uses import in_use, searches_in_use, variants_in_use
 from workflow_scripts.errors import InputError
 from workflow_scripts.estimates.gpu_hours import (
     CARDS,
@@ -41,11 +41,13 @@ from workflow_scripts.estimates.gpu_hours import (
 )
 from workflow_scripts.estimates.limits import too_long
 from workflow_scripts.estimates.sizes import (
+    UNFETCHED,
     Size,
     Tokens,
     decoded,
     model_size,
     problem_count,
+    shape,
     tokens_of,
 )
 from workflow_scripts.jobs.stage import run_stage
@@ -161,6 +163,23 @@ def hours(
     yield from notes
 
 
+def searched(settings: Settings, sizes: Mapping[str, Size | None]) -> Iterator[str]:
+    """What searches measure, as lines of text; models of unknown size are left out."""
+    searches = searches_in_use(settings)
+    if searches:
+        yield (
+            "searches, at the usual number of blocks: pruned models that are measured, and tokens"
+        )
+    for name, (search, entry) in searches.items():
+        available = entry.samples * entry.length
+        for model, size in sizes.items():
+            if size:
+                blocks = round(shape(size.checkpoint / UNFETCHED)[1])
+                models = search.evaluations(blocks, available)
+                tokens = search.passed_tokens(blocks, available)
+                yield f"  {f'{model}, {name}':<40}{models:>20,}{tokens:>20,}"
+
+
 def report(
     settings: Settings,
     jobs: Mapping[str, int],
@@ -195,6 +214,7 @@ def report(
         f"  expected: traces have {means[0]:,} tokens and answers {means[1]:,}, where budget and "
         "cap let them (--mean-trace, --mean-answer)"
     )
+    yield from searched(settings, sizes)
     yield from hours(settings, sizes, total, means, speed, card)
     yield "disk, GB"
     most = disk(settings, sizes, total.most)

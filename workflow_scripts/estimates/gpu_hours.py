@@ -17,12 +17,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.config.uses import answered_in_use, in_use, statistics_in_use, variants_in_use
+from workflow_scripts.config.uses import (
+    answered_in_use,
+    in_use,
+    searches_in_use,
+    statistics_in_use,
+    variants_in_use,
+)
 from workflow_scripts.estimates.sizes import (
     UNFETCHED,
     Size,
     influence_tokens,
     mean_context,
+    shape,
 )
 
 EFFICIENCY = 0.7  # of the bandwidth, that attention and matrix products reach
@@ -93,11 +100,17 @@ def _pruning_flop(settings: Settings, size: Size) -> float:
     """A forward pass takes twice the weights for a token, one with gradients eight times."""
     sets = settings.calibration_sets
     passes = [(1.0, sets[name]) for name in statistics_in_use(settings)]
-    runs = [variant for variant in variants_in_use(settings) if variant.runs_model]
-    passes += [(variant.passes(size.blocks), sets[variant.calibration]) for variant in runs]
+    searches = searches_in_use(settings)
+    passes += [
+        (variant.passes(size.blocks), sets[variant.calibration])
+        for name, variant in zip(settings.run.variants, variants_in_use(settings), strict=True)
+        if variant.runs_model and name not in searches
+    ]
     for_each_weight = sum(2 * count * entry.samples * entry.length for count, entry in passes)
     for name in in_use(settings)["influence_sets"]:
         for_each_weight += 8 * influence_tokens(settings.influence_sets[name])
+    for search, entry in searches.values():
+        for_each_weight += 2 * search.passed_tokens(size.blocks, entry.samples * entry.length)
     return size.checkpoint / UNFETCHED * for_each_weight
 
 
@@ -108,5 +121,7 @@ def gpu_jobs(settings: Settings) -> dict[str, int]:
     generation += len(answered_in_use(settings))
     pruning = len(statistics_in_use(settings)) + len(in_use(settings)["influence_sets"])
     pruning += sum(variant.runs_model for variant in variants)
+    allocations = (getattr(variant, "allocation", None) for variant in variants)
+    pruning += sum(allocation.runs_model for allocation in allocations if allocation)
     found = {"generation": models * generation, "pruning": models * pruning}
     return {stage: n for stage, n in found.items() if getattr(settings, stage).device == "cuda"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards
-from workflow_scripts.config.uses import in_use, statistics_in_use
+from workflow_scripts.config.uses import in_use, searches_in_use, statistics_in_use
 from workflow_scripts.estimates.resources import MAX_MINUTES, RULES, Ask, Job
 
 SAMPLES = {  # by rule, the keys of its set that make a job shorter
@@ -16,35 +16,39 @@ SAMPLES = {  # by rule, the keys of its set that make a job shorter
     "score_influence": "train_samples or a smaller length of influence_sets.{}",
     "build_mask": "samples or a smaller length of calibration_sets.{}",
 }
+SEARCHED = "generations or offspring of variants.{}"
+GO_ON = (SAMPLES["score_influence"], SEARCHED)  # where a job was that was killed
 
 
 def too_long(settings: Settings, root: Path = Path()) -> Iterator[str]:
     """A line for what is missing and takes longer than the jobs of a cluster live."""
     threads = f"more generation.threads than {settings.generation.threads}"
     remedies = [threads] if settings.pruning.device == "cuda" else ["device: cuda", threads]
-    for what, rule, ask, samples in _asks(settings, root):
+    for what, ask, fewer, name in _asks(settings, root):
         if ask.minutes > MAX_MINUTES:
-            again = "the next goes on" if rule == "score_influence" else "the next begins anew"
+            again = "the next goes on" if fewer in GO_ON else "the next begins anew"
             yield (
                 f"{what}: some {ask.minutes / 60:,.0f} hours; a job of a cluster has "
-                f"{MAX_MINUTES // 60} and {again}; set {', '.join(remedies)}, or fewer {samples}"
+                f"{MAX_MINUTES // 60} and {again}; set {', '.join(remedies)}, or fewer "
+                f"{fewer.format(name)}"
             )
 
 
 def too_large(settings: Settings, megabytes: float, root: Path = Path()) -> Iterator[str]:
     """A line for what is missing and is made in more memory than this machine has."""
     remedy = "" if settings.pruning.device == "cuda" else "; device: cuda takes less"
-    for what, _, ask, _ in _asks(settings, root):
+    for what, ask, _, _ in _asks(settings, root):
         if ask.memory > megabytes:
             needed, there = ask.memory / 1e3, megabytes / 1e3
             yield f"{what}: up to {needed:,.0f} GB, this machine has {there:,.0f}{remedy}"
 
 
-def _asks(settings: Settings, root: Path) -> Iterator[tuple[str, str, Ask, str]]:
-    """What is missing, its rule, what a job asks for, and the keys that make it less.
+def _asks(settings: Settings, root: Path) -> Iterator[tuple[str, Ask, str, str]]:
+    """What is missing, what a job asks for, the keys that make it less, and whose keys they are.
 
     Masks of one model from one calibration set come as one; models of unknown size are left out.
     """
+    searches = searches_in_use(settings)
     for model in settings.run.models:
         entry = settings.models[model]
         if not (entry.parameters or checkpoint_shards(model, entry.source, root)):
@@ -54,20 +58,32 @@ def _asks(settings: Settings, root: Path) -> Iterator[tuple[str, str, Ask, str]]
             for name in statistics_in_use(settings)
         ]
         jobs += [
+            (f"{name}/allocation.json", "allocate_sparsity", "variant", name, f"{name}.allocation")
+            for name, (search, _) in searches.items()
+            if search is not settings.variants[name]
+        ]
+        jobs += [
             (f"influence/{name}.json", "score_influence", "influence", name, name)
             for name in in_use(settings)["influence_sets"]
         ]
         jobs += [
-            (f"{name}/mask.json", "build_mask", "variant", name, variant.calibration)
+            (
+                f"{name}/mask.json",
+                "build_mask",
+                "variant",
+                name,
+                name if name in searches else variant.calibration,
+            )
             for name in settings.run.variants
             if (variant := settings.variants[name]).runs_model
         ]
-        missing: dict[tuple[str, str], list[tuple[str, Ask]]] = {}
-        for place, rule, wildcard, name, of_set in jobs:
+        missing: dict[tuple[str, str, str], list[tuple[str, Ask]]] = {}
+        for place, rule, wildcard, name, of in jobs:
             result = root / "results" / model / place
             if not result.exists():
                 ask = RULES[rule](Job(settings, {"model": model, wildcard: name}, root))
-                missing.setdefault((rule, of_set), []).append((str(result), ask))
-        for (rule, of_set), found in missing.items():
+                fewer = SEARCHED if wildcard == "variant" and name in searches else SAMPLES[rule]
+                missing.setdefault((rule, fewer, of), []).append((str(result), ask))
+        for (_, fewer, of), found in missing.items():
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-            yield found[0][0] + more, rule, found[0][1], SAMPLES[rule].format(of_set)
+            yield found[0][0] + more, found[0][1], fewer, of

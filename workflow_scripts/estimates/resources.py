@@ -21,6 +21,7 @@ from typing import NamedTuple
 from workflow_scripts.config.engines import batch_size
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.methods.base import Method
+from workflow_scripts.config.search import Search
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards
 from workflow_scripts.estimates.sizes import (
@@ -58,6 +59,10 @@ TOKEN = 1e-3  # seconds of a token, however small the model
 GRADED = 5.0  # answers
 
 BATCH = 2048  # tokens that go through a block at a time on a CPU
+SPECTRUM = 4  # FLOP for a weight and a row: its Gram matrix, and the eigenvalues of that
+LEVELS = 20  # sparsities that a search tries for a block, a bit of each weight kept for each
+ROWS = 512  # tokens whose logits are in memory at a time
+
 PROMPT = 1024  # tokens at most
 VOCABULARY = 200_000
 
@@ -169,8 +174,47 @@ def _weights(job: Job) -> Ask:
     return Ask(TORCH + largest / 1e6, START + job.weights / MASKED / 60)
 
 
+def _search(job: Job, search: Search, masks: float) -> Ask:
+    """The whole model, `masks` bytes a weight beside it, hidden states three times, some logits.
+
+    On a GPU the weights only pass through the memory of the machine, one block at a time.
+    """
+    entry = job.settings.calibration_sets[search.calibration]
+    available = entry.samples * entry.length
+    tokens = max(count for _, count in search.rounds(available))
+    hidden, logits = 3 * tokens * job.width * FP32, 4 * ROWS * VOCABULARY * FP32
+    on_gpu = job.settings.pruning.device == "cuda"
+    held = job.weights / job.blocks * FP32 if on_gpu else job.weights * (FP32 + masks) + logits
+    speed = PASS_FLOP[job.settings.pruning.device]
+    speed *= 1 if on_gpu else job.settings.generation.threads
+    passed = search.passed_tokens(round(job.blocks), available)
+    return Ask(
+        (CUDA if on_gpu else TORCH) + SPARE * (held + (0 if on_gpu else hidden)) / 1e6,
+        START + 2 * job.active * passed / speed / 60,
+    )
+
+
+def _allocation(job: Job) -> Ask:
+    """Spectra are a matrix for each thread, with its Gram matrix, in float64."""
+    kind = job.settings.variants[job.wildcards["variant"]].allocation
+    if isinstance(kind, Search):
+        return _search(job, kind, masks=LEVELS / 8)
+    alone = _weights(job)
+    if kind.kind != "alphapruning":
+        return alone
+    threads = job.settings.generation.threads
+    # linears of the usual shape: a block's weights in seven, with rows of the model's width
+    flop = job.weights * job.width * SPECTRUM
+    return Ask(
+        TORCH + 3 * threads * job.weights / job.blocks / 3 * 8 / 1e6,
+        START + flop / (PASS_FLOP["cpu"] / 2 * threads) / 60,
+    )
+
+
 def _mask(job: Job) -> Ask:
     variant = job.settings.variants[job.wildcards["variant"]]
+    if isinstance(variant, Search):
+        return _search(job, variant, masks=0)
     alone = _weights(job)
     if not variant.runs_model:
         return alone
@@ -299,7 +343,7 @@ RULES: dict[str, Callable[[Job], Ask]] = {
     "build_calibration_set": _calibration,
     "collect_statistics": _statistics,
     "score_influence": _influence,
-    "allocate_sparsity": _weights,
+    "allocate_sparsity": _allocation,
     "build_mask": _mask,
     "export_checkpoint": _weights,
     "generate": _generation,

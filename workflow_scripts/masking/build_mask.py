@@ -25,8 +25,9 @@ import torch
 from workflow_scripts.artefacts.allocations import read_allocation
 from workflow_scripts.artefacts.calibration_sets import read_calibration_set
 from workflow_scripts.artefacts.masks import VariantFiles, write_pruned
+from workflow_scripts.artefacts.rows_done import RowsDone, request_of
 from workflow_scripts.artefacts.statistics import read_statistics
-from workflow_scripts.config.entry import parser_of
+from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.places import check_given
@@ -35,6 +36,8 @@ from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.masking.methods import module_of
 from workflow_scripts.models import checkpoints
+
+STAGE = "masking.build_mask"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -65,13 +68,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         statistics = read_statistics(arguments.statistics, linears, digest)
     if arguments.calibration:
         calibration = read_calibration_set(arguments.calibration, digest)
-    inputs = Inputs(
-        checkpoint, linears, variant, allocation, statistics, calibration, arguments.device
+    module, device = module_of(variant.method), arguments.device
+    given = [getattr(arguments, flag) for flag in variant.files()]
+    done = RowsDone(
+        arguments.mask, request_of(digest, plain(variant), given, device, STAGE, module)
     )
+    inputs = Inputs(checkpoint, linears, variant, allocation, statistics, calibration, device, done)
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
-    method = import_module(f"workflow_scripts.{module_of(variant.method)}")
-    plan = method.plan(inputs)
+    plan = import_module(f"workflow_scripts.{module}").plan(inputs)
     write_pruned(files, plan, checkpoint, digest, variant.method, variant.own())
+    done.forget()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from workflow_scripts.artefacts.allocations import Allocation
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
+from workflow_scripts.artefacts.rows_done import RowsDone
 from workflow_scripts.artefacts.statistics import Statistics
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.errors import InputError
@@ -20,6 +21,7 @@ class Inputs:
     """What a method works from. Files that the method does not need are None.
 
     `calibration` holds token ids, (samples, length); `device` is where the model runs on them.
+    `done` keeps on disk what a method has done that takes long.
     """
 
     checkpoint: Checkpoint
@@ -29,6 +31,7 @@ class Inputs:
     statistics: Statistics | None
     calibration: Tensor | None
     device: str = "cpu"
+    done: RowsDone | None = None
 
     @property
     def in_scope(self) -> tuple[Linear, ...]:

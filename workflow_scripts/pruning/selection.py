@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from workflow_scripts.artefacts.allocations import Allocation, pruned_count
+from workflow_scripts.artefacts.allocations import pruned_count
 from workflow_scripts.config.methods.base import OfWeights, read_pattern
 from workflow_scripts.config.methods.unstructured import Magnitude
 from workflow_scripts.errors import InputError
@@ -31,11 +31,14 @@ class Selection:
     pattern: tuple[int, int] | None = None
 
 
-def magnitude_selection(method: Magnitude, allocation: Allocation) -> Selection:
-    """Compared within each linear; the public code has a threshold where sparsity is uniform."""
+def magnitude_selection(method: Magnitude, allocation: str) -> Selection:
+    """Compared within each linear; the public code has a threshold where sparsity is uniform.
+
+    `allocation` is its kind.
+    """
     counting = "exact"
     if method.selection == "paper":
-        counting = "threshold" if allocation.kind == "uniform" else "floor"
+        counting = "threshold" if allocation == "uniform" else "floor"
     return Selection("matrix", counting, _pattern(method))
 
 

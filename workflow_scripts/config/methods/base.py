@@ -80,6 +80,7 @@ class OfWeights(Method, Share):
 
     family = "unstructured"
     amount = "sparsity"
+    evolves: ClassVar[bool] = False  # whether an evolved allocation knows its scores
 
     pattern: matching(
         "[1-9][0-9]?:[1-9][0-9]?",
@@ -94,7 +95,15 @@ class OfWeights(Method, Share):
     def files(self) -> dict[str, str]:
         return dict(ALLOCATION)
 
+    def allocation_files(self) -> dict[str, str]:
+        """What its allocation is made from, as `files` says it."""
+        own = {flag: path for flag, path in self.files().items() if flag not in ALLOCATION}
+        return self.allocation.files() | (own if self.allocation.for_method else {})
+
     def contradictions(self) -> Iterator[Said]:
+        if self.allocation.kind == "evolved" and not self.evolves:
+            said = f"'evolved' is not allowed with method {self.method}; it knows the scores of"
+            yield ("allocation", "kind"), f"{said} magnitude and wanda"
         if self.pattern is None:
             return
         pruned, group = read_pattern(self.pattern)

@@ -1,13 +1,15 @@
-"""Methods that remove whole blocks."""
+"""Methods that remove whole blocks, or a block's attention or MLP."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from workflow_scripts.config.entry import absent
 from workflow_scripts.config.methods.base import GRADIENT_PASSES, Method, RemoveBlocks, SetName
 from workflow_scripts.config.places import calibration_set, statistics
-from workflow_scripts.config.types import Different, Whole
+from workflow_scripts.config.search import Counts, Search
+from workflow_scripts.config.types import Count, Different, Whole
 
 ENDS = (1, 1)  # blocks that SLEB keeps, from the first on and up to the last
 PLUS = (4, 2)  # those that the "+" rule of Shortened LLaMA keeps
@@ -148,6 +150,46 @@ class Blocks(Method):
     """The blocks that are removed; the first block is 0."""
 
 
+class EvoPressDrop(Search, Method):
+    """Attentions and MLPs go apart, those that an evolutionary search finds to matter least
+    together."""
+
+    title = "EvoPress (drop)"
+    family = "depth"
+    cites = "evopress"
+    amount = "remove_parts"
+
+    method: Literal["evopress-drop"]
+    remove_parts: Count
+    """How many attentions are removed, and as many MLPs. A block that loses both is removed."""
+    parts: Literal["both", "attention", "mlp"] = "both"
+    """What is removed: attentions and MLPs (both), or only one of them."""
+    calibration: SetName
+    fitness: Literal["kl", "perplexity"] = "kl"
+    """What is kept low: the divergence of the outputs from the dense model's (kl), or the loss of
+    the calibration tokens (perplexity)."""
+    initial: Count = 64
+    """Of how many random choices the best is the first parent, on as many tokens as the first
+    round has."""
+    generations: Count = absent()
+    """How many generations there are. Without it, two thirds of the number of swaps that a choice
+    of so many among the model's blocks allows."""
+    offspring: Count = 32
+    survivors: Counts = (2, 1)
+    tokens: Counts = (2048, 32768)
+
+    def files(self) -> dict[str, str]:
+        return calibration_set(self.calibration)
+
+    @property
+    def first(self) -> int:
+        return self.initial
+
+    def generations_of(self, blocks: int) -> int:
+        swaps = self.remove_parts * (blocks - self.remove_parts)
+        return self.generations or max(1, round(swaps / 1.5))
+
+
 DEPTH = {
     "shortgpt": ShortGPT,
     "sleb": SLEB,
@@ -156,4 +198,5 @@ DEPTH = {
     "shortened-magnitude": ShortenedMagnitude,
     "reverse-order": ReverseOrder,
     "blocks": Blocks,
+    "evopress-drop": EvoPressDrop,
 }

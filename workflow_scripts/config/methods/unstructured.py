@@ -16,6 +16,7 @@ class Magnitude(OfWeights):
 
     title = "magnitude pruning"
     cites = "magnitude"
+    evolves = True
 
     method: Literal["magnitude"]
 
@@ -25,6 +26,7 @@ class Wanda(OfWeights):
 
     title = "Wanda"
     cites = "wanda"
+    evolves = True
 
     method: Literal["wanda"]
     calibration: SetName
@@ -38,6 +40,11 @@ class Wanda(OfWeights):
     def files(self) -> dict[str, str]:
         made_from = statistics if self.propagate == "dense" else calibration_set
         return ALLOCATION | made_from(self.calibration)
+
+    def contradictions(self) -> Iterator[Said]:
+        yield from super().contradictions()
+        if self.allocation.kind == "evolved" and self.propagate == "pruned":
+            yield ("propagate",), "'pruned' is not allowed with allocation evolved; must be dense"
 
 
 class Stade(OfWeights):

@@ -11,7 +11,7 @@ from workflow_scripts.pruning.selection import keep_selected, magnitude_selectio
 
 def plan(inputs: Inputs) -> Plan:
     """Prune the weights of least absolute value, compared within each linear."""
-    selection = magnitude_selection(inputs.options, inputs.allocation)
+    selection = magnitude_selection(inputs.options, inputs.allocation.kind)
 
     def prune(linear: Linear, weight: Tensor) -> PrunedLinear:
         sparsity = inputs.allocation.sparsities[linear.name]

@@ -2,24 +2,42 @@
 
     results/reasoner/influence/.chains.json.rows/along.safetensors
 
+Rows are those of a set, or the generations of a search, of which the last is all that is kept.
+
 A file for each step, as it was after some row: written whole or not at all, and of use only to the
 same request. Writing takes at most a twentieth of the time, so that small sums are kept after every
 row and an averaged gradient of 30 GB every 20 minutes. A file that cannot be read counts as none.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import remove
+from workflow_scripts.files.digests import file_digest, value_digest
+from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor, write_tensors
 
 TIMES = 20  # as long as writing takes passes before sums are written again
 DISK = 500e6  # bytes a second, assumed
+
+
+def request_of(
+    model_digest: str,
+    options: Mapping[str, Any],
+    files: Iterable[Path],
+    device: str,
+    *modules: str,
+) -> str:
+    """A digest of what a stage makes an output from: model, options, files, device, its code."""
+    made_from = [model_digest, options, [*map(file_digest, files)], source_digest(*modules)]
+    return value_digest([*made_from, device, torch.get_num_threads(), torch.__version__])
 
 
 class RowsDone:
