@@ -78,8 +78,10 @@ EVOLVED = {"kind": "evolved", "calibration": "chains"}
         ),
         (
             {"method": "wanda", "allocation": EVOLVED | {"survivors": []}},
-            ["allocation.survivors: an empty list is not allowed; must be a list of one or more "
-                "numbers from 1 on"],
+            [
+                "allocation.survivors: an empty list is not allowed; must be a list of one or more "
+                "numbers from 1 on"
+            ],
         ),
         (
             {"method": "wanda", "allocation": {"kind": "alphapruning", "spread": 1}},

@@ -7,6 +7,8 @@ import torch
 
 from tests.generation.engines.test_transformers_engine import VOCABULARY, requests, tiny_model
 from tests.models.tiny_models import save_tiny_model, token_ids
+from workflow_scripts.allocation.kinds.evolved import unpacked
+from workflow_scripts.artefacts.masks import pack
 from workflow_scripts.calibration.collect_statistics import collect
 from workflow_scripts.calibration.influence import HESSIANS
 from workflow_scripts.generation.engines.sampling import Sampling
@@ -21,6 +23,7 @@ from workflow_scripts.models.sample_gradients import (
     SampleGradients,
     shapes,
 )
+from workflow_scripts.pruning.fitness import divergence, embedded, hold, outputs
 from workflow_scripts.pruning.kernels import keep_largest, keep_pattern, wanda_scores
 
 pytestmark = [
@@ -52,6 +55,20 @@ def test_statistics_are_those_of_the_cpu_up_to_bf16(tmp_path):
     found = collect(open_decoder(checkpoint, "cuda"), ids, 4)
     for name, squares in expected.sum_squares.items():
         assert torch.allclose(found.sum_squares[name], squares, rtol=0.1, atol=0.1 * squares.mean())
+
+
+def test_a_search_measures_what_the_cpu_does_up_to_bf16(tmp_path):
+    checkpoint = checkpoints.open_checkpoint(save_tiny_model(tmp_path, "qwen3", hidden=24))
+    found = []
+    for device in ("cpu", "cuda"):
+        held = hold(checkpoint, device)
+        ready = embedded(held, token_ids(8, 16))
+        zeros = torch.zeros_like(held.blocks[1].self_attn.o_proj.weight)
+        pruned = outputs(held, ready, lambda b, z=zeros: {"self_attn.o_proj": z} if b == 1 else {})
+        found.append(divergence(held.head, outputs(held, ready), pruned))
+    assert found[1] == pytest.approx(found[0], rel=0.1)
+    keep = torch.rand(7, 13) > 0.5
+    assert torch.equal(unpacked(pack(keep).cuda(), keep.shape).cpu(), keep)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -9,11 +9,11 @@ Beside what `pruning.fitness` holds, there is a bit in memory for every weight o
 sparsity that was tried for it.
 """
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,7 +115,7 @@ class BlockSearch:
         module = self._model.blocks[block].get_submodule
         return {
             linear.module: module(linear.module).weight
-            * _unpacked(self._kept[block, level][linear.name], linear.shape)
+            * unpacked(self._kept[block, level][linear.name], linear.shape)
             for linear in self._linears[block]
         }
 
@@ -139,9 +139,9 @@ class BlockSearch:
         return keep_selected(selection, linear, magnitude_scores(weight), sparsity)
 
 
-def _unpacked(packed: Tensor, shape: tuple[int, int]) -> Tensor:
-    """`artefacts.masks.unpack`, on a GPU too."""
+def unpacked(packed: Tensor, shape: tuple[int, int]) -> Tensor:
+    """`artefacts.masks.unpack`, on a GPU too: masks are moved there as bits."""
     if packed.is_cpu:
         return unpack(packed, shape)
     bits = packed[:, None] >> torch.arange(8, dtype=torch.uint8, device=packed.device) & 1
-    return bits.reshape(-1)[: int(np.prod(shape))].bool().reshape(shape)
+    return bits.reshape(-1)[: math.prod(shape)].bool().reshape(shape)
