@@ -195,7 +195,7 @@ def _search(job: Job, search: Search, masks: float) -> Ask:
 
 
 def _allocation(job: Job) -> Ask:
-    """Spectra are a matrix for each thread, with its Gram matrix, in float64."""
+    """Spectra take three copies in float64 of a third of a block, for each thread."""
     kind = job.settings.variants[job.wildcards["variant"]].allocation
     if isinstance(kind, Search):
         return _search(job, kind, masks=LEVELS / 8)
@@ -203,10 +203,9 @@ def _allocation(job: Job) -> Ask:
     if kind.kind != "alphapruning":
         return alone
     threads = job.settings.generation.threads
-    # linears of the usual shape: a block's weights in seven, with rows of the model's width
     flop = job.weights * job.width * SPECTRUM
     return Ask(
-        TORCH + 3 * threads * job.weights / job.blocks / 3 * 8 / 1e6,
+        TORCH + threads * job.weights / job.blocks * 2 * FP32 / 1e6,
         START + flop / (PASS_FLOP["cpu"] / 2 * threads) / 60,
     )
 
