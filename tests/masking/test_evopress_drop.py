@@ -125,11 +125,11 @@ def test_experts_go_together_and_blocks_stay_where_they_must(tmp_path: Path, kin
 def test_the_seed_decides_and_threads_do_not(
     tmp_path: Path, tiny_model: Callable[..., Path]
 ) -> None:
-    folder = tiny_model("qwen3", blocks=8)
+    folder = tiny_model("qwen3", blocks=6)
     calibration = save_calibration_set(tmp_path / "c.safetensors", folder, IDS)
     found = []
-    for number, seed in enumerate((0, 0, 1, 2)):
-        options = DROP | {"remove_parts": 3, "generations": 1, "seed": seed}
+    for number, seed in enumerate((0, 0, 1)):
+        options = DROP | {"remove_parts": 3, "generations": 1, "seed": seed, "tokens": [16, 64]}
         place = tmp_path / str(number)
         place.mkdir()
         files = run(place, folder, options, calibration=calibration, threads=number % 2 + 1)
