@@ -29,7 +29,6 @@ from workflow_scripts.estimates.sizes import (
     Size,
     influence_tokens,
     mean_context,
-    shape,
 )
 
 EFFICIENCY = 0.7  # of the bandwidth, that attention and matrix products reach

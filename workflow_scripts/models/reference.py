@@ -41,7 +41,8 @@ experts stay dense and do not count among the weights of which a share is remove
 give blocks or their parts a sparsity; all experts of a block share it.
 
 - An expert that no calibration token reaches has its weights compared by magnitude, in the same
-  rows or columns, and SparseGPT changes none that stays. The log of the job says how many there are: more samples reach more of them.
+  rows or columns, and SparseGPT changes none that stays. The log of the job says how many there
+  are: more samples reach more of them.
 - STADE with `compensate: true` is refused where experts are in scope: they have no place for a
   bias.
 - The transformers engine multiplies every decoded row with its own experts' weights, so that what
