@@ -64,6 +64,7 @@ def test_a_card_tells_what_was_done_from_what_and_how_to_share_it(model, tmp_pat
     for said in (
         "method: Wanda", "pattern: `2:4`", "calibration: `texts`", "propagate: `dense`",
         "samples `4`", "seed `7`", f"{100 * record.removed_fraction:.2f} % of the weights",
+        f"blocks, {100 * record.removed_of_all:.2f} % of all its parameters",
         "blocks removed, counted from 0: 1 of 3", record.digest, record.model_digest,
         "neither smaller nor faster", "the pattern is 2:4", "1 of 3 here", "arXiv:2306.11695",
         'from_pretrained("results/tiny/v/checkpoint"',

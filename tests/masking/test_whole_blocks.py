@@ -48,7 +48,7 @@ def test_shortgpt_removes_the_blocks_of_lowest_influence(
     assert read_pruned(paths).record.removed_blocks == removed
     record = read_json(paths.record)
     assert record["options"] == {"remove_blocks": count}
-    assert record["removed_fraction"] == count / 4
+    assert record["removed_fraction"] == record["requested"] == count / 4
 
 
 def test_of_many_blocks_of_equal_influence_the_first_go() -> None:
@@ -78,7 +78,7 @@ def test_reverse_order_removes_the_last_blocks(
     assert mask.record.removed_blocks == tuple(range(4 - count, 4))
     assert len(mask.keep) == 0
     assert (record["method"], record["options"]) == ("reverse-order", {"remove_blocks": count})
-    assert record["removed_fraction"] == count / 4
+    assert record["removed_fraction"] == record["requested"] == count / 4
 
 
 @pytest.mark.parametrize("count", [4, 5])
@@ -97,7 +97,8 @@ def test_the_blocks_on_the_list_are_removed(
     folder = tiny_model("llama", blocks=4)
     paths = run(tmp_path, folder, {"method": "blocks", "blocks": listed})
     assert read_pruned(paths).record.removed_blocks == tuple(sorted(listed))
-    assert read_json(paths.record)["removed_fraction"] == len(listed) / 4
+    record = read_json(paths.record)
+    assert record["removed_fraction"] == record["requested"] == len(listed) / 4
 
 
 @pytest.mark.parametrize(

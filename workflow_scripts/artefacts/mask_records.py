@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, PositiveInt, model_validator
+from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 
 from workflow_scripts.artefacts.json_files import AS_LIST, STRICT, read_model_file
 from workflow_scripts.files.digests import value_digest
 
 FORMAT = 1
+LORA_A, LORA_B = ".lora_A", ".lora_B"  # behind the name of a tensor, those of its low-rank delta
 
 Shape = Annotated[tuple[PositiveInt, ...], AS_LIST]
 MatrixShape = Annotated[tuple[PositiveInt, PositiveInt], AS_LIST]
@@ -48,11 +49,22 @@ class BlockScores(BaseModel):
     values: Annotated[tuple[float | None, ...], AS_LIST]
 
 
+class Export(BaseModel):
+    """What the checkpoint holds that a variant can be exported as: parameters, bytes of tensors."""
+
+    model_config = STRICT
+    parameters: PositiveInt
+    bytes: PositiveInt
+
+
 class MaskRecord(BaseModel):
     """What `mask.json` says of a variant of a model.
 
     `linears` holds the masked linears by the names of their weights; block numbers and names are
-    those of the dense model. `removed_fraction` is the share of all linear weights that is gone.
+    those of the dense model. `requested` is the share that the variant's entry asks for,
+    `removed_fraction` that of all weights of the blocks' linears that is gone, `removed_of_all`
+    that of the dense model's `parameters`: see `removal_ratios`. `export` is None where no plain
+    checkpoint can hold the result.
     `weights` are the tensors that the variant brings along, `scales` those of its low-rank deltas
     by parameter name, `config` what they change in config.json (None: the key goes), `engines`
     those that can run the result (None: all, it is a plain checkpoint). `scores` are what chose
@@ -69,7 +81,11 @@ class MaskRecord(BaseModel):
     blocks: PositiveInt
     removed_blocks: Annotated[tuple[int, ...], AS_LIST] = ()
     linears: Mapping[str, MaskedLinear] = {}
+    requested: float = 0.0
     removed_fraction: float = 0.0
+    removed_of_all: float = 0.0
+    parameters: NonNegativeInt = 0
+    export: Export | None = None
     weights: Mapping[str, ChangedTensor] = {}
     scales: Mapping[str, float] = {}
     scores: Annotated[tuple[BlockScores, ...], AS_LIST] = ()

@@ -28,6 +28,7 @@ from workflow_scripts.artefacts.mask_records import (
     read_mask_record,
     variant_digest,
 )
+from workflow_scripts.artefacts.removal_ratios import count_removed
 from workflow_scripts.artefacts.weights import read_weights, weights_writer
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
@@ -127,12 +128,12 @@ def write_pruned(
     model_digest: str,
     method: str,
     options: Mapping[str, Any],
+    requested: float = 0.0,
 ) -> None:
     """Carry out a plan for a checkpoint; write the mask, the weights and then their record.
 
-    What is masked counts as removed, whatever else is changed or added; where hidden states are
-    sliced, what is left of the linears and the adapters count. Raises `InputError` for blocks that
-    cannot be removed from such a model.
+    `requested` is the share that was asked for. What is masked counts as removed, whatever else is
+    changed or added. Raises `InputError` for blocks that cannot be removed from such a model.
     """
     linears = checkpoints.linears(checkpoint)
     if plan.removed_blocks:
@@ -157,13 +158,9 @@ def write_pruned(
                 put_tensor(changed_name, tensor)
         for changed_name, tensor in plan.tensors:
             put_tensor(changed_name, tensor)
-    removed = sum(
-        linear.weights if linear.block in plan.removed_blocks else pruned.get(linear.name, 0)
-        for linear in linears
-    )
-    if plan.sliced_width is not None:
-        removed += _narrowed(checkpoint, weights)
     blocks = tuple(sorted(plan.removed_blocks))
+    stored = {name: tensor.shape for name, tensor in weights.items()}
+    removed = count_removed(checkpoint, blocks, pruned, stored)
     config, engines = {}, ("transformers",)
     if plan.sliced_width is None:
         with suppress(InputError):  # raised where no checkpoint of any architecture holds them
@@ -182,7 +179,10 @@ def write_pruned(
             )
             for name, shape in shapes.items()
         },
-        removed_fraction=removed / sum(linear.weights for linear in linears),
+        requested=requested,
+        removed_fraction=removed.of_blocks,
+        removed_of_all=removed.of_all,
+        parameters=removed.parameters,
         weights=weights,
         scales=dict(plan.scales),
         scores=plan.scores,
@@ -226,14 +226,6 @@ def nothing_pruned(model_digest: str, blocks: int, removed_blocks: Iterable[int]
         digest=variant_digest(removed, {}, {}, {}, {}),
     )
     return Pruned(record, {}, {})
-
-
-def _narrowed(checkpoint: Checkpoint, weights: Mapping[str, ChangedTensor]) -> int:
-    """How many weights fewer a sliced model has in the linears of its blocks, adapters included."""
-    places = {name for name in weights if checkpoints.split_block(name)}
-    matrices = {name for name in places if len(weights[name].shape) == 2}
-    dense = sum(math.prod(checkpoint.shapes.get(name, (0,))) for name in matrices)
-    return dense - sum(math.prod(weights[name].shape) for name in matrices)
 
 
 def _packed_length(shape: Sequence[int]) -> int:

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.artefacts.config_changes import FLAGS, config_changes, linear_biases
-from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.artefacts.mask_records import LORA_A, Export
+from workflow_scripts.artefacts.masks import Pruned, VariantFiles, read_pruned
 from workflow_scripts.artefacts.narrow import Narrow, narrowed
-from workflow_scripts.artefacts.weights import BIAS, LORA_A, changed_names, with_delta
+from workflow_scripts.artefacts.removal_ratios import parameter_shapes
+from workflow_scripts.artefacts.weights import BIAS, changed_names, with_delta
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.models import checkpoints
@@ -125,6 +127,22 @@ def pruned_tensors(checkpoint: Checkpoint, pruned: Pruned) -> Iterator[tuple[str
     """
     for name, entry in exported_tensors(checkpoint, pruned).items():
         yield name, pruned_tensor(checkpoint, pruned, entry)
+
+
+def note_export(files: VariantFiles, checkpoint: Checkpoint) -> None:
+    """Say in a variant's record what the checkpoint holds that it can be exported as."""
+    pruned = read_pruned(files)
+    try:
+        entries = exported_tensors(checkpoint, pruned, narrowed(checkpoint, pruned))
+    except InputError:
+        return
+    shapes = {name: entry.shape for name, entry in entries.items()}
+    size = Export(
+        parameters=sum(map(math.prod, parameter_shapes(checkpoint, shapes).values())),
+        bytes=sum(e.dtype.itemsize * math.prod(e.shape) for e in entries.values()),
+    )
+    record = pruned.record.model_copy(update={"export": size})
+    write_json(files.record, record.model_dump(mode="json"))
 
 
 def exported_config(checkpoint: Checkpoint, pruned: Pruned) -> dict[str, Any]:

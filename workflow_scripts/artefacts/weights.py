@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workflow_scripts.artefacts.mask_records import ChangedTensor, MaskRecord
+from workflow_scripts.artefacts.mask_records import LORA_A, LORA_B, ChangedTensor, MaskRecord
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.tensor_files import TensorFile, open_tensors
 from workflow_scripts.models.tensors import (
@@ -26,7 +26,7 @@ from workflow_scripts.models.tensors import (
     tensor_writer,
 )
 
-LORA_A, LORA_B, SCALE, BIAS = ".lora_A", ".lora_B", ".scale", ".bias"
+SCALE, BIAS = ".scale", ".bias"
 
 
 class _CheckedTensors(StoredTensors):

@@ -25,6 +25,7 @@ import torch
 from workflow_scripts.artefacts.allocations import read_allocation
 from workflow_scripts.artefacts.calibration_sets import read_calibration_set
 from workflow_scripts.artefacts.masks import VariantFiles, write_pruned
+from workflow_scripts.artefacts.pruned_checkpoints import note_export
 from workflow_scripts.artefacts.rows_done import RowsDone, request_of
 from workflow_scripts.artefacts.statistics import read_statistics
 from workflow_scripts.config.entry import parser_of, plain
@@ -76,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     inputs = Inputs(checkpoint, linears, variant, allocation, statistics, calibration, device, done)
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
     plan = import_module(f"workflow_scripts.{module}").plan(inputs)
-    write_pruned(files, plan, checkpoint, digest, variant.method, variant.own())
+    requested = variant.requested(checkpoint.blocks)
+    write_pruned(files, plan, checkpoint, digest, variant.method, variant.own(), requested)
+    note_export(files, checkpoint)
     done.forget()
 
 

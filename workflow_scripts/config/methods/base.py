@@ -50,6 +50,14 @@ class Method(Entry):
         """The keys that only this method takes; the others reach the mask as files."""
         return plain(self, exclude={"method", "calibration", *Share.model_fields})
 
+    def requested(self, blocks: int) -> float:
+        """The share that it asks for, of a model of that many blocks.
+
+        A sparsity or another fraction is one; a number of blocks is one of all blocks.
+        """
+        amount = getattr(self, self.amount) if self.amount else 0
+        return amount / blocks if isinstance(amount, int) else amount
+
     @property
     def runs_model(self) -> bool:
         """Whether building its mask runs the model on the calibration set."""

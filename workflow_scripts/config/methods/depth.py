@@ -149,6 +149,9 @@ class Blocks(Method):
     blocks: Different[Whole]
     """The blocks that are removed; the first block is 0."""
 
+    def requested(self, blocks: int) -> float:
+        return len(self.blocks) / blocks
+
 
 class EvoPressDrop(Search, Method):
     """Attentions and MLPs go apart, those that an evolutionary search finds to matter least
