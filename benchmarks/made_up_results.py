@@ -39,6 +39,8 @@ UNSTRUCTURED = [
 ]
 # of all linear weights, those of the parts that a variant prunes
 SHARES = {("self_attn",): 0.25, ("mlp",): 0.75, ("self_attn", "mlp"): 1.0}
+PARAMETERS = 8_000_000_000
+IN_BLOCKS = 0.86  # of them
 VARIANTS = ("dense", *UNSTRUCTURED, "shortgpt-1", "shortgpt-2")
 
 
@@ -109,6 +111,8 @@ def _write_mask(path: Path, variant: str, blocks: int, random: np.random.Generat
                 achieved = share * (1 + (random.uniform(-0.5, 0.5) if uneven else 0))
                 name = f"model.layers.{block}.{part}.{linear}.weight"
                 linears[name] = {"shape": [size, 4096], "requested": share, "achieved": achieved}
+    removed_fraction = len(removed) / blocks if removed else share * SHARES[parts]
+    left = round(PARAMETERS * (1 - len(removed) / blocks * IN_BLOCKS))
     record = {
         "format": 1,
         "method": "shortgpt" if removed else variant.split("-")[0],
@@ -117,7 +121,11 @@ def _write_mask(path: Path, variant: str, blocks: int, random: np.random.Generat
         "removed_blocks": removed,
         "linears": linears,
         "blocks": blocks,
-        "removed_fraction": len(removed) / blocks if removed else share * SHARES[parts],
+        "requested": len(removed) / blocks if removed else share,
+        "removed_fraction": removed_fraction,
+        "removed_of_all": IN_BLOCKS * removed_fraction,
+        "parameters": PARAMETERS,
+        "export": {"parameters": left, "bytes": 2 * left},
         "digest": hashlib.sha256(variant.encode()).hexdigest(),
     }
     write_json(path, record)
@@ -157,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for variant in VARIANTS:
         name, _, level = variant.rpartition("-")
         method = variant.split("-")[0]
-        ways[variant] = Way(method, name or variant, level if name else "")
+        family = {"dense": "none", "shortgpt": "depth"}.get(method, "unstructured")
+        ways[variant] = Way(method, name or variant, level if name else "", family)
     sets = {"calibration": ["c4"], "influence": ["c4"], "variant": []}
     everything.build(
         results,

@@ -39,19 +39,23 @@ def table_code(name):
 
 
 def table_inputs(name):
-    return [path for read in catalogue.TABLES[name].reads for path in run_files(read)]
+    table = catalogue.TABLES[name]
+    there = [path for read in table.reads_if_there for path in run_files(read)]
+    return [
+        *(path for read in table.reads for path in run_files(read)),
+        *filter(os.path.exists, there),
+    ]
 
 
 def shared_by_tables():
     """What every table and the report must know; nothing of limits where there are none."""
-    shared = catalogue.shared_folder(SETTINGS)
-    return {"reference": REFERENCE, **({"limits": LIMITS} if LIMITS else {}), **shared}
+    return {**FIGURE_OPTIONS, **({"limits": LIMITS} if LIMITS else {})}
 
 
 def table_params(name):
     """A table's caption, and what it must know beside its files."""
     options = shared_by_tables()
-    if name == "judge_agreement":  # the others know them from the cells
+    if catalogue.CELLS not in catalogue.TABLES[name].reads:  # which tell the others
         options |= RUN_LISTS
     return {
         "caption": catalogue.TABLES[name].caption.format(**options)

@@ -22,12 +22,27 @@ def rows_of(name: str, rows: Iterable[Sequence[Any]]):
     return as_frame(name, [dict(zip(COLUMNS[name], row, strict=True)) for row in rows])
 
 
-def mask(share: float, removed: Sequence[int] = (), linears=None, blocks: int = 4, method="wanda"):
-    """A mask's record."""
+PARAMETERS = 1000  # of the model that records are made up of
+BYTES = 2  # of each
+
+
+def mask(
+    share: float,
+    removed: Sequence[int] = (),
+    linears=None,
+    blocks: int = 4,
+    method="wanda",
+    of_all: float | None = None,
+    exported: int | None = PARAMETERS,
+):
+    """A mask's record; `of_all` is less than `share` unless it is given."""
+    of_all = 0.9 * share if of_all is None else of_all
+    export = exported and {"parameters": exported, "bytes": BYTES * exported}
     return {
         "format": 1, "method": method, "options": {}, "model_digest": "0" * 64, "blocks": blocks,
-        "removed_blocks": sorted(removed), "linears": linears or {}, "removed_fraction": share,
-        "digest": "0" * 64,
+        "removed_blocks": sorted(removed), "linears": linears or {}, "requested": share,
+        "removed_fraction": share, "removed_of_all": of_all, "parameters": PARAMETERS,
+        "export": export, "digest": "0" * 64,
     }  # fmt: skip
 
 
@@ -36,13 +51,21 @@ def write_masks(results: Path, masks: Mapping[str, Mapping[str, Any]], model: st
         write_json(results / model / variant / "mask.json", record)
 
 
+FAMILIES = (
+    {"dense": "none", "base": "none"}
+    | dict.fromkeys(("shortgpt", "short", "sleb"), "depth")
+    | dict.fromkeys(("flap", "slicegpt"), "width")
+)
+
+
 def named_ways(variants: Iterable[str]) -> dict[str, Way]:
     """Ways of pruning as names usually say them: the method first, how much last."""
     found = {}
     for variant in variants:
         name, _, level = variant.rpartition("-")
         method = variant.split("-")[0]
-        found[variant] = Way(method, name or variant, level if name else "")
+        family = FAMILIES.get(method, "unstructured")
+        found[variant] = Way(method, name or variant, level if name else "", family)
     return found
 
 

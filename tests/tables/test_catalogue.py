@@ -68,6 +68,16 @@ def test_a_sweep_is_two_variants_that_differ_in_how_much_they_remove(settings):
     assert not sweeps("dense", "wanda-20", "magnitude-50")
 
 
+def test_families_are_drawn_where_several_are_run(settings):
+    def families(*variants):
+        of_run = changed(settings, run={"variants": variants})
+        return catalogue.has_families(of_run), catalogue.sweeps_sizes(of_run)
+
+    assert families("dense", "wanda-20", "shortgpt-1") == (True, False)
+    assert families("dense", "wanda-20", "shortgpt-1", "shortgpt-2") == (True, True)
+    assert families("dense", "wanda-20", "wanda-50", "magnitude-50") == (False, False)
+
+
 NEW = '''
 """How many problems there are."""
 

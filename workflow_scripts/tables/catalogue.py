@@ -18,6 +18,7 @@ Exists = Callable[[Settings], bool]
 
 CELLS = "{run}/tables/cells.parquet"
 MASKS = "results/{model}/{variant}/mask.json"
+SPEEDS = "results/{model}/{variant}/speed.json"  # what benchmarks.export_speed leaves
 CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
 FIGURE_FORMATS = ("svg", "pdf", "png")
 
@@ -46,22 +47,34 @@ def judges(settings: Settings) -> bool:
 
 def sweeps_sparsity(settings: Settings) -> bool:
     """Whether two variants that are run differ in how much they remove and in nothing else."""
-    ways = [way for way in _ways(settings).values() if way.method != "dense"]
+    ways = [way for way in ways_in_run(settings).values() if way.method != "dense"]
     return len({way.name for way in ways}) < len(ways)
 
 
-def _ways(settings: Settings) -> dict[str, Way]:
+def has_families(settings: Settings) -> bool:
+    """Whether the variants that are run take out different things: weights, blocks, heads."""
+    return len({way.family for way in ways_in_run(settings).values()} - {"none"}) > 1
+
+
+def sweeps_sizes(settings: Settings) -> bool:
+    """Whether shares of all parameters tell more than those of the blocks' weights: of families."""
+    return sweeps_sparsity(settings) and has_families(settings)
+
+
+def ways_in_run(settings: Settings) -> dict[str, Way]:
     return ways_of({name: settings.variants[name] for name in settings.run.variants})
 
 
 @dataclass(frozen=True)
 class Table:
-    """`reads` are its inputs beside the cells, `{run}` standing for the folder of the run and
-    `{model}` and so on for all of it; `also` the CSV files that come with it."""
+    """`reads` are its inputs, `{run}` standing for the folder of the run and `{model}` and so on
+    for all of it, and `reads_if_there` those that only some users have made; `also` are the CSV
+    files that come with it."""
 
     title: str
     caption: str
     reads: tuple[str, ...] = (CELLS,)
+    reads_if_there: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     exists: Exists = always
 
@@ -93,16 +106,18 @@ TABLES = {
         "resemblance leaves. Variants are sampled on the same problems, so that a difference "
         "between two of them can be clearer than their overlapping intervals suggest: see the "
         "comparison. Standard errors, exact bounds and mean token counts are in accuracy.csv, "
-        "means over benchmarks in mean_accuracy.csv.",
+        "means over benchmarks in mean_accuracy.csv, what each variant removes in size.csv.",
+        reads=(CELLS, MASKS),
         also=("mean_accuracy",),
     ),
     "comparison": Table(
         "Comparison",
-        "Every variant against {reference} on the same problems and repeats, and unstructured "
-        "against structured pruning of at most as many weights. p values come from the exact "
-        "permutation test that flips the signs of problems, corrected (Holm) within each of two "
-        "families for every model: its variants against {reference}, and unstructured against "
-        "structured. A difference is better or worse where the corrected p is below 0.05. Where it "
+        "Every variant against {reference} on the same problems and repeats, unstructured against "
+        "structured pruning of at most as many of the blocks' weights, and structured variants of "
+        "different kinds with about as many of all parameters. p values come from the exact "
+        "permutation test that flips the signs of problems, corrected (Holm) within each of these "
+        "families for every model. A difference is better or worse where the corrected p is below "
+        "0.05. Where it "
         "is not, the verdict says how large a difference the 95 % interval still allows or, if "
         "that is more than 0.1, inconclusive.",
         reads=(CELLS, MASKS),
@@ -122,6 +137,14 @@ TABLES = {
         "and budget, where it did; and which of its claims hold here.",
         reads=(CELLS, MASKS, "{run}/tables/comparison.csv"),
         also=("claims",),
+    ),
+    "size": Table(
+        "Size",
+        "What every variant removes, and what it is as an exported checkpoint: parameters, bytes "
+        "and, where it was measured, speed beside {reference}. A mask of single weights makes "
+        "nothing smaller.",
+        reads=(MASKS,),
+        reads_if_there=(SPEEDS,),
     ),
     "judge_agreement": Table(
         "Judge and grader",
@@ -144,10 +167,20 @@ FIGURES = {
         "Accuracy of {model} on {benchmark} against the thinking budget, a line for every variant. "
         "Bands are 95 % intervals, those of pruned variants of their difference to {reference} on "
         "the same problems; with more than eight variants only one is drawn. The hue names the "
-        "method, marker and dashes its way of pruning, the shade how much is removed; lines that "
-        "coincide lie on top of one another, the later one thinner. The numbers are in "
-        "accuracy.csv and comparison.csv.",
+        "method, marker and dashes its way of pruning, the shade how much is removed of the "
+        "blocks' weights; lines that coincide lie on top of one another, the later one thinner. "
+        "The numbers are in accuracy.csv and comparison.csv.",
         CURVES,
+    ),
+    "families": Figure(
+        "families",
+        "accuracy",
+        "{model} on {benchmark}: accuracy against thinking budget, by what is taken out",
+        "Accuracy of {model} on {benchmark} against the thinking budget, in one colour for each "
+        "kind of pruning: single weights (unstructured), whole blocks (depth), heads and neurons "
+        "or channels (width). The darker, the larger the share of all parameters that is gone.",
+        CURVES,
+        exists=has_families,
     ),
     "token_curves": Figure(
         "scaling_curves",
@@ -181,11 +214,23 @@ FIGURES = {
     "sparsity": Figure(
         "sparsity",
         "pruning",
-        "{model} on {benchmark}: accuracy against share of weights removed",
-        "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
-        "linear weights that a variant removes.",
+        "{model} on {benchmark}: accuracy against share of the blocks' weights removed",
+        "Accuracy of {model} on {benchmark} under the largest budget against the share of the "
+        "linear weights of all blocks that a variant removes.",
         CURVES,
         exists=sweeps_sparsity,
+    ),
+    "parameters": Figure(
+        "sparsity",
+        "pruning",
+        "{model} on {benchmark}: accuracy against share of all parameters removed",
+        "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
+        "parameters that a variant removes: embeddings, head, norms and biases count as well. One "
+        "colour for each kind of pruning: single weights (unstructured), whole blocks (depth), "
+        "heads and neurons or channels (width).",
+        CURVES,
+        exists=sweeps_sizes,
+        options={"ratio": "removed_of_all"},
     ),
     "allocation": Figure(
         "allocation",
@@ -266,7 +311,7 @@ def figure_title(figure: str, place: Mapping[str, str], reference: str) -> str:
 
 def shared_options(settings: Settings) -> dict[str, Any]:
     """What every figure must know of the run."""
-    ways = as_lists(_ways(settings))
+    ways = as_lists(ways_in_run(settings))
     return {"reference": dense_variant(settings), "ways": ways, **shared_folder(settings)}
 
 

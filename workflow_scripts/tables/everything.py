@@ -39,10 +39,10 @@ def build(
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     write_cells(tables / FILE, read_cells(results, **names, **design))
-    of_all = {key: options[key] for key in ("reference", "limits", "shared") if key in options}
-    source = Source(results, tables, of_all)
+    for_tables = ("reference", "limits", "shared", "ways", *LISTS)
+    source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
     for name, entry in catalogue.TABLES.items():
-        if catalogue.CELLS in entry.reads:
+        if not any("{benchmark}" in path for path in entry.reads):
             table.make(name, source)
     drawn = list(_draw(source, options, output / "figures"))
     report.write(source, resources, logs, config, drawn, output / "report.html")

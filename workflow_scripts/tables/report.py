@@ -24,11 +24,11 @@ from workflow_scripts.files.atomic import read_json, write_text
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables.catalogue import FIGURES, figure_title
-from workflow_scripts.tables.content import accuracy, parallel, published
+from workflow_scripts.tables.content import accuracy, parallel, published, size
 from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
 from workflow_scripts.tables.content.formats import Section, page, with_limits
-from workflow_scripts.tables.content.removals import read_masks
+from workflow_scripts.tables.content.removals import Masks, read_masks
 from workflow_scripts.tables.content.samples import FILE as SAMPLES
 from workflow_scripts.tables.content.samples import loop_shares
 from workflow_scripts.tables.content.source import Source
@@ -95,8 +95,8 @@ def write(
         },
         drawn=drawn,
         sections={
-            name: with_limits(found, source.limits)
-            for name, found in _sections(rows, reference, run["missing"]).items()
+            name: found if name == "pruning" else with_limits(found, source.limits)
+            for name, found in _sections(rows, masks, reference, run["missing"]).items()
         },
         provenance=provenance.sections(cells, source.results, resources, logs, masks, config),
         prompts=list(provenance.prompts(run, source.results, config)),
@@ -107,19 +107,19 @@ def write(
 
 
 def _sections(
-    rows: Mapping[str, pd.DataFrame], reference: str, missing: Sequence[str]
+    rows: Mapping[str, pd.DataFrame], masks: Masks, reference: str, missing: Sequence[str]
 ) -> dict[str, list[Section]]:
     claims, of_budgets = rows["claims"], rows["parallel"]
     return {
         "claims": [] if claims.empty else [published.claim_section(claims)],
-        "accuracy": [*accuracy.sections(rows["accuracy"], rows["mean_accuracy"], missing)],
+        "accuracy": [*accuracy.sections(rows["accuracy"], rows["mean_accuracy"], masks, missing)],
         "comparison": [
             *area_sections(rows["areas"], reference),
             *full_sections(rows["comparison"], reference, missing),
         ],
         "parallel": [] if of_budgets.empty else [*parallel.sections(of_budgets, missing)],
         "published": [*published.sections(rows["published"], missing)],
-        "pruning": [],
+        "pruning": [*size.sections(rows["size"], reference)],
     }
 
 

@@ -24,8 +24,9 @@ def make(table: str, source: Source) -> None:
     built = import_module(f"workflow_scripts.tables.content.{table}").build(source)
     for name, frame in built.frames.items():
         write_table(source.tables, name, frame)
-    sections = with_limits(built.sections, source.limits)
-    shown = with_limits(built.page or built.sections, source.limits)
+    limits = source.limits if built.of_answers else {}
+    sections = with_limits(built.sections, limits)
+    shown = with_limits(built.page or built.sections, limits)
     pages = {
         "md": markdown(sections),
         "tex": latex(sections, table),

@@ -13,12 +13,13 @@ class Way:
     """How a variant is pruned: what its entry says but for the amount.
 
     `name` is what the names of all variants of this way begin with, `level` the rest of this one's,
-    which may be empty.
+    which may be empty. `family` is its method's: what is taken out.
     """
 
     method: str
     name: str
     level: str
+    family: str
 
 
 def ways_of(variants: Mapping[str, Method]) -> dict[str, Way]:
@@ -35,13 +36,14 @@ def ways_of(variants: Mapping[str, Method]) -> dict[str, Way]:
         taken.add(way)
         for name in names:
             level = name.removeprefix(common).strip("-_. ")
-            found[name] = Way(variants[name].method, way, level)
+            entry = variants[name]
+            found[name] = Way(entry.method, way, level, entry.family)
     return {name: found[name] for name in variants}
 
 
 def as_lists(ways: Mapping[str, Way]) -> list[list[str]]:
     """Ways for a flag: in their order, and short, since a command's argument has its limits."""
-    return [[name, way.method, way.name, way.level] for name, way in ways.items()]
+    return [[name, way.method, way.name, way.level, way.family] for name, way in ways.items()]
 
 
 def from_lists(lists: Iterable[list[str]]) -> dict[str, Way]:

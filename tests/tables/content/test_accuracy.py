@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from tests.tables.sources import rows_of, source_of
+from tests.tables.sources import mask, rows_of, source_of
+from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.content.accuracy import mean_rows, sections
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
@@ -79,29 +80,38 @@ ROWS = rows_of(
     ],
 )
 NO_MEANS = rows_of("mean_accuracy", [])
+HALF = mask(0.5, of_all=-0.0312)
+MASKS = {
+    ("m", variant): MaskRecord.model_validate(record)
+    for variant, record in (("dense", mask(0.0)), ("magnitude-50", HALF))
+}
+NOTE = (
+    "Asked, blocks, all: % that was asked for, and that is gone of the blocks' weights and of all "
+    "parameters."
+)
 
 
 def test_the_markdown_has_variants_down_and_budgets_across():
-    assert markdown(list(sections(ROWS, NO_MEANS))) == (
+    assert markdown(list(sections(ROWS, NO_MEANS, MASKS))) == (
         "**m on b**: accuracy by budget (thinking tokens). 20 problems × 3 repeats; ± reaches to "
-        "the farther end of the 95 % interval.\n"
+        f"the farther end of the 95 % interval. {NOTE}\n"
         "\n"
-        "| variant      |           6 |          12 |\n"
-        "|:-------------|------------:|------------:|\n"
-        "| dense        | 0.25 ± 0.12 | 1.00 ± 0.16 |\n"
-        "| magnitude-50 |             | 0.60 ± 0.19 |\n"
+        "| variant      |   asked |   blocks |   all |           6 |          12 |\n"
+        "|:-------------|--------:|---------:|------:|------------:|------------:|\n"
+        "| dense        |     0.0 |      0.0 |   0.0 | 0.25 ± 0.12 | 1.00 ± 0.16 |\n"
+        "| magnitude-50 |    50.0 |     50.0 |  −3.1 |             | 0.60 ± 0.19 |\n"
         "\n"
         "**m on c**: accuracy by budget (thinking tokens). 1 problem × 1 repeat; ± reaches to the "
-        "farther end of the 95 % interval.\n"
+        f"farther end of the 95 % interval. {NOTE}\n"
         "\n"
-        "| variant   |           6 |\n"
-        "|:----------|------------:|\n"
-        "| dense     | 0.00 ± 0.79 |\n"
+        "| variant   |   asked |   blocks |   all |           6 |\n"
+        "|:----------|--------:|---------:|------:|------------:|\n"
+        "| dense     |     0.0 |      0.0 |   0.0 | 0.00 ± 0.79 |\n"
     )
 
 
 def test_the_page_holds_the_same_cells_and_needs_nothing_else():
-    shown = list(sections(ROWS.assign(model="<m>"), NO_MEANS))
+    shown = list(sections(ROWS.assign(model="<m>"), NO_MEANS, {}))
     text = page("table.html.j2", title="Accuracy", sections=shown)
     tables = [
         ElementTree.fromstring(table)
@@ -110,11 +120,11 @@ def test_the_page_holds_the_same_cells_and_needs_nothing_else():
     assert [
         [(cell.text or "").strip() for cell in line] for t in tables for line in t.iter("tr")
     ] == [
-        ["variant", "6", "12"],
-        ["dense", "0.25 ± 0.12", "1.00 ± 0.16"],
-        ["magnitude-50", "", "0.60 ± 0.19"],
-        ["variant", "6"],
-        ["dense", "0.00 ± 0.79"],
+        ["variant", "asked", "blocks", "all", "6", "12"],
+        ["dense", "", "", "", "0.25 ± 0.12", "1.00 ± 0.16"],
+        ["magnitude-50", "", "", "", "", "0.60 ± 0.19"],
+        ["variant", "asked", "blocks", "all", "6"],
+        ["dense", "", "", "", "0.00 ± 0.79"],
     ]
     assert "<h2>&lt;m&gt; on b</h2>" in text
     assert "http" not in text and "src=" not in text
@@ -122,12 +132,14 @@ def test_the_page_holds_the_same_cells_and_needs_nothing_else():
 
 def test_the_latex_is_a_booktabs_table_with_its_text_escaped():
     named = ROWS[:3].assign(model="m_1", benchmark="a & b")
-    text = latex(list(sections(named, NO_MEANS)), "accuracy")
+    text = latex(
+        list(sections(named, NO_MEANS, {("m_1", "dense"): MASKS["m", "dense"]})), "accuracy"
+    )
     lines = text.splitlines()
     assert r"\caption{m\_1 on a \& b: accuracy by budget (thinking tokens). 20 problems" in text
-    assert r"95 \% interval" in text and r"\begin{tabular}{lrr}" in lines
-    assert r"dense & 0.25 $\pm$ 0.12 & 1.00 $\pm$ 0.16 \\" in lines
-    assert r"magnitude-50 &  & 0.60 $\pm$ 0.19 \\" in lines
+    assert r"95 \% interval" in text and r"\begin{tabular}{lrrrrr}" in lines
+    assert r"dense & 0.0 & 0.0 & 0.0 & 0.25 $\pm$ 0.12 & 1.00 $\pm$ 0.16 \\" in lines
+    assert r"magnitude-50 &  &  &  &  & 0.60 $\pm$ 0.19 \\" in lines
     assert text.count("rule") == 3 and r"\centering" in lines
     assert r"\label{tab:accuracy-1}" in lines and r"\begin{table}" in lines
 
@@ -170,18 +182,18 @@ def test_means_weigh_benchmarks_alike_and_leave_out_what_is_not_on_all():
     (mean,) = means.itertuples()
     assert (mean.variant, mean.budget, mean.benchmarks) == ("dense", 6, 2)
     assert (mean.accuracy, mean.trace_tokens) == (0.5, 7.0)
-    *_, section = sections(rows, means)
+    *_, section = sections(rows, means, MASKS)
     assert section.title == "m, mean over benchmarks"
     assert section.caption.startswith("accuracy by budget (thinking tokens). unweighted mean of 2")
 
 
 def test_of_one_benchmark_there_is_no_table_of_means():
-    assert len(list(sections(ROWS[:3], mean_rows(ROWS[:3])))) == 1
+    assert len(list(sections(ROWS[:3], mean_rows(ROWS[:3]), MASKS))) == 1
 
 
 def test_what_is_missing_is_said_where_it_would_be():
-    one, other = sections(ROWS, NO_MEANS, missing=["m/wanda-20: b", "n/dense: b"])
-    assert one.caption.endswith("interval. Missing: m/wanda-20: b.")
+    one, other = sections(ROWS, NO_MEANS, MASKS, missing=["m/wanda-20: b", "n/dense: b"])
+    assert one.caption.endswith("parameters. Missing: m/wanda-20: b.")
     assert "Missing" not in other.caption
 
 

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from tests.tables.sources import mask, source_of, write_masks
+from tests.tables.sources import mask, named_ways, source_of, write_masks
 from workflow_scripts.artefacts.records import Answer, Grade
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
 from workflow_scripts.tables.content.columns import read_table, write_table
@@ -13,7 +13,7 @@ from workflow_scripts.tables.content.comparison_text import (
     full_sections,
     short_sections,
 )
-from workflow_scripts.tables.content.removals import matched, read_masks
+from workflow_scripts.tables.content.removals import equal_sizes, matched, read_masks
 from workflow_scripts.tables.paper.claims import check_claims
 from workflow_scripts.tables.statistics.differences import holm
 from workflow_scripts.tables.table import make
@@ -27,6 +27,7 @@ RIGHT = {
     "shortgpt-1": (10, 2),
     "shortgpt-2": (2, 2),
 }
+WAYS = named_ways(RIGHT)
 MASKS = {
     "dense": mask(0.0), "wanda-20": mask(0.2), "wanda-50": mask(0.5),
     "shortgpt-1": mask(0.1667, (3,)), "shortgpt-2": mask(0.3333, (3, 2)),
@@ -77,13 +78,40 @@ def test_matched_partners_remove_at_least_as_much_and_no_more_than_needed(tmp_pa
             "a-20": mask(0.2), "b-20": mask(0.2004), "a-50": mask(0.5),
         },
     )  # fmt: skip
-    assert matched({variant: one for (_, variant), one in found.items()}) == [
+    assert matched(by_variant(found), named_ways(by_variant(found))) == [
         ("a-20", "short-1"), ("b-20", "short-1"), ("a-50", "short-2"),
     ]  # fmt: skip
 
 
+def by_variant(masks):
+    return {variant: one for (_, variant), one in masks.items()}
+
+
+def test_width_has_unstructured_partners_too_and_dense_is_none(tmp_path):
+    shares = {"dense": 0.0, "a-20": 0.2, "flap-20": 0.19, "flap-0": 0.001}
+    found = by_variant(masks_of(tmp_path, {name: mask(share) for name, share in shares.items()}))
+    assert matched(found, named_ways(found)) == [("a-20", "flap-20"), ("a-20", "flap-0")]
+
+
+def test_structured_variants_of_two_families_are_paired_by_their_share_of_all_parameters(tmp_path):
+    """What is gone of the blocks, 20 % in all of them, plays no part."""
+    sizes = {
+        "dense": 0.0, "wanda-20": 0.17, "short-1": 0.17, "sleb-1": 0.17, "short-2": 0.34,
+        "flap-20": 0.174, "flap-25": 0.2, "flap-40": 0.29, "slicegpt-20": 0.101,
+    }  # fmt: skip
+    found = by_variant(masks_of(tmp_path, {v: mask(0.2, of_all=s) for v, s in sizes.items()}))
+    assert equal_sizes(found, named_ways(found)) == [
+        # nearest to each other, flap-25 and flap-40 to the one that is nearest to them
+        ("short-1", "flap-20"), ("short-1", "flap-25"),
+        ("sleb-1", "flap-20"), ("sleb-1", "flap-25"),
+    ]  # fmt: skip
+    near = {"short-2": mask(0.3, of_all=0.34), "flap-40": mask(0.4, of_all=0.295)}
+    found = by_variant(masks_of(tmp_path / "near", near))
+    assert equal_sizes(found, named_ways(found)) == [("short-2", "flap-40")]
+
+
 def test_every_variant_is_compared_with_dense_and_blocks_with_weights(run, masks):
-    rows = compare(run, "dense", masks)
+    rows = compare(run, "dense", masks, WAYS)
     dense = rows[rows["family"] == "dense of m"].set_index(["variant", "budget"])
     assert list(dense.index) == [(v, budget) for v in list(RIGHT)[1:] for budget in BUDGETS]
     others = rows[rows["family"] == "structured of m"]
@@ -100,22 +128,46 @@ def test_every_variant_is_compared_with_dense_and_blocks_with_weights(run, masks
     assert lost.difference == pytest.approx(-0.6) and lost.p == pytest.approx(2 / 2**18)
     assert (lost.accuracy, lost.reference_accuracy) == (pytest.approx(2 / 30), pytest.approx(2 / 3))
     assert (lost.removed, lost.reference_removed) == (0.1667, 0.0)
+    assert (lost.requested, lost.removed_of_all) == (0.1667, 0.9 * 0.1667)
+    pair = others.iloc[0]
+    assert (pair.removed, pair.reference_removed) == (0.2, 0.1667)
+    assert (pair.removed_of_all, pair.reference_removed_of_all) == (0.9 * 0.2, 0.9 * 0.1667)
+
+
+def test_depth_and_width_of_about_the_same_size_are_compared(run, masks, tmp_path):
+    """wanda-50 under another name: as good, but of heads and neurons."""
+    other = masks | masks_of(tmp_path, {"wanda-50": mask(0.4, of_all=0.31)})
+    ways = WAYS | {"wanda-50": named_ways(["flap-40"])["flap-40"]}
+    rows = compare(run, "dense", other, ways)
+    pairs = rows[rows["family"] == "size of m"]
+    assert list(zip(pairs["variant"], pairs["reference"], pairs["budget"], strict=True)) == [
+        ("wanda-50", "shortgpt-2", budget) for budget in BUDGETS
+    ]
+    assert pairs.iloc[1].verdict == "better" and pairs.iloc[1].removed_of_all == 0.31
+    assert list(pairs["p_holm"]) == holm(list(pairs["p"]))
+    *_, section = short_sections(rows, "dense")
+    assert section.title == "m on b, structured variants of about equal size"
+    assert list(section.frame.iloc[0, :4]) == [
+        "wanda-50 − shortgpt-2", "40.0 / 33.3", "40.0 / 33.3", "31.0 / 30.0",
+    ]  # fmt: skip
+    claim = "unstructured pruning is better than removing blocks with as many weights"
+    assert asked(run, rows, other, ways)[claim] == "holds"
 
 
 def test_p_values_are_corrected_within_their_family(run, masks):
-    for _, members in compare(run, "dense", masks).groupby("family"):
+    for _, members in compare(run, "dense", masks, WAYS).groupby("family"):
         assert list(members["p_holm"]) == holm(list(members["p"]))
 
 
 def test_without_the_reference_or_masks_what_can_be_compared_is(run):
-    assert compare(run, "none", {}).empty
-    rows = compare(run, "dense", {})
+    assert compare(run, "none", {}, WAYS).empty
+    rows = compare(run, "dense", {}, WAYS)
     assert set(rows["family"]) == {"dense of m"} and rows["removed"].isna().all()
 
 
 def test_a_repeat_that_says_the_same_makes_no_difference_surer(run, masks):
     once = run[run["repeat"] == 0]
-    rows, others = compare(run, "dense", masks), compare(once, "dense", masks)
+    rows, others = compare(run, "dense", masks, WAYS), compare(once, "dense", masks, WAYS)
     pd.testing.assert_frame_equal(rows, others.assign(repeats=2))
     pd.testing.assert_frame_equal(areas(run, "dense"), areas(once, "dense"))
 
@@ -166,14 +218,18 @@ def test_areas_over_other_budgets_are_left_out(write_results):
 
 
 def test_the_short_form_marks_what_differs_and_what_cannot_be_told(run, masks):
-    rows = compare(run, "dense", masks)
+    rows = compare(run, "dense", masks, WAYS)
     against, blocks = short_sections(rows, "dense")
-    assert list(against.frame.columns) == ["variant", "6", "12", "detectable"]
+    columns = ["variant", "asked", "blocks", "all", "6", "12", "detectable"]
+    assert list(against.frame.columns) == columns
+    assert list(against.frame.iloc[1, 1:4]) == ["50.0", "50.0", "45.0"]
     at_12 = against.frame.set_index("variant")["12"]
     assert at_12["shortgpt-1"].startswith("−0.60 ±") and at_12["shortgpt-1"].endswith("†")
     assert not at_12["wanda-20"].endswith(("†", "?"))
     assert "correction over 8 comparisons" in against.caption
-    assert blocks.frame.iloc[0, 0] == "wanda-20 − shortgpt-1"
+    assert list(blocks.frame.iloc[0, :4]) == [
+        "wanda-20 − shortgpt-1", "20.0 / 16.7", "20.0 / 16.7", "18.0 / 15.0",
+    ]  # fmt: skip
     assert "over 4 comparisons" in blocks.caption
     (area,) = area_sections(areas(run, "dense"), "dense")
     assert list(area.frame["variant"]) == list(RIGHT)
@@ -183,12 +239,12 @@ def test_the_short_form_marks_what_differs_and_what_cannot_be_told(run, masks):
     assert full.caption.endswith("Missing: m/x: b.")
 
 
-def asked(run, rows, masks):
-    return check_claims(run, rows, masks, "dense").set_index("claim")["result"]
+def asked(run, rows, masks, ways=WAYS):
+    return check_claims(run, rows, masks, ways, "dense").set_index("claim")["result"]
 
 
 def test_claims_are_judged_by_the_verdicts(run, masks):
-    assert asked(run, compare(run, "dense", masks), masks).to_dict() == {
+    assert asked(run, compare(run, "dense", masks, WAYS), masks).to_dict() == {
         "dense is better with its largest budget than with its smallest": "holds",
         "removing whole blocks costs accuracy": "holds",
         "unstructured pruning is better than removing blocks with as many weights": "holds",
@@ -206,7 +262,7 @@ def named(run, model):
 
 @pytest.mark.parametrize(("benchmark", "result"), [("AIME24", "holds"), ("b", "not in this run")])
 def test_the_gain_that_the_paper_names_is_asked_of_its_model(run, masks, benchmark, result):
-    better = compare(run, "dense", masks)[:1].assign(
+    better = compare(run, "dense", masks, WAYS)[:1].assign(
         model="qwen3-8b", benchmark=benchmark, budget=2048, verdict="better"
     )
     found = asked(named(run, "qwen3-8b"), better, {})
@@ -216,13 +272,14 @@ def test_the_gain_that_the_paper_names_is_asked_of_its_model(run, masks, benchma
 def test_a_mild_variant_that_loses_once_breaks_the_claim_that_none_does(run, masks, tmp_path):
     """shortgpt-1 under another name: as bad, but of single weights."""
     other = masks | masks_of(tmp_path, {"shortgpt-1": mask(0.1667)})
-    found = asked(run, compare(run, "dense", other), other)
+    ways = WAYS | {"shortgpt-1": WAYS["wanda-20"]}
+    found = asked(run, compare(run, "dense", other, ways), other, ways)
     assert found["unstructured pruning of up to 20% costs no accuracy"] == "does not hold"
 
 
 def test_a_small_p_is_read_back_from_the_csv_as_what_it_is(run, masks, tmp_path):
     """The report is made from the CSV, comparison.html from the rows themselves: they agree."""
-    rows = compare(run, "dense", masks)
+    rows = compare(run, "dense", masks, WAYS)
     rows = rows.assign(p=rows["p"] / 1e6, p_holm=rows["p_holm"] / 1e6)
     write_table(tmp_path, "comparison", rows)
     found = read_table(tmp_path, "comparison")
@@ -233,7 +290,7 @@ def test_a_small_p_is_read_back_from_the_csv_as_what_it_is(run, masks, tmp_path)
 
 
 def test_all_files_are_the_same_bytes_when_made_again(run, results):
-    source = source_of(results)
+    source = source_of(results, variants=RIGHT)
     write_cells(source.tables / FILE, run)
     made = []
     for _ in range(2):

@@ -15,11 +15,13 @@ from workflow_scripts.tables.drawing import (
     block_choice,
     block_scores,
     differences,
+    families,
     parallel,
     scaling_curves,
     sparsity,
     style,
 )
+from workflow_scripts.tables.drawing.looks import HUES
 
 VARIANTS = ("magnitude-20", "wanda-layerif-50", "shortgpt-2")
 
@@ -28,6 +30,7 @@ def comparison(variant, budget, difference, verdict):
     return (
         "dense of m", "m", "b", budget, variant, 0.2, "dense", 0.0, 30, 3, 0.5, 0.5 - difference,
         difference, 0.02, difference - 0.05, difference + 0.05, 0.01, 0.04, 0.1, verdict,
+        0.2, 0.18, 0.0, 0.0,
     )  # fmt: skip
 
 
@@ -66,6 +69,24 @@ MASKS = {
 }  # fmt: skip
 
 
+# more than fit into one panel
+LEVELS = {
+    f"{method}-{level}": share
+    for method in ("wanda", "magnitude", "shortgpt", "sleb", "flap", "slicegpt")
+    for level, share in ((20, 0.2), (40, 0.4))
+}
+MANY = pd.concat(
+    [
+        ACCURACY[:2],
+        *(
+            ACCURACY[:2].assign(variant=variant, accuracy=[0.2, 0.9 - share])
+            for variant, share in LEVELS.items()
+        ),
+    ]
+)
+MANY_MASKS = {"dense": mask(0.0)} | {v: mask(share) for v, share in LEVELS.items()}
+
+
 def with_scores(folder, **options):
     """A source of block scores in both kinds of files."""
     statistics = folder / "m/statistics/chains.safetensors"
@@ -95,6 +116,12 @@ FIGURES = {
     "differences": (differences, lambda folder: source_of(folder, {"comparison": COMPARISONS})),
     "parallel": (parallel, lambda folder: source_of(folder, {"parallel": PARALLEL})),
     "sparsity": (sparsity, lambda folder: source_of(folder, {"accuracy": ACCURACY}, MASKS)),
+    "parameters": (
+        sparsity,
+        lambda folder: source_of(folder, {"accuracy": ACCURACY}, MASKS, ratio="removed_of_all"),
+    ),
+    "families": (families, lambda folder: source_of(folder, {"accuracy": ACCURACY}, MASKS)),
+    "many families": (families, lambda folder: source_of(folder, {"accuracy": MANY}, MANY_MASKS)),
     "influence": (block_scores, lambda folder: with_scores(folder, influence="chains")),
     "Block Influence": (block_scores, lambda folder: with_scores(folder, calibration="chains")),
 }
@@ -209,6 +236,55 @@ def test_levels_of_a_way_are_a_line_from_dense_and_a_single_one_is_a_mark(figure
     assert wanda.get_xdata().tolist() == [0, 20, 50]
     assert wanda.get_ydata().tolist() == [0.9, 0.85, 0.7]
     assert shortgpt.get_xdata().tolist() == [33] and shortgpt.get_ydata().tolist() == [0.3]
+
+
+def test_against_all_parameters_a_line_has_its_familys_hue_and_follows_what_was_asked(tmp_path):
+    """A small model with a tied head is larger when it is sliced a little."""
+    masks = {"slicegpt-20": mask(0.2, of_all=-0.1), "slicegpt-40": mask(0.4, of_all=0.1),
+             "dense": mask(0.0), "shortgpt-2": mask(0.33, (1, 2), of_all=0.28)}  # fmt: skip
+    rows = ACCURACY.replace({"wanda-20": "slicegpt-20", "wanda-50": "slicegpt-40"})
+    source = source_of(tmp_path, {"accuracy": rows}, masks, ratio="removed_of_all")
+    (axes,) = drawn(sparsity.draw, source).axes
+    sliced, shortgpt = (container.lines[0] for container in axes.containers)
+    assert sliced.get_xdata().tolist() == [0, -10, 10]
+    assert shortgpt.get_xdata() == pytest.approx([28])
+    assert axes.get_xlabel() == "removed, % of all parameters"
+    assert axes.get_xlim()[0] < -10
+    hues = [HUES[number][0] for number in (2, 1)]
+    assert [line.get_color() for line in (sliced, shortgpt)] == hues
+
+
+def test_families_are_told_apart_by_colour_whichever_are_run(figure_of):
+    (axes,) = figure_of("families").axes
+    labels = {text.get_text(): text.get_color() for text in axes.texts}
+    blue, vermillion = HUES[0][1], HUES[1][1]
+    assert labels == {
+        "dense": "#000000", "wanda-20": blue, "wanda-50": blue, "shortgpt-2": vermillion,
+    }  # fmt: skip
+    legend = {t.get_text(): to_hex(t.get_color()) for t in axes.get_legend().get_texts()}
+    assert legend == {"unstructured": blue, "depth": vermillion}
+
+
+def test_of_many_variants_each_family_has_a_panel_with_the_others_in_grey(figure_of):
+    figure = figure_of("many families")
+    titles = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    assert list(titles) == [
+        "unstructured: single weights", "depth: whole blocks", "width: heads, neurons or channels",
+    ]  # fmt: skip
+    named = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert named == [[*LEVELS][:4], [*LEVELS][4:8], [*LEVELS][8:]]
+    for axes in figure.axes:
+        colours = [line.get_color() for line in axes.lines]
+        assert colours.count(families.BEHIND) == 8 and colours.count("#000000") == 1
+    assert "black: dense with 95 % interval" in figure.texts[0].get_text()
+
+
+def test_one_family_has_no_figure_of_families(tmp_path):
+    alone = ACCURACY[ACCURACY["variant"] != "shortgpt-2"]
+    source = source_of(tmp_path, {"accuracy": alone}, MASKS, ratio="removed_of_all")
+    for module in (families, sparsity):
+        with pytest.raises(NoRows, match="variants of no two families"):
+            module.draw(source)
 
 
 def test_accuracies_without_masks_have_no_sparsity(tmp_path):

@@ -45,6 +45,15 @@ def test_a_level_has_the_same_place_among_the_shades_of_every_method():
     assert found["a-30"].colour == found["a-30"].hue and found["b-30"].colour == found["b-30"].hue
 
 
+def test_a_family_has_the_same_hue_whichever_are_run_and_shades_by_size():
+    removed = {"dense": 0.0, "flap-20": 0.1, "slicegpt-20": 0.3, "shortgpt-1": 0.2}
+    ways = named_ways(removed)
+    found = looks(ways, removed, "dense", "family", ("unstructured", "depth", "width"))
+    assert [found[v].hue for v in [*removed][1:]] == [HUES[2][0], HUES[2][0], HUES[1][0]]
+    assert luminance(found["flap-20"].colour) > luminance(found["slicegpt-20"].colour)
+    assert found["flap-20"].marker != found["slicegpt-20"].marker
+
+
 @pytest.mark.parametrize("methods", [8, 14])
 def test_no_two_of_many_variants_look_alike(methods):
     removed = {

@@ -130,7 +130,7 @@ def test_with_many_ways_of_pruning_each_has_a_panel_with_dense(tmp_path):
 
 def test_a_panel_of_one_variant_without_a_level_names_it_above(tmp_path):
     curves = MANY | {"wanda-2-4": (0.1, 0.2, 0.3)}
-    ways = named_ways(curves) | {"wanda-2-4": Way("wanda", "wanda-2-4", "")}
+    ways = named_ways(curves) | {"wanda-2-4": Way("wanda", "wanda-2-4", "", "unstructured")}
     rows = table_of(curves, budgets=(6, 12, 24))
     figure = figure_of(tmp_path, rows, masks=MASKS, ways=as_lists(ways))
     named = {axes.get_title(loc="left"): len(axes.texts) for axes in figure.axes}

@@ -12,7 +12,7 @@ def row(variant, budget, difference, verdict, detectable=0.05, dense=0.9):
     return (
         "dense of m", "m", "b", budget, variant, 0.5, "dense", 0.0, 40, 3, dense + difference,
         dense, difference, 0.02, difference - 0.01, difference + 0.01, 0.01, 0.04, detectable,
-        verdict,
+        verdict, 0.5, 0.4, 0.0, 0.0,
     )  # fmt: skip
 
 

@@ -6,12 +6,13 @@ import shutil
 import pytest
 
 from workflow_scripts.config.references import Citations
+from workflow_scripts.generation.progress import Progress, message_writer
 from workflow_scripts.tables.catalogue import TABLES
 from workflow_scripts.tables.content.cells import cells_of, read_cells
 from workflow_scripts.tables.content.columns import as_frame
 from workflow_scripts.tables.content.parallel import rows_of_cell, sections
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
-from workflow_scripts.tables.reporting.provenance import prompts, run_times, tokens
+from workflow_scripts.tables.reporting.provenance import prompts, run_times, speeds, tokens
 from workflow_scripts.tables.statistics.parallel import majority_at_every_k
 
 GENERATION = {
@@ -50,6 +51,33 @@ def test_times_are_added_by_rule(tmp_path):
     rows = run_times([tmp_path, own], 0).frame.set_index("rule")
     assert rows["longest job"].to_dict() == {"build_mask": "1", "generate": "5"}
     assert run_times([tmp_path / "none"], 0).caption == "no times were measured."
+
+
+def test_speeds_are_those_that_jobs_say_of_what_they_decoded(tmp_path, capsys):
+    def log(rule, name, label, tokens):
+        clock = iter([0.0, 1.0, 90.0, 90.0])
+        progress = Progress(message_writer(label), lambda: next(clock))
+        if tokens:
+            progress(tokens, 3)
+            progress.finish()
+        else:
+            message_writer(label)("all 12 completions are in the store; no engine starts")
+        path = tmp_path / rule / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(capsys.readouterr().err)
+
+    log("generate", "m/wanda-20", "m/wanda-20", 9000)
+    log("generate", "m/dense", "m/dense", 0)
+    log("generate_shard", "m/dense/2-of-4", "m/dense 2-of-4", 1800)
+    log("generate", "other/dense", "other/dense", 90)
+    run = {"models": ["m"], "variants": ["dense", "wanda-20"]}
+    frame = speeds(tmp_path, run).frame
+    assert list(frame.columns) == ["model", "variant", "part", "completions", "time", "tokens/s"]
+    assert frame.to_numpy().tolist() == [
+        ["m", "dense", "2-of-4", "1", "0:01:30", "20"],
+        ["m", "wanda-20", "", "1", "0:01:30", "100"],
+    ]
+    assert speeds(tmp_path / "none", run).caption == "no log says how fast anything was decoded."
 
 
 @pytest.mark.parametrize(

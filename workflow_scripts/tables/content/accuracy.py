@@ -10,6 +10,7 @@ import pandas as pd
 from workflow_scripts.tables.content.cells import Cell, benchmark_of, cells_of
 from workflow_scripts.tables.content.columns import COLUMNS, as_frame
 from workflow_scripts.tables.content.formats import Built, Section, design, missing_note, pivoted
+from workflow_scripts.tables.content.removals import RATIOS_NOTE, Masks, read_masks, with_ratios
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.statistics.intervals import (
     Estimate,
@@ -24,8 +25,9 @@ TOKENS = ["trace_tokens", "answer_tokens"]
 def build(source: Source) -> Built:
     cells = source.cells()
     rows = as_frame("accuracy", map(row_of_cell, cells_of(cells)))
-    means = mean_rows(rows)
-    tables = list(sections(rows, means, cells.attrs["missing"]))
+    means, run = mean_rows(rows), cells.attrs
+    masks = read_masks(source.shared, run["models"], run["variants"])
+    tables = list(sections(rows, means, masks, run["missing"]))
     return Built("Accuracy", {"accuracy": rows, "mean_accuracy": means}, tables)
 
 
@@ -54,25 +56,31 @@ def mean_rows(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def sections(
-    rows: pd.DataFrame, means: pd.DataFrame, missing: Sequence[str] = ()
+    rows: pd.DataFrame, means: pd.DataFrame, masks: Masks, missing: Sequence[str] = ()
 ) -> Iterator[Section]:
-    """A section for every model and benchmark in the order of the rows, then the means."""
+    """A section for every model and benchmark in the order of the rows, then the means.
+
+    `masks` tell what each variant removes.
+    """
     for place, members in rows.groupby(["model", "benchmark"], sort=False):
         size = design(members.iloc[0])
         lacks = [name for name in missing if benchmark_of(name) == place]
-        yield _section(" on ".join(place), size, members, lacks)
+        yield _section(" on ".join(place), size, members, masks, lacks)
     for model, members in means.groupby("model", sort=False):
         benchmarks = members["benchmarks"].iloc[0]
         if benchmarks > 1:
             size = f"unweighted mean of {benchmarks} benchmarks"
-            yield _section(f"{model}, mean over benchmarks", size, members, ())
+            yield _section(f"{model}, mean over benchmarks", size, members, masks, ())
 
 
-def _section(title: str, size: str, rows: pd.DataFrame, missing: Sequence[str]) -> Section:
+def _section(
+    title: str, size: str, rows: pd.DataFrame, masks: Masks, missing: Sequence[str]
+) -> Section:
     reach = (rows["accuracy"] - rows["ci_low"]).combine(rows["ci_high"] - rows["accuracy"], max)
     texts = [f"{a:.2f} ± {r:.2f}" for a, r in zip(rows["accuracy"], reach, strict=True)]
     caption = (
         f"accuracy by budget (thinking tokens). {size}; ± reaches to the farther end of the 95 % "
-        f"interval.{missing_note(missing)}"
+        f"interval. {RATIOS_NOTE}{missing_note(missing)}"
     )
-    return Section(title, caption, pivoted(rows.assign(text=texts), "budget"))
+    frame = pivoted(rows.assign(text=texts), "budget")
+    return Section(title, caption, with_ratios(frame, masks, rows["model"].iloc[0]))

@@ -17,6 +17,7 @@ from workflow_scripts.files.checksums import verify_checksum
 MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: over all of them
 # Exact tests have small p values that are never 0: significant digits in place of decimals.
 P_VALUES = ("p", "p_holm")
+COUNTS = ("nonzero", "parameters", "bytes")  # whole, and yet NaN where there is nothing to count
 
 COLUMNS = {
     name: tuple(columns.split())
@@ -26,16 +27,22 @@ COLUMNS = {
         # means over benchmarks that weigh the same
         "mean_accuracy": "model variant budget benchmarks accuracy se ci_low ci_high trace_tokens "
         "answer_tokens",
-        # `family`: what p values are corrected over, `dense` or `structured` of one model;
-        # `removed`: shares of all linear weights, NaN where unknown; `difference`: `accuracy` less
-        # `reference_accuracy`; `detectable`: infinite where no difference is
+        # `family`: what p values are corrected over, `dense`, `structured` or `size` of one model;
+        # shares, NaN where unknown: `requested`, `removed` (of the blocks' linear weights) and
+        # `removed_of_all` (parameters); `difference`: `accuracy` less `reference_accuracy`;
+        # `detectable`: infinite where no difference is
         "comparison": "family model benchmark budget variant removed reference reference_removed "
         "problems repeats accuracy reference_accuracy difference se ci_low ci_high p p_holm "
-        "detectable verdict",
+        "detectable verdict requested removed_of_all reference_requested reference_removed_of_all",
         # `area`: under a variant's budget curve, a mean accuracy; `difference`: to the reference's
         # on the same problems, NaN where there is none
         "areas": "model benchmark variant budgets area se ci_low ci_high difference difference_low "
         "difference_high",
+        # `removed` as in `comparison`; `parameters` and `bytes`: of the export, NaN where there is
+        # none; `nonzero`: parameters that are left; by engine, tokens/s of the export, and of the
+        # dense model beside it, NaN where they were not measured
+        "size": "model variant requested removed removed_of_all nonzero parameters bytes "
+        "transformers transformers_dense vllm vllm_dense",
         # what k repeats under one budget are worth together; `tokens`: of all k
         "parallel": "model variant benchmark budget k tokens pass_at_k pass_low pass_high "
         "majority_at_k majority_low majority_high",
@@ -74,6 +81,7 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write `folder/name.csv`, with six decimals: finer than any benchmark's grid."""
     frame = frame[list(COLUMNS[name])]
     exact = {column: frame[column].map("{:.6g}".format) for column in P_VALUES if column in frame}
+    exact |= {column: frame[column].astype("Int64") for column in COUNTS if column in frame}
     text = frame.assign(**exact).to_csv(
         index=False, float_format="%.6f", na_rep="nan", lineterminator="\n"
     )

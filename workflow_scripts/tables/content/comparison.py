@@ -1,13 +1,14 @@
-"""Every variant against the dense model, and unstructured against structured pruning.
+"""Every variant against the dense model, and kinds of pruning against each other.
 
 On the same problems, repeats and budget: the difference, its interval, an exact permutation test
-corrected over its family, the smallest difference that the design can detect, and a verdict. Two
-families for each model: all its variants against the dense one, and unstructured against structured
-variants that remove as much or less (see `removals.matched`).
+corrected over its family, the smallest difference that the design can detect, and a verdict. Three
+families for each model: all its variants against the dense one, unstructured against structured
+variants that remove as much or less (see `removals.matched`), and structured variants that remove
+other things and leave about the same size (see `removals.equal_sizes`).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,13 @@ from workflow_scripts.tables.content.comparison_text import (
     short_sections,
 )
 from workflow_scripts.tables.content.formats import Built
-from workflow_scripts.tables.content.removals import Masks, matched, read_masks
+from workflow_scripts.tables.content.removals import (
+    Masks,
+    equal_sizes,
+    matched,
+    ratios_of,
+    read_masks,
+)
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.statistics.areas import answer_areas
 from workflow_scripts.tables.statistics.differences import (
@@ -32,6 +39,7 @@ from workflow_scripts.tables.statistics.differences import (
     verdict,
 )
 from workflow_scripts.tables.statistics.intervals import Estimate, estimate_mean, mean_of_estimates
+from workflow_scripts.tables.ways import Way
 
 Row = dict[str, object]
 
@@ -39,7 +47,8 @@ Row = dict[str, object]
 def build(source: Source) -> Built:
     cells, reference = source.cells(), source.reference
     run = cells.attrs
-    rows = compare(cells, reference, read_masks(source.shared, run["models"], run["variants"]))
+    masks = read_masks(source.shared, run["models"], run["variants"])
+    rows = compare(cells, reference, masks, source.ways)
     curves = areas(cells, reference)
     below = list(area_sections(curves, reference))
     return Built(
@@ -50,7 +59,9 @@ def build(source: Source) -> Built:
     )
 
 
-def compare(cells: pd.DataFrame, reference: str, masks: Masks) -> pd.DataFrame:
+def compare(
+    cells: pd.DataFrame, reference: str, masks: Masks, ways: Mapping[str, Way]
+) -> pd.DataFrame:
     """All comparisons, family by family; p values are corrected within each."""
     run, rows = cells.attrs, []
     found = {(c.model, c.variant, c.benchmark, c.budget): c for c in cells_of(cells)}
@@ -58,7 +69,8 @@ def compare(cells: pd.DataFrame, reference: str, masks: Masks) -> pd.DataFrame:
         known = {v: masks[model, v] for v in run["variants"] if (model, v) in masks}
         families = {
             "dense": [(v, reference) for v in run["variants"] if v != reference],
-            "structured": matched(known),
+            "structured": matched(known, ways),
+            "size": equal_sizes(known, ways),
         }
         for family, variants in families.items():
             pairs = [
@@ -78,8 +90,7 @@ def _family(family: str, pairs: Sequence[tuple[Cell, Cell]], masks: Masks) -> It
     found = [paired_difference(one.correct, two.correct) for one, two in pairs]
     corrected = holm([difference.p for difference in found])
     for (one, two), difference, p_holm in zip(pairs, found, corrected, strict=True):
-        places = [(cell.model, cell.variant) for cell in (one, two)]
-        removed, other = (masks[p].removed_fraction if p in masks else math.nan for p in places)
+        other = ratios_of(masks, two.model, two.variant)
         problems, repeats = one.correct.shape
         yield {
             "family": family,
@@ -87,9 +98,7 @@ def _family(family: str, pairs: Sequence[tuple[Cell, Cell]], masks: Masks) -> It
             "benchmark": one.benchmark,
             "budget": one.budget,
             "variant": one.variant,
-            "removed": removed,
             "reference": two.variant,
-            "reference_removed": other,
             "problems": problems,
             "repeats": repeats,
             "accuracy": one.correct.mean(),
@@ -102,6 +111,8 @@ def _family(family: str, pairs: Sequence[tuple[Cell, Cell]], masks: Masks) -> It
             "p_holm": p_holm,
             "detectable": detectable(difference.se, problems, difference.repeats, len(pairs)),
             "verdict": verdict(difference, p_holm),
+            **ratios_of(masks, one.model, one.variant)._asdict(),
+            **{f"reference_{name}": share for name, share in other._asdict().items()},
         }
 
 

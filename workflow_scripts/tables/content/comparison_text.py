@@ -13,6 +13,7 @@ from workflow_scripts.tables.content.formats import (
     pivoted,
     signed,
 )
+from workflow_scripts.tables.content.removals import RATIOS, RATIOS_NOTE, ratio_columns
 from workflow_scripts.tables.statistics.verdicts import (
     ALPHA,
     BETTER,
@@ -22,6 +23,11 @@ from workflow_scripts.tables.statistics.verdicts import (
     WORSE,
 )
 
+# by the kind of a family, what its pairs are and the head of their column
+PAIRS = {
+    "structured": ("unstructured against structured", "unstructured − structured"),
+    "size": ("structured variants of about equal size", "structured − structured"),
+}
 CHANGED = "†"
 UNKNOWN = "?"
 
@@ -32,7 +38,8 @@ def short_sections(
     """For a page of text: variants down and budgets across."""
     for title, members, first, size in _groups(rows, reference):
         frame = pivoted(members.assign(text=members.apply(_short, axis=1)), "budget")
-        least = members.groupby("variant", sort=False)["detectable"].min()
+        of_variant = members.groupby("variant", sort=False)
+        least, removed = of_variant["detectable"].min(), of_variant[[*RATIOS]].first()
         yield Section(
             title,
             f"difference in accuracy by budget (thinking tokens), {_paired(members)}; ± "
@@ -40,10 +47,10 @@ def short_sections(
             f"paired permutation test after Holm's correction over {size}. "
             f"{UNKNOWN}: inconclusive, a difference of {RELEVANT:.2f} is not ruled out. "
             "Detectable: the smallest of the budgets' differences that would be found with "
-            f"a power of 80 %.{missing_note(missing)}",
-            frame.assign(detectable=[_number(least[v]) for v in frame["variant"]]).rename(
-                columns={"variant": first}
-            ),
+            f"a power of 80 %. {RATIOS_NOTE}{missing_note(missing)}",
+            frame.merge(removed, on="variant")[["variant", *RATIOS, *frame.columns[1:]]]
+            .assign(detectable=[_number(least[v]) for v in frame["variant"]])
+            .rename(columns={"variant": first}),
         )
 
 
@@ -55,6 +62,7 @@ def full_sections(
         frame = pd.DataFrame(
             {
                 first: members["variant"],
+                **{head: members[head] for head in RATIOS},
                 "budget": members["budget"].map(str),
                 "accuracy": members["accuracy"].map("{:.3f}".format),
                 "reference": members["reference_accuracy"].map("{:.3f}".format),
@@ -71,8 +79,8 @@ def full_sections(
             title,
             f"{_paired(members)}; p values of a paired permutation test, corrected (Holm) over "
             f"{size}; detectable: with a power of 80 % at the family's level. Verdict: ≤ how large "
-            f"a difference the interval leaves, inconclusive where that is more than {RELEVANT}."
-            f"{missing_note(missing)}",
+            f"a difference the interval leaves, inconclusive where that is more than {RELEVANT}. "
+            f"{RATIOS_NOTE}{missing_note(missing)}",
             frame,
             frozenset({"verdict"}),
         )
@@ -90,19 +98,22 @@ def area_sections(curves: pd.DataFrame, reference: str) -> Iterator[Section]:
 
 
 def _groups(rows: pd.DataFrame, reference: str) -> Iterator[tuple[str, pd.DataFrame, str, str]]:
-    """For each family and benchmark: its title, its rows with variants named as they are shown,
-    the head of the first column, and the size of the family in words."""
+    """For each family and benchmark: its title, its rows with variants named and their ratios
+    written as they are shown, the head of the first column, and the family's size in words."""
     sizes = rows["family"].value_counts()
     for (family, model, benchmark), members in rows.groupby(
         ["family", "model", "benchmark"], sort=False
     ):
-        size = count(sizes[family], "comparison")
-        if family.startswith("dense"):
-            yield f"{model} on {benchmark}, against {reference}", members, "variant", size
-        else:
-            title = f"{model} on {benchmark}, unstructured against structured"
-            pairs = members["variant"] + " − " + members["reference"]
-            yield title, members.assign(variant=pairs), "unstructured − structured", size
+        size, place = count(sizes[family], "comparison"), f"{model} on {benchmark}"
+        kind, removed = family.partition(" ")[0], ratio_columns(members)
+        if kind == "dense":
+            yield f"{place}, against {reference}", members.assign(**removed), "variant", size
+            continue
+        others = ratio_columns(members, "reference_")
+        both = {head: one + " / " + others[head] for head, one in removed.items()}
+        pairs = members["variant"] + " − " + members["reference"]
+        title, first = PAIRS[kind]
+        yield f"{place}, {title}", members.assign(variant=pairs, **both), first, size
 
 
 def _paired(rows: pd.DataFrame) -> str:

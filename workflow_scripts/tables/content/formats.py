@@ -55,12 +55,14 @@ class Section:
 @dataclass(frozen=True)
 class Built:
     """A table in all formats: `frames` become CSV files of these names, `sections` Markdown and
-    LaTeX. `page` is what its HTML page shows, where that is not the same."""
+    LaTeX. `page` is what its HTML page shows, where that is not the same; `of_answers` says whether
+    limits of benchmarks concern it."""
 
     title: str
     frames: dict[str, pd.DataFrame]
     sections: list[Section]
     page: list[Section] | None = None
+    of_answers: bool = True
 
 
 def pivoted(rows: pd.DataFrame, across: str, texts: str = "text") -> pd.DataFrame:

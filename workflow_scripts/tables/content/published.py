@@ -34,7 +34,8 @@ def build(source: Source) -> Built:
     run = cells.attrs
     rows = as_frame("published", (row_of_cell(cell, published) for cell in cells_of(cells)))
     masks = read_masks(source.shared, run["models"], run["variants"])
-    claims = check_claims(cells, source.table("comparison"), masks, source.reference)
+    comparison = source.table("comparison")
+    claims = check_claims(cells, comparison, masks, source.ways, source.reference)
     return Built(
         "Beside the published values",
         {"published": rows, "claims": claims},

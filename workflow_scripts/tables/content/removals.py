@@ -1,19 +1,46 @@
 """What each variant removes, as far as tables and figures need it: from the masks' records."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.mask_records import MaskRecord, read_mask_record
 from workflow_scripts.models.linear_names import place_of
+from workflow_scripts.tables.ways import Way
 
 STEP = 0.005  # shares of removed weights that are no further apart count as one
+NEAR = 0.05  # shares of all parameters that are further apart are not about equal
 
 PARTS = ("attention", "mlp")
+# what pages call the columns of tables that say how much a variant removes
+RATIOS = {"asked": "requested", "blocks": "removed", "all": "removed_of_all"}
+RATIOS_NOTE = (
+    "Asked, blocks, all: % that was asked for, and that is gone of the blocks' weights and of all "
+    "parameters."
+)
 
 Masks = Mapping[tuple[str, str], MaskRecord]
+
+
+class Ratios(NamedTuple):
+    """How much a variant removes: what it asks for, of the blocks' weights, of all parameters."""
+
+    requested: float = math.nan
+    removed: float = math.nan
+    removed_of_all: float = math.nan
+
+
+def ratios_of(masks: Masks, model: str, variant: str) -> Ratios:
+    """NaN where there is no record."""
+    mask = masks.get((model, variant))
+    if mask is None:
+        return Ratios()
+    return Ratios(mask.requested, mask.removed_fraction, mask.removed_of_all)
 
 
 def read_masks(
@@ -35,22 +62,74 @@ def counts_by_part(mask: MaskRecord) -> tuple[NDArray, NDArray]:
     return pruned, total
 
 
-def matched(variants: Mapping[str, MaskRecord]) -> list[tuple[str, str]]:
+def is_structured(way: Way) -> bool:
+    """Whether a variant loses blocks, heads, neurons or channels as wholes, and not single weights.
+
+    What is left is then a smaller model.
+    """
+    return way.family not in ("none", "unstructured")
+
+
+def matched(variants: Mapping[str, MaskRecord], ways: Mapping[str, Way]) -> list[tuple[str, str]]:
     """Pairs (unstructured, structured) of variants of one model that remove alike.
 
-    A structured variant takes out whole blocks. Its partners are the unstructured ones that remove
-    the least of those that remove at least as much: where such a one is better, it is so although
-    more of it is gone. A structured variant without such a partner has none.
+    What is alike are shares of the blocks' weights, the only ones that single weights are removed
+    from. A structured variant's partners are the unstructured ones that remove the least of those
+    that remove at least as much: where such a one is better, it is so although more of it is gone.
+    A structured variant without such a partner has none.
     """
     pairs = []
     for structured, taken in variants.items():
-        if not taken.removed_blocks:
+        if not is_structured(ways[structured]):
             continue
         enough = {
             name: other.removed_fraction
             for name, other in variants.items()
-            if not other.removed_blocks and other.removed_fraction >= taken.removed_fraction - STEP
+            if ways[name].family == "unstructured"
+            and other.removed_fraction >= taken.removed_fraction - STEP
         }
         least = min(enough.values(), default=0.0)
         pairs += [(name, structured) for name, share in enough.items() if share <= least + STEP]
     return pairs
+
+
+def equal_sizes(
+    variants: Mapping[str, MaskRecord], ways: Mapping[str, Way]
+) -> list[tuple[str, str]]:
+    """Pairs of structured variants of one model, of two families, that leave about the same size.
+
+    Sizes are shares of all parameters. A variant's partners in another family are those that are
+    nearest, and no further than `NEAR`. Pairs are in the variants' order, the first of each too.
+    """
+    sizes = {
+        name: one.removed_of_all for name, one in variants.items() if is_structured(ways[name])
+    }
+    place = {name: number for number, name in enumerate(sizes)}
+    pairs = set()
+    for one, size in sizes.items():
+        of_family: dict[str, dict[str, float]] = {}
+        for other, another in sizes.items():
+            if ways[other].family != ways[one].family:
+                of_family.setdefault(ways[other].family, {})[other] = abs(another - size)
+        for gaps in of_family.values():
+            least = min(gaps.values())
+            near = [name for name, gap in gaps.items() if gap <= min(least + STEP, NEAR)]
+            pairs |= {tuple(sorted((one, other), key=place.__getitem__)) for other in near}
+    return sorted(pairs, key=lambda pair: [place[name] for name in pair])
+
+
+def percent(share: float) -> str:
+    """A share as a cell of a page shows it; empty where it is not known."""
+    return "" if math.isnan(share) else f"{100 * share:.1f}".replace("-", "−")
+
+
+def ratio_columns(rows: pd.DataFrame, of: str = "") -> dict[str, pd.Series]:
+    """The columns of a page about what is removed, from those of a table that begin with `of`."""
+    return {head: rows[of + column].map(percent) for head, column in RATIOS.items()}
+
+
+def with_ratios(frame: pd.DataFrame, masks: Masks, model: str) -> pd.DataFrame:
+    """A page's table of a model, variants down, with what each removes beside its name."""
+    ratios = pd.DataFrame([ratios_of(masks, model, variant) for variant in frame["variant"]])
+    names, rest = frame[["variant"]], frame.drop(columns="variant")
+    return pd.concat([names.assign(**ratio_columns(ratios)), rest], axis=1)

@@ -16,10 +16,10 @@ from workflow_scripts.tables.ways import Way, from_lists
 class Source:
     """The folders of results and of tables, and options, as the rules pass them.
 
-    Options of all are `reference`, the variant without pruning; `limits`, where benchmarks have
-    some: what is left of them, in words; and `shared`, the folder of masks, statistics and scores
-    where that is not `results`, which a run with a name has for itself. Those of a figure are also
-    the `ways` of the run's variants, its `title` and a value for each of its wildcards.
+    Options of all are `reference`, the variant without pruning; the `ways` of the run's variants;
+    `limits`, where benchmarks have some: what is left of them, in words; and `shared`, the folder
+    of masks, statistics and scores where that is not `results`, which a run with a name has for
+    itself. Those of a figure are also its `title` and a value for each of its wildcards.
     """
 
     results: Path

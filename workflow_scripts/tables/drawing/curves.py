@@ -1,7 +1,7 @@
 """Accuracy against budget or tokens: what figures with one panel and with many share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,13 +9,68 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.drawing.labels import LINE_HEIGHT, name_ends, thin_ticks
 from workflow_scripts.tables.drawing.looks import Look
 
 LOG_RATIO = 16  # budgets that span at least this ratio stand on a logarithmic axis
+MAX_BANDS = 8  # variants that have a band each
+MAX_TOGETHER = 10  # variants in one panel, where they are pruned in different ways
 LABELS = {
     "budget": "budget (thinking tokens)",
     "tokens": "tokens used for a problem (trace and answer, mean)",
 }
+
+Curves = Mapping[str, pd.DataFrame]
+
+
+def curves_of(source: Source, against: str = "budget") -> Curves:
+    """The rows of each variant on a figure's benchmark by budget, with their place `across`."""
+    rows = source.rows("accuracy")
+    tokens = rows["trace_tokens"] + rows["answer_tokens"]
+    rows = rows.assign(across=rows["budget"] if against == "budget" else tokens)
+    rows = paired_bounds(rows, source)
+    curves = dict(list(rows.sort_values("budget", kind="stable").groupby("variant", sort=False)))
+    return {variant: curves[variant] for variant in rows["variant"].unique()}
+
+
+def reference_of(curves: Curves, source: Source) -> str:
+    """The variant that the others are compared with; the first where that one has no rows."""
+    return source.reference if source.reference in curves else next(iter(curves))
+
+
+def places_of(curves: Curves) -> list[float]:
+    """Where points are along the axes, ascending."""
+    return sorted({x for curve in curves.values() for x in curve["across"]})
+
+
+def ends_of(curves: Curves) -> dict[str, tuple[float, float]]:
+    """The last point of every curve."""
+    return {v: tuple(curve[["across", "accuracy"]].iloc[-1]) for v, curve in curves.items()}
+
+
+def draw_together(
+    axes: Axes,
+    curves: Curves,
+    banded: Sequence[str],
+    looks: Mapping[str, Look],
+    against: str = "budget",
+) -> None:
+    """Draw curves into one panel, those of `banded` with their intervals, and name their ends."""
+    set_across(axes, places_of(curves), against)
+    set_accuracy(axes)
+    axes.set_xlabel(LABELS[against], labelpad=5)
+    for number, (variant, curve) in enumerate(curves.items()):
+        if variant in banded:
+            draw_band(axes, curve, looks[variant])
+        size = style.line_size(number, len(curves))
+        draw_curve(axes, curve, looks[variant], size, 3 + number)
+    name_ends([(axes, ends_of(curves), looks)], style.FONT)
+    thin_ticks(axes)
+
+
+def height_for(names: int, least: float, size: float = style.FONT) -> float:
+    """Inches in which so many names have place below each other."""
+    return max(least, 0.6 + names * size * LINE_HEIGHT / 72)
 
 
 def set_across(axes: Axes, places: Sequence[float], against: str) -> None:

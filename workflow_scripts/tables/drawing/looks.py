@@ -2,16 +2,18 @@
 
 A method has one hue, the dense model is black. Within it marker and dashes tell the ways of pruning
 apart (allocation, scope, pattern, ...), and the shade says how much is removed: from light, the
-least of all variants, to dark, the most. The hues are Okabe and Ito's, which readers with any
-common colour blindness tell apart, without the yellow that is lost on white.
+least of all variants, to dark, the most. Where a figure is about what is taken out, each family of
+methods has one hue instead. The hues are Okabe and Ito's, which readers with any common colour
+blindness tell apart, without the yellow that is lost on white.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.colors import to_hex, to_rgb
 
+from workflow_scripts.config.methods import METHODS
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.ways import Way
 
@@ -27,13 +29,15 @@ HUES = (
 )
 MARKERS = ("s", "^", "D", "v", "P", "X", "h")
 DASHES: tuple[tuple[float, ...], ...] = ((), (4.2, 1.6), (1.2, 1.3), (5.0, 1.3, 1.2, 1.3))
+# in the order of their hues
+FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values() if m.family != "none"))
 LIGHTEST = 0.45  # of white in the shade of the least that is removed
 DARKEST = 0.3  # of black in that of the most
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one variant is drawn; `hue` is its method's, `colour` the shade of it."""
+    """How one variant is drawn; `hue` is its method's or family's, `colour` the shade of it."""
 
     hue: str
     colour: str
@@ -52,21 +56,34 @@ def looks_of(source: Source) -> dict[str, Look]:
     return looks(source.ways, removed, source.reference)
 
 
-def looks(ways: Mapping[str, Way], removed: Mapping[str, float], reference: str) -> dict[str, Look]:
+def family_looks_of(source: Source) -> dict[str, Look]:
+    """The same with one hue for each family, the same in every run, and shades by size."""
+    removed = {variant: mask.removed_of_all for variant, mask in source.masks().items()}
+    return looks(source.ways, removed, source.reference, "family", FAMILIES)
+
+
+def looks(
+    ways: Mapping[str, Way],
+    removed: Mapping[str, float],
+    reference: str,
+    hue_by: str = "method",
+    known: Sequence[str] = (),
+) -> dict[str, Look]:
     """A look for every variant; no two of different ways or levels are equal.
 
-    `removed` holds shares of all linear weights; a variant without one has its method's plain hue.
+    `removed` holds shares of weights; a variant without one has its plain hue. Of the methods or
+    families, as `hue_by` says, those that are `known` have the first hues, whether run or not.
     """
     shares = [share for variant, share in removed.items() if variant != reference]
     low, high = min(shares, default=0.0), max(shares, default=0.0)
-    methods: dict[str, int] = {}
+    hues = {kind: number for number, kind in enumerate(known)}
     signs: dict[int, dict[str, int]] = {}  # by hue, the ways that have it
     found = {}
     for variant, way in ways.items():
         if variant == reference:
             found[variant] = DENSE
             continue
-        hue = methods.setdefault(way.method, len(methods)) % len(HUES)
+        hue = hues.setdefault(getattr(way, hue_by), len(hues)) % len(HUES)
         known = signs.setdefault(hue, {})
         turn, number = divmod(known.setdefault(way.name, len(known)), len(MARKERS))
         line, text = HUES[hue]

@@ -1,5 +1,8 @@
 """Accuracy against the share of weights removed, a line for every way of pruning.
 
+The share is that of the blocks' linear weights or, with `ratio` = `removed_of_all`, of all
+parameters, by which families of methods are compared: each then has one hue.
+
 Variants that differ only in how much they remove are one line, which begins at the dense model; a
 variant without others of its way is a mark, since a line would claim what was not measured. The
 accuracy is that under the largest budget that a pruned variant has.
@@ -16,9 +19,14 @@ from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.curves import paired_bounds, set_accuracy
 from workflow_scripts.tables.drawing.labels import LINE_HEIGHT, name_ends
-from workflow_scripts.tables.drawing.looks import looks_of
+from workflow_scripts.tables.drawing.looks import family_looks_of, looks_of
 
 HEIGHT = 3.7  # inches
+# by the ratio of a record, what the axis says
+LABELS = {
+    "removed_fraction": "removed, % of the linear weights of all blocks",
+    "removed_of_all": "removed, % of all parameters",
+}
 
 
 def draw(source: Source) -> Figure:
@@ -29,14 +37,19 @@ def draw(source: Source) -> Figure:
         raise NoRows(f"{source.shared}/{model}: no graded variant has a mask.json")
     largest = rows.loc[pruned, "budget"].max()
     rows = rows[rows["budget"] == largest].copy()
-    shares = {variant: 100 * mask.removed_fraction for variant, mask in masks.items()}
+    ratio = source.options.get("ratio", "removed_fraction")
+    shares = {variant: 100 * getattr(mask, ratio) for variant, mask in masks.items()}
     rows["removed"] = rows["variant"].map(shares)
+    rows["asked"] = rows["variant"].map({variant: m.requested for variant, m in masks.items()})
     rows = paired_bounds(rows, source)
     dense = rows[rows["variant"] == reference].assign(removed=0.0)
     others = rows[pruned.reindex(rows.index)]
+    by_family = ratio == "removed_of_all"
+    if by_family and len({source.ways[variant].family for variant in others["variant"]}) < 2:
+        raise NoRows(f"{source.tables}/accuracy.csv: variants of no two families")
     ways = {variant: way.name for variant, way in source.ways.items()}
     lines = {
-        name: pd.concat([dense, members.sort_values("removed")]) if len(members) > 1 else members
+        name: pd.concat([dense, members.sort_values("asked")]) if len(members) > 1 else members
         for name, members in others.groupby(others["variant"].map(ways), sort=False)
     }
     one = rows.iloc[0]
@@ -46,8 +59,8 @@ def draw(source: Source) -> Figure:
         lines,
     )
     axes = figure.subplots()
-    of_variants = looks_of(source)
-    # a line joins several levels: their method's hue, and no shade of it
+    of_variants = family_looks_of(source) if by_family else looks_of(source)
+    # a line joins several levels: one hue, and no shade of it
     looks = {name: of_variants[line["variant"].iloc[-1]] for name, line in lines.items()}
     looks = {name: replace(look, colour=look.hue) for name, look in looks.items()}
     for number, (name, line) in enumerate(lines.items()):
@@ -60,11 +73,11 @@ def draw(source: Source) -> Figure:
             zorder=3 + number, clip_on=False,
         )  # fmt: skip
     set_accuracy(axes)
-    right = others["removed"].max()
-    axes.set_xlim(-0.03 * right, right)
+    left, right = min(others["removed"].min(), 0.0), others["removed"].max()
+    axes.set_xlim(left - 0.03 * (right - left), right)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.tick_params(axis="x", length=3, width=0.8)
-    axes.set_xlabel("weights removed, % of all linear weights", labelpad=5)
+    axes.set_xlabel(LABELS[ratio], labelpad=5)
     ends = {name: tuple(line[["removed", "accuracy"]].iloc[-1]) for name, line in lines.items()}
     name_ends([(axes, ends, looks)], style.FONT)
     return figure

@@ -1,11 +1,12 @@
 """Which claims of arXiv 2604.25098 hold in a run: each is asked of the run's own comparisons."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.tables.content.cells import cells_of
 from workflow_scripts.tables.content.removals import STEP, Masks
 from workflow_scripts.tables.paper.blocks import (
@@ -21,13 +22,18 @@ from workflow_scripts.tables.paper.published import key
 from workflow_scripts.tables.statistics.differences import holm
 from workflow_scripts.tables.statistics.differences import paired_difference as difference
 from workflow_scripts.tables.statistics.verdicts import ALPHA, BETTER, INCONCLUSIVE, WORSE
+from workflow_scripts.tables.ways import Way
 
 MILD = 0.2  # the largest share that the paper's unstructured variants remove
 GAIN = ("Qwen3-8B", "aime24", (1024, 2048, 4096))
 
 
 def check_claims(
-    cells: pd.DataFrame, comparison: pd.DataFrame, masks: Masks, reference: str
+    cells: pd.DataFrame,
+    comparison: pd.DataFrame,
+    masks: Masks,
+    ways: Mapping[str, Way],
+    reference: str,
 ) -> pd.DataFrame:
     """Every claim for every model of the run that it is made of."""
     found = []
@@ -35,20 +41,31 @@ def check_claims(
         rows = comparison[comparison["model"] == model]
         removed = {variant: mask for (owner, variant), mask in masks.items() if owner == model}
         of_model = cells[cells["model"] == model]
-        for claim, result, evidence in _of_model(model, of_model, rows, removed, reference):
+        for claim, result, evidence in _of_model(model, of_model, rows, removed, ways, reference):
             found.append((claim, model, result, evidence))
     return pd.DataFrame(found, columns=["claim", "model", "result", "evidence"])
 
 
 def _of_model(
-    model: str, cells: pd.DataFrame, rows: pd.DataFrame, masks: dict, reference: str
+    model: str,
+    cells: pd.DataFrame,
+    rows: pd.DataFrame,
+    masks: Mapping[str, MaskRecord],
+    ways: Mapping[str, Way],
+    reference: str,
 ) -> Iterator[Asked]:
+    of = {
+        family: [variant for variant, way in ways.items() if way.family == family]
+        for family in ("unstructured", "depth")
+    }
     dense = rows[rows["family"].str.startswith("dense")]
     matched = rows[rows["family"].str.startswith("structured")]
-    has_blocks = dense["variant"].isin([v for v, mask in masks.items() if mask.removed_blocks])
-    mild = dense[~has_blocks & (dense["removed"] <= MILD + STEP)]
+    matched = matched[matched["reference"].isin(of["depth"])]
+    unstructured = dense["variant"].isin(of["unstructured"])
+    mild = dense[unstructured & (dense["removed"] <= MILD + STEP)]
+    without_blocks = dense[dense["variant"].isin(of["depth"])]
     yield _growth(cells, reference)
-    yield _judged("removing whole blocks costs accuracy", dense[has_blocks], WORSE, BETTER)
+    yield _judged("removing whole blocks costs accuracy", without_blocks, WORSE, BETTER)
     yield _judged(
         "unstructured pruning is better than removing blocks with as many weights",
         matched, BETTER, WORSE,

@@ -1,6 +1,7 @@
 """What a run's numbers come from: models, benchmarks, masks, engines, versions, times and cost."""
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,12 @@ LIBRARIES = (
     "snakemake", "torch", "transformers", "vllm", "numpy", "scipy", "pandas", "statsmodels",
     "matplotlib",
 )  # fmt: skip
+# as `generation.progress` says it
+DECODED = re.compile(
+    r"^(?P<model>[^/\s]+)/(?P<variant>\S+)(?: (?P<part>\d+-of-\d+))?: decoded "
+    r"(?P<completions>\d+) completions in (?P<time>.+), (?P<speed>\d+) tokens/s$",
+    re.MULTILINE,
+)
 DECODING = ("generate", "generate_shard", "generate_variants")  # the rules that decode for one run
 
 
@@ -37,6 +44,7 @@ def sections(
     shared_by = generation.get("shards", 1), config.get("run", {}).get("variants_per_engine", 1)
     return [
         run_times(logs, gpus, max(shared_by) > 1),
+        speeds(logs[-1], run),
         tokens(cells, generation),
         _models(run, resources),
         _benchmarks(cells, resources),
@@ -84,6 +92,30 @@ def run_times(logs: Sequence[Path], gpus: int, is_shared: bool = False) -> Secti
         )
     caption = "as Snakemake measured the jobs that ran last; seconds are wall time."
     return _section("run times and cost", caption if rows else "no times were measured.", rows)
+
+
+def speeds(logs: Path, run: Mapping[str, Any]) -> Section:
+    """How fast each job decoded, by the last line that it says of that in its log.
+
+    Jobs that took everything from the store have none.
+    """
+    found = [
+        match.groupdict()
+        for rule in DECODING
+        for path in sorted((logs / rule).rglob("*.log"))
+        for match in DECODED.finditer(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    order = [*product(run["models"], run["variants"])]
+    rows = [row for row in found if (row["model"], row["variant"]) in order]
+    rows.sort(key=lambda row: order.index((row["model"], row["variant"])))
+    caption = (
+        "of what each job decoded itself, with what else ran beside it. Variants think for "
+        "different lengths: for the speed of a checkpoint, measure it (benchmarks.export_speed)."
+        if rows
+        else "no log says how fast anything was decoded."
+    )
+    named = [{"tokens/s" if k == "speed" else k: v for k, v in row.items()} for row in rows]
+    return _section("speed of generation", caption, named, "variant", "part")
 
 
 def tokens(cells: pd.DataFrame, generation: Mapping[str, Any]) -> Section:
@@ -142,11 +174,16 @@ def _masks(run: Mapping[str, Any], masks: Masks) -> Section:
         row = dict(zip(("model", "variant"), place, strict=True))
         if place in masks:
             mask = masks[place]
+            row["requested"] = f"{mask.requested:.4f}"
             row["removed"] = f"{mask.removed_fraction:.4f}"
+            row["of all"] = f"{mask.removed_of_all:.4f}"
             row["removed blocks"] = ", ".join(map(str, mask.removed_blocks))
             row["digest"] = mask.digest
         rows.append(row)
-    caption = "removed: share of all linear weights; digest: sha256 over what is removed."
+    caption = (
+        "requested: the share asked for; removed: that of the blocks' linear weights; of all: that "
+        "of all parameters; digest: sha256 over what is removed."
+    )
     return _section("masks", caption, rows, "variant", "removed blocks", "digest")
 
 
