@@ -28,6 +28,8 @@ from workflow_scripts.artefacts.masks import variant_files
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.generation.engines.fingerprint import device_name
+from workflow_scripts.generation.engines.interface import EngineSettings
+from workflow_scripts.generation.engines.vllm_engine import CPU_BLOCK, prepare
 from workflow_scripts.models.checkpoints import EMBEDDING, open_checkpoint
 
 Generate = Callable[[], None]
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 f"{one['dense']:.0f}: {one['ratio']:.3f} of it",
                 flush=True,
             )
-        write_json(path, {"digest": digest, "engines": engines})
+            write_json(path, {"digest": digest, "engines": engines})
 
 
 def measure(engine: str, export: Path, dense: Path, given: argparse.Namespace) -> dict[str, object]:
@@ -123,9 +125,6 @@ def transformers_way(folder: Path, prompts: torch.Tensor, given: argparse.Namesp
 
 
 def vllm_way(folder: Path, prompts: torch.Tensor, given: argparse.Namespace) -> Generate:
-    from workflow_scripts.generation.engines.interface import EngineSettings
-    from workflow_scripts.generation.engines.vllm_engine import prepare
-
     prepare(EngineSettings("vllm", given.device, given.dtype, given.batch_size, given.threads))
 
     from vllm import LLM, SamplingParams
@@ -138,7 +137,8 @@ def vllm_way(folder: Path, prompts: torch.Tensor, given: argparse.Namespace) -> 
         skip_tokenizer_init=True,
         enforce_eager=given.device == "cpu",
         enable_prefix_caching=False,
-        gpu_memory_utilization=0.4 if given.device == "cuda" else 0.2,
+        gpu_memory_utilization=0.4,  # of a GPU that two models share
+        kv_cache_memory_bytes=cache_bytes(folder, given) if given.device == "cpu" else None,
     )
     parameters = SamplingParams(
         temperature=0.0, max_tokens=given.new_tokens, ignore_eos=True, detokenize=False
@@ -149,6 +149,17 @@ def vllm_way(folder: Path, prompts: torch.Tensor, given: argparse.Namespace) -> 
         llm.generate(asked, parameters, use_tqdm=False)
 
     return generate
+
+
+def cache_bytes(folder: Path, given: argparse.Namespace) -> int:
+    """What vLLM's cache takes at most, in whole blocks of a CPU's."""
+    shapes = open_checkpoint(folder).shapes
+    of_token = sum(
+        s[0] for name, s in shapes.items() if name.endswith(("k_proj.weight", "v_proj.weight"))
+    )
+    tokens = given.prompt_tokens + given.new_tokens
+    blocks = given.batch_size * -(-tokens // CPU_BLOCK) + 1  # vLLM keeps an empty one
+    return blocks * CPU_BLOCK * of_token * getattr(torch, given.dtype).itemsize
 
 
 ENGINES = {"transformers": transformers_way, "vllm": vllm_way}

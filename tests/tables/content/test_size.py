@@ -58,17 +58,17 @@ def test_the_page_says_it_beside_the_dense_model(source):
 
 
 def test_speeds_are_those_of_the_same_mask(source):
-    speeds = {"transformers": {"export": 150.0, "dense": 100.0}}
+    speeds = {"transformers": {"export": 150.0, "dense": 100.0, "ratio": 1.52}}
     for variant, digest in (("shortgpt-1", "0" * 64), ("wanda-50", "1" * 64)):
         path = source.results / "m" / variant / "speed.json"
         write_json(path, {"digest": digest, "engines": speeds})
     rows = rows_of(source)
-    measured = rows[["transformers", "transformers_dense"]].dropna()
+    measured = rows[["transformers", "transformers_ratio"]].dropna()
     assert measured.to_dict("index") == {
-        "shortgpt-1": {"transformers": 150.0, "transformers_dense": 100.0}
+        "shortgpt-1": {"transformers": 150.0, "transformers_ratio": 1.52}
     }
     text = (source.tables / "size.md").read_text()
-    assert "tokens/s, transformers" in text and "150 (1.50)" in text and "vllm" not in text
+    assert "tokens/s, transformers" in text and "150 (1.52)" in text and "vllm" not in text
 
 
 def test_without_records_there_is_a_table_without_rows(tmp_path):

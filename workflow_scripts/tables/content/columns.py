@@ -39,10 +39,10 @@ COLUMNS = {
         "areas": "model benchmark variant budgets area se ci_low ci_high difference difference_low "
         "difference_high",
         # `removed` as in `comparison`; `parameters` and `bytes`: of the export, NaN where there is
-        # none; `nonzero`: parameters that are left; by engine, tokens/s of the export, and of the
-        # dense model beside it, NaN where they were not measured
+        # none; `nonzero`: parameters that are left; by engine, tokens/s of the export and their
+        # ratio to the dense model's beside it, NaN where they were not measured
         "size": "model variant requested removed removed_of_all nonzero parameters bytes "
-        "transformers transformers_dense vllm vllm_dense",
+        "transformers transformers_ratio vllm vllm_ratio",
         # what k repeats under one budget are worth together; `tokens`: of all k
         "parallel": "model variant benchmark budget k tokens pass_at_k pass_low pass_high "
         "majority_at_k majority_low majority_high",

@@ -61,7 +61,7 @@ def _speeds(path: Path, digest: str) -> dict[str, float]:
     return {
         f"{engine}{ending}": found.get(engine, {}).get(which, math.nan)
         for engine in ENGINES
-        for which, ending in (("export", ""), ("dense", "_dense"))
+        for which, ending in (("export", ""), ("ratio", "_ratio"))
     }
 
 
@@ -100,8 +100,8 @@ def _measured(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _speed(rows: pd.DataFrame, engine: str) -> list[str]:
-    pairs = zip(rows[engine], rows[f"{engine}_dense"], strict=True)
-    return ["" if math.isnan(a) else f"{a:.0f} ({a / b:.2f})" for a, b in pairs]
+    pairs = zip(rows[engine], rows[f"{engine}_ratio"], strict=True)
+    return ["" if math.isnan(speed) else f"{speed:.0f} ({ratio:.2f})" for speed, ratio in pairs]
 
 
 def _whole(value: float) -> str:

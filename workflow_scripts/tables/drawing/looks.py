@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from matplotlib.colors import to_hex, to_rgb
 
-from workflow_scripts.config.methods import METHODS
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.ways import Way
 
@@ -30,7 +29,7 @@ HUES = (
 MARKERS = ("s", "^", "D", "v", "P", "X", "h")
 DASHES: tuple[tuple[float, ...], ...] = ((), (4.2, 1.6), (1.2, 1.3), (5.0, 1.3, 1.2, 1.3))
 # in the order of their hues
-FAMILIES = tuple(dict.fromkeys(m.family for m in METHODS.values() if m.family != "none"))
+FAMILIES = ("unstructured", "depth", "width")
 LIGHTEST = 0.45  # of white in the shade of the least that is removed
 DARKEST = 0.3  # of black in that of the most
 
