@@ -48,7 +48,7 @@ MAGNITUDE = {"method": "magnitude", "sparsity": PEER_SPARSITY}
 WANDA = {"method": "wanda", "sparsity": PEER_SPARSITY, "calibration": "ids"}
 SPARSEGPT = {"method": "sparsegpt", "sparsity": PEER_SPARSITY, "calibration": "ids"}
 FLOOR = "bare forward pass"
-ERRORS_OF = ("weights", "peer-sparsegpt")
+ERRORS_OF = ("sparsegpt-weights", "peer-sparsegpt")
 PEER_TASKS = {"wanda": "llm-compressor Wanda", "sparsegpt": "llm-compressor SparseGPT"}
 
 
@@ -82,9 +82,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         tasks = {name: task for name, task in tasks.items() if name in chosen}
         rounds = [{name: task() for name, task in tasks.items()} for _ in range(options.rounds)]
         print_table(rounds)
-        if PEER_TASKS["wanda"] in tasks:
+        if {"sequential Wanda", PEER_TASKS["wanda"]} <= {*tasks}:
             print(f"\nequal mask bits, sequential Wanda and llm-compressor: {work.agreement():.4%}")
-        if PEER_TASKS["sparsegpt"] in tasks:
+        if {"SparseGPT", PEER_TASKS["sparsegpt"]} <= {*tasks}:
             print_errors(work.errors())
 
 
@@ -126,11 +126,12 @@ class Work:
     def sequential_wanda(self) -> Cost:
         allocation = self._allocate({"kind": "uniform"}, PEER_SPARSITY)[0]
         options = WANDA | {"propagate": "pruned"}
-        return self._mask(options, allocation, "--calibration", self.calibration)
+        return self._mask(options, allocation, "--calibration", self.calibration, made="wanda")
 
     def sparsegpt(self) -> Cost:
         allocation = self._allocate({"kind": "uniform"}, PEER_SPARSITY)[0]
-        return self._mask(SPARSEGPT, allocation, "--calibration", self.calibration)
+        files = ("--calibration", self.calibration)
+        return self._mask(SPARSEGPT, allocation, *files, made="sparsegpt")
 
     def all_variants(self) -> Cost:
         allocations = (
@@ -154,8 +155,7 @@ class Work:
 
     def agreement(self) -> float:
         """The share of weights that sequential Wanda and the peer treat alike."""
-        self.sequential_wanda()
-        files = ("mask", "peer-wanda")
+        files = ("wanda-mask", "peer-wanda")
         masks = [load_file(self.scratch / f"{name}.safetensors") for name in files]
         equal = total = 0
         for linear in checkpoints.linears(checkpoints.open_checkpoint(self.model)):
@@ -173,7 +173,6 @@ class Work:
         The sum of squares over that of the dense outputs, where the tokens go through the dense
         model.
         """
-        self.sparsegpt()
         made = [open_tensors(self.scratch / f"{name}.safetensors") for name in ERRORS_OF]
         checkpoint = checkpoints.open_checkpoint(self.model)
         members, decoder = checkpoints.linears(checkpoint), blocks.open_decoder(checkpoint)
@@ -205,14 +204,14 @@ class Work:
         )
         return output, cost
 
-    def _mask(self, options: dict, allocation: Path, *files: object) -> Cost:
+    def _mask(self, options: dict, allocation: Path, *files: object, made: str = "other") -> Cost:
         return stage(
             "masking.build_mask",
             *("--model", self.model, "--options", json.dumps(options), "--allocation", allocation),
             *(*files, "--threads", self.threads),
-            *("--mask", self.scratch / "mask.safetensors"),
-            *("--weights", self.scratch / "weights.safetensors"),
-            *("--record", self.scratch / "mask.json"),
+            *("--mask", self.scratch / f"{made}-mask.safetensors"),
+            *("--weights", self.scratch / f"{made}-weights.safetensors"),
+            *("--record", self.scratch / f"{made}-mask.json"),
         )
 
 
