@@ -248,7 +248,7 @@ def print_sweep(model: Path, folder: Path, options: GenerationJob, rounds: int) 
         )
         for budget in options.budgets
     }
-    each = sum((cost for cost, _ in runs.values()), Cost(0, 0))
+    each = sum((cost for cost, _ in runs.values()), Cost(0, 0, 0))
     each_tokens = sum(decoded for _, decoded in runs.values())
     print(f"\nsweep over {len(runs)} budgets with {options.engine}, whole processes")
     print(f"  shared: {shared.seconds:.0f} s, {tokens:,} tokens decoded")

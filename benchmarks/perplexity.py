@@ -43,6 +43,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "magnitude": {"method": "magnitude"},
     "wanda": {"method": "wanda", **SET},
     "wanda, sequential": {"method": "wanda", **SET, "propagate": "pruned"},
+    "sparsegpt": {"method": "sparsegpt", **SET},
     "shortgpt": {"method": "shortgpt", **SET},
     "sleb": {"method": "sleb", **SET},
     "shortened-ppl": {"method": "shortened-ppl", **SET},
