@@ -36,7 +36,8 @@ class Method(Entry):
     """What every method has beside its keys."""
 
     title: ClassVar[str]  # in prose
-    family: ClassVar[Literal["none", "unstructured", "depth", "width"]]  # what it takes out
+    # what it takes out
+    family: ClassVar[Literal["none", "unstructured", "depth", "width", "slicing"]]
     cites: ClassVar[str | None] = None  # a key of config.references, or the reference
     amount: ClassVar[str | None] = None  # the key that says how much is removed
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes

@@ -188,6 +188,10 @@ class EvoPressDrop(Search, Method):
     def first(self) -> int:
         return self.initial
 
+    def requested(self, blocks: int) -> float:
+        kinds = 2 if self.parts == "both" else 1
+        return kinds * self.remove_parts / (2 * blocks)  # of all attentions and MLPs
+
     def generations_of(self, blocks: int) -> int:
         swaps = self.remove_parts * (blocks - self.remove_parts)
         return self.generations or max(1, round(swaps / 1.5))

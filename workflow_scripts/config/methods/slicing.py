@@ -13,7 +13,7 @@ class SliceGPT(Method):
     """Hidden states lose the directions in which they vary least on a calibration set."""
 
     title = "SliceGPT"
-    family = "width"
+    family = "slicing"
     cites = "slicegpt"
     amount = "slicing"
     engines = ("transformers",)

@@ -36,7 +36,8 @@ from workflow_scripts.tables.drawing.looks import Look, family_looks_of
 KINDS = {
     "unstructured": "unstructured: single weights",
     "depth": "depth: whole blocks",
-    "width": "width: heads, neurons or channels",
+    "width": "width: heads and neurons",
+    "slicing": "slicing: hidden states",
 }
 # inches
 HEIGHT = 3.9

@@ -29,7 +29,7 @@ HUES = (
 MARKERS = ("s", "^", "D", "v", "P", "X", "h")
 DASHES: tuple[tuple[float, ...], ...] = ((), (4.2, 1.6), (1.2, 1.3), (5.0, 1.3, 1.2, 1.3))
 # in the order of their hues
-FAMILIES = ("unstructured", "depth", "width")
+FAMILIES = ("unstructured", "depth", "width", "slicing")
 LIGHTEST = 0.45  # of white in the shade of the least that is removed
 DARKEST = 0.3  # of black in that of the most
 
