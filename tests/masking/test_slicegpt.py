@@ -241,9 +241,13 @@ def test_the_record_says_what_there_is(
         open_checkpoint(folder), WIDTH
     )
     assert {w.dtype for w in record.weights.values()} == {"BF16"}
-    before, after = map(weights_in_blocks, (load_model(folder), sliced_model(folder, pruned)))
+    sliced = sliced_model(folder, pruned)
+    before, after = map(weights_in_blocks, (load_model(folder), sliced))
     assert record.removed_fraction == (before - after) / before
     assert 0 < record.removed_fraction < 1 / 3
+    of_all, left = (sum(p.numel() for p in m.parameters()) for m in (load_model(folder), sliced))
+    assert record.removed_of_all == (of_all - left) / of_all
+    assert (record.requested, record.export) == (0.3, None)
     assert record.options == {
         "slicing": 0.3,
         "round_to": 4,

@@ -35,6 +35,7 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.block_removal import check_removable
 from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.sliced import folded_scales
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import StoredTensors, tensor_bytes, tensor_writer
 
@@ -133,7 +134,8 @@ def write_pruned(
     """Carry out a plan for a checkpoint; write the mask, the weights and then their record.
 
     `requested` is the share that was asked for. What is masked counts as removed, whatever else is
-    changed or added. Raises `InputError` for blocks that cannot be removed from such a model.
+    changed or added; so are the scales of norms that a sliced model has not. Raises `InputError`
+    for blocks that cannot be removed from such a model.
     """
     linears = checkpoints.linears(checkpoint)
     if plan.removed_blocks:
@@ -160,11 +162,14 @@ def write_pruned(
             put_tensor(changed_name, tensor)
     blocks = tuple(sorted(plan.removed_blocks))
     stored = {name: tensor.shape for name, tensor in weights.items()}
-    removed = count_removed(checkpoint, blocks, pruned, stored)
     config, engines = {}, ("transformers",)
     if plan.sliced_width is None:
         with suppress(InputError):  # raised where no checkpoint of any architecture holds them
             config, engines = config_changes(checkpoint, weights), None
+    else:
+        scales = folded_scales(checkpoint)
+        pruned |= {name: math.prod(checkpoint.shapes[name]) for name in scales}
+    removed = count_removed(checkpoint, blocks, pruned, stored)
     record = MaskRecord(
         method=method,
         options=dict(options),
