@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _mask(work: Work, method: str, count: int) -> Cost:
     options: dict[str, object] = {"method": method, "remove_blocks": count}
+    options |= {"plus": False} if method != "sleb" else {}  # for models of few blocks too
     given: list[object] = []
     if method != "shortened-magnitude":
         options["calibration"] = "ids"
