@@ -21,7 +21,8 @@ blocks have `self_attn.{q,k,v,o}_proj` (or `{qkv,o}_proj`) and `mlp.{gate,up,dow
 `{gate_up,down}_proj`, or experts), unquantised, and nothing else that is a matrix but routers.
 The lists below say what that makes of the architectures of transformers, by the `model_type` in
 their `config.json`. Tests build each one small: it is walked block by block as transformers runs
-it, and pruned in memory it is its export, to the bit.
+it, and pruned in memory it is its export, to the bit (which leaves out
+[heads and neurons](methods.md#small-exports) that are gone).
 
 ## Fused projections
 
@@ -53,6 +54,13 @@ give blocks or their parts a sparsity; all experts of a block share it.
   build for CPUs (float32, greedy).
 - Memory of jobs is estimated from all weights, times from those that a token passes, as soon as
   the checkpoint is there to be asked; before, from `parameters`.
+
+## Heads and neurons
+
+can be removed where every head works alone and every token passes every neuron. That is not so in
+mixtures of experts, nor in `bitnet`, `olmo2` and `olmo3` (norms over all heads or neurons together),
+`diffllama` (pairs of heads) and `granite_swa` (a tensor with a number for each head). They are
+refused; single weights and, as below, whole blocks can be removed from them.
 
 """
 

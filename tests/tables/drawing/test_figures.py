@@ -269,7 +269,7 @@ def test_of_many_variants_each_family_has_a_panel_with_the_others_in_grey(figure
     figure = figure_of("many families")
     titles = {axes.get_title(loc="left"): axes for axes in figure.axes}
     assert list(titles) == [
-        "unstructured: single weights", "depth: whole blocks", "width: heads, neurons or channels",
+        "unstructured: single weights", "depth: whole blocks", "width: heads and neurons",
     ]  # fmt: skip
     named = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert named == [[*LEVELS][:4], [*LEVELS][4:8], [*LEVELS][8:]]
