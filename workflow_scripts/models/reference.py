@@ -57,10 +57,10 @@ give blocks or their parts a sparsity; all experts of a block share it.
 
 ## Heads and neurons
 
-can be removed where every head works alone and every token passes every neuron. That is not so in
-mixtures of experts, nor in `bitnet`, `olmo2` and `olmo3` (norms over all heads or neurons together),
-`diffllama` (pairs of heads) and `granite_swa` (a tensor with a number for each head). They are
-refused; single weights and, as below, whole blocks can be removed from them.
+can be removed where every head works alone and every token passes every neuron. That is not so
+in mixtures of experts, nor in `bitnet`, `olmo2` and `olmo3` (norms over all heads or neurons
+together), `diffllama` (pairs of heads) and `granite_swa` (a tensor with a number for each head).
+They are refused; single weights and, as below, whole blocks can be removed from them.
 
 """
 
