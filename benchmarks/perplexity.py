@@ -14,8 +14,8 @@ import argparse
 import json
 import math
 import random
+import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -36,21 +36,28 @@ from workflow_scripts.models.tensors import save_tensors
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5)
 HELD_OUT = 4  # one topic of so many
-EVALUATED = 32  # windows
+EVALUATED = 4096  # tokens
 SET = {"calibration": "manual"}
 # what each row of the table asks for, beside how much
 ROWS: dict[str, dict[str, Any]] = {
     "magnitude": {"method": "magnitude"},
-    "wanda": {"method": "wanda", **SET},
-    "wanda, sequential": {"method": "wanda", **SET, "propagate": "pruned"},
-    "sparsegpt": {"method": "sparsegpt", **SET},
-    "shortgpt": {"method": "shortgpt", **SET},
-    "sleb": {"method": "sleb", **SET},
-    "shortened-ppl": {"method": "shortened-ppl", **SET},
-    "shortened-taylor": {"method": "shortened-taylor", **SET},
-    "shortened-magnitude": {"method": "shortened-magnitude"},
-    "slicegpt": {"method": "slicegpt", **SET},
-    "slicegpt, normalised": {"method": "slicegpt", **SET, "signal": "normalised"},
+    "Wanda": {"method": "wanda", **SET},
+    "Wanda, sequential": {"method": "wanda", **SET, "propagate": "pruned"},
+    "STADE": {"method": "stade", **SET},
+    "Wanda, AlphaPruning": {"method": "wanda", **SET, "allocation": {"kind": "alphapruning"}},
+    "SparseGPT": {"method": "sparsegpt", **SET},
+    "magnitude-sp": {"method": "magnitude-sp"},
+    "Wanda-sp": {"method": "wanda-sp", **SET},
+    "FLAP": {"method": "flap", **SET},
+    "FLAP, compensated": {"method": "flap", **SET, "compensate": True},
+    "LLM-Pruner": {"method": "llm-pruner", **SET, "keep_first": 4, "keep_last": 2},
+    "SliceGPT": {"method": "slicegpt", **SET},
+    "SliceGPT, normalised": {"method": "slicegpt", **SET, "signal": "normalised"},
+    "ShortGPT": {"method": "shortgpt", **SET},
+    "SLEB": {"method": "sleb", **SET},
+    "Shortened, perplexity": {"method": "shortened-ppl", **SET},
+    "Shortened, Taylor": {"method": "shortened-taylor", **SET},
+    "Shortened, magnitude": {"method": "shortened-magnitude"},
 }
 
 
@@ -94,8 +101,8 @@ class Work:
         names = ("allocation", "statistics", "calibration")
         self.files = {name: scratch / f"{name}.safetensors" for name in names}
 
-    def build(self, entry: dict[str, Any]) -> float:
-        """Make a variant's files by its entry in a config; the seconds that the mask took."""
+    def build(self, entry: dict[str, Any]) -> None:
+        """Make a variant's files by its entry in a config."""
         variant = parser_of(Variant)(json.dumps(entry))
         needed = variant.files()
         if "allocation" in needed:
@@ -106,7 +113,6 @@ class Work:
                 *self._flags(variant.allocation.files()),
                 *("--output", self.files["allocation"]),
             )
-        start = time.monotonic()
         made = variant_files(self.scratch)
         stage(
             "masking.build_mask",
@@ -115,7 +121,6 @@ class Work:
             *("--threads", self.threads, "--mask", made.mask),
             *("--weights", made.weights, "--record", made.record),
         )
-        return time.monotonic() - start
 
     def _allocation(self, entry: dict[str, Any]) -> dict[str, Any]:
         return {"allocation": entry.get("allocation", {"kind": "uniform"})}
@@ -126,15 +131,37 @@ class Work:
 
 
 def cells(work: Work, row: str, shares: Sequence[float], held_out: Tensor) -> Iterator[str]:
-    """Perplexity, share of the blocks' weights removed and seconds, for each share asked for."""
-    entry, blocks = ROWS[row], work.checkpoint.blocks
-    key = METHODS[entry["method"]].amount
-    for share in shares:
-        amount = round(share * blocks) if key == "remove_blocks" else share
-        seconds = work.build(entry | {key: amount})
+    """Perplexity and the share of the blocks' weights removed, for each share asked for."""
+    for entry in asked(work, ROWS[row], shares):
+        try:
+            work.build(entry)
+        except subprocess.CalledProcessError:  # so much cannot go, as the job has said
+            yield "–"
+            continue
         pruned = read_pruned(variant_files(work.scratch))
         found = perplexity(work.checkpoint, held_out, pruned)
-        yield f"{found:.1f} ({pruned.record.removed_fraction:.0%}, {seconds:.0f} s)"
+        yield f"{found:.1f} ({pruned.record.removed_fraction:.0%})"
+
+
+def asked(work: Work, entry: dict[str, Any], shares: Sequence[float]) -> Iterator[dict[str, Any]]:
+    """The entries that remove these shares of the blocks' weights.
+
+    What SLEB and the perplexities choose first goes however much goes: one search has all of it.
+    """
+    blocks, key = work.checkpoint.blocks, METHODS[entry["method"]].amount
+    if key != "remove_blocks":
+        pruned = blocks - entry.get("keep_first", 0) - entry.get("keep_last", 0)
+        yield from (entry | {key: share * blocks / pruned} for share in shares)
+        return
+    counts = [round(share * blocks) for share in shares]
+    if entry["method"] not in ("sleb", "shortened-ppl"):
+        yield from (entry | {key: count} for count in counts)
+        return
+    work.build(entry | {key: max(counts)})
+    rounds = [each.values for each in read_pruned(variant_files(work.scratch)).record.scores]
+    scored = [sorted((v, n) for n, v in enumerate(values) if v is not None) for values in rounds]
+    order = [n for _, n in scored[0]] if len(scored) == 1 else [values[0][1] for values in scored]
+    yield from ({"method": "blocks", "blocks": order[:count]} for count in counts)
 
 
 def token_ids(folder: Path, samples: int, length: int) -> tuple[Tensor, Tensor]:
@@ -150,7 +177,7 @@ def token_ids(folder: Path, samples: int, length: int) -> tuple[Tensor, Tensor]:
         found = torch.tensor(tokenizer(text)["input_ids"], dtype=torch.int32)
         return found[: len(found) // length * length].reshape(-1, length)[:count]
 
-    return windows(seen, samples), windows(held_out, EVALUATED)
+    return windows(seen, samples), windows(held_out, EVALUATED // length)
 
 
 @torch.no_grad()
