@@ -13,7 +13,8 @@ from tests.models.tiny_models import (
     token_ids,
 )
 from workflow_scripts.config.methods.depth import SLEB
-from workflow_scripts.masking import block_losses, progress
+from workflow_scripts.jobs import progress
+from workflow_scripts.masking import block_losses
 from workflow_scripts.masking.methods import sleb
 from workflow_scripts.models import blocks
 from workflow_scripts.models.checkpoints import open_checkpoint

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
-SECONDS_BETWEEN_LINES = 10.0
+from workflow_scripts.jobs.progress import SECONDS_BETWEEN_LINES
 
 
 def message_writer(label: str, terminal: int | None = None) -> Callable[[str], None]:

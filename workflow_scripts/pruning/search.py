@@ -8,7 +8,6 @@ generation that it had finished, with the same result.
 
 import math
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -17,12 +16,12 @@ import torch
 
 from workflow_scripts.artefacts.rows_done import RowsDone
 from workflow_scripts.config.search import Search
+from workflow_scripts.jobs.progress import SECONDS_BETWEEN_LINES, tell
 
 State = tuple[int, ...]
 # of states, on so many tokens that it draws: lower is better
 Measure = Callable[[Sequence[State], int, random.Random], Sequence[float]]
 
-SECONDS_BETWEEN_LINES = 10.0
 TRIES = 10  # mutations for each of the offspring: small spaces have fewer states than are asked for
 
 
@@ -30,12 +29,10 @@ def announce(search: Search, blocks: int, available: int) -> None:
     """Say on stderr how much a search will do, with so many tokens to draw from."""
     rounds = search.rounds(available)
     each = " + ".join(f"{count} on {tokens} tokens" for count, tokens in rounds)
-    print(
+    tell(
         f"search: {search.evaluations(blocks, available)} evaluations of pruned models: "
         f"{search.first} on {rounds[0][1]} tokens, then {search.generations_of(blocks)} "
-        f"generations of {each}",
-        file=sys.stderr,
-        flush=True,
+        f"generations of {each}"
     )
 
 
@@ -62,7 +59,7 @@ def evolve(
     rows = range(generations + 1)
     if done:
         rows = done.rows("search", {"parent": parent, "found": found}, len(rows))
-    tell = _Progress(generations)
+    progress = _Progress(generations)
     for generation in rows:
         draw = random.Random(f"{search.seed} {generation}")
         if generation:
@@ -72,7 +69,7 @@ def evolve(
             best, score = _best(start, 1, search.tokens[0], measure, draw)[0]
         parent.copy_(torch.tensor(best))
         found.fill_(score)
-        tell(generation, score)
+        progress(generation, score)
     return tuple(parent.tolist())
 
 
@@ -132,5 +129,4 @@ class _Progress:
                 pace = (now - self._start) / (generation - self._first)
                 seconds = round(pace * (self._generations - generation))
                 left = f", about {timedelta(seconds=seconds)} left"
-            line = f"generation {generation} of {self._generations}, best {score:.6g}{left}"
-            print(line, file=sys.stderr, flush=True)
+            tell(f"generation {generation} of {self._generations}, best {score:.6g}{left}")

@@ -7,9 +7,9 @@ import math
 import sys
 
 from workflow_scripts.artefacts.masks import Plan
+from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.masking.block_losses import losses_without, open_measured
 from workflow_scripts.masking.inputs import Inputs
-from workflow_scripts.masking.progress import Progress, tell
 from workflow_scripts.masking.whole_blocks import (
     as_scores,
     check_finite,

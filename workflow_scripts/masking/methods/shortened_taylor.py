@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.artefacts.masks import Plan
+from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.masking.inputs import Inputs, check_losses
-from workflow_scripts.masking.progress import Progress, tell
 from workflow_scripts.masking.whole_blocks import as_scores, lowest, of_places, shortened_places
 from workflow_scripts.models.block_gradients import block_gradients
 

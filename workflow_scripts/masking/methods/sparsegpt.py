@@ -11,14 +11,13 @@ number of samples, which changes nothing: damping is relative. Weights whose inp
 first; of these, the code zeroes those as well that it does not count as pruned.
 """
 
-import sys
-
 from torch import Tensor
 
 from workflow_scripts.artefacts.allocations import pruned_count
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
 from workflow_scripts.config.methods.base import read_pattern
 from workflow_scripts.errors import InputError
+from workflow_scripts.jobs.progress import tell
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.models.checkpoints import Linear
 from workflow_scripts.models.tensors import DTYPES
@@ -90,8 +89,7 @@ def _note_few_tokens(linears: tuple[Linear, ...], tokens: int) -> None:
     """Say on stderr where a Hessian cannot have full rank, if any."""
     widest = max(linears, key=lambda linear: linear.shape[1])
     if tokens < widest.shape[1]:
-        print(
+        tell(
             f"the calibration set has {tokens} tokens, fewer than the {widest.shape[1]} inputs of "
-            f"{widest.name}: its Hessian is invertible by damping alone; more samples would help",
-            file=sys.stderr,
+            f"{widest.name}: its Hessian is invertible by damping alone; more samples would help"
         )
