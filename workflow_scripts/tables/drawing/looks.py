@@ -83,8 +83,8 @@ def looks(
             found[variant] = DENSE
             continue
         hue = hues.setdefault(getattr(way, hue_by), len(hues)) % len(HUES)
-        known = signs.setdefault(hue, {})
-        turn, number = divmod(known.setdefault(way.name, len(known)), len(MARKERS))
+        of_hue = signs.setdefault(hue, {})
+        turn, number = divmod(of_hue.setdefault(way.name, len(of_hue)), len(MARKERS))
         line, text = HUES[hue]
         place = (removed.get(variant, math.nan) - low) / (high - low) if high > low else 0.5
         found[variant] = Look(
