@@ -26,8 +26,8 @@ from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned, export
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.methods.slicegpt import principal_basis, sliced_tensors
 from workflow_scripts.models import blocks
-from workflow_scripts.models.checkpoints import load_tensor, model_digest, open_checkpoint
-from workflow_scripts.models.sliced import HEAD, slice_model, sliced_shapes
+from workflow_scripts.models.checkpoints import HEAD, load_tensor, model_digest, open_checkpoint
+from workflow_scripts.models.sliced import slice_model, sliced_shapes
 from workflow_scripts.models.tensors import save_tensors
 
 HIDDEN, BLOCKS = 18, 3

@@ -45,7 +45,7 @@ def config_changes(checkpoint: Checkpoint, names: Collection[str]) -> dict[str, 
 def linear_biases(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     """(part, name of the bias) of every linear of every block, whether it has one or not."""
     for linear in linears(checkpoint):
-        yield linear.part, f"{linear.name.removesuffix('.weight')}.bias"
+        yield linear.part, linear.bias
 
 
 def rewritten(checkpoint: Checkpoint, kind: str) -> dict[str, Any]:

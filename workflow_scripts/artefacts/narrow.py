@@ -16,7 +16,7 @@ from torch import Tensor
 from workflow_scripts.artefacts.config_changes import FLAGS, WINDOWS, config_changes, rewritten
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.errors import InputError
-from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
 from workflow_scripts.models.units import (
     KV_GROUP,
     NEURON,
@@ -196,19 +196,19 @@ def _fewer_heads(checkpoint: Checkpoint, pruned: Pruned, out: _Of) -> dict[str, 
 
 def _kept(out: _Of) -> dict[str, dict[int, Tensor]]:
     """The numbers of the rows and columns that stay where units go, of weights and of biases."""
-    stays: dict[tuple[str, int], Tensor] = {}
+    stays: dict[tuple[Linear, int], Tensor] = {}
     for kind, units in out.by_kind().items():
         if not units:
             continue
         leaves = torch.zeros(out.block.count(kind) + 1, dtype=torch.bool)  # the last for no unit
         leaves[list(units)] = True
         for lines in out.block.lines(kind):
-            place = lines.linear.name, lines.dimension
+            place = lines.linear, lines.dimension
             stays[place] = stays.get(place, True) & ~leaves[lines.owner]
     found: dict[str, dict[int, Tensor]] = {}
-    for (name, dimension), mask in stays.items():
+    for (linear, dimension), mask in stays.items():
         numbers = mask.nonzero().squeeze(1)
-        found.setdefault(name, {})[dimension] = numbers
+        found.setdefault(linear.name, {})[dimension] = numbers
         if dimension == ROWS:
-            found[f"{name.removesuffix('weight')}bias"] = {ROWS: numbers}
+            found[linear.bias] = {ROWS: numbers}
     return found

@@ -10,9 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.artefacts.mask_records import LORA_A, LORA_B, Shape
-from workflow_scripts.models.checkpoints import Checkpoint, linears, split_block
-
-HEAD = "lm_head.weight"
+from workflow_scripts.models.checkpoints import HEAD, Checkpoint, linears, split_block
 
 
 @dataclass(frozen=True)

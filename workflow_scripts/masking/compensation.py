@@ -12,17 +12,12 @@ from workflow_scripts.models.tensors import DTYPES
 from workflow_scripts.pruning.kernels import compensation
 
 
-def bias_of(linear: Linear) -> str:
-    """The name of a linear's bias, whether it has one or not."""
-    return linear.name.removesuffix("weight") + "bias"
-
-
 def bias_changes(
     checkpoint: Checkpoint, linears: Iterable[Linear]
 ) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
     """What a `Plan` says of the biases of these linears: dtype (that of the weight) and shape."""
     return {
-        bias_of(linear): (DTYPES[checkpoint.dtypes[linear.name]], linear.shape[:1])
+        linear.bias: (DTYPES[checkpoint.dtypes[linear.name]], linear.shape[:1])
         for linear in linears
     }
 
@@ -34,7 +29,7 @@ def compensated_bias(
 
     `weight` is the dense one and `keep` its mask, (output, input).
     """
-    statistics, name, checkpoint = inputs.statistics, bias_of(linear), inputs.checkpoint
+    statistics, name, checkpoint = inputs.statistics, linear.bias, inputs.checkpoint
     bias = compensation(
         weight, keep, statistics.sums[linear.name].double() / statistics.tokens[linear.name]
     )

@@ -33,6 +33,7 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 WEIGHTS = ".safetensors"
 EMBEDDING = "model.embed_tokens.weight"
+HEAD = "lm_head.weight"
 WEIGHT_DTYPES = ("BF16", "F16", "F32", "F64")
 _IN_BLOCK = re.compile(rf"{re.escape(BLOCKS)}\.(\d+)\.(.+)")
 
@@ -74,6 +75,11 @@ class Linear:
     @property
     def weights(self) -> int:
         return self.shape[0] * self.shape[1]
+
+    @property
+    def bias(self) -> str:
+        """The name of its bias, whether the checkpoint has one or not."""
+        return f"{self.name.removesuffix('weight')}bias"
 
     @property
     def module(self) -> str:

@@ -20,14 +20,13 @@ from torch import Tensor, nn
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.models import checkpoints
-from workflow_scripts.models.checkpoints import CONFIG, EMBEDDING, Checkpoint
+from workflow_scripts.models.checkpoints import CONFIG, EMBEDDING, HEAD, Checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 # their blocks are norm, attention, sum, norm, MLP, sum; tests build each one
 FAMILIES = ("llama", "qwen2", "qwen3")
-HEAD = "lm_head.weight"
 # part of a block -> the norm before it and the linears behind that
 READERS = {
     "self_attn": ("input_layernorm", ("q", "k", "v")),
@@ -65,9 +64,8 @@ def sliced_shapes(checkpoint: Checkpoint, width: int) -> dict[str, tuple[int, ..
             shapes[linear.name] = (outputs, width)
         elif (linear.role, linear.block) != ("down", last):
             shapes[linear.name] = (width, inputs)
-            bias = linear.name.removesuffix("weight") + "bias"
-            if bias in checkpoint.shapes:
-                shapes[bias] = (width,)
+            if linear.bias in checkpoint.shapes:
+                shapes[linear.bias] = (width,)
     for block in range(checkpoint.blocks):
         attention, mlp = (f"{checkpoints.block_prefix(block)}{name}.weight" for name in ADAPTERS)
         shapes[attention] = (width, width)

@@ -169,8 +169,7 @@ def _check_independent(
 ) -> None:
     """Raise `InputError` where attention or MLP have tensors that no unit owns a part of."""
     prefix = checkpoints.block_prefix(block)
-    known = {linear.name for linear in linears.values()}
-    known |= {f"{name.removesuffix('weight')}bias" for name in known}
+    known = {name for linear in linears.values() for name in (linear.name, linear.bias)}
     norms = {f"{prefix}self_attn.{norm}.weight" for norm in HEAD_NORMS}
     for name, shape in checkpoint.shapes.items():
         if not name.startswith((f"{prefix}self_attn.", f"{prefix}mlp.")) or name in known:

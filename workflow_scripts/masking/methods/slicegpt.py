@@ -27,9 +27,8 @@ from workflow_scripts.artefacts.masks import Plan
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.models import blocks, checkpoints
-from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, HEAD, Checkpoint
 from workflow_scripts.models.sliced import (
-    HEAD,
     READERS,
     ScaleFreeNorm,
     after_attention,
