@@ -73,7 +73,15 @@ EVOLVED = {"kind": "evolved", "calibration": "chains"}
             {"method": "wanda", "allocation": EVOLVED | {"survivors": [4, 2], "tokens": [9]}},
             [
                 "allocation.survivors: 2 is not allowed as the last; must be 1",
-                "allocation.tokens: must be a list of as many numbers as survivors has (2)",
+                "allocation.tokens: [9] is not allowed; must be a list of as many numbers as "
+                "survivors has (2)",
+            ],
+        ),
+        (
+            {"method": "wanda", "allocation": EVOLVED | {"offspring": 4}},
+            [
+                "allocation.survivors: [8, 2, 1] is not allowed with offspring 4; the first at "
+                "most 4, each other at most the one before it"
             ],
         ),
         (
@@ -131,6 +139,11 @@ def test_sliced_models_run_with_transformers_alone():
     assert line == (
         "config: generation.engine: vllm cannot run what method slicegpt makes (variants.sliced); "
         "must be transformers"
+    )
+    (line, *_) = lines_of(changed(*changes, (("generation", "device"), "cuda")))
+    assert line == (
+        "config: generation.engine: 'auto' can be vllm on a GPU, and vllm cannot run what method "
+        "slicegpt makes (variants.sliced); must be transformers"
     )
 
 

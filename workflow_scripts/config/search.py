@@ -41,11 +41,16 @@ class Search(Entry):
     """What mutations and tokens are drawn by."""
 
     def contradictions(self) -> Iterator[Said]:
-        if len(self.tokens) != len(self.survivors):
-            said = f"must be a list of as many numbers as survivors has ({len(self.survivors)})"
-            yield ("tokens",), said
-        if self.survivors[-1] != 1:
-            yield ("survivors",), f"{self.survivors[-1]} is not allowed as the last; must be 1"
+        tokens, survivors = [*self.tokens], [*self.survivors]
+        if len(tokens) != len(survivors):
+            said = f"must be a list of as many numbers as survivors has ({len(survivors)})"
+            yield ("tokens",), f"{tokens} is not allowed; {said}"
+        if survivors[-1] != 1:
+            yield ("survivors",), f"{survivors[-1]} is not allowed as the last; must be 1"
+        elif [self.offspring, *survivors] != sorted([self.offspring, *survivors], reverse=True):
+            said = f"{survivors} is not allowed with offspring {self.offspring}"
+            most = f"the first at most {self.offspring}"
+            yield ("survivors",), f"{said}; {most}, each other at most the one before it"
 
     @property
     def first(self) -> int:

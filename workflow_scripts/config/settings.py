@@ -101,11 +101,13 @@ class Settings(Entry):
 
     def _engines(self) -> Iterator[Said]:
         """An engine that cannot run what a method makes, or not one variant after another."""
-        asked = self.generation.engine
+        asked, engine = self.generation.engine, self.generation.likely_engine
         for name in self.run.variants:
             method = self.variants.get(name)
-            if method and asked != "auto" and asked not in method.engines:
-                said = f"{asked} cannot run what method {method.method} makes (variants.{name})"
+            if method and engine not in method.engines:
+                said = f"{engine} cannot run what method {method.method} makes (variants.{name})"
+                if asked == "auto":
+                    said = f"'auto' can be {engine} on a GPU, and {said}"
                 yield ("generation", "engine"), f"{said}; must be {' or '.join(method.engines)}"
         # which vLLM's reload of weights does not know
         if self.run.variants_per_engine > 1 and self.generation.engine_options.cpu_offload_gb:
