@@ -19,7 +19,7 @@ from workflow_scripts.artefacts.config_changes import FLAGS, config_changes, lin
 from workflow_scripts.artefacts.mask_records import LORA_A, Export
 from workflow_scripts.artefacts.masks import Pruned, VariantFiles, read_pruned
 from workflow_scripts.artefacts.narrow import Narrow, narrowed
-from workflow_scripts.artefacts.removal_ratios import parameter_shapes
+from workflow_scripts.artefacts.removal_ratios import count_parameters
 from workflow_scripts.artefacts.weights import BIAS, changed_names, with_delta
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json, written_atomically
@@ -138,7 +138,7 @@ def note_export(files: VariantFiles, checkpoint: Checkpoint) -> None:
         return
     shapes = {name: entry.shape for name, entry in entries.items()}
     size = Export(
-        parameters=sum(map(math.prod, parameter_shapes(checkpoint, shapes).values())),
+        parameters=count_parameters(checkpoint, shapes),
         bytes=sum(e.dtype.itemsize * math.prod(e.shape) for e in entries.values()),
     )
     record = pruned.record.model_copy(update={"export": size})

@@ -25,6 +25,11 @@ class Removed:
     parameters: int
 
 
+def count_parameters(checkpoint: Checkpoint, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many parameters some tensors of a model hold."""
+    return sum(map(math.prod, parameter_shapes(checkpoint, shapes).values()))
+
+
 def parameter_shapes(
     checkpoint: Checkpoint, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, tuple[int, ...]]:

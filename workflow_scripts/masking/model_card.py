@@ -1,6 +1,5 @@
 """The card of an exported model: a README.md as the Hugging Face hub reads it."""
 
-import math
 import os
 import platform
 import tomllib
@@ -17,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.narrow import Narrow
 from workflow_scripts.artefacts.pruned_checkpoints import exported_tensors
+from workflow_scripts.artefacts.removal_ratios import count_parameters
 from workflow_scripts.config.entry import Entry, plain
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.config.references import REFERENCES
@@ -150,11 +150,11 @@ def _counts(checkpoint: Checkpoint, pruned: Pruned, narrow: Narrow) -> dict[str,
     """Parameters of the dense model and of what is left, and the zeros that the mask set there."""
     linears, kept = pruned.record.linears, pruned.record.kept_blocks
     left = [name for name in linears if split_block(name)[0] in kept]
+    exported = exported_tensors(checkpoint, pruned, narrow)
+    shapes = {name: tensor.shape for name, tensor in exported.items()}
     return {
-        "dense_parameters": sum(map(math.prod, checkpoint.shapes.values())),
-        "parameters": sum(
-            math.prod(t.shape) for t in exported_tensors(checkpoint, pruned, narrow).values()
-        ),
+        "dense_parameters": pruned.record.parameters,
+        "parameters": count_parameters(checkpoint, shapes),
         "zeros": sum(_zeros(pruned, narrow, name) for name in left),
     }
 
