@@ -8,11 +8,8 @@
         --weights results/reasoner/wanda-20/weights.safetensors \\
         --record results/reasoner/wanda-20/mask.json
 
-Counts are the nearest whole number to sparsity times weights: per linear for magnitude, per output
-row for Wanda and STADE. Among equal scores the weight that comes first, row by row, is pruned
-first. Only the linears in the allocation's scope have a mask.
-
-A method is a module of `masking.methods` whose `plan` makes its mask from `Inputs`.
+A method is a module of `masking.methods` whose `plan` says from `Inputs` which weights go, which
+whole blocks, and what changes of the rest. Linears that it leaves alone have no mask.
 """
 
 import argparse

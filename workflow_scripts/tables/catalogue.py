@@ -178,7 +178,8 @@ FIGURES = {
         "{model} on {benchmark}: accuracy against thinking budget, by what is taken out",
         "Accuracy of {model} on {benchmark} against the thinking budget, in one colour for each "
         "kind of pruning: single weights (unstructured), whole blocks (depth), heads and neurons "
-        "or channels (width). The darker, the larger the share of all parameters that is gone.",
+        "(width), the width of hidden states (slicing). The darker, the larger the share of all "
+        "parameters that is gone.",
         CURVES,
         exists=has_families,
     ),
@@ -227,7 +228,7 @@ FIGURES = {
         "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
         "parameters that a variant removes: embeddings, head, norms and biases count as well. One "
         "colour for each kind of pruning: single weights (unstructured), whole blocks (depth), "
-        "heads and neurons or channels (width).",
+        "heads and neurons (width), the width of hidden states (slicing).",
         CURVES,
         exists=sweeps_sizes,
         options={"ratio": "removed_of_all"},

@@ -63,7 +63,7 @@ def counts_by_part(mask: MaskRecord) -> tuple[NDArray, NDArray]:
 
 
 def is_structured(way: Way) -> bool:
-    """Whether a variant loses blocks, heads, neurons or channels as wholes, and not single weights.
+    """Whether a variant loses blocks, heads, neurons or width as wholes, and not single weights.
 
     What is left is then a smaller model.
     """
