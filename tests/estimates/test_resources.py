@@ -6,13 +6,8 @@ import torch
 from tests.config.config_door import HUB_MODEL, changed
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.estimates.resources import (
-    MAX_MINUTES,
-    RULES,
-    UNKNOWN_WEIGHTS,
-    Job,
-    resources,
-)
+from workflow_scripts.estimates.jobs import UNKNOWN_WEIGHTS, Job
+from workflow_scripts.estimates.resources import MAX_MINUTES, RULES, resources
 from workflow_scripts.estimates.sizes import active_share
 from workflow_scripts.models.tensors import save_tensors
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards
 from workflow_scripts.config.uses import in_use, searches_in_use, statistics_in_use
-from workflow_scripts.estimates.resources import MAX_MINUTES, RULES, Ask, Job
+from workflow_scripts.estimates.jobs import Ask, Job
+from workflow_scripts.estimates.resources import MAX_MINUTES, RULES
 
 SAMPLES = {  # by rule, the keys of its set that make a job shorter
     "collect_statistics": "samples or a smaller length of calibration_sets.{}",
