@@ -183,7 +183,8 @@ def test_no_curvature_no_second_term() -> None:
     [
         (
             {"keep_first": None, "keep_last": None},
-            "keep_first is 4 and keep_last 2: of 4 blocks none is left to prune",
+            "keep_first is 4 and keep_last 2: of 4 blocks none is left to prune; "
+            "together they must be at most 3",
         ),
         (
             {"selection": "paper", "ranking": "global"},

@@ -374,12 +374,13 @@ FLAP = {"method": "flap", "calibration": "set"}
     [
         (
             {**MAGNITUDE, "sparsity": 0.95},
-            "sparsity is 0.95: block 0 loses 0.7671 of its weights with 2 of 3 heads and all "
-            "neurons but one",
+            "sparsity is 0.95: block 0 can lose 0.7671 of its weights at most, 2 of 3 heads and "
+            "all neurons but one",
         ),
         (
             {**MAGNITUDE, "sparsity": 0.5, "keep_first": 1, "keep_last": 2},
-            "keep_first is 1 and keep_last 2: of 3 blocks none is left to prune",
+            "keep_first is 1 and keep_last 2: of 3 blocks none is left to prune; "
+            "together they must be at most 2",
         ),
         (
             {**FLAP, "sparsity": 0.99},

@@ -6,7 +6,7 @@ import numpy as np
 
 from workflow_scripts.config.methods.width import OfUnits
 from workflow_scripts.errors import InputError
-from workflow_scripts.masking.width import Removed, Scores
+from workflow_scripts.masking.width import Removed, Scores, lowest_units, with_neurons
 from workflow_scripts.models.units import NEURON, BlockUnits
 
 
@@ -15,9 +15,18 @@ def ranked_together(
 ) -> list[Removed]:
     """What goes from each block where the heads and neurons of all of them compete.
 
-    The best head and the best neuron of every block stay, unless `selection` is paper. Raises
-    `InputError` where that is more than the sparsity leaves.
+    The best head and the best neuron of every block stay, unless `selection` is paper. With `even`
+    the ranking says only how many heads go in all, and every block loses as many of them. `scores`
+    has an entry for each of `blocks`. Raises `InputError` where what must stay is more than the
+    sparsity leaves.
     """
+    removed = _ranked(blocks, scores, options)
+    return _made_even(blocks, scores, removed, options) if options.even else removed
+
+
+def _ranked(
+    blocks: Sequence[BlockUnits], scores: Sequence[Scores], options: OfUnits
+) -> list[Removed]:
     kinds = (options.heads, NEURON)
     places = [(number, kind) for kind in kinds for number in range(len(blocks))]
     values, weights = [], []
@@ -46,6 +55,25 @@ def ranked_together(
             )
         removed[number][kind] = tuple(np.flatnonzero(~some).tolist())
     return removed
+
+
+def _made_even(
+    blocks: Sequence[BlockUnits],
+    scores: Sequence[Scores],
+    removed: Sequence[Removed],
+    options: OfUnits,
+) -> list[Removed]:
+    """As many heads and neurons from every block, those of lowest score.
+
+    So many heads as blocks have lost on average, and neurons for the rest. `scores` and `removed`
+    have an entry for each of `blocks`, which are alike. Raises `InputError` as `with_neurons` does.
+    """
+    heads = sum(len(gone[options.heads]) for gone in removed) / len(blocks)
+    counts = with_neurons(blocks[0], options, heads)
+    return [
+        lowest_units(units, found, counts, options)
+        for units, found in zip(blocks, scores, strict=True)
+    ]
 
 
 def kept_together(

@@ -40,7 +40,8 @@ def pruned_blocks(checkpoint: Checkpoint, options: OfUnits) -> tuple[BlockUnits,
     if options.keep_first >= end:
         raise InputError(
             f"keep_first is {options.keep_first} and keep_last {options.keep_last}: of "
-            f"{checkpoint.blocks} blocks none is left to prune"
+            f"{checkpoint.blocks} blocks none is left to prune; together they must be at most "
+            f"{checkpoint.blocks - 1}"
         )
     return found[options.keep_first : end]
 
@@ -104,8 +105,8 @@ def with_neurons(units: BlockUnits, options: OfUnits, heads: float) -> Counts:
     if neurons > most_neurons:
         lost = (of_heads + most_neurons * neuron) / units.weights
         raise InputError(
-            f"sparsity is {options.sparsity}: block {units.block} loses {lost:.4f} of its weights "
-            f"with {gone} of {units.count(options.heads)} heads and all neurons but one"
+            f"sparsity is {options.sparsity}: block {units.block} can lose {lost:.4f} of its "
+            f"weights at most, {gone} of {units.count(options.heads)} heads and all neurons but one"
         )
     return {options.heads: gone, NEURON: neurons}
 
@@ -130,25 +131,6 @@ def lowest(scores: Tensor, count: int) -> tuple[int, ...]:
     """The numbers of the `count` lowest scores, ascending; of equal ones the earlier."""
     order = torch.sort(scores, stable=True).indices[:count]
     return tuple(sorted(order.tolist()))
-
-
-def made_even(
-    blocks: Sequence[BlockUnits],
-    scores: Sequence[Scores],
-    removed: Sequence[Removed],
-    options: OfUnits,
-) -> list[Removed]:
-    """As many heads and neurons from every block, those of lowest score.
-
-    So many heads as blocks have lost on average, and neurons for the rest. `scores` and `removed`
-    have an entry for each of `blocks`, which are alike. Raises `InputError` as `with_neurons` does.
-    """
-    heads = sum(len(gone[options.heads]) for gone in removed) / len(blocks)
-    counts = with_neurons(blocks[0], options, heads)
-    return [
-        lowest_units(units, found, counts, options)
-        for units, found in zip(blocks, scores, strict=True)
-    ]
 
 
 def plan_without(

@@ -17,7 +17,6 @@ from workflow_scripts.masking.width import (
     Scores,
     counts_of,
     lowest_units,
-    made_even,
     plan_without,
     pruned_blocks,
     read_by,
@@ -40,8 +39,6 @@ def plan(inputs: Inputs) -> Plan:
         ]
     else:
         removed = ranked_together(blocks, scores, options)
-        if options.even:
-            removed = made_even(blocks, scores, removed, options)
     if not options.compensate:
         return plan_without(inputs, blocks, removed)
     losing = {

@@ -24,7 +24,6 @@ from workflow_scripts.masking.width import (
     Scores,
     counts_of,
     lowest_units,
-    made_even,
     plan_without,
     pruned_blocks,
 )
@@ -49,8 +48,6 @@ def plan(inputs: Inputs) -> Plan:
     scores = [of_block[units.block] for units in blocks]
     if options.ranking == "global":
         removed = ranked_together(blocks, scores, options)
-        if options.even:
-            removed = made_even(blocks, scores, removed, options)
     else:
         count = paper_counts if options.selection == "paper" else counts_of
         removed = [
