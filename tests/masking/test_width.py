@@ -384,7 +384,8 @@ FLAP = {"method": "flap", "calibration": "set"}
         ),
         (
             {**FLAP, "sparsity": 0.99},
-            "sparsity is 0.99: one head and one neuron of every block are more than it leaves",
+            "sparsity is 0.99: the pruned blocks can lose 0.7671 of their weights at most, all but "
+            "one head and one neuron of each",
         ),
         (
             {**FLAP, "sparsity": 0.95, "selection": "paper"},

@@ -49,9 +49,10 @@ def _ranked(
         places, np.split(keep, np.cumsum([len(x) for x in values])[:-1]), values, strict=True
     ):
         if not some[np.isinf(best)].all():
+            most = sizes[np.isfinite(np.concatenate(values))].sum() / counted
             raise InputError(
-                f"sparsity is {options.sparsity}: one head and one neuron of every block are more "
-                "than it leaves"
+                f"sparsity is {options.sparsity}: the pruned blocks can lose {most:.4f} of their "
+                "weights at most, all but one head and one neuron of each"
             )
         removed[number][kind] = tuple(np.flatnonzero(~some).tolist())
     return removed
