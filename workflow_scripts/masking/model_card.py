@@ -143,7 +143,11 @@ def _left_out(narrow: Narrow) -> list[str]:
 
 def _stays(narrow: Narrow) -> str:
     """What is removed and has stayed as zeros, in words; nothing where nothing has."""
-    return " and ".join(f"{count:,} {IN_WORDS[kind]}" for kind, count in narrow.zeros.items())
+    found = []
+    for kind, count in narrow.zeros.items():
+        words = IN_WORDS[kind] if count > 1 else IN_WORDS[kind].removesuffix("s")
+        found.append(f"{count:,} {words}")
+    return " and ".join(found)
 
 
 def _counts(checkpoint: Checkpoint, pruned: Pruned, narrow: Narrow) -> dict[str, int]:
