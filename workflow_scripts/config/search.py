@@ -3,23 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field
 
 from workflow_scripts.config.entry import Entry, Said
-from workflow_scripts.config.types import Count, Seed
-
-
-def _some(items: Sequence[int]) -> Sequence[int]:
-    if not items:
-        raise PydanticCustomError("empty", "is empty")
-    return items
-
+from workflow_scripts.config.types import AS_TUPLE, Count, Seed, some
 
 Counts = Annotated[
     tuple[Count, ...],
-    BeforeValidator(lambda items: tuple(items) if isinstance(items, list) else items),
-    AfterValidator(_some),
+    AS_TUPLE,
+    AfterValidator(some),
     Field(
         json_schema_extra={"minItems": 1, "x-allowed": "a list of one or more numbers from 1 on"}
     ),

@@ -88,18 +88,26 @@ def one_of(kinds: Mapping[str, type], tag: str) -> Any:
     return Annotated[reduce(operator.or_, kinds.values()), Field(discriminator=tag)]
 
 
-def _different(items: Sequence[Any]) -> Sequence[Any]:
+def some(items: Sequence[Any]) -> Sequence[Any]:
+    """Items, of which there must be some."""
     if not items:
         raise PydanticCustomError("empty", "is empty")
+    return items
+
+
+def _different(items: Sequence[Any]) -> Sequence[Any]:
     if len(set(items)) < len(items):
         raise PydanticCustomError("repeated", "holds something more than once")
     return items
 
 
+AS_TUPLE = BeforeValidator(lambda items: tuple(items) if isinstance(items, list) else items)
+
 # one or more items, none twice
 Different = Annotated[
     tuple[Anything, ...],
-    BeforeValidator(lambda items: tuple(items) if isinstance(items, list) else items),
+    AS_TUPLE,
+    AfterValidator(some),
     AfterValidator(_different),
     Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
 ]

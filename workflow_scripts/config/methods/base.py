@@ -8,7 +8,7 @@ from pydantic import Field
 from workflow_scripts.config.allocations import Allocation, Uniform
 from workflow_scripts.config.engines import ENGINES
 from workflow_scripts.config.entry import Entry, Said, absent, plain
-from workflow_scripts.config.places import ALLOCATION
+from workflow_scripts.config.places import ALLOCATION, calibration_set, statistics
 from workflow_scripts.config.types import Count, matching, named
 
 SCOPES = ("all", "attention", "mlp")
@@ -23,6 +23,14 @@ SetName = Annotated[
         "tokens."
     ),
 ]
+Propagate = Annotated[
+    Literal["dense", "pruned"],
+    Field(
+        description="Where input norms come from: the dense model, all in one pass that every "
+        "variant shares (dense), or the pruned blocks before each block, as in the original "
+        "algorithm, in two passes of its own (pruned)."
+    ),
+]
 RemoveBlocks = Annotated[Count, Field(description="How many blocks are removed.")]
 
 
@@ -30,6 +38,11 @@ def read_pattern(text: str) -> tuple[int, int]:
     """(n, m) of the text "n:m"."""
     pruned, group = map(int, text.split(":"))
     return pruned, group
+
+
+def norm_files(calibration: str, propagate: str) -> dict[str, str]:
+    """Statistics of the dense model, or the calibration set that blocks are pruned by."""
+    return statistics(calibration) if propagate == "dense" else calibration_set(calibration)
 
 
 class Method(Entry):

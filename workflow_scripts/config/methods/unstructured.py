@@ -6,7 +6,13 @@ from typing import Literal
 from pydantic import Field
 
 from workflow_scripts.config.entry import Said
-from workflow_scripts.config.methods.base import OfWeights, SetName, read_pattern
+from workflow_scripts.config.methods.base import (
+    OfWeights,
+    Propagate,
+    SetName,
+    norm_files,
+    read_pattern,
+)
 from workflow_scripts.config.places import ALLOCATION, calibration_set, statistics
 from workflow_scripts.config.types import Count
 
@@ -32,14 +38,10 @@ class Wanda(OfWeights):
     calibration: SetName
     comparison: Literal["row", "matrix"] = "row"
     """The group in which weights are compared, an output row or a whole linear."""
-    propagate: Literal["dense", "pruned"] = "dense"
-    """Where input norms come from: the dense model, all in one pass that every variant shares
-    (dense), or the pruned blocks before each block, as in the original algorithm, in two passes of
-    its own (pruned)."""
+    propagate: Propagate = "dense"
 
     def files(self) -> dict[str, str]:
-        made_from = statistics if self.propagate == "dense" else calibration_set
-        return ALLOCATION | made_from(self.calibration)
+        return ALLOCATION | norm_files(self.calibration, self.propagate)
 
     def contradictions(self) -> Iterator[Said]:
         yield from super().contradictions()

@@ -6,7 +6,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from workflow_scripts.config.entry import Said, plain
-from workflow_scripts.config.methods.base import GRADIENT_PASSES, Method, SetName
+from workflow_scripts.config.methods.base import (
+    GRADIENT_PASSES,
+    Method,
+    Propagate,
+    SetName,
+    norm_files,
+)
 from workflow_scripts.config.places import calibration_set, statistics
 from workflow_scripts.config.types import Whole
 
@@ -66,14 +72,10 @@ class WandaSp(OfUnits):
 
     method: Literal["wanda-sp"]
     calibration: SetName
-    propagate: Literal["dense", "pruned"] = "dense"
-    """Where norms come from: the dense model, all in one pass that every variant shares (dense), or
-    the pruned blocks before each block, as in the original algorithm, in two passes of its own
-    (pruned)."""
+    propagate: Propagate = "dense"
 
     def files(self) -> dict[str, str]:
-        made_from = statistics if self.propagate == "dense" else calibration_set
-        return made_from(self.calibration)
+        return norm_files(self.calibration, self.propagate)
 
 
 class Flap(OfUnits):
