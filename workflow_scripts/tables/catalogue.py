@@ -177,9 +177,9 @@ FIGURES = {
         "accuracy",
         "{model} on {benchmark}: accuracy against thinking budget, by what is taken out",
         "Accuracy of {model} on {benchmark} against the thinking budget, in one colour for each "
-        "kind of pruning: single weights (unstructured), whole blocks (depth), heads and neurons "
-        "(width), the width of hidden states (slicing). The darker, the larger the share of all "
-        "parameters that is gone.",
+        "kind of pruning: single weights (unstructured), whole blocks, attentions or MLPs (depth), "
+        "heads and neurons (width), the width of hidden states (slicing). The darker, "
+        "the larger the share of all parameters that is gone.",
         CURVES,
         exists=has_families,
     ),
@@ -227,8 +227,8 @@ FIGURES = {
         "{model} on {benchmark}: accuracy against share of all parameters removed",
         "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
         "parameters that a variant removes: embeddings, head, norms and biases count as well. One "
-        "colour for each kind of pruning: single weights (unstructured), whole blocks (depth), "
-        "heads and neurons (width), the width of hidden states (slicing).",
+        "colour for each kind of pruning: single weights (unstructured), whole blocks, attentions "
+        "or MLPs (depth), heads and neurons (width), the width of hidden states (slicing).",
         CURVES,
         exists=sweeps_sizes,
         options={"ratio": "removed_of_all"},

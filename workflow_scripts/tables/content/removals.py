@@ -63,9 +63,9 @@ def counts_by_part(mask: MaskRecord) -> tuple[NDArray, NDArray]:
 
 
 def is_structured(way: Way) -> bool:
-    """Whether a variant loses blocks, heads, neurons or width as wholes, and not single weights.
+    """Whether a variant loses blocks, heads, neurons or directions of hidden states as wholes.
 
-    What is left is then a smaller model.
+    What is left is then a smaller model, as it is not where single weights go.
     """
     return way.family not in ("none", "unstructured")
 
