@@ -109,23 +109,28 @@ def test_it_finds_the_best_of_all_states(
     folder = tiny_model("qwen3")
     files, path = sets(folder), tmp_path / "allocation.json"
     allocate_sparsity.main(stage(folder, path, files, method))
-    input_ids, dense = token_ids(8, 16), load_model(folder, torch.float64)
-    expected, names = logits(dense, input_ids), [*weights_of(folder)]
+    input_ids, model = token_ids(8, 16), load_model(folder, torch.float64)
+    expected, weights = logits(model, input_ids), weights_of(folder)
+    names = [*weights]
+
+    def masks_at(rate: float) -> dict[str, np.ndarray]:
+        if method == "wanda":
+            return wanda_masks(folder, input_ids, dict.fromkeys(names, rate))
+        masks = {}
+        for name, weight in weights.items():
+            flat = np.abs(weight).reshape(-1)
+            masks[name] = np.ones(flat.shape, dtype=bool)
+            masks[name][np.argsort(flat, kind="stable")[: round(rate * flat.size)]] = 0
+        return masks
+
+    masks = {level: masks_at(0.5 + 0.2 * level) for level in range(-2, 3)}
+    dense = {name: model.get_parameter(name).data.clone() for name in names}
 
     def score(state: tuple[int, ...]) -> float:
-        rates = {name: 0.5 + 0.2 * state[int(name.split(".")[2])] for name in names}
-        model = load_model(folder, torch.float64)
-        if method == "wanda":
-            masks = wanda_masks(folder, input_ids, rates)
-        else:
-            masks = {}
-            for name, weight in weights_of(folder).items():
-                flat = np.abs(weight).reshape(-1)
-                masks[name] = np.ones(flat.shape, dtype=bool)
-                masks[name][np.argsort(flat, kind="stable")[: round(rates[name] * flat.size)]] = 0
-        for name, keep in masks.items():
-            weight = model.get_parameter(name).data
-            weight.mul_(torch.from_numpy(keep).reshape(weight.shape))
+        for name, weight in dense.items():
+            keep = masks[state[int(name.split(".")[2])]][name]
+            kept = torch.from_numpy(keep).reshape(weight.shape)
+            model.get_parameter(name).data.copy_(weight * kept)
         return kl(expected, logits(model, input_ids))
 
     states = [s for s in itertools.product(range(-2, 3), repeat=3) if sum(s) == 0]
@@ -214,15 +219,16 @@ def test_a_search_that_was_killed_goes_on_with_the_same_bytes(
 ) -> None:
     folder = tiny_model("qwen3")
     files, whole, killed = sets(folder), tmp_path / "whole.json", tmp_path / "killed.json"
-    allocate_sparsity.main(stage(folder, whole, files, threads=2))
+    allocate_sparsity.main(stage(folder, whole, files, threads=2, generations=4))
     # 11 models a generation, dense ones included
     command = [sys.executable, "-c", KILLED, "5,18"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, *stage(folder, killed, files)], check=True, env=environment)
+    some = stage(folder, killed, files, generations=4)
+    subprocess.run([*command, *some], check=True, env=environment)
     assert not killed.exists() and {*tmp_path.glob(".killed*")}
     capsys.readouterr()
-    allocate_sparsity.main(stage(folder, killed, files))
-    assert "search: 2 of 13 rows were done before" in capsys.readouterr().out
+    allocate_sparsity.main(some)
+    assert "search: 2 of 5 rows were done before" in capsys.readouterr().out
     assert killed.read_bytes() == whole.read_bytes()  # and with another number of threads
     assert {*tmp_path.iterdir()} == {
         *(f(p) for p in (whole, killed) for f in (Path, checksum_file))
