@@ -1,80 +1,124 @@
-"""How much memory statistics and masks need, on random checkpoints of a real model's shape.
+"""How much memory pruning needs, on random checkpoints of a real model's shape.
 
-    python -m benchmarks.pruning_memory [--blocks 7 14 28] [--tokens 2048 8192]
+    python -m benchmarks.pruning_memory [--blocks 4] [--tokens 2048] [--tasks sparsegpt sleb]
 
-Makes bf16 checkpoints of Qwen2.5-1.5B's shape with that many blocks (3 GB at 28) in a temporary
-folder, and prints the peak resident memory of the statistics pass, of a Wanda mask and of
-SparseGPT, each as a whole process: over blocks with the fewest calibration tokens, and over tokens
-with the most blocks.
+Makes bf16 checkpoints of Qwen2.5-1.5B's shape with that many blocks (28 are the model, 3 GB) in a
+temporary folder, and weighs the statistics pass and masks, each as a whole process: over blocks
+with the fewest calibration tokens, and over tokens with the most blocks. Methods that take
+gradients get as few tokens as their papers give them: LLM-Pruner 10 x 64, Shortened LLaMA 10 x 128.
+SLEB removes one block.
+
+Beside the peak resident memory stands what the task must hold, counted from shapes, and what is
+left of the peak without it: Python, torch and transformers, hidden states, copies that come and go.
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.processes import Cost, stage
+from benchmarks.pruning_work import SPARSITY, UNIFORM, Work, variants, write_inputs
 from workflow_scripts.files.atomic import write_json
-from workflow_scripts.models.tensors import save_tensors, write_tensors
+from workflow_scripts.models.checkpoints import EMBEDDING
+from workflow_scripts.models.tensors import write_tensors
 
 HIDDEN, INTERMEDIATE, HEADS, KV_HEADS, VOCABULARY = 1536, 8960, 12, 2, 151936
 LENGTH = 256
 DIGEST = "random"
-VARIANT = '{"method": "%s", "sparsity": 0.5, "calibration": "ids"}'
-MEASURED = ("statistics", "Wanda mask", "SparseGPT")
+FP32, BF16, FP64 = 4, 2, 8  # bytes
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a task must have in memory, in words and as bytes for so many blocks and tokens."""
+
+    words: str
+    size: Callable[[int, int], int]
+
+
+def block_size(blocks: int = 1) -> int:
+    """Bytes of the weights of so many blocks, in fp32."""
+    shapes = parameter_shapes(blocks)
+    return FP32 * sum(prod(s) for name, s in shapes.items() if ".layers." in name)
+
+
+EMBEDDED = VOCABULARY * HIDDEN  # weights
+LARGEST = HIDDEN * INTERMEDIATE  # weights of the largest linear
+HESSIANS = FP32 * (3 * HIDDEN**2 + INTERMEDIATE**2)  # of q, k, v; o; gate, up; down
+SQUARE = FP64 * HIDDEN**2
+
+
+def hidden_size(tokens: int) -> int:
+    return FP32 * HIDDEN * tokens
+
+
+WEIGHTS = Held(
+    "all weights and a block's gradients",
+    lambda blocks, tokens: block_size(blocks) + block_size() + FP32 * EMBEDDED,
+)
+TASKS = {
+    "statistics": Held("a block", lambda blocks, tokens: block_size() + hidden_size(tokens)),
+    "wanda": Held("a linear", lambda blocks, tokens: FP32 * LARGEST),
+    "sparsegpt": Held(
+        "a block and its Hessians",
+        lambda blocks, tokens: block_size() + HESSIANS + hidden_size(tokens),
+    ),
+    "flap": Held("a linear", lambda blocks, tokens: FP32 * LARGEST),
+    "llm-pruner": WEIGHTS,
+    "shortened-taylor": WEIGHTS,
+    "sleb": Held("a block and the head", lambda blocks, tokens: block_size() + FP32 * EMBEDDED),
+    "slicegpt": Held(
+        "a block; before, the embedding twice",
+        lambda blocks, tokens: max(
+            block_size() + hidden_size(tokens) + 3 * SQUARE, 2 * BF16 * EMBEDDED
+        ),
+    ),
+}
+FEW = {"llm-pruner": (10, 64), "shortened-taylor": (10, 128)}  # samples, length
+ANYWHERE = {"keep_first": 0, "keep_last": 0}  # of LLM-Pruner, in models of few blocks too
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--blocks", type=int, nargs="+", default=[7, 14, 28])
-    parser.add_argument("--tokens", type=int, nargs="+", default=[2048, 8192])
+    parser.add_argument("--blocks", type=int, nargs="+", default=[4])
+    parser.add_argument("--tokens", type=int, nargs="+", default=[2048])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS])
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(argv)
     fewest, most = min(options.tokens), max(options.blocks)
     cases = [(blocks, fewest) for blocks in sorted(options.blocks)]
     cases += [(most, tokens) for tokens in sorted(options.tokens) if tokens != fewest]
-    columns = "".join(f" {name} MiB | seconds |" for name in MEASURED)
-    print(f"| blocks | calibration tokens |{columns}")
-    print(f"|--:|--:|{'--:|--:|' * len(MEASURED)}")
+    print("| task | blocks | tokens | processor seconds | peak MiB | must hold | MiB | beside it |")
+    print("|:--|--:|--:|--:|--:|:--|--:|--:|")
     for blocks, tokens in cases:
         with tempfile.TemporaryDirectory() as scratch:
-            costs = measure(Path(scratch), blocks, tokens, options.threads)
-        values = "".join(f" {cost.peak_mib:.0f} | {cost.seconds:.0f} |" for cost in costs)
-        print(f"| {blocks} | {tokens} |{values}", flush=True)
+            measure(Path(scratch), blocks, tokens, options.tasks, options.threads)
 
 
-def measure(folder: Path, blocks: int, tokens: int, threads: int) -> tuple[Cost, ...]:
-    """The costs of what is MEASURED."""
-    model = folder / "model"
-    write_checkpoint(model, blocks)
-    calibration, collected = folder / "calibration.safetensors", folder / "statistics.safetensors"
-    ids = torch.randint(VOCABULARY, (tokens // LENGTH, LENGTH), dtype=torch.int32)
-    save_tensors(calibration, {"input_ids": ids}, {"model_digest": DIGEST})
-    statistics = stage(
-        "calibration.collect_statistics",
-        *("--model", model, "--calibration", calibration, "--threads", threads),
-        *("--output", collected),
-    )
-    allocation = folder / "allocation.json"
-    stage(
-        "allocation.allocate_sparsity",
-        *("--model", model, "--options", '{"sparsity": 0.5}'),
-        *("--output", allocation),
-    )
-
-    def mask(method: str, *files: object) -> Cost:
-        return stage(
-            "masking.build_mask",
-            *("--model", model, "--options", VARIANT % method, "--allocation", allocation),
-            *(*files, "--threads", threads, "--mask", folder / "mask.safetensors"),
-            *("--weights", folder / "weights.safetensors", "--record", folder / "mask.json"),
+def measure(folder: Path, blocks: int, tokens: int, tasks: Sequence[str], threads: int) -> None:
+    """Weigh tasks over a new checkpoint, and print a line for each."""
+    work = Work(folder / "model", folder, threads)
+    write_checkpoint(work.model, blocks)
+    write_inputs(work, tokens // LENGTH, LENGTH)
+    work.allocate(work.allocation, UNIFORM, SPARSITY)
+    collected = work.collect()
+    for name in tasks:
+        variant = variants(1).get(name, {})
+        variant |= ANYWHERE if name == "llm-pruner" else {}
+        samples, length = FEW.get(name, (tokens // LENGTH, LENGTH))
+        write_inputs(work, samples, length)
+        cost = collected if name == "statistics" else work.mask(variant, "weighed")
+        held, peak = TASKS[name].size(blocks, samples * length) / 2**20, cost.peak_mib
+        print(
+            f"| {name} | {blocks} | {samples * length} | {cost.processor:.0f} | {peak:.0f} | "
+            f"{TASKS[name].words} | {held:.0f} | {peak - held:.0f} |",
+            flush=True,
         )
-
-    wanda = mask("wanda", "--statistics", collected)
-    return statistics, wanda, mask("sparsegpt", "--calibration", calibration)
 
 
 def write_checkpoint(folder: Path, blocks: int) -> None:
@@ -113,7 +157,7 @@ def write_checkpoint(folder: Path, blocks: int) -> None:
 def parameter_shapes(blocks: int) -> dict[str, tuple[int, ...]]:
     """Parameter names and shapes of a Qwen2 model with tied embeddings."""
     width = HIDDEN * KV_HEADS // HEADS
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (VOCABULARY, HIDDEN)}
+    shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (VOCABULARY, HIDDEN)}
     for block in range(blocks):
         prefix = f"model.layers.{block}."
         for role, features in (("q", HIDDEN), ("k", width), ("v", width)):
