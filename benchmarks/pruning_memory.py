@@ -79,6 +79,7 @@ TASKS = {
         ),
     ),
 }
+FROM_STATISTICS = ("statistics", "wanda", "flap")
 FEW = {"llm-pruner": (10, 64), "shortened-taylor": (10, 128)}  # samples, length
 ANYWHERE = {"keep_first": 0, "keep_last": 0}  # of LLM-Pruner, in models of few blocks too
 
@@ -106,7 +107,8 @@ def measure(folder: Path, blocks: int, tokens: int, tasks: Sequence[str], thread
     write_checkpoint(work.model, blocks)
     write_inputs(work, tokens // LENGTH, LENGTH)
     work.allocate(work.allocation, UNIFORM, SPARSITY)
-    collected = work.collect()
+    if {*tasks} & {*FROM_STATISTICS}:
+        collected = work.collect()
     for name in tasks:
         variant = variants(1).get(name, {})
         variant |= ANYWHERE if name == "llm-pruner" else {}
