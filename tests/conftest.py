@@ -1,5 +1,6 @@
 """Fixtures that several folders share, and the order of all tests."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 from hypothesis import settings
 
 from tests.models.tiny_models import save_tiny_model
+from workflow_scripts.jobs.environment import round_alike
+
+round_alike(os.environ)  # as jobs do
 
 # how long an example takes says more about the machine's other work than about the code
 settings.register_profile("unhurried", deadline=None)

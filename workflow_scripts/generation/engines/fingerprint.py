@@ -1,5 +1,6 @@
 """The fingerprint of a completion: what computed it, as far as its rounding may depend on it."""
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import torch
 
 from workflow_scripts.generation.engines.interface import EngineSettings
+from workflow_scripts.jobs.environment import MKL_ROUNDING
 
 LIBRARIES = ("numpy", "torch", "transformers", "vllm")
 
 
 def fingerprint_of(settings: EngineSettings) -> dict[str, str]:
-    """Engine, versions, device, dtype and numeric threads of this process, all as text."""
+    """What computes in this process: engine, versions, device, dtype, threads, MKL's rounding."""
     found = {
         "engine": settings.engine,
         "device": device_name(settings.device),
@@ -21,6 +23,8 @@ def fingerprint_of(settings: EngineSettings) -> dict[str, str]:
         "tensor_parallel": str(settings.tensor_parallel),
         "batch_invariant": str(settings.batch_invariant).lower(),
     }
+    if rounding := os.environ.get(MKL_ROUNDING):
+        found["mkl"] = rounding
     names = [name for name in LIBRARIES if name != "vllm" or settings.engine == "vllm"]
     return found | {name: _version(name) for name in names}
 
