@@ -129,14 +129,14 @@ def _losses(job: Job, variant: Method) -> float:
 def _gradients(job: Job, variant: Method) -> float:
     """What enters every block, and a block, its gradients and their sums, in fp32.
 
-    With few tokens the weights and what every block has computed stay, a dozen times as wide.
+    With few tokens the weights and what every block has computed stay, three dozen times as wide.
     """
     entry = job.settings.calibration_sets[variant.calibration]
     tokens = entry.samples * entry.length
     block, states = job.weights / job.blocks, job.layers * tokens * job.width
     if job.settings.pruning.device == "cuda":
         return CUDA + SPARE * block * FP32 / 1e6
-    held = job.weights + 12 * states if tokens <= BATCH else 3 * block + states
+    held = job.weights + 36 * states if tokens <= BATCH else 3 * block + states
     return TORCH + SPARE * (held + VOCABULARY * job.width) * FP32 / 1e6
 
 
