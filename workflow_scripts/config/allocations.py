@@ -133,11 +133,6 @@ class Evolved(Search, AllocationKind):
     step: float = Field(0.05, gt=0, lt=1)
     """How much sparsity a mutation moves from one block to another; between blocks of unequal size,
     as many weights as that is of a block of mean size."""
-    generations: Count = 400
-    """How many generations there are."""
-
-    def generations_of(self, blocks: int) -> int:
-        return self.generations
 
     def files(self) -> dict[str, str]:
         return calibration_set(self.calibration)

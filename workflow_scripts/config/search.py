@@ -21,6 +21,8 @@ Counts = Annotated[
 class Search(Entry):
     """A search that mutates one parent and keeps the best of each generation."""
 
+    generations: Count = 400
+    """How many generations there are."""
     offspring: Count = 64
     """How many mutations of the parent a generation tries."""
     survivors: Counts = (8, 2, 1)
@@ -51,7 +53,7 @@ class Search(Entry):
 
     def generations_of(self, blocks: int) -> int:
         """How many generations there are for a model of so many blocks."""
-        raise NotImplementedError
+        return self.generations
 
     def rounds(self, available: int) -> Sequence[tuple[int, int]]:
         """The variants and the tokens of every round of a generation, of `available` tokens."""

@@ -62,9 +62,12 @@ def paper_counts(units: BlockUnits, options: LLMPruner) -> Counts:
 
     What stays of the rows is rounded down, and of the rows that go as many heads as they hold.
     """
-    heads = units.count(options.heads) * units.head_dim
-    gone = {size: size - int(size * (1 - options.sparsity)) for size in (heads, units.neurons)}
-    return {options.heads: gone[heads] // units.head_dim, NEURON: gone[units.neurons]}
+
+    def gone(rows: int) -> int:
+        return rows - int(rows * (1 - options.sparsity))
+
+    heads = gone(units.count(options.heads) * units.head_dim) // units.head_dim
+    return {options.heads: heads, NEURON: gone(units.neurons)}
 
 
 def line_values(
