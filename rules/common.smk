@@ -13,14 +13,19 @@ from workflow_scripts.config.entry import as_json, plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.base import Share
-from workflow_scripts.config.places import run_folder, run_logs
+from workflow_scripts.config.places import (
+    fetched_texts,
+    run_folder,
+    run_logs,
+    variant_of,
+)
 from workflow_scripts.config.runs import check_other_runs, note_definitions
 from workflow_scripts.config.source_files import (
     BYTES_READ_WHOLE,
     source_files,
     sources_digest,
 )
-from workflow_scripts.config.sources import HubFile
+from workflow_scripts.config.sources.texts import HubFile
 from workflow_scripts.config.tables import require_package
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, named_by
 from workflow_scripts.estimates.limits import too_large, too_long
@@ -126,6 +131,10 @@ def one_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+# variants that are pruned and those that are trained after it, each in a rule of its own
+RECOVERED = [name for name in SETTINGS.variants if SETTINGS.start_of(name)]
+PRUNED = [name for name in SETTINGS.variants if name not in RECOVERED]
+
 # the parts that a variant's problems are decoded in, where there are several
 SHARDS = [
     f"{number}-of-{SETTINGS.generation.shards}"
@@ -142,6 +151,7 @@ PARTS = SHARDS or ["1-of-1"]
 wildcard_constraints:
     model=one_of(SETTINGS.models),
     variant=one_of(SETTINGS.variants),
+    texts=one_of(SETTINGS.texts),
     benchmark=one_of(SETTINGS.benchmarks),
     calibration=one_of(SETTINGS.calibration_sets),
     influence=one_of(SETTINGS.influence_sets),
@@ -170,6 +180,8 @@ def entry_of(catalogue, wildcards):
     """The entry of the config that a job is about; `allocations` are those of variants."""
     if catalogue == "allocations":
         return entry_of("variants", wildcards).allocation
+    if catalogue == "calibration_sets" and "model" in wildcards.keys():
+        return SETTINGS.calibration_set(wildcards.calibration, wildcards.model)[0]
     return getattr(SETTINGS, catalogue)[getattr(wildcards, CATALOGUES[catalogue])]
 
 
@@ -193,6 +205,8 @@ def made_files(catalogue, wildcards):
     """Files of other jobs that an entry is made from, by the stage's flags."""
     if catalogue == "allocations":
         return entry_of("variants", wildcards).allocation_files()
+    if catalogue == "calibration_sets":
+        return SETTINGS.calibration_set(wildcards.calibration, wildcards.model)[1]
     return entry_of(catalogue, wildcards).files()
 
 
@@ -259,6 +273,39 @@ def mask_code(wildcards):
     """Editing a method reruns the masks that it makes."""
     method = entry_of("variants", wildcards).method
     return code("masking.build_mask", masking_methods.module_of(method))
+
+
+def recovery_of(wildcards):
+    """The entry of the recovery that a variant names."""
+    return SETTINGS.recoveries[entry_of("variants", wildcards).recovery]
+
+
+def recovery_texts(wildcards):
+    """The entry of `texts` that it trains on, by its name."""
+    return SETTINGS.texts_of(recovery_of(wildcards), wildcards.model)
+
+
+def local_texts(wildcards):
+    return source_files("texts", SETTINGS.texts[recovery_texts(wildcards)].source)
+
+
+def recovery_files(wildcards):
+    """What a recovery starts from and trains on, by the flags of its stage."""
+    texts = recovery_texts(wildcards)
+    fetched = fetched_texts(texts, SETTINGS.texts[texts].source.kind)
+    return variant_of(SETTINGS.start_of(wildcards.variant)) | fetched
+
+
+def recovery_inputs(wildcards):
+    files = {
+        flag.replace("-", "_"): path for flag, path in recovery_files(wildcards).items()
+    }
+    return {"files": [as_source(file) for file in local_texts(wildcards)], **files}
+
+
+def recovery_flags(wildcards):
+    files = recovery_files(wildcards).items()
+    return [f"--{flag} {path.format(**wildcards)}" for flag, path in files]
 
 
 def allocated_variant(wildcards):

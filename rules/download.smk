@@ -6,6 +6,7 @@ localrules:
     fetch_model,
     fetch_corpus,
     fetch_influence_corpus,
+    fetch_texts,
     fetch_benchmark,
 
 
@@ -59,6 +60,18 @@ use rule fetch_corpus as fetch_influence_corpus with:
     params:
         code=code("download.fetch_corpus"),
         options=options_of("influence_sets", only=HubFile, part=attrgetter("source")),
+
+
+use rule fetch_corpus as fetch_texts with:
+    input:
+        order=order("fetch_texts"),
+    output:
+        "resources/texts/{texts}/manifest.json",
+    log:
+        "logs/fetch_texts/{texts}.log",
+    params:
+        code=code("download.fetch_corpus"),
+        options=options_of("texts", only=HubFile, part=attrgetter("source")),
 
 
 rule fetch_benchmark:

@@ -14,6 +14,8 @@ rule build_mask:
         "logs/build_mask/{model}/{variant}.log",
     benchmark:
         "logs/build_mask/{model}/{variant}.tsv"
+    wildcard_constraints:
+        variant=one_of(PRUNED),
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads

@@ -1,6 +1,6 @@
 """The stages of prunethink, and the wings that they stand on.
 
-    download calibration allocation masking generation grading tables demo    the stages
+    download calibration allocation masking recovery generation grading tables demo    the stages
     estimates  inputs    sizes, resources of a job, costs; rows of problems and texts in files
     pruning              scores of weights, the choice among them, the search for a better one
     config  artefacts    what a config may hold; what one stage writes and another reads

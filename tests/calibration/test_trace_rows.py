@@ -11,7 +11,7 @@ from tests.files.by_hand import without_checksum
 from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, write_records
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.corpora import TRACES, open_rows
-from workflow_scripts.config.sources import GeneratedTexts
+from workflow_scripts.config.sources.texts import GeneratedTexts
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import read_tensor

@@ -327,9 +327,11 @@ def test_what_a_run_uses_is_what_it_names_and_what_that_needs():
         "models": ["reasoner"],
         "benchmarks": ["chains", "math500"],
         "prompts": ["boxed"],
+        "texts": [],
         "calibration_sets": ["own"],
         "influence_sets": ["chains"],
         "thinking_formats": ["think"],
+        "recoveries": [],
         "variants": ["dense", "new"],
     }
     assert statistics_in_use(settings) == []  # the method runs the model itself

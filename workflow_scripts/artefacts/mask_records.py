@@ -69,8 +69,9 @@ class MaskRecord(BaseModel):
     by parameter name, `config` what they change in config.json (None: the key goes), `engines`
     those that can run the result (None: all, it is a plain checkpoint). `scores` are what chose
     among whole blocks, once or round by round. `sliced_width` is the width of hidden states where
-    the variant is a model of `models.sliced` (None: it is computed as the dense one). `digest`
-    covers mask and weights.
+    the variant is a model of `models.sliced` (None: it is computed as the dense one). `recovery`
+    holds the keys of the training after pruning and the source of its texts (none: there was none).
+    `digest` covers mask and weights.
     """
 
     model_config = STRICT
@@ -92,6 +93,7 @@ class MaskRecord(BaseModel):
     config: Mapping[str, Any] = {}
     engines: Annotated[tuple[str, ...], AS_LIST] | None = None
     sliced_width: PositiveInt | None = None
+    recovery: Mapping[str, Any] = {}
     digest: str
 
     @property

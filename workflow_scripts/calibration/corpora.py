@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, read_records
-from workflow_scripts.config.sources import GeneratedTexts, Source
+from workflow_scripts.config.sources.base import Source
+from workflow_scripts.config.sources.texts import GeneratedTexts
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.bundled import BUNDLED, check_bundled
 from workflow_scripts.inputs.text_files import numbered_rows
@@ -69,7 +70,7 @@ def open_rows(
     if isinstance(source, GeneratedTexts):
         return _trace_rows(source, traces, folder)
     path = source_file(source, corpus)
-    rows = (row for _, row in numbered_rows(path, getattr(source, "text", None)))
+    rows = (row for _, row in numbered_rows(path, **source.form()))
     return Rows(rows, str(path), folder)
 
 

@@ -54,6 +54,9 @@ class Model(Sourced):
     cache_per_token: Count = absent()
     """How many numbers its key-value cache holds for a token: 2 × blocks × key-value heads × head
     size; for the cost before it is fetched."""
+    trained_on: named("texts") = absent()
+    """A name from `texts`: what it was trained on last, for sets and recoveries that take each
+    model's own."""
     chat_template_args: ChatTemplateArgs = absent()
     """What its chat template is told besides the messages, such as `enable_thinking: true`: here,
     for calibration and for influence."""
@@ -140,6 +143,13 @@ class Benchmark(FetchedBenchmark):
         text = self.prompt or ""
         if is_text(text):
             yield from ((("prompt",), said) for said in mistakes(text) if self.prompt is not None)
+
+
+class Corpus(Sourced):
+    """Texts that sets and recoveries draw from."""
+
+    source: source_of("texts")
+    """Where the texts come from."""
 
 
 class CalibrationSet(Sourced):

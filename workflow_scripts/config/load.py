@@ -54,6 +54,7 @@ def load_settings(
             if read != config:
                 return load_settings(read, root, command_line)
         refuse(in_order(problems_of(error, config), config))
+    refuse(_untold_texts(settings))
     refuse(_missing_files(settings, root))
     return settings
 
@@ -88,6 +89,24 @@ def refuse(problems: Iterable[Problem]) -> None:
         lines[MAX_LINES] = f"config: more is wrong than these {MAX_LINES} lines say"
     if lines:
         raise InputError(*lines) from None
+
+
+def _untold_texts(settings: Settings) -> Iterator[Problem]:
+    """Models of which it is not said what they were trained on, where something draws from that."""
+    drawn = {
+        f"calibration_sets.{name}": settings.calibration_sets[name]
+        for name in in_use(settings)["calibration_sets"]
+        if settings.calibration_sets[name].source.kind == "own"
+    }
+    drawn |= {
+        f"recoveries.{name}": settings.recoveries[name] for name in in_use(settings)["recoveries"]
+    }
+    for model in settings.run.models:
+        for place, entry in drawn.items():
+            if settings.texts_of(entry, model) is None:
+                said = f"missing; {place} draws from it: a name from texts"
+                yield Problem(("models", model, "trained_on"), said)
+                break
 
 
 def _missing_files(settings: Settings, root: Path) -> Iterator[Problem]:

@@ -38,6 +38,18 @@ def calibration_set(calibration: str) -> dict[str, str]:
     return {"calibration": f"resources/calibration/{{model}}/{calibration}.safetensors"}
 
 
+def fetched_texts(texts: str, kind: str) -> dict[str, str]:
+    """What is fetched of an entry of `texts` with a source of that kind."""
+    return {"corpus": f"resources/texts/{texts}/manifest.json"} if kind == "hub" else {}
+
+
+def variant_of(start: str) -> dict[str, str]:
+    """What a variant does to a model, for its recovery."""
+    folder = f"results/{{model}}/{start}"
+    files = {"mask": "mask.safetensors", "weights": "weights.safetensors", "record": "mask.json"}
+    return {f"pruned-{flag}": f"{folder}/{file}" for flag, file in files.items()}
+
+
 def influence(influence_set: str) -> dict[str, str]:
     """The influence of every block, scored on an influence set."""
     return {"influence": f"results/{{model}}/influence/{influence_set}.json"}

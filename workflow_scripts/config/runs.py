@@ -33,13 +33,15 @@ def definitions(settings: Settings) -> dict[Key, Any]:
     }
     for name in run.models:
         found["models", name, "source"] = plain(settings.models[name].source)
+        if settings.models[name].trained_on:
+            found["models", name, "trained_on"] = settings.models[name].trained_on
     for name in used["benchmarks"]:
         fetched = {*FetchedBenchmark.model_fields}
         found["benchmarks", name] = plain(settings.benchmarks[name], include=fetched)
-    for catalogue in ("calibration_sets", "influence_sets", "variants"):
+    for catalogue in ("texts", "calibration_sets", "influence_sets", "recoveries", "variants"):
         for name in used[catalogue]:
             found[catalogue, name] = plain(getattr(settings, catalogue)[name])
-    if used["calibration_sets"] or used["influence_sets"]:
+    if used["calibration_sets"] or used["influence_sets"] or used["recoveries"]:
         found["generation", "date"] = settings.generation.date
         for name in run.models:
             chat = settings.models[name].chat_template_args

@@ -5,17 +5,26 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.config.catalogues import Benchmark, CalibrationSet, InfluenceSet, Model
+from workflow_scripts.config.catalogues import (
+    Benchmark,
+    CalibrationSet,
+    Corpus,
+    InfluenceSet,
+    Model,
+)
 from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.generation import Generation, GenerationJob
 from workflow_scripts.config.judge import Judge, JudgeJob
 from workflow_scripts.config.methods import Variant
+from workflow_scripts.config.places import fetched_texts
 from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
 from workflow_scripts.config.pruning import Pruning
+from workflow_scripts.config.recoveries import AnyRecovery, Recovery
 from workflow_scripts.config.tables import Tables
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
 from workflow_scripts.config.types import Count, Different, Name, in_words, name_beside, named
 
+PRUNED = "+pruned"  # behind the name of a variant with a recovery, what that starts from
 NAMES = in_words("a list of one or more names, none twice")
 
 
@@ -66,12 +75,17 @@ class Settings(Entry):
     """Sets of problems by name."""
     prompts: dict[Name, Prompt] = {}
     """Texts that problems are put in, by name; benchmarks name them."""
+    texts: dict[Name, Corpus] = {}
+    """Texts that models were trained on or that others use, by name; models (`trained_on`),
+    calibration sets and recoveries name them."""
     calibration_sets: dict[Name, CalibrationSet]
     """Texts that statistics are collected on, by name."""
     influence_sets: dict[Name, InfluenceSet]
     """Texts that the influence of blocks is scored on, by name."""
     thinking_formats: dict[Name, ThinkingFormat]
     """How a model's thinking is opened, recognised as finished, and closed, by name."""
+    recoveries: dict[Name, AnyRecovery] = {}
+    """Ways to train a pruned model, by name; variants name them."""
     variants: dict[
         name_beside("statistics", "influence", "calibration_traces", "prompts", "engines"), Variant
     ]
@@ -94,6 +108,15 @@ class Settings(Entry):
         return config | {
             stage: device | keys for stage, keys in stages.items() if isinstance(keys, dict)
         }
+
+    @model_validator(mode="after")
+    def _starts_of_recoveries(self) -> "Settings":
+        """A recovery starts from a variant: one that no name stands for gets one that none has."""
+        for name, variant in [*self.variants.items()]:
+            start = variant.model_copy(update={"recovery": None})
+            if start not in self.variants.values():
+                self.variants[name + PRUNED] = start
+        return self
 
     def contradictions(self) -> Iterator[Said]:
         yield from self._engines()
@@ -136,6 +159,30 @@ class Settings(Entry):
         prompt = self.prompts[entry.prompt].text if named else entry.prompt
         said = {"prompt": prompt, "system": entry.system}
         return Wording(**{key: text for key, text in said.items() if text is not None})
+
+    def start_of(self, variant: str) -> str | None:
+        """The variant whose pruned model a variant's recovery starts from; None without one."""
+        entry = self.variants[variant]
+        if entry.recovery is None:
+            return None
+        start = entry.model_copy(update={"recovery": None})
+        return next(name for name, other in self.variants.items() if other == start)
+
+    def texts_of(self, entry: CalibrationSet | Recovery, model: str) -> str | None:
+        """The entry of `texts` that a set or a recovery draws from for a model, if any."""
+        if isinstance(entry, Recovery):
+            return entry.texts or self.models[model].trained_on
+        own = {"own": self.models[model].trained_on, "texts": getattr(entry.source, "name", None)}
+        return own.get(entry.source.kind)
+
+    def calibration_set(self, name: str, model: str) -> tuple[CalibrationSet, dict[str, str]]:
+        """A calibration set as it is for a model, and what of it other jobs make, as `files`."""
+        entry = self.calibration_sets[name]
+        texts = self.texts_of(entry, model)
+        if texts is None:
+            return entry, entry.files()
+        source = self.texts[texts].source
+        return entry.model_copy(update={"source": source}), fetched_texts(texts, source.kind)
 
     def limits(self, benchmarks: Iterable[str]) -> dict[str, str]:
         """What limits leave of benchmarks, in words, where they have one."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from workflow_scripts.config.messages import KeyPath, Problem, shown, unknown_name
-from workflow_scripts.config.sources import Source
+from workflow_scripts.config.sources.base import Source
 from workflow_scripts.files.digests import file_digest, files_digest
 from workflow_scripts.models.file_names import may_be_of_checkpoint
 from workflow_scripts.paths import BUNDLED
@@ -15,6 +15,7 @@ from workflow_scripts.paths import BUNDLED
 BUNDLED_FOLDERS = {
     "models": ("models", ""),
     "benchmarks": ("benchmarks", ".jsonl"),
+    "texts": ("calibration", ".jsonl"),
     "calibration_sets": ("calibration", ".jsonl"),
     "influence_sets": ("calibration", ".jsonl"),
 }

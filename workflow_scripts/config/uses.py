@@ -5,18 +5,21 @@ from collections.abc import Iterator
 from workflow_scripts.config.catalogues import CalibrationSet
 from workflow_scripts.config.entry import Entry
 from workflow_scripts.config.methods.base import Method
+from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.config.search import Search
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From
 
-# and the rules' wildcard for a name from each; prompts and thinking formats have none
+# and the rules' wildcard for a name from each; prompts, thinking formats and recoveries have none
 CATALOGUES = {
     "models": "model",
     "benchmarks": "benchmark",
     "prompts": None,
+    "texts": "texts",
     "calibration_sets": "calibration",
     "influence_sets": "influence",
     "thinking_formats": None,
+    "recoveries": None,
     "variants": "variant",
 }
 
@@ -30,13 +33,34 @@ def in_use(settings: Settings) -> dict[str, list[str]]:
         catalogue, name = waiting.pop(0)
         if name not in used[catalogue]:
             used[catalogue].append(name)
-            waiting += named_by(getattr(settings, catalogue)[name])
+            waiting += _needed(settings, catalogue, name)
     return used
+
+
+def _needed(settings: Settings, catalogue: str, name: str) -> Iterator[tuple[str, str]]:
+    """The catalogues and names that an entry cannot do without."""
+    entry = getattr(settings, catalogue)[name]
+    found = named_by(entry)
+    if catalogue == "models":  # what it was trained on, only what draws from that needs
+        yield from (one for one in found if one[0] != "texts")
+        return
+    yield from found
+    if catalogue == "variants" and (start := settings.start_of(name)):
+        yield catalogue, start
+    if catalogue in ("calibration_sets", "recoveries"):
+        texts = (settings.texts_of(entry, model) for model in settings.run.models)
+        yield from (("texts", one) for one in texts if one)
 
 
 def variants_in_use(settings: Settings) -> list[Method]:
     """The variants that are run, in their order."""
     return [settings.variants[name] for name in settings.run.variants]
+
+
+def recoveries_in_use(settings: Settings) -> dict[str, Recovery]:
+    """The recoveries of a run by the variants that they end in."""
+    variants = {name: settings.variants[name].recovery for name in settings.run.variants}
+    return {name: settings.recoveries[recovery] for name, recovery in variants.items() if recovery}
 
 
 def statistics_in_use(settings: Settings) -> list[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from workflow_scripts.artefacts.records import Problem, write_rows
 from workflow_scripts.config.catalogues import FetchedBenchmark, SampleOfProblems
 from workflow_scripts.config.entry import parser_of, plain
-from workflow_scripts.config.sources import Source
+from workflow_scripts.config.sources.base import Source
 from workflow_scripts.download.hub.rows import rows_of_hub
 from workflow_scripts.download.sources import bundled_path
 from workflow_scripts.errors import InputError

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.config.entry import parser_of, plain
-from workflow_scripts.config.sources import HubFile
+from workflow_scripts.config.sources.texts import HubFile
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.files.digests import file_digest

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workflow_scripts.config.entry import parser_of, plain
-from workflow_scripts.config.sources import ModelSource, Source
+from workflow_scripts.config.sources import ModelSource
+from workflow_scripts.config.sources.base import Source
 from workflow_scripts.download.checkpoint_files import CONFIG, check_config, checkpoint_files
 from workflow_scripts.download.gguf_conversion import convert, gguf_path
 from workflow_scripts.download.hub_lock import enforce

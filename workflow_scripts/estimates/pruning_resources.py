@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from workflow_scripts.config.methods.base import Method
+from workflow_scripts.config.methods.base import GRADIENT_PASSES, Method
 from workflow_scripts.config.search import Search
 from workflow_scripts.estimates.jobs import CUDA, SPARE, START, TORCH, Ask, Job
 from workflow_scripts.estimates.sizes import UNFETCHED, influence_tokens
@@ -21,6 +21,8 @@ SPECTRUM = 4  # FLOP for a weight and a row: its Gram matrix, and the eigenvalue
 LEVELS = 20  # sparsities that a search tries for a block, a bit of each weight kept for each
 ROWS = 512  # tokens whose logits are in memory at a time
 VOCABULARY = 200_000
+ACTIVATIONS = 36  # widths of a token that a block keeps for its gradient
+LOGITS = 3  # copies: themselves, their softmax, their gradient
 
 
 def statistics(job: Job, name: str | None = None, passes: float = 1) -> Ask:
@@ -145,6 +147,29 @@ def _hessians(job: Job, variant: Method) -> float:
     widest = job.weights / job.blocks / (3 * job.width)  # of a usual block, what enters down
     matrices = SPARE * FP32 * (3 * job.width**2 + widest**2) / 1e6
     return statistics(job, variant.calibration).memory + weights(job).memory + matrices
+
+
+def recovery(job: Job) -> Ask:
+    """The whole model, a block's activations and the logits of the rows that are in memory at once.
+
+    Of the blocks only what enters them is kept; each runs again, so that a token takes four times
+    what it takes forward. On a GPU the weights only pass through the memory of the machine.
+    """
+    entry = job.settings.recoveries[job.settings.variants[job.wildcards["variant"]].recovery]
+    rows = entry.steps * entry.batch
+    if entry.evaluate_every:
+        rows += entry.validation * (1 + entry.steps // entry.evaluate_every) / GRADIENT_PASSES
+    at_once = entry.at_once * entry.length
+    on_gpu = job.settings.pruning.device == "cuda"
+    states = at_once * (job.width * (job.layers + ACTIVATIONS) + LOGITS * VOCABULARY) * FP32
+    trained = (3 if entry.kind == "full" else 0) * job.weights  # gradients and AdamW's two means
+    held = job.weights * UNFETCHED if on_gpu else (job.weights + trained) * FP32 + states
+    speed = PASS_FLOP[job.settings.pruning.device]
+    speed *= 1 if on_gpu else job.settings.generation.threads
+    return Ask(
+        (CUDA if on_gpu else TORCH) + SPARE * held / 1e6,
+        START + GRADIENT_PASSES * 2 * job.active * rows * entry.length / speed / 60,
+    )
 
 
 HELD: dict[str, Callable[[Job, Method], float]] = {  # MB, by method, where it is not as statistics

@@ -112,6 +112,7 @@ RULES: dict[str, Callable[[Job], Ask]] = {
     "score_influence": pruning_resources.influence,
     "allocate_sparsity": pruning_resources.allocation,
     "build_mask": pruning_resources.mask,
+    "recover": pruning_resources.recovery,
     "export_checkpoint": pruning_resources.weights,
     "generate": _generation,
     "generate_shard": _shard,

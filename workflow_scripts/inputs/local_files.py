@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from workflow_scripts.config.catalogues import Benchmark, CalibrationSet, InfluenceSet, Model
+from workflow_scripts.config.catalogues import (
+    Benchmark,
+    CalibrationSet,
+    Corpus,
+    InfluenceSet,
+    Model,
+)
 from workflow_scripts.config.entry import Entry, plain
 from workflow_scripts.config.messages import Problem
 from workflow_scripts.config.settings import Settings
@@ -47,8 +53,8 @@ def _problems(name: str, benchmark: Benchmark) -> None:
         check_count(len(rows), name, benchmark)
 
 
-def _texts(name: str, texts: CalibrationSet) -> None:
-    _go_through(numbered_rows(Path(texts.source.path), texts.source.text))
+def _texts(name: str, texts: CalibrationSet | Corpus) -> None:
+    _go_through(numbered_rows(Path(texts.source.path), **texts.source.form()))
 
 
 def _pairs(name: str, pairs: InfluenceSet) -> None:
@@ -71,6 +77,7 @@ def _go_through(rows: Iterable[tuple[object, dict[str, str]]]) -> None:
 
 READ: dict[str, Callable[[str, Entry], None]] = {
     "benchmarks": _problems,
+    "texts": _texts,
     "calibration_sets": _texts,
     "influence_sets": _pairs,
     "models": _template,

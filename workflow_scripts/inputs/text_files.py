@@ -3,7 +3,9 @@
 A row is `{"prompt": ..., "completion": ...}` or `{"text": ...}`. Of rows with other fields, as in a
 public corpus, `column` names the one that holds the text, or `pair` says what prompt and completion
 are made of: texts with the names of fields in braces, as in `"{question}"`. `"{attempt|Answer: }"`
-is the field without the space around it, after `Answer: ` where it does not hold that already.
+is the field without the space around it, after `Answer: ` where it does not hold that already. Or
+`turns` names the one that holds a conversation, a list of turns that have a `role` and a `content`,
+or a `from` and a `value`: its first question and the answer to it are the row.
 Every non-empty line of a .txt file is a text, and so is every cell of the column `column` (else
 `text`) of a .parquet file.
 """
@@ -22,13 +24,15 @@ from workflow_scripts.files.user_rows import check_characters, parquet_rows
 LINES = (".jsonl", ".json", ".txt")
 SUFFIXES = (*LINES, *(f"{suffix}.gz" for suffix in LINES), ".parquet")
 ROW_FIELDS = ({"prompt", "completion"}, {"text"})
+# who speaks in a turn, by the names that data sets have for them; others say neither
+ROLES = {"user": "prompt", "human": "prompt", "assistant": "completion", "gpt": "completion"}
 _FIELD = re.compile(r"\{([^{}|]+)(?:\|([^{}]*))?\}")  # a name, and what to put before it
 
 Pair = Mapping[str, str]
 
 
 def numbered_rows(
-    path: Path, column: str | None = None, pair: Pair | None = None
+    path: Path, column: str | None = None, pair: Pair | None = None, turns: str | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a file, each with the number of its line (from 1; of a .parquet row, from 0).
 
@@ -39,18 +43,19 @@ def numbered_rows(
         raise InputError(f"{path}: a file of texts is {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     if path.suffix == ".parquet":
         column = column or "text"
-        wanted = (
-            [column]
-            if pair is None
-            else [name for name, _ in _FIELD.findall("".join(pair.values()))]
-        )
+        wanted = [turns or column]
+        if pair is not None:
+            wanted = [name for name, _ in _FIELD.findall("".join(pair.values()))]
         for number, row in enumerate(parquet_rows(path, wanted)):
-            yield number, _made(row, column, pair, f"{path}, row {number}")
+            yield number, _made(row, column, pair, turns, f"{path}, row {number}")
         return
     is_plain = path.name.removesuffix(".gz").endswith(".txt")
     for number, text in _numbered_lines(path):
         where = f"{path}:{number}"
-        yield number, {"text": text} if is_plain else _made(_json(text, where), column, pair, where)
+        if is_plain:
+            yield number, {"text": text}
+        else:
+            yield number, _made(_json(text, where), column, pair, turns, where)
 
 
 def pairs_of_file(path: Path, pair: Pair | None = None) -> Iterator[tuple[str, dict[str, str]]]:
@@ -91,8 +96,12 @@ def _json(line: str, where: str) -> Any:
         raise InputError(f"{where}: not valid JSON ({error})") from None
 
 
-def _made(row: Any, column: str | None, pair: Pair | None, where: str) -> dict[str, str]:
+def _made(
+    row: Any, column: str | None, pair: Pair | None, turns: str | None, where: str
+) -> dict[str, str]:
     """What a row of a file makes: a text, or a prompt and a completion."""
+    if turns is not None:
+        return _first_exchange(row, turns, where)
     if pair is not None:
         return {
             part: _FIELD.sub(lambda match: _field(row, match, where), template)
@@ -112,10 +121,31 @@ def _field(row: Any, match: re.Match[str], where: str) -> str:
     return text.strip() if lead.strip() in text else lead + text.strip()
 
 
-def _text(row: Any, name: str, where: str) -> str:
+def _first_exchange(row: Any, name: str, where: str) -> dict[str, str]:
+    """The first question of a conversation and the answer to it."""
+    found: dict[str, str] = {}
+    turns = _value(row, name, where)
+    for turn in turns if isinstance(turns, list) else ():
+        is_role = isinstance(turn, dict) and "role" in turn
+        keys = ("role", "content") if is_role else ("from", "value")
+        who, said = (_text(turn, key, f"{where}: field {name!r}") for key in keys)
+        part = ROLES.get(who)
+        if part and (part == "prompt" or "prompt" in found):
+            found.setdefault(part, said)
+        if len(found) == len(set(ROLES.values())):
+            return found
+    raise InputError(f"{where}: field {name!r} has no question that is answered")
+
+
+def _value(row: Any, name: str, where: str) -> Any:
     if not isinstance(row, dict) or name not in row:
         there = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
         raise InputError(f"{where}: has no field {name!r}; there: {there}")
+    return row[name]
+
+
+def _text(row: Any, name: str, where: str) -> str:
+    _value(row, name, where)
     if not isinstance(row[name], str):
         raise InputError(f"{where}: field {name!r} is {repr(row[name])[:60]}, not a string")
     check_characters(row[name], f"{where}: field {name!r}")

@@ -56,13 +56,17 @@ class Method(Entry):
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes
     scores_blocks: ClassVar[bool] = False  # whether its mask comes with a score of every block
 
+    recovery: named("recoveries") = absent()
+    """A name from `recoveries`: how the pruned model is trained. Where another variant has the same
+    keys but this, both start from one mask."""
+
     def files(self) -> dict[str, str]:
         """What its mask is made from: the stage's flag and the path, with wildcards in braces."""
         return {}
 
     def own(self) -> dict[str, Any]:
         """The keys that only this method takes; the others reach the mask as files."""
-        return plain(self, exclude={"method", "calibration", *Share.model_fields})
+        return plain(self, exclude={"method", "calibration", "recovery", *Share.model_fields})
 
     def requested(self, blocks: int) -> float:
         """The share that it asks for, of a model of that many blocks.

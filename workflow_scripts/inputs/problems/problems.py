@@ -6,7 +6,8 @@ from typing import Any
 
 from workflow_scripts.artefacts.records import Problem
 from workflow_scripts.config.catalogues import FetchedBenchmark
-from workflow_scripts.config.sources import Problems, Source
+from workflow_scripts.config.sources.base import Source
+from workflow_scripts.config.sources.problems import Problems
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.user_rows import check_characters
 from workflow_scripts.inputs.problems.answers import (

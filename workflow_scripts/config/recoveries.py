@@ -1,0 +1,124 @@
+"""Recoveries: training after pruning, so that what is left makes up for what is gone."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+
+from workflow_scripts.config.entry import Entry, Said, absent, plain
+from workflow_scripts.config.types import (
+    Count,
+    Different,
+    Fraction,
+    Seed,
+    Text,
+    Whole,
+    fitting,
+    in_words,
+    named,
+    one_of,
+)
+
+NAMES = "a list of one or more names of linears such as q_proj, none twice"
+
+
+class Recovery(Entry):
+    """What every kind of training has. A step is one of the optimizer, AdamW."""
+
+    title: ClassVar[str]  # in prose
+    SPEED: ClassVar[frozenset[str]] = frozenset({"micro_batch", "save_every"})
+
+    texts: named("texts") = absent()
+    """A name from `texts`: what it is trained on. Without it, what each model itself was trained
+    on, its `trained_on`."""
+    samples: Count = absent()
+    """How many rows are drawn for training; all there are without it."""
+    length: Annotated[int, Field(ge=2), AfterValidator(fitting)]
+    """Tokens of a row, prompt and completion; what is longer is cut."""
+    loss: Literal["completion", "all"] = "completion"
+    """Which tokens have a loss: those of completions, or all."""
+    steps: Count
+    """How many steps there are at most."""
+    batch: Count
+    """Rows of a step."""
+    micro_batch: Count = absent()
+    """Rows that are in memory at once, of which the batch is a multiple; the whole batch without
+    it. It only rounds otherwise."""
+    learning_rate: float = Field(gt=0)
+    """The learning rate at its highest."""
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    """How the learning rate goes on after the warm-up: as it is, or down to zero."""
+    warm_up: Whole = 0
+    """Steps in which it rises, from zero, in proportion."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's weight decay."""
+    clip: float = Field(1.0, gt=0)
+    """The norm that gradients of a step are scaled down to, all together."""
+    validation: Whole = 0
+    """Rows that are not trained on but have their loss measured."""
+    evaluate_every: Count = absent()
+    """Steps between two measurements of the validation rows' loss. Those weights are kept for which
+    it was least."""
+    patience: Count = absent()
+    """Early stopping: after how many measurements without a lesser loss training ends."""
+    seed: Seed = 0
+    """Decides which rows are drawn, their order, what adapters begin as, and what dropout drops."""
+    save_every: Count = 100
+    """Steps between two saved states, from the last of which a killed job goes on. Results do not
+    depend on it."""
+
+    def own(self) -> dict[str, Any]:
+        """The keys that decide the result."""
+        return plain(self, exclude={*self.SPEED})
+
+    @property
+    def at_once(self) -> int:
+        """Rows that are in memory at once."""
+        return self.micro_batch or self.batch
+
+    def contradictions(self) -> Iterator[Said]:
+        if self.batch % self.at_once:
+            said = f"{self.batch} is not allowed; must be a multiple of micro_batch"
+            yield ("batch",), f"{said} ({self.micro_batch})"
+        if self.warm_up > self.steps:
+            said = f"{self.warm_up} is not allowed; must be at most steps ({self.steps})"
+            yield ("warm_up",), said
+        if self.validation and self.evaluate_every is None:
+            yield ("evaluate_every",), "missing; validation needs it"
+        for key in ("evaluate_every", "patience"):
+            if getattr(self, key) is not None and not self.validation:
+                said = f"missing; {key} needs it: how many rows are kept apart to measure"
+                yield ("validation",), said
+                return
+
+
+class Lora(Recovery):
+    """Low-rank adapters (LoRA) are trained and become a part of the weights: W + alpha/rank · B·A.
+    Weights that were removed stay away."""
+
+    title = "low-rank adapters"
+
+    kind: Literal["lora"]
+    rank: Count
+    """The rank of each adapter."""
+    alpha: float = Field(gt=0)
+    """An adapter counts alpha / rank times."""
+    dropout: Annotated[Fraction, Field(lt=1)] = 0.0
+    """The part of an adapter's inputs that training leaves out, at random."""
+    targets: Different[Text] = absent(**in_words(NAMES))
+    """The linears that have an adapter, by the last part of their names; all linears of the blocks
+    without it."""
+
+
+class Full(Recovery):
+    """Every weight of the blocks' linears that was not removed is trained, in fp32: for small
+    models."""
+
+    title = "full training"
+
+    kind: Literal["full"]
+
+
+RECOVERIES = {"lora": Lora, "full": Full}
+
+AnyRecovery = one_of(RECOVERIES, "kind")

@@ -1,0 +1,1 @@
+"""Training after pruning: what is left makes up for what is gone."""
