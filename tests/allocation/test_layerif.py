@@ -15,7 +15,7 @@ from workflow_scripts.allocation.kinds.layerif import (
     starting_sparsities,
 )
 from workflow_scripts.config.allocations import LayerIF
-from workflow_scripts.config.entry import plain
+from workflow_scripts.config.entry import check_blocks, plain
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.models.checkpoints import Linear, linears, model_digest, open_checkpoint
@@ -150,10 +150,10 @@ def test_equal_scores_are_uniform() -> None:
 
 def test_a_window_longer_than_the_model() -> None:
     with pytest.raises(InputError) as error:
-        smoothed(np.arange(4.0), 5, 2)
+        check_blocks(LayerIF(kind="layerif", influence="set", window=5), 4)
     assert str(error.value) == (
-        "window 5 is longer than the model, which has 4 blocks; an odd number up to that is "
-        "possible (window 1 with order 0 does not smooth)"
+        "window: 5 is longer than the model, which has 4 blocks; must be an odd number up to that "
+        "(1, with order 0, does not smooth)"
     )
 
 

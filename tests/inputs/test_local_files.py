@@ -15,7 +15,7 @@ from tests.config.config_door import changed
 from tests.models.tiny_models import tiny_tokenizer
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.inputs import local_files
-from workflow_scripts.inputs.local_files import local_mistakes
+from workflow_scripts.inputs.local_files import local_mistakes, unfit_variants
 from workflow_scripts.paths import PROJECT
 
 
@@ -153,3 +153,32 @@ def test_planning_and_light_jobs_import_nothing_that_takes_seconds():
     command = [sys.executable, "-c", PLANNING]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("\n", "")
+
+
+def test_what_a_model_has_too_few_blocks_for_is_said_while_jobs_are_planned():
+    wrong = {
+        "a": {"method": "sleb", "remove_blocks": 5, "calibration": "chains"},
+        "b": {"method": "llm-pruner", "sparsity": 0.2, "calibration": "chains"},
+        "c": {"method": "evopress-drop", "remove_parts": 6, "calibration": "chains"},
+        "d": {"method": "blocks", "blocks": [6]},
+        "e": {
+            "method": "wanda",
+            "sparsity": 0.5,
+            "calibration": "chains",
+            "allocation": {"kind": "layerif", "influence": "chains", "window": 7},
+        },
+    }
+    entries = [(("variants", name), entry) for name, entry in wrong.items()]
+    fits = ("variants", "f"), {"method": "sleb", "remove_blocks": 4, "calibration": "chains"}
+    settings = load_settings(changed(*entries, fits, (("run", "variants"), [*wrong, "f"])))
+    assert [str(problem) for problem in unfit_variants(settings)] == [
+        "config: variants.a.remove_blocks: 5 is not allowed: of 6 blocks, 1 to 4 can be removed: "
+        "the first 1 and the last 1 always stay (model reasoner)",
+        "config: variants.b.keep_first: 4 and keep_last 2 leave none of 6 blocks; together they "
+        "must be at most 5 (model reasoner)",
+        "config: variants.c.remove_parts: 6 is not allowed: of 6 blocks, 1 to 5 can lose a part "
+        "(model reasoner)",
+        "config: variants.d.blocks: there is no block 6; the model has 0 to 5 (model reasoner)",
+        "config: variants.e.allocation.window: 7 is longer than the model, which has 6 blocks; "
+        "must be an odd number up to that (1, with order 0, does not smooth) (model reasoner)",
+    ]

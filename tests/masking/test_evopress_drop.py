@@ -143,7 +143,7 @@ def test_parts_that_a_model_has_not(tmp_path: Path, tiny_model: Callable[..., Pa
     folder = tiny_model()
     calibration = save_calibration_set(tmp_path / "c.safetensors", folder, IDS)
     line = refused(tmp_path, folder, DROP | {"remove_parts": 3}, calibration=calibration)
-    assert line == "remove_parts is 3: of 3 blocks, 1 to 2 can lose a part"
+    assert line == "remove_parts: 3 is not allowed: of 3 blocks, 1 to 2 can lose a part"
 
 
 @pytest.mark.parametrize(

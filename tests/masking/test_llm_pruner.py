@@ -183,8 +183,7 @@ def test_no_curvature_no_second_term() -> None:
     [
         (
             {"keep_first": None, "keep_last": None},
-            "keep_first is 4 and keep_last 2: of 4 blocks none is left to prune; "
-            "together they must be at most 3",
+            "keep_first: 4 and keep_last 2 leave none of 4 blocks; together they must be at most 3",
         ),
         (
             {"selection": "paper", "ranking": "global"},

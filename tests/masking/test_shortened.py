@@ -120,12 +120,12 @@ def test_the_plus_rule_keeps_the_first_four_and_the_last_two(
 @pytest.mark.parametrize(
     ("layers", "count", "plus", "line"),
     [
-        (8, 3, True, "of 8 blocks, 1 to 2 can be removed: the first 4 and the last 2 stay, "
-                     "unless plus is false"),
-        (7, 2, True, "of 7 blocks, 1 can be removed: the first 4 and the last 2 stay, "
-                     "unless plus is false"),
-        (4, 1, True, "of 4 blocks, none can be removed: the first 4 and the last 2 stay, "
-                     "unless plus is false"),
+        (8, 3, True, "of 8 blocks, 1 to 2 can be removed: the first 4 and the last 2 always "
+                     "stay, unless plus is false"),
+        (7, 2, True, "of 7 blocks, 1 can be removed: the first 4 and the last 2 always "
+                     "stay, unless plus is false"),
+        (4, 1, True, "of 4 blocks, none can be removed: the first 4 and the last 2 always "
+                     "stay, unless plus is false"),
         (4, 4, False, "of 4 blocks, 1 to 3 can be removed"),
     ],
 )  # fmt: skip
@@ -144,7 +144,8 @@ def test_more_than_can_go(
     if method in DATA:
         options["calibration"] = "set"
         files["calibration"] = save_calibration_set(tmp_path / "set.safetensors", folder, IDS)
-    assert refused(tmp_path, folder, options, **files) == f"remove_blocks is {count}: {line}"
+    said = refused(tmp_path, folder, options, **files)
+    assert said == f"remove_blocks: {count} is not allowed: {line}"
 
 
 @pytest.mark.parametrize("method", [*DATA, "sleb"])

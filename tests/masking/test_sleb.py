@@ -186,5 +186,6 @@ def test_the_ends_cannot_go(
     options = {"method": "sleb", "remove_blocks": count, "calibration": "set"}
     line = refused(tmp_path, folder, options, calibration=calibration)
     assert line == (
-        f"remove_blocks is {count}: of {layers} blocks, {some}: the first and the last stay"
+        f"remove_blocks: {count} is not allowed: of {layers} blocks, {some}: the first 1 and the "
+        "last 1 always stay"
     )

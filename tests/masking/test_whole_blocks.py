@@ -65,7 +65,7 @@ def test_all_blocks_cannot_be_removed(
     folder = tiny_model("llama")
     options = {"method": "shortgpt", "remove_blocks": count}
     line = refused(tmp_path, folder, options, statistics=statistics_file(folder))
-    assert line == f"remove_blocks is {count}: of 3 blocks, 1 to 2 can be removed"
+    assert line == f"remove_blocks: {count} is not allowed: of 3 blocks, 1 to 2 can be removed"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -87,7 +87,7 @@ def test_reverse_order_leaves_a_block(
 ) -> None:
     options = {"method": "reverse-order", "remove_blocks": count}
     line = refused(tmp_path, tiny_model("llama", blocks=4), options)
-    assert line == f"remove_blocks is {count}: of 4 blocks, 1 to 3 can be removed"
+    assert line == f"remove_blocks: {count} is not allowed: of 4 blocks, 1 to 3 can be removed"
 
 
 @pytest.mark.parametrize("listed", [[0], [3], [2, 1], [0, 1, 3]])

@@ -379,8 +379,7 @@ FLAP = {"method": "flap", "calibration": "set"}
         ),
         (
             {**MAGNITUDE, "sparsity": 0.5, "keep_first": 1, "keep_last": 2},
-            "keep_first is 1 and keep_last 2: of 3 blocks none is left to prune; "
-            "together they must be at most 2",
+            "keep_first: 1 and keep_last 2 leave none of 3 blocks; together they must be at most 2",
         ),
         (
             {**FLAP, "sparsity": 0.99},

@@ -20,7 +20,7 @@ from workflow_scripts.allocation.kinds import module_of
 from workflow_scripts.allocation.request import Request
 from workflow_scripts.artefacts.allocations import in_scope, write_allocation
 from workflow_scripts.artefacts.influence_scores import read_influence
-from workflow_scripts.config.entry import parser_of, plain
+from workflow_scripts.config.entry import check_blocks, parser_of, plain
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.config.methods.base import Share
 from workflow_scripts.config.places import check_given
@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         take_gpus(1, "pruning.device")
     digest = checkpoints.model_digest(arguments.model)
     checkpoint = checkpoints.open_checkpoint(arguments.model)
+    check_blocks(allocation, checkpoint.blocks)
     linears = checkpoints.linears(checkpoint)
     statistics = influence = calibration = done = None
     # torch takes longer to import than sparsities to divide that need none

@@ -92,6 +92,14 @@ class LayerIF(AllocationKind):
     def files(self) -> dict[str, str]:
         return influence(self.influence)
 
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        if self.window > blocks:
+            said = f"{self.window} is longer than the model, which has {blocks} blocks"
+            yield (
+                ("window",),
+                f"{said}; must be an odd number up to that (1, with order 0, does not smooth)",
+            )
+
     def contradictions(self) -> Iterator[Said]:
         if not self.low < self.high:
             yield ("high",), f"{self.high} is not allowed; must be greater than low ({self.low})"

@@ -29,6 +29,10 @@ class Entry(BaseModel):
         """What keys that are right by themselves are wrong in together."""
         yield from ()
 
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        """What of its keys a model of so many blocks does not allow."""
+        yield from ()
+
     def given(self) -> dict[str, Any]:
         """Its keys with their values, without those that were left out and have no default."""
         return {key: value for key, value in self if value is not None}
@@ -50,6 +54,13 @@ def absent(**about: Any) -> Any:
 def plain(entry: Entry, **chosen: Any) -> dict[str, Any]:
     """An entry as a JSON value with its defaults; `chosen` is pydantic's include or exclude."""
     return entry.model_dump(mode="json", exclude_none=True, **chosen)
+
+
+def check_blocks(entry: Entry, blocks: int) -> None:
+    """Raise `InputError`, a line for each key that a model of so many blocks does not allow."""
+    said = [f"{'.'.join(map(str, path))}: {what}" for path, what in entry.unfit(blocks)]
+    if said:
+        raise InputError(*said)
 
 
 def as_json(entry: Entry | dict[str, Any], **chosen: Any) -> str:

@@ -18,11 +18,15 @@ from workflow_scripts.config.catalogues import (
 from workflow_scripts.config.entry import Entry, plain
 from workflow_scripts.config.messages import Problem
 from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.source_files import source_files
+from workflow_scripts.config.sources.base import Source
 from workflow_scripts.config.uses import in_use
 from workflow_scripts.errors import InputError
+from workflow_scripts.files.atomic import read_json
 from workflow_scripts.inputs.problems.problems import check_count, layout_of, problems_from_rows
 from workflow_scripts.inputs.problems.rows import rows_of_file
 from workflow_scripts.inputs.text_files import numbered_rows, pairs_of_file
+from workflow_scripts.models.file_names import CONFIG
 from workflow_scripts.models.template_texts import check_template, template_of
 
 FIRST_ROWS = 1000
@@ -44,6 +48,29 @@ def local_mistakes(settings: Settings, is_made: Callable[[str], bool]) -> Iterat
                 READ[catalogue](name, entry)
             except InputError as error:
                 yield Problem((catalogue, name, "source"), str(error))
+
+
+def unfit_variants(settings: Settings) -> Iterator[Problem]:
+    """What of a run's variants its models have too few blocks for, where their config.json is here.
+
+    One that is still to be fetched is told by its first job.
+    """
+    for model in settings.run.models:
+        blocks = _blocks(model, settings.models[model].source)
+        for name in in_use(settings)["variants"] if blocks else ():
+            for path, said in settings.variants[name].unfit(blocks):
+                yield Problem(("variants", name, *path), f"{said} (model {model})")
+
+
+def _blocks(model: str, source: Source) -> int | None:
+    """The number of blocks of a model that is here, if its config.json says it."""
+    here = source_files("models", source) if source.kind in ("local", "bundled") else ()
+    fetched = Path("resources/models") / model / CONFIG
+    for file in (*here, fetched):
+        if file.name == CONFIG and file.is_file():
+            found = read_json(file).get("num_hidden_layers")
+            return found if type(found) is int and found > 0 else None
+    return None
 
 
 def _problems(name: str, benchmark: Benchmark) -> None:

@@ -25,7 +25,7 @@ from workflow_scripts.artefacts.masks import VariantFiles, write_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import note_export
 from workflow_scripts.artefacts.rows_done import RowsDone, request_of
 from workflow_scripts.artefacts.statistics import read_statistics
-from workflow_scripts.config.entry import parser_of, plain
+from workflow_scripts.config.entry import check_blocks, parser_of, plain
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.places import check_given
@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         take_gpus(1, "pruning.device")
     digest = checkpoints.model_digest(arguments.model)
     checkpoint = checkpoints.open_checkpoint(arguments.model)
+    check_blocks(variant, checkpoint.blocks)
     linears = checkpoints.linears(checkpoint)
     allocation = statistics = calibration = None
     if arguments.allocation:

@@ -34,16 +34,10 @@ IN_WORDS = {KV_GROUP: "head", QUERY_HEAD: "head", NEURON: "neuron"}
 def pruned_blocks(checkpoint: Checkpoint, options: OfUnits) -> tuple[BlockUnits, ...]:
     """The blocks that lose something: all but those that are kept at both ends.
 
-    Raises `InputError` where none is left, and as `block_units` does.
+    Raises `InputError` as `block_units` does.
     """
-    found, end = block_units(checkpoint), checkpoint.blocks - options.keep_last
-    if options.keep_first >= end:
-        raise InputError(
-            f"keep_first is {options.keep_first} and keep_last {options.keep_last}: of "
-            f"{checkpoint.blocks} blocks none is left to prune; together they must be at most "
-            f"{checkpoint.blocks - 1}"
-        )
-    return found[options.keep_first : end]
+    end = checkpoint.blocks - options.keep_last
+    return block_units(checkpoint)[options.keep_first : end]
 
 
 def plan_by_columns(inputs: Inputs, score: Callable[[Linear, Tensor], Tensor]) -> Plan:

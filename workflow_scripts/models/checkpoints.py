@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
+from workflow_scripts.models.file_names import CONFIG
 from workflow_scripts.models.linear_names import (
     BLOCKS,
     LOOKED_FOR,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 WEIGHTS = ".safetensors"

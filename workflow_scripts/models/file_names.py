@@ -1,7 +1,8 @@
-"""Which names in a folder may be those of a model's files."""
+"""The names of a model's files."""
 
 from fnmatch import fnmatchcase
 
+CONFIG = "config.json"
 TOKENIZER_TEXT = (
     "tokenizer.model",
     "spiece.model",

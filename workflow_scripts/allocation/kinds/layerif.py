@@ -12,7 +12,6 @@ import numpy as np
 from workflow_scripts.allocation.means import scaled, scaled_to_unit
 from workflow_scripts.allocation.request import Request
 from workflow_scripts.config.allocations import LayerIF
-from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear
 
 
@@ -55,16 +54,7 @@ def starting_sparsities(options: LayerIF, scores: np.ndarray) -> np.ndarray:
 
 
 def smoothed(scores: np.ndarray, window: int, order: int) -> np.ndarray:
-    """|scores| in [0, 1], smoothed by Savitzky and Golay, and in [0, 1] again; shape (blocks,).
-
-    Raises `InputError` where there are fewer blocks than the window has places: a smaller window
-    would be another smoothing than the one asked for.
-    """
-    if window > len(scores):
-        raise InputError(
-            f"window {window} is longer than the model, which has {len(scores)} blocks; an odd "
-            "number up to that is possible (window 1 with order 0 does not smooth)"
-        )
+    """|scores| in [0, 1], smoothed by Savitzky and Golay, and in [0, 1] again; shape (blocks,)."""
     from scipy.signal import savgol_filter  # a second to import, which no other kind should pay
 
     unit = scaled_to_unit(np.abs(scores))

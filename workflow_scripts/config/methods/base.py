@@ -11,6 +11,7 @@ from workflow_scripts.config.entry import Entry, Said, absent, plain
 from workflow_scripts.config.places import ALLOCATION, calibration_set, statistics
 from workflow_scripts.config.types import Count, matching, named
 
+NOT_OWN = ("method", "calibration", "recovery")
 SCOPES = ("all", "attention", "mlp")
 # of a forward pass, with gradients: forward, then forward again and two products for each there
 GRADIENT_PASSES = 4.0
@@ -66,7 +67,7 @@ class Method(Entry):
 
     def own(self) -> dict[str, Any]:
         """The keys that only this method takes; the others reach the mask as files."""
-        return plain(self, exclude={"method", "calibration", "recovery", *Share.model_fields})
+        return plain(self, exclude={*NOT_OWN, *Share.model_fields})
 
     def requested(self, blocks: int) -> float:
         """The share that it asks for, of a model of that many blocks.
@@ -120,6 +121,10 @@ class OfWeights(Method, Share):
 
     def files(self) -> dict[str, str]:
         return dict(ALLOCATION)
+
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        for path, said in self.allocation.unfit(blocks):
+            yield ("allocation", *path), said
 
     def allocation_files(self) -> dict[str, str]:
         """What its allocation is made from, as `files` says it."""

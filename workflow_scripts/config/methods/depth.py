@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from workflow_scripts.config.entry import absent
+from workflow_scripts.config.entry import Said, absent
 from workflow_scripts.config.methods.base import GRADIENT_PASSES, Method, RemoveBlocks, SetName
 from workflow_scripts.config.places import calibration_set, statistics
 from workflow_scripts.config.search import Counts, Search
@@ -20,13 +20,37 @@ Plus = Annotated[
 ]
 
 
-class ShortGPT(Method):
+class WholeBlocks(Method):
+    """A method that removes a number of blocks."""
+
+    family = "depth"
+    amount = "remove_blocks"
+
+    def places(self, blocks: int) -> range:
+        """The blocks that may go."""
+        first, last = self.stay
+        return range(first, max(first, blocks - last))
+
+    @property
+    def stay(self) -> tuple[int, int]:
+        """How many blocks at both ends may not go."""
+        return 0, 0
+
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        first, last = self.stay
+        most = min(len(self.places(blocks)), blocks - 1)
+        if self.remove_blocks > most:
+            some = f"1 to {most}" if most > 1 else "1" if most else "none"
+            said = f"{self.remove_blocks} is not allowed: of {blocks} blocks, {some} can be removed"
+            why = f": the first {first} and the last {last} always stay" if first or last else ""
+            yield ("remove_blocks",), said + why
+
+
+class ShortGPT(WholeBlocks):
     """The blocks that change their input least on a calibration set go."""
 
     title = "ShortGPT"
-    family = "depth"
     cites = "shortgpt"
-    amount = "remove_blocks"
 
     method: Literal["shortgpt"]
     remove_blocks: RemoveBlocks
@@ -44,13 +68,11 @@ def block_runs(blocks: int, places: Sequence[int]) -> int:
     return max(places, default=0) + sum(blocks - 1 - place for place in places)
 
 
-class SLEB(Method):
+class SLEB(WholeBlocks):
     """One block after another goes, each time the one without which the loss is least."""
 
     title = "SLEB"
-    family = "depth"
     cites = "sleb"
-    amount = "remove_blocks"
     scores_blocks = True
 
     method: Literal["sleb"]
@@ -60,28 +82,32 @@ class SLEB(Method):
     def files(self) -> dict[str, str]:
         return calibration_set(self.calibration)
 
+    @property
+    def stay(self) -> tuple[int, int]:
+        return ENDS
+
     def rounds(self, blocks: int) -> Iterator[tuple[int, range]]:
         """How many blocks are there in each round, and which places among them may be left out."""
-        first, last = ENDS
-        for gone in range(min(self.remove_blocks, blocks - first - last)):
-            yield blocks - gone, range(first, blocks - gone - last)
+        for gone in range(min(self.remove_blocks, len(self.places(blocks)))):
+            yield blocks - gone, self.places(blocks - gone)
 
     def passes(self, blocks: int) -> float:
         return sum(block_runs(*of_round) for of_round in self.rounds(blocks)) / blocks
 
 
-class Shortened(Method):
+class Shortened(WholeBlocks):
     """The blocks that score least go, all scored once."""
 
-    family = "depth"
     cites = "shortened"
-    amount = "remove_blocks"
     scores_blocks = True
 
-    def places(self, blocks: int) -> range:
-        """The blocks that may go."""
-        first, last = PLUS if self.plus else (0, 0)
-        return range(first, blocks - last)
+    @property
+    def stay(self) -> tuple[int, int]:
+        return PLUS if self.plus else (0, 0)
+
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        for path, said in super().unfit(blocks):
+            yield path, f"{said}, unless plus is false" if self.plus else said
 
 
 class ShortenedPPL(Shortened):
@@ -128,12 +154,10 @@ class ShortenedMagnitude(Shortened):
     plus: Plus = True
 
 
-class ReverseOrder(Method):
+class ReverseOrder(WholeBlocks):
     """The last blocks go."""
 
     title = "removal of the last blocks"
-    family = "depth"
-    amount = "remove_blocks"
 
     method: Literal["reverse-order"]
     remove_blocks: RemoveBlocks
@@ -151,6 +175,15 @@ class Blocks(Method):
 
     def requested(self, blocks: int) -> float:
         return len(self.blocks) / blocks
+
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        for block in self.blocks:
+            if block >= blocks:
+                said = f"there is no block {block}; the model has 0 to {blocks - 1}"
+                yield ("blocks",), said
+                return
+        if len(self.blocks) == blocks:
+            yield ("blocks",), f"all {blocks} blocks of the model are listed; one must stay"
 
 
 class EvoPressDrop(Search, Method):
@@ -187,6 +220,11 @@ class EvoPressDrop(Search, Method):
     @property
     def first(self) -> int:
         return self.initial
+
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        if self.remove_parts >= blocks:
+            said = f"{self.remove_parts} is not allowed: of {blocks} blocks"
+            yield ("remove_parts",), f"{said}, 1 to {blocks - 1} can lose a part"
 
     def requested(self, blocks: int) -> float:
         kinds = 2 if self.parts == "both" else 1

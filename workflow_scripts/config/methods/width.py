@@ -8,6 +8,7 @@ from pydantic import Field
 from workflow_scripts.config.entry import Said, plain
 from workflow_scripts.config.methods.base import (
     GRADIENT_PASSES,
+    NOT_OWN,
     Method,
     Propagate,
     SetName,
@@ -40,7 +41,12 @@ class OfUnits(Method):
     code does (paper)."""
 
     def own(self) -> dict[str, Any]:
-        return plain(self, exclude={"method", "calibration"})
+        return plain(self, exclude={*NOT_OWN})
+
+    def unfit(self, blocks: int) -> Iterator[Said]:
+        if self.keep_first + self.keep_last >= blocks:
+            said = f"{self.keep_first} and keep_last {self.keep_last} leave none of {blocks} blocks"
+            yield ("keep_first",), f"{said}; together they must be at most {blocks - 1}"
 
     def contradictions(self) -> Iterator[Said]:
         if not self.even:

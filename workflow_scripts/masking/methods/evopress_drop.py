@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.artefacts.masks import Plan, PrunedLinear
-from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.models.block_removal import REMOVABLE
 from workflow_scripts.models.checkpoints import Linear
@@ -32,16 +31,8 @@ LAST = {"attention": "o", "mlp": "down"}  # the role behind which nothing of a p
 
 
 def plan(inputs: Inputs) -> Plan:
-    """Remove as many attentions and MLPs as the options say.
-
-    Raises `InputError` where the model has not that many blocks and one more.
-    """
+    """Remove as many attentions and MLPs as the options say."""
     options, blocks = inputs.options, inputs.checkpoint.blocks
-    if options.remove_parts >= blocks:
-        raise InputError(
-            f"remove_parts is {options.remove_parts}: of {blocks} blocks, 1 to {blocks - 1} can "
-            "lose a part"
-        )
     whole = inputs.checkpoint.config.get("model_type") in REMOVABLE
     search = PartSearch(inputs, hold(inputs.checkpoint, inputs.device), whole)
     announce(options, blocks, inputs.calibration.numel())

@@ -2,11 +2,9 @@
 
 from workflow_scripts.artefacts.masks import Plan
 from workflow_scripts.masking.inputs import Inputs
-from workflow_scripts.masking.whole_blocks import check_count
 
 
 def plan(inputs: Inputs) -> Plan:
     """Remove blocks from the last one down."""
     count, blocks = inputs.options.remove_blocks, inputs.checkpoint.blocks
-    check_count(count, blocks)
     return Plan(removed_blocks=tuple(range(blocks - count, blocks)))

@@ -8,8 +8,9 @@ import torch
 
 from workflow_scripts.artefacts.masks import Plan
 from workflow_scripts.masking.inputs import Inputs
-from workflow_scripts.masking.whole_blocks import as_scores, lowest, of_places, shortened_places
+from workflow_scripts.masking.whole_blocks import as_scores, lowest, of_places
 from workflow_scripts.models import checkpoints
+from workflow_scripts.models.block_removal import check_removable
 from workflow_scripts.models.checkpoints import Checkpoint
 
 MEASURE = "sum of |weight|"
@@ -27,7 +28,9 @@ def magnitude(checkpoint: Checkpoint, block: int) -> float:
 
 def plan(inputs: Inputs) -> Plan:
     """Remove the blocks of least Σ |W|."""
-    blocks, places = inputs.checkpoint.blocks, shortened_places(inputs)
+    blocks = inputs.checkpoint.blocks
+    check_removable(inputs.checkpoint)
+    places = inputs.options.places(blocks)
     found = {block: magnitude(inputs.checkpoint, block) for block in range(blocks)}
     removed = lowest(of_places(found, places), inputs.options.remove_blocks)
     return Plan(removed_blocks=removed, scores=(as_scores(MEASURE, found, blocks),))

@@ -14,8 +14,8 @@ from workflow_scripts.masking.whole_blocks import (
     as_scores,
     check_finite,
     lowest,
-    shortened_places,
 )
+from workflow_scripts.models.block_removal import check_removable
 
 MEASURE = "perplexity without the block"
 
@@ -23,7 +23,8 @@ MEASURE = "perplexity without the block"
 def plan(inputs: Inputs) -> Plan:
     """Remove the blocks without which the perplexity is least; only those that may go have one."""
     blocks, count = inputs.checkpoint.blocks, inputs.options.remove_blocks
-    places = shortened_places(inputs)
+    check_removable(inputs.checkpoint)
+    places = inputs.options.places(blocks)
     measured = open_measured(inputs)
     tell(
         f"shortened-ppl: {len(places)} losses over {inputs.calibration.numel():,} tokens; blocks "

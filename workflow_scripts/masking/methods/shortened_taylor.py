@@ -12,8 +12,9 @@ from torch import Tensor
 from workflow_scripts.artefacts.masks import Plan
 from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.masking.inputs import Inputs, check_losses
-from workflow_scripts.masking.whole_blocks import as_scores, lowest, of_places, shortened_places
+from workflow_scripts.masking.whole_blocks import as_scores, lowest, of_places
 from workflow_scripts.models.block_gradients import block_gradients
+from workflow_scripts.models.block_removal import check_removable
 
 MEASURE = "sum of |weight × gradient|"
 
@@ -29,7 +30,9 @@ def salience(weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor]) -> 
 
 def plan(inputs: Inputs) -> Plan:
     """Remove the blocks of least Σ |W · G|. Raises `InputError` where a gradient is not finite."""
-    blocks, places = inputs.checkpoint.blocks, shortened_places(inputs)
+    blocks = inputs.checkpoint.blocks
+    check_removable(inputs.checkpoint)
+    places = inputs.options.places(blocks)
     check_losses(inputs)
     tell(f"shortened-taylor: gradients over {inputs.calibration.numel():,} tokens")
     progress, found = Progress(3 * blocks), {}

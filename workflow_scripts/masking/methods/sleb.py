@@ -5,13 +5,11 @@ always stay; of equal losses the lower block goes.
 """
 
 from workflow_scripts.artefacts.masks import Plan
-from workflow_scripts.config.methods.depth import ENDS
 from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.masking.block_losses import losses_without, open_measured
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.masking.whole_blocks import (
     as_scores,
-    check_count,
     check_finite,
     lowest,
 )
@@ -24,7 +22,6 @@ def plan(inputs: Inputs) -> Plan:
     """Remove block after block. Raises `InputError` where too few blocks can go."""
     blocks, count = inputs.checkpoint.blocks, inputs.options.remove_blocks
     check_removable(inputs.checkpoint)
-    check_count(count, blocks, blocks - sum(ENDS), ": the first and the last stay")
     rounds = list(inputs.options.rounds(blocks))
     measured = open_measured(inputs)
     candidates = sum(len(places) for _, places in rounds)
