@@ -7,7 +7,6 @@
 Block numbers and names are those of the dense model.
 """
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -37,7 +36,7 @@ from workflow_scripts.models.block_removal import check_removable
 from workflow_scripts.models.checkpoints import Checkpoint
 from workflow_scripts.models.sliced import folded_scales
 from workflow_scripts.models.tensor_files import open_tensors
-from workflow_scripts.models.tensors import StoredTensors, tensor_bytes, tensor_writer
+from workflow_scripts.models.tensors import StoredTensors, tensor_digest, tensor_writer
 
 
 class VariantFiles(NamedTuple):
@@ -154,7 +153,7 @@ def write_pruned(
                 raise ValueError(f"{name}: mask of shape {tuple(keep.shape)}, not {shapes[name]}")
             packed = pack(keep)
             pruned[name] = keep.numel() - int(keep.sum())
-            bits[name] = _sha256(packed)
+            bits[name] = tensor_digest(packed)
             put_bits(name, packed)
             for changed_name, tensor in changed.items():
                 put_tensor(changed_name, tensor)
@@ -209,7 +208,7 @@ def read_pruned(files: VariantFiles, model_digest: str | None = None) -> Pruned:
     shapes = {name: linear.shape for name, linear in record.linears.items()}
     file = open_tensors(files.mask, checksum=False)  # the record's digest covers it
     keep = StoredTensors(file)
-    bits = {name: _sha256(packed) for name, packed in keep.items()}
+    bits = {name: tensor_digest(packed) for name, packed in keep.items()}
     if bits.keys() != shapes.keys() or record.digest != variant_digest(
         record.removed_blocks, shapes, bits, record.weights, record.scales
     ):
@@ -235,7 +234,3 @@ def nothing_pruned(model_digest: str, blocks: int, removed_blocks: Iterable[int]
 
 def _packed_length(shape: Sequence[int]) -> int:
     return -(-math.prod(shape) // 8)
-
-
-def _sha256(packed: Tensor) -> str:
-    return hashlib.sha256(tensor_bytes(packed)).hexdigest()

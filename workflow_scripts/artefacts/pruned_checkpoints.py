@@ -213,7 +213,8 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
     """
     layers, record = model.get_submodule(BLOCKS), pruned.record
     if record.sliced_width is not None:
-        check_fit(pruned, sliced_shapes(checkpoint, record.sliced_width), len(layers))
+        shapes = checkpoint.shapes | sliced_shapes(checkpoint, record.sliced_width)
+        check_fit(pruned, shapes, len(layers))
         slice_model(model, pruned.weights)
         return
     tensors = as_stored(dict(model.named_parameters()), experts_place(checkpoint))

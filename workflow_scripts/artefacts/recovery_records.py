@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, NonNegativeInt, PositiveInt
 
 from workflow_scripts.artefacts.json_files import AS_LIST, STRICT, read_model_file
+from workflow_scripts.files.atomic import write_json
 
 FORMAT = 1
 
@@ -47,6 +48,11 @@ class RecoveryRecord(BaseModel):
     validation: Annotated[tuple[Measurement, ...], AS_LIST] = ()
     kept_step: NonNegativeInt
     stopped_early: bool = False
+
+
+def write_recovery_record(path: Path, record: RecoveryRecord) -> None:
+    """Write a `recovery.json`, atomically."""
+    write_json(path, record.model_dump(mode="json"))
 
 
 def read_recovery_record(path: Path, model_digest: str | None = None) -> RecoveryRecord:

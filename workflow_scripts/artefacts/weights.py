@@ -8,7 +8,6 @@ The pruned model has W + scale · B·A, computed in fp32 and rounded to the dtyp
 checkpoint holds W, with the mask applied again. The metadata holds the scales as `NAME.scale`.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from workflow_scripts.models.tensor_files import TensorFile, open_tensors
 from workflow_scripts.models.tensors import (
     DTYPE_NAMES,
     StoredTensors,
-    tensor_bytes,
+    tensor_digest,
     tensor_writer,
 )
 
@@ -38,7 +37,7 @@ class _CheckedTensors(StoredTensors):
 
     def __getitem__(self, name: str) -> Tensor:
         tensor = super().__getitem__(name)
-        if _sha256(tensor) != self._record.weights[name].sha256:
+        if tensor_digest(tensor) != self._record.weights[name].sha256:
             raise InputError(
                 f"{self.file.path}: damaged: {name} has not the digest that the variant's record "
                 "gives; delete both and start again"
@@ -63,7 +62,7 @@ def weights_writer(
         def put_and_note(name: str, tensor: Tensor) -> None:
             put(name, tensor)
             shape, dtype = tuple(tensor.shape), DTYPE_NAMES[tensor.dtype]
-            written[name] = ChangedTensor(shape=shape, dtype=dtype, sha256=_sha256(tensor))
+            written[name] = ChangedTensor(shape=shape, dtype=dtype, sha256=tensor_digest(tensor))
 
         yield put_and_note
 
@@ -91,7 +90,3 @@ def with_delta(tensor: Tensor, name: str, weights: Mapping[str, Tensor], scale: 
     """A dense tensor plus its low-rank delta, in the tensor's own dtype."""
     delta = weights[name + LORA_B].float() @ weights[name + LORA_A].float()
     return (tensor.float() + scale * delta).to(tensor.dtype)
-
-
-def _sha256(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor_bytes(tensor)).hexdigest()

@@ -26,17 +26,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workflow_scripts.calibration.corpora import TRACES, Rows, open_rows, shuffled
+from workflow_scripts.calibration.corpora import TRACES, open_rows
 from workflow_scripts.config.catalogues import CalibrationSet
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.places import check_given
 from workflow_scripts.errors import InputError
+from workflow_scripts.inputs.corpora import Rows, shuffled
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
 from workflow_scripts.models.checkpoints import EMBEDDING, model_digest, open_checkpoint
 from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tensors import save_tensors
-from workflow_scripts.models.tokenizers import check_ids, encode, encode_pair, load_tokenizer
+from workflow_scripts.models.tokenizers import check_ids, encode_pair, encode_text, load_tokenizer
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -175,14 +176,11 @@ def tokenise(
     Raises `InputError` for prompts where the tokenizer has no chat template, and for texts where it
     has no end-of-sequence token.
     """
-    tokenizer = template.tokenizer
     for row in rows:
         if isinstance(row, list):
             yield row
         elif "text" in row:
-            if tokenizer.eos_token_id is None:
-                raise InputError(f"{where}: has texts, the tokenizer has no eos token to end them")
-            yield [*encode(tokenizer, row["text"]), tokenizer.eos_token_id]
+            yield encode_text(template.tokenizer, row["text"], where)
         else:
             prompt, completion = encode_pair(template, row, where)
             yield prompt + completion

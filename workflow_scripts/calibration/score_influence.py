@@ -17,14 +17,12 @@ train row takes three. A job that was killed goes on from the rows that it had d
 import argparse
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from workflow_scripts.artefacts.rows_done import RowsDone
-from workflow_scripts.calibration.corpora import shuffled, source_file
 from workflow_scripts.calibration.influence import CONVENTION, HESSIANS, part_scores
 from workflow_scripts.config.catalogues import InfluenceSet
 from workflow_scripts.config.entry import parser_of, plain
@@ -33,8 +31,9 @@ from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
+from workflow_scripts.inputs.corpora import shuffled, source_file
 from workflow_scripts.inputs.text_files import pairs_of_file
-from workflow_scripts.jobs.gpus import take_gpus
+from workflow_scripts.jobs.gpus import take_gpu_in_order
 from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
@@ -70,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = parser_of(Pruning)(arguments.pruning).device
     torch.set_num_threads(arguments.threads)
     if device == "cuda":
-        prepare_gpu()
+        take_gpu_in_order("pruning.device")
     digest = checkpoints.model_digest(arguments.model)
     checkpoint = checkpoints.open_checkpoint(arguments.model)
     linears = checkpoints.linears(checkpoint)
@@ -111,13 +110,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     write_json(arguments.output, record)
     done.forget()
-
-
-def prepare_gpu() -> None:
-    """Take a GPU, and kernels that sum in one order where there are some."""
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS's condition for it
-    take_gpus(1, "pruning.device")
-    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def check_room(checkpoint: Checkpoint, linears: Sequence[Linear], free: int) -> None:

@@ -45,6 +45,16 @@ def take_gpus(count: int, key: str) -> None:
         )
 
 
+def take_gpu_in_order(key: str) -> None:
+    """Likewise one GPU, with kernels that sum in one order where there are some."""
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS's condition for it
+    take_gpus(1, key)
+
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
 def claim_gpus(
     count: int,
     key: str,

@@ -14,8 +14,7 @@ def tell(text: str) -> None:
 
 
 class Progress:
-    """A line every ten seconds: the share of `total` work that is done, about how long the rest
-    takes."""
+    """A line every ten seconds: how much of `total` work is done, about how long the rest takes."""
 
     def __init__(
         self,
@@ -27,12 +26,13 @@ class Progress:
         self._write, self._clock = write, clock
         self._start = self._last = clock()
 
-    def __call__(self, work: float) -> None:
-        """So much more of it is done."""
+    def __call__(self, work: float, said: str | None = None) -> None:
+        """So much more of it is done; `said` says how much in other words than its share."""
         self._done += work
         now = self._clock()
         if now - self._last >= SECONDS_BETWEEN_LINES:
             self._last = now
             rest = (now - self._start) * (self._total - self._done) / self._done
             left = timedelta(seconds=round(rest))
-            self._write(f"{self._done / self._total:.0%} done, about {left} left")
+            said = said or f"{self._done / self._total:.0%} done"
+            self._write(f"{said}, about {left} left")

@@ -3,6 +3,7 @@
 They are written in a fixed order, and metadata too, so that equal contents are equal bytes.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -104,6 +105,11 @@ class StoredTensors(Mapping[str, Tensor]):
 def tensor_bytes(tensor: Tensor) -> memoryview:
     """A tensor's bytes in row-major order."""
     return memoryview(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+
+
+def tensor_digest(tensor: Tensor) -> str:
+    """sha256 of a tensor's bytes, as hex."""
+    return hashlib.sha256(tensor_bytes(tensor)).hexdigest()
 
 
 @contextmanager

@@ -60,6 +60,16 @@ def encode_pair(
     return encode(tokenizer, prompt), encode(tokenizer, row["completion"])
 
 
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, where: str) -> list[int]:
+    """The token ids of a plain text and of the end of a sequence.
+
+    Raises `InputError` where the tokenizer has no token for that.
+    """
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"{where}: has texts, the tokenizer has no eos token to end them")
+    return [*encode(tokenizer, text), tokenizer.eos_token_id]
+
+
 def check_ids(
     tokenizer: PreTrainedTokenizerBase, ids: Iterable[int], rows: int, where: str
 ) -> None:
