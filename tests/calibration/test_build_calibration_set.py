@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.models.tiny_models import tiny_tokenizer, write_manifest
-from workflow_scripts.calibration import build_calibration_set, corpora
+from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.build_calibration_set import pack_windows
 from workflow_scripts.errors import InputError
+from workflow_scripts.inputs import corpora
 from workflow_scripts.inputs.corpora import shuffled
 from workflow_scripts.models.checkpoints import model_digest
 from workflow_scripts.models.tensor_files import open_tensors

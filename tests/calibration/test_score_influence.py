@@ -14,11 +14,12 @@ from transformers import PreTrainedTokenizerBase
 from tests.models.tiny_models import LINEARS_PER_BLOCK, load_model, tiny_tokenizer, write_manifest
 from workflow_scripts.artefacts import rows_done
 from workflow_scripts.artefacts.rows_done import RowsDone
-from workflow_scripts.calibration import corpora, score_influence
+from workflow_scripts.calibration import score_influence
 from workflow_scripts.calibration.score_influence import check_room, draw_samples
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.checksums import checksum_file
 from workflow_scripts.files.digests import file_digest
+from workflow_scripts.inputs import corpora
 from workflow_scripts.inputs.corpora import shuffled
 from workflow_scripts.inputs.text_files import pairs_of_file
 from workflow_scripts.models.chat_templates import ChatTemplate

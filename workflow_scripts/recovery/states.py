@@ -13,7 +13,7 @@ from pathlib import Path
 
 from workflow_scripts.files.atomic import remove, written_atomically
 
-STEP = "step-"
+STEP, GONE = "step-", ".gone"
 
 
 class States:
@@ -25,12 +25,10 @@ class States:
 
     def last(self) -> Path | None:
         """The folder of the last state, if there is one; what others left goes."""
-        for other in self._all.glob("*"):
+        for other in self._all.glob("[!.]*"):
             if other != self.folder:
-                remove(other)
+                self._drop(other)
         found = sorted(self.folder.glob(f"{STEP}*"), key=step_of)
-        for old in found[:-1]:
-            remove(old)
         return found[-1] if found else None
 
     @contextmanager
@@ -45,11 +43,20 @@ class States:
                     _to_disk(file)
         for old in self.folder.glob(f"{STEP}*"):
             if old != place:
-                remove(old)
+                self._drop(old)
 
     def forget(self) -> None:
         """Remove them all: the output is there."""
+        for state in self.folder.glob(f"{STEP}*"):
+            self._drop(state)
         remove(self._all)
+
+    def _drop(self, folder: Path) -> None:
+        """Remove a folder that is whole: at no moment it is less than that under its own name."""
+        gone = self._all / GONE
+        remove(gone)
+        os.replace(folder, gone)
+        remove(gone)
 
 
 def step_of(state: Path) -> int:

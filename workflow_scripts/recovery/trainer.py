@@ -32,6 +32,7 @@ from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.recovery.adapters import Trained, set_places
 from workflow_scripts.recovery.samples import (
     IGNORED,
+    Batch,
     Course,
     Drawn,
     batch_of,
@@ -139,7 +140,8 @@ class _Trainer(Trainer):
         self.loss_is_scaled_for_ga = True  # by the tokens of the whole step
         self.history = History()
         self.losses: list[float] = []  # of the parts of a step
-        self._trained, self._states = trained, states
+        self.last_rows: Batch = {}
+        self.trained, self._states = trained, states
         self._saving: Path | None = None
 
     def _get_num_items_in_batch(
@@ -155,15 +157,16 @@ class _Trainer(Trainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Tensor:
         set_places(model, inputs["places"].tolist())
+        self.last_rows = inputs
         loss = summed_loss(model, inputs) / num_items_in_batch
         self.losses.append(loss.item())
-        self.check(self.losses[-1], "the loss")
+        self.check(self.losses[-1], f"the loss of step {self.state.global_step + 1}")
         if len(self.losses) == 1:
             self.history.tokens += int(num_items_in_batch)
         return loss
 
     def check(self, value: float, what: str) -> None:
-        """Raise `InputError` for a value of the step that runs, or ran, which is not finite."""
+        """Raise `InputError` for a value that is not finite; `what` names it."""
         if math.isfinite(value):
             return
         good = [one for one in self.history.steps if math.isfinite(one.loss)]
@@ -171,13 +174,13 @@ class _Trainer(Trainer):
         since = f"; its last saved state is that after step {step_of(saved)}" if saved else ""
         before = f"; the loss of step {good[-1].step} was {good[-1].loss:.4g}" if good else ""
         raise InputError(
-            f"recovery: {what} of step {self.state.global_step + 1} is not finite{before}{since}: "
-            "set a lower learning_rate or a longer warm_up"
+            f"recovery: {what} is not finite{before}{since}: set a lower learning_rate or a longer "
+            "warm_up"
         )
 
     def _clip_grad_norm(self, model: Any) -> Any:
         norm = super()._clip_grad_norm(model)
-        self.check(float(norm), "the gradient")
+        self.check(float(norm), f"the gradient of step {self.state.global_step + 1}")
         return norm
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -191,12 +194,12 @@ class _Trainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir)
         folder.mkdir()
-        save_file(self._trained.copies(), folder / TRAINED)
+        save_file(self.trained.copies(), folder / TRAINED)
         self.history.save(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         folder = Path(resume_from_checkpoint)
-        self._trained.restore(load_file(folder / TRAINED))
+        self.trained.restore(load_file(folder / TRAINED))
         self.history.load(folder)
 
 
@@ -218,14 +221,17 @@ class _Watch(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        wanted, history, step = self._wanted, self._trainer.history, state.global_step
-        loss = math.fsum(self._trainer.losses)
-        self._trainer.losses.clear()
+        trainer, wanted, step = self._trainer, self._wanted, state.global_step
+        history, loss = trainer.history, math.fsum(trainer.losses)
+        trainer.losses.clear()
         history.steps.append(Step(step=step, loss=loss, learning_rate=self._rate))
         is_last = step == wanted.steps
         if self._drawn.validation and (is_last or step % wanted.evaluate_every == 0):
             self._measure(step)
             is_last |= history.is_over(wanted.patience)
+        elif is_last:
+            # what the last step made no other step sees
+            trainer.check(self._loss_of(trainer.last_rows), f"the loss after step {step}")
         control.should_training_stop = is_last
         # a state after the last step would have nothing to go on with
         control.should_save = step % wanted.save_every == 0 and not is_last
@@ -237,18 +243,19 @@ class _Watch(TrainerCallback):
         (self._rate,) = {*self._trainer.lr_scheduler.get_last_lr()}
 
     @torch.no_grad()
+    def _loss_of(self, batch: Batch) -> float:
+        """The loss of a batch, summed, without dropout."""
+        model, device = self._trainer.model.eval(), self._trainer.args.device
+        return summed_loss(model, {name: part.to(device) for name, part in batch.items()}).item()
+
     def _measure(self, step: int) -> None:
         """Measure the validation rows; keep what is trained where their loss is the least yet."""
         trainer, samples = self._trainer, self._drawn.validation
-        model = trainer.model.eval()
-        device, total = trainer.args.device, 0.0
-        for batch in batches(samples, self._wanted.at_once):
-            here = {name: tensor.to(device) for name, tensor in batch.items()}
-            total += summed_loss(model, here).item()
+        total = math.fsum(map(self._loss_of, batches(samples, self._wanted.at_once)))
         loss = total / sum(sample.tokens for sample in samples)
-        trainer.check(loss, "the validation loss")
+        trainer.check(loss, f"the validation loss after step {step}")
         history = trainer.history
         history.validation.append(Measurement(step=step, loss=loss))
         if history.least.step == step:
-            history.best = trainer._trained.copies()
+            history.best = trainer.trained.copies()
         tell(f"step {step}: validation loss {loss:.4f}, the least {history.least.loss:.4f}")
