@@ -276,8 +276,8 @@ def mask_code(wildcards):
 
 
 def recovery_of(wildcards):
-    """The entry of the recovery that a variant names."""
-    return SETTINGS.recoveries[entry_of("variants", wildcards).recovery]
+    """The entry of the recovery that trains a variant of a model."""
+    return SETTINGS.recovery_of(wildcards.variant, wildcards.model)
 
 
 def recovery_texts(wildcards):

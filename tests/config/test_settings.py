@@ -444,3 +444,19 @@ def test_a_judge_s_job_is_the_judge_without_what_was_left_out():
     assert job.benchmarks is None and job.model == "judge"
     named = load_settings(changed((("judge", "benchmarks"), ["chains"])))
     assert named.judge_job("reasoner").benchmarks == ("chains",)
+
+
+def test_a_recovery_by_model_is_there_for_every_model_that_is_run():
+    each = (("recoveries", "each"), {"kind": "by-model", "models": {"reasoner": "lora"}})
+    recovered = (("variants", "recovered"), {"method": "dense", "recovery": "each"})
+    run = (("run", "variants"), ["recovered"])
+    settings = load_settings(changed(each, recovered, run))
+    assert settings.recovery_of("recovered", "reasoner") is settings.recoveries["lora"]
+    assert in_use(settings)["recoveries"] == ["each", "lora"]
+    assert in_use(settings)["texts"] == ["chains"]
+    more = (("models", "more"), DEFAULT["models"]["reasoner"])
+    config = changed(each, recovered, run, more, (("run", "models"), ["reasoner", "more"]))
+    with pytest.raises(InputError) as caught:
+        load_settings(config)
+    said = "config: recoveries.each.models.more: missing; the run has this model: a name from "
+    assert str(caught.value) == f"{said}recoveries"

@@ -9,12 +9,22 @@ import pytest
 from tests.config.config_door import HUB_MODEL, changed
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.overlays import read_config
+from workflow_scripts.config.recoveries import Full, Lora
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.errors import InputError
-from workflow_scripts.estimates.cost import disk, report, searched
-from workflow_scripts.estimates.gpu_hours import CARDS, Card, gpu_jobs, pace, pruning_hours
+from workflow_scripts.estimates.cost import disk, report, searched, trainings
+from workflow_scripts.estimates.gpu_hours import (
+    CARDS,
+    Card,
+    fits,
+    gpu_jobs,
+    pace,
+    pruning_hours,
+    recovery_hours,
+)
 from workflow_scripts.estimates.limits import too_long
 from workflow_scripts.estimates.sizes import Size, Tokens, model_size, problem_count, tokens_of
+from workflow_scripts.estimates.training import gpu_memory, trained_weights
 from workflow_scripts.paths import PROJECT
 
 GENERATED = {"source": {"kind": "generated", "benchmark": "chains"}, "samples": 4, "length": 8}
@@ -127,10 +137,107 @@ def test_disk_is_by_weights_variants_and_tokens():
         "models": 1000,
         "calibration sets": 4 * 128 * 128,
         "masks": 100,  # of wanda-50 alone
+        "trained weights": 0,
         "generation store": 70,
         "traces and answers": 50,
         "a job's, for a while": 1000,
     }
+
+
+RECOVERED = (
+    (("run", "variants"), ["trained", "wanda-trained"]),
+    (("recoveries", "lora", "validation"), 4),
+    (("recoveries", "lora", "evaluate_every"), 50),
+    (("recoveries", "other"), {"kind": "full", "length": 64, "steps": 10, "batch": 2}
+     | {"learning_rate": 0.1}),
+    (("variants", "trained"), {"method": "dense", "recovery": "lora"}),
+    (("variants", "wanda-trained"), {"method": "wanda", "sparsity": 0.25, "calibration": "chains"}
+     | {"recovery": "other"}),
+)  # fmt: skip
+
+
+def test_a_recovered_variant_costs_its_start_once_and_its_training():
+    """Wanda's statistics of the start; 3 passes a token for adapters, 4 for all, 1 measured."""
+    settings = settings_of(*RECOVERED, (("device",), "cuda"), **GPU)
+    assert gpu_jobs(settings) == {"generation": 2, "pruning": 1, "recovery": 2}
+    size = Size(2_000_000, 800_000, 1)
+    once = 1e6 * 2 * 128 * 128 / 0.3e14 / 3600
+    assert pruning_hours(settings, {"a": size}, CARD) == pytest.approx(once)
+    passes = 3 * 100 * 16 * 128 + 4 * 128 * (1 + 100 // 50) + 4 * 10 * 2 * 64
+    hours = 1e6 * 2 * passes / 0.3e14 / 3600
+    assert recovery_hours(trainings(settings, "reasoner"), size, CARD) == pytest.approx(hours)
+    # both recovered variants and the start of the one have a mask for every weight
+    assert disk(settings, {"reasoner": size}, 10)["masks"] == 2 * 100_000
+    # dense weights that are trained do not write the dense model's own traces
+    generated = (("calibration_sets", "chains"), GENERATED)
+    assert "calibration" in tokens_of(settings_of(*RECOVERED, generated), {"chains": 5}, (20, 6))
+
+
+def test_training_tokens_and_hours_are_said_and_summed():
+    model = {"source": HUB_MODEL["source"], "thinking": "think", "trained_on": "chains"}
+    settings = settings_of(
+        *RECOVERED,
+        (("models", "big"), model | {"parameters": 8_000_000_000}),
+        (("run", "models"), ["reasoner", "big"]),
+        (("recoveries", "lora", "steps"), 10_000),
+        (("device",), "cuda"),
+        **GPU,
+    )
+    told = list(report(settings, {}, (20, 6), 100.0))
+    at = next(n for n, line in enumerate(told) if line.startswith("training, "))
+    each = 10_000 * 16 * 128 + 10 * 2 * 64
+    assert [line.split() for line in told[at + 1 : at + 4]] == [
+        ["reasoner", f"{each:,}"],
+        ["big", f"{each:,}"],
+        ["all", "models", f"{2 * each:,}"],
+    ]
+    rows = {line[:42].strip(): line[42:].split() for line in told if re.search(r"\d\.\d$", line)}
+    assert rows["recovery, big"][0] == rows["recovery, big"][1] != "0.0"
+    parts = [float(numbers[1]) for what, numbers in rows.items() if what != "all"]
+    jobs = next(numbers for what, numbers in rows.items() if "jobs at once" in what)
+    total = float(rows["all"][1])
+    assert total == pytest.approx(sum(parts) - float(jobs[1]), abs=0.3)
+    said = [line for line in told if "does not fit" in line]
+    assert said == [
+        "recovery of big by other does not fit into one H100: some 128 GB; a smaller micro_batch "
+        "or length of recoveries.other, or kind: lora"
+    ]
+
+
+LLAMA = 8_030_261_248  # of 32 blocks, 4,096 wide, with MLPs of 14,336 and 8 heads of 128 for keys
+
+
+def lora(**keys) -> Lora:
+    of_all = {"rank": 16, "alpha": 32, "length": 4096, "steps": 3000, "batch": 16}
+    return Lora(kind="lora", learning_rate=4e-4, **of_all | keys)
+
+
+def test_adapters_have_the_rank_times_both_sides_of_their_linears():
+    q, k, gate = 2 * 4096, 4096 + 1024, 4096 + 14336
+    of_all = 2 * q + 2 * k + 3 * gate
+    some = {"targets": ("q_proj", "v_proj", "gate_proj")}
+    for targets, sides in ((some, q + k + gate), ({}, of_all)):
+        exact = 16 * 32 * sides
+        assert exact <= trained_weights(lora(**targets), LLAMA) < 1.2 * exact
+    full = Full(kind="full", length=8, steps=1, batch=1, learning_rate=0.1)
+    assert trained_weights(full, LLAMA) == LLAMA
+
+
+def test_a_card_of_80_gb_trains_adapters_of_an_8b_model_and_not_the_model():
+    """By real shapes: bf16 weights, what enters 32 blocks, 128,256 logits in fp32 three times."""
+    size = Size(2 * LLAMA, LLAMA, 1, blocks=32)
+    card = CARDS["h100"]
+    one = gpu_memory(lora(micro_batch=1), LLAMA, 32)
+    assert one["base"] == 2 * LLAMA
+    states = 4096 * 4096 * 2 * 32
+    assert states < one["states"] < 3 * states
+    assert 4096 * 128_256 * 3 * 4 < one["logits"] < 2.1 * 4096 * 128_256 * 3 * 4
+    assert fits(lora(micro_batch=1), size, card) and fits(lora(micro_batch=2), size, card)
+    assert not fits(lora(micro_batch=8), size, card)
+    assert not fits(lora(micro_batch=1), size, CARDS["rtx4090"])
+    full = Full(kind="full", length=128, steps=1, batch=1, learning_rate=0.1)
+    assert not fits(full, size, card) and fits(full, size, CARDS["h200"])
+    assert fits(full, Size(2 * 10**9, 10**9, 1), card)
 
 
 def lines(settings: Settings, speed: float | None = None) -> list[str]:

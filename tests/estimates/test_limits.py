@@ -80,3 +80,48 @@ def test_what_needs_more_memory_than_this_machine_has_is_said(tmp_path):
     assert line.endswith(" GB, this machine has 24; device: cuda takes less")
     on_gpu = settings_of((("device",), "cuda"), **BIG)
     assert not list(too_large(on_gpu, 48_000, tmp_path))
+
+
+def test_a_recovery_goes_on_and_its_start_is_asked_for(tmp_path):
+    settings = settings_of(
+        (("run", "variants"), ["dense", "wanda-trained"]),
+        (("variants", "wanda-trained"), WANDA | {"recovery": "lora"}),
+        (("recoveries", "lora", "length"), 512),
+        (("recoveries", "lora", "batch"), 64),
+        trained_on="chains",
+        **BIG,
+    )
+    found = [line.replace(f"{tmp_path}/results/big/", "") for line in too_long(settings, tmp_path)]
+    begins, goes_on = (
+        "a job of a cluster has 24 and the next " + x for x in ("begins anew", "goes on")
+    )
+    keys = "set device: cuda, more generation.threads than 1, or fewer"
+    assert found == [
+        f"wanda-trained+pruned/mask.json: some 48 hours; {begins}; {keys} samples or a smaller "
+        "length of calibration_sets.chains",
+        f"wanda-trained/mask.json: some 896 hours; {goes_on}; {keys} steps or a smaller batch or "
+        "length of recoveries.lora",
+    ]
+    large = [line for line in too_large(settings, 30_000, tmp_path) if "wanda-trained/" in line]
+    assert len(large) == 1
+
+
+WANDA = {"method": "wanda", "sparsity": 0.3, "calibration": "chains", "propagate": "pruned"}
+
+
+def test_each_model_has_its_own_recovery_where_one_says_so(tmp_path):
+    short = {"kind": "lora", "rank": 1, "alpha": 1, "length": 8, "steps": 1, "batch": 1}
+    settings = settings_of(
+        (("run", "variants"), ["trained"]),
+        (("run", "models"), ["reasoner", "big"]),
+        (("recoveries", "long"), short | {"steps": 10**6, "batch": 8, "learning_rate": 0.1}),
+        (("recoveries", "short"), short | {"learning_rate": 0.1}),
+        (("recoveries", "own"), {"kind": "by-model"}
+         | {"models": {"big": "long", "reasoner": "short"}}),
+        (("variants", "trained"), {"method": "dense", "recovery": "own"}),
+        trained_on="chains",
+        **BIG,
+    )  # fmt: skip
+    (line,) = too_long(settings, tmp_path)
+    assert line.startswith(f"{tmp_path}/results/big/trained/mask.json")
+    assert line.endswith("recoveries.long")

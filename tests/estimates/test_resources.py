@@ -173,6 +173,8 @@ BENCHMARK = {
 @pytest.mark.parametrize("rule", RULES)
 def test_more_is_asked_when_a_job_is_tried_again_up_to_a_day(tmp_path, rule):
     changes = [(("influence_sets", "chains", "hessian"), "datainf")]
+    if rule == "recover":
+        changes.append((("variants", "wanda-50", "recovery"), "lora"))
     if rule == "generate_variants":
         changes.append((("run", "variants_per_engine"), 2))
     first, second, third = (
@@ -391,3 +393,20 @@ def test_blocks_are_counted_in_files(tmp_path):
     job = Job(settings_of(1e9), NAMES, tmp_path)
     assert job.layers == 7
     assert Job(settings_of(1e9), NAMES, tmp_path / "elsewhere").layers == 32
+
+
+def test_training_has_time_for_its_passes_and_memory_for_what_it_holds(tmp_path):
+    """Adapters of an 8B model: on a CPU the weights in fp32, on a GPU they only pass through."""
+    keys = {"length": 1024, "steps": 10, "batch": 4, "micro_batch": 1}
+    changes = [(("recoveries", "lora", key), number) for key, number in keys.items()]
+    changes.append((("variants", "wanda-50", "recovery"), "lora"))
+    asked = needs("recover", settings_of(8e9, *changes), tmp_path)
+    logits = 1024 * 128_256 * 4
+    assert (8e9 * 4 + 3 * logits) / 1e6 < asked["mem_mb"] < 1.6 * (8e9 * 4 + 3 * logits) / 1e6
+    assert asked["runtime"] - 10 == pytest.approx(3 * 2 * 8e9 * 10 * 4 * 1024 / 0.05e12 / 60, abs=1)
+    on_gpu = needs("recover", settings_of(8e9, *changes, (("pruning", "device"), "cuda")), tmp_path)
+    assert 16 * GB < on_gpu["mem_mb"] < 32 * GB and on_gpu["runtime"] < asked["runtime"] / 10
+    full = (("recoveries", "lora"), {"kind": "full", "learning_rate": 0.1} | keys)
+    whole = needs("recover", settings_of(8e9, full, changes[-1]), tmp_path)
+    assert 8e9 * 16 / 1e6 < whole["mem_mb"] < 1.5 * 8e9 * 16 / 1e6
+    assert whole["runtime"] > asked["runtime"]

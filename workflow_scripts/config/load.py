@@ -27,7 +27,7 @@ from workflow_scripts.config.messages import (
 )
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import missing_source
-from workflow_scripts.config.uses import in_use
+from workflow_scripts.config.uses import in_use, recovered_in_use
 from workflow_scripts.errors import InputError
 
 MAX_LINES = 10
@@ -98,11 +98,11 @@ def _untold_texts(settings: Settings) -> Iterator[Problem]:
         for name in in_use(settings)["calibration_sets"]
         if settings.calibration_sets[name].source.kind == "own"
     }
-    drawn |= {
-        f"recoveries.{name}": settings.recoveries[name] for name in in_use(settings)["recoveries"]
-    }
+    recovered = recovered_in_use(settings)
     for model in settings.run.models:
-        for place, entry in drawn.items():
+        names = dict.fromkeys(settings.recovery_name(name, model) for name in recovered)
+        trained = {f"recoveries.{name}": settings.recoveries[name] for name in names}
+        for place, entry in {**drawn, **trained}.items():
             if settings.texts_of(entry, model) is None:
                 said = f"missing; {place} draws from it: a name from texts"
                 yield Problem(("models", model, "trained_on"), said)

@@ -119,6 +119,14 @@ class Full(Recovery):
     kind: Literal["full"]
 
 
-RECOVERIES = {"lora": Lora, "full": Full}
+class ByModel(Entry):
+    """For each model another recovery, so that one variant stands for all of them in the tables."""
+
+    kind: Literal["by-model"]
+    models: dict[named("models", "a name"), named("recoveries")]
+    """Names from `recoveries`, by the models that they are for: all that are run."""
+
+
+RECOVERIES = {"lora": Lora, "full": Full, "by-model": ByModel}
 
 AnyRecovery = one_of(RECOVERIES, "kind")

@@ -19,7 +19,7 @@ from workflow_scripts.config.methods import Variant
 from workflow_scripts.config.places import fetched_texts
 from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
 from workflow_scripts.config.pruning import Pruning
-from workflow_scripts.config.recoveries import AnyRecovery, Recovery
+from workflow_scripts.config.recoveries import AnyRecovery, ByModel, Recovery
 from workflow_scripts.config.tables import Tables
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
 from workflow_scripts.config.types import Count, Different, Name, in_words, name_beside, named
@@ -121,6 +121,24 @@ class Settings(Entry):
     def contradictions(self) -> Iterator[Said]:
         yield from self._engines()
         yield from self._choices()
+        yield from self._recoveries()
+
+    def _recoveries(self) -> Iterator[Said]:
+        """A recovery by model that leads to another such, or to none for a model that is run."""
+        run = (self.variants.get(name) for name in self.run.variants)
+        named = {variant.recovery for variant in run if variant}
+        for name, entry in self.recoveries.items():
+            if not isinstance(entry, ByModel):
+                continue
+            for model, recovery in entry.models.items():
+                if isinstance(self.recoveries.get(recovery), ByModel):
+                    said = f"'{recovery}' is not allowed; must be of another kind than by-model"
+                    yield ("recoveries", name, "models", model), said
+            if name in named:
+                for model in self.run.models:
+                    if model not in entry.models:
+                        said = "missing; the run has this model: a name from recoveries"
+                        yield ("recoveries", name, "models", model), said
 
     def _engines(self) -> Iterator[Said]:
         """An engine that cannot run what a method makes, or not one variant after another."""
@@ -167,6 +185,16 @@ class Settings(Entry):
             return None
         start = entry.model_copy(update={"recovery": None})
         return next(name for name, other in self.variants.items() if other == start)
+
+    def recovery_name(self, variant: str, model: str) -> str:
+        """The entry of `recoveries` that trains a variant of a model after it was pruned."""
+        name = self.variants[variant].recovery
+        entry = self.recoveries[name]
+        return entry.models[model] if isinstance(entry, ByModel) else name
+
+    def recovery_of(self, variant: str, model: str) -> Recovery:
+        """That entry itself."""
+        return self.recoveries[self.recovery_name(variant, model)]
 
     def texts_of(self, entry: CalibrationSet | Recovery, model: str) -> str | None:
         """The entry of `texts` that a set or a recovery draws from for a model, if any."""

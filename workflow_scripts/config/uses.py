@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from workflow_scripts.config.catalogues import CalibrationSet
 from workflow_scripts.config.entry import Entry
 from workflow_scripts.config.methods.base import Method
-from workflow_scripts.config.recoveries import Recovery
+from workflow_scripts.config.recoveries import ByModel
 from workflow_scripts.config.search import Search
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From
@@ -47,7 +47,9 @@ def _needed(settings: Settings, catalogue: str, name: str) -> Iterator[tuple[str
     yield from found
     if catalogue == "variants" and (start := settings.start_of(name)):
         yield catalogue, start
-    if catalogue in ("calibration_sets", "recoveries"):
+    if isinstance(entry, ByModel):
+        yield from ((catalogue, entry.models[model]) for model in settings.run.models)
+    elif catalogue in ("calibration_sets", "recoveries"):
         texts = (settings.texts_of(entry, model) for model in settings.run.models)
         yield from (("texts", one) for one in texts if one)
 
@@ -57,15 +59,21 @@ def variants_in_use(settings: Settings) -> list[Method]:
     return [settings.variants[name] for name in settings.run.variants]
 
 
-def recoveries_in_use(settings: Settings) -> dict[str, Recovery]:
-    """The recoveries of a run by the variants that they end in."""
-    variants = {name: settings.variants[name].recovery for name in settings.run.variants}
-    return {name: settings.recoveries[recovery] for name, recovery in variants.items() if recovery}
+def pruned_in_use(settings: Settings) -> dict[str, Method]:
+    """The variants of a run that a mask is built for, by name: also what recoveries start from."""
+    variants = {name: settings.variants[name] for name in in_use(settings)["variants"]}
+    return {name: variant for name, variant in variants.items() if variant.recovery is None}
+
+
+def recovered_in_use(settings: Settings) -> list[str]:
+    """The variants of a run that are trained after they were pruned."""
+    names = in_use(settings)["variants"]
+    return [name for name in names if settings.variants[name].recovery is not None]
 
 
 def statistics_in_use(settings: Settings) -> list[str]:
     """The calibration sets whose statistics a run collects."""
-    variants = variants_in_use(settings)
+    variants = pruned_in_use(settings).values()
     entries = [*variants, *(getattr(variant, "allocation", None) for variant in variants)]
     names = [entry.calibration for entry in entries if entry and "statistics" in entry.files()]
     return list(dict.fromkeys(names))
@@ -74,8 +82,7 @@ def statistics_in_use(settings: Settings) -> list[str]:
 def searches_in_use(settings: Settings) -> dict[str, tuple[Search, CalibrationSet]]:
     """The searches of a run with the sets that they measure on, by the variants they are for."""
     found = {}
-    for name in settings.run.variants:
-        variant = settings.variants[name]
+    for name, variant in pruned_in_use(settings).items():
         for entry in (variant, getattr(variant, "allocation", None)):
             if isinstance(entry, Search):
                 found[name] = entry, settings.calibration_sets[entry.calibration]

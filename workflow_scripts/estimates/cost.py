@@ -26,18 +26,22 @@ from pathlib import Path
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.base import OfWeights
 from workflow_scripts.config.overlays import read_config
+from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.config.uses import in_use, searches_in_use, variants_in_use
+from workflow_scripts.config.uses import in_use, recovered_in_use, searches_in_use
 from workflow_scripts.errors import InputError
 from workflow_scripts.estimates.gpu_hours import (
     CARDS,
     EFFICIENCY,
     JOB_START,
+    PASS_SHARE,
     STEP,
     Card,
+    fits,
     gpu_jobs,
     pace,
     pruning_hours,
+    recovery_hours,
 )
 from workflow_scripts.estimates.limits import too_long
 from workflow_scripts.estimates.sizes import (
@@ -49,6 +53,12 @@ from workflow_scripts.estimates.sizes import (
     problem_count,
     shape,
     tokens_of,
+)
+from workflow_scripts.estimates.training import (
+    FP32,
+    gpu_memory,
+    trained_tokens,
+    trained_weights,
 )
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.paths import PROJECT
@@ -84,12 +94,19 @@ def jobs_by_stage(paths: Sequence[Path]) -> dict[str, int]:
 def disk(settings: Settings, sizes: Mapping[str, Size | None], tokens: int) -> dict[str, int]:
     """Bytes by what they are for, with so many tokens; models of unknown size are left out."""
     known = [size for size in sizes.values() if size]
-    pruned = [isinstance(variant, OfWeights) for variant in variants_in_use(settings)]
+    variants = [settings.variants[name] for name in in_use(settings)["variants"]]
+    pruned = [isinstance(variant, OfWeights) for variant in variants]
     sets = [settings.calibration_sets[name] for name in in_use(settings)["calibration_sets"]]
     return {
         "models": sum(size.checkpoint for size in known),
         "calibration sets": len(sizes) * sum(4 * entry.samples * entry.length for entry in sets),
         "masks": sum(pruned) * sum(size.linear_weights // 8 for size in known),
+        "trained weights": sum(
+            round(FP32 * trained_weights(entry, size.linear_weights))
+            for name, size in sizes.items()
+            if size
+            for entry in trainings(settings, name)
+        ),
         "generation store": tokens * STORED,
         "traces and answers": tokens * WRITTEN,
         "a job's, for a while": max((size.checkpoint for size in known), default=0),
@@ -145,8 +162,18 @@ def hours(
         )
     if "pruning" in starts:
         rows["pruning"] = [pruning_hours(settings, sizes, card)] * 2
+    if "recovery" in starts:
+        for name, size in sizes.items():
+            if size:
+                spent = recovery_hours(trainings(settings, name), size, card)
+                rows[f"recovery, {name}"] = [spent] * 2
+        notes.append(
+            f"  assumed: recovery at {PASS_SHARE:.0%} of {card.rate / 1e12:,.0f} TFLOP/s, to its "
+            "last step, every row as long as it may be"
+        )
+        notes += too_large_for(settings, sizes, card)
     if starts:
-        count = starts.get("generation", 0) * gpus + starts.get("pruning", 0)
+        count = starts.get("generation", 0) * (gpus - 1) + sum(starts.values())
         what = f"starts of {sum(starts.values())} jobs, {JOB_START:g} minutes each"
         rows[what] = [count * JOB_START / 60] * 2
     if rows:
@@ -179,6 +206,42 @@ def searched(settings: Settings, sizes: Mapping[str, Size | None]) -> Iterator[s
                 models = search.evaluations(blocks, available)
                 tokens = search.passed_tokens(blocks, available)
                 yield f"  {f'{model}, {name}':<40}{models:>20,}{tokens:>20,}"
+
+
+def trainings(settings: Settings, model: str) -> list[Recovery]:
+    """The recoveries of a model's variants."""
+    return [settings.recovery_of(name, model) for name in recovered_in_use(settings)]
+
+
+def too_large_for(
+    settings: Settings, sizes: Mapping[str, Size | None], card: Card
+) -> Iterator[str]:
+    """A line for each training of a model that a card has not the memory for."""
+    for model, size in sizes.items():
+        names = {settings.recovery_name(name, model) for name in recovered_in_use(settings)}
+        for name in sorted(names):
+            entry = settings.recoveries[name]
+            if size and not fits(entry, size, card):
+                parts = gpu_memory(entry, size.checkpoint / UNFETCHED, size.blocks)
+                yield (
+                    f"recovery of {model} by {name} does not fit into one {card.title}: some "
+                    f"{sum(parts.values()) / 1e9:,.0f} GB; a smaller micro_batch or length of "
+                    f"recoveries.{name}" + (", or kind: lora" if entry.kind == "full" else "")
+                )
+
+
+def trained(settings: Settings) -> Iterator[str]:
+    """The tokens of trainings as lines of text."""
+    names, models = recovered_in_use(settings), settings.run.models
+    if not names:
+        return
+    yield (
+        f"training, {len(models)} models x {len(names)} recovered variants: tokens at most, which "
+        "are steps x batch x length"
+    )
+    counts = {name: sum(map(trained_tokens, trainings(settings, name))) for name in models}
+    for name, count in [*counts.items(), ("all models", sum(counts.values()))]:
+        yield f"  {name:<24}{count:>16,}"
 
 
 def report(
@@ -215,6 +278,7 @@ def report(
         f"  expected: traces have {means[0]:,} tokens and answers {means[1]:,}, where budget and "
         "cap let them (--mean-trace, --mean-answer)"
     )
+    yield from trained(settings)
     yield from searched(settings, sizes)
     yield from hours(settings, sizes, total, means, speed, card)
     yield "disk, GB"

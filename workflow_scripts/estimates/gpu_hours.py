@@ -9,20 +9,23 @@ n is what the card's memory holds beside the weights, at most `batch_size` or vL
 That prompts are computed is left out, and so is what an answer goes on from: it is in the cache.
 Nothing here is measured on such a run; `--tokens-per-second` takes what a first job shows.
 
-Pruning is passes over the model: FLOPs at PASS_SHARE of the card's rate, which is what
-docs/measurements.md has for statistics (0.34 of an H200), sequential Wanda and gradients (0.30).
+Pruning and recovery are passes over the model: FLOPs at PASS_SHARE of the card's rate, which is
+what docs/measurements.md has for statistics (0.34 of an H200), sequential Wanda and gradients
+(0.30).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import (
     answered_in_use,
     in_use,
+    pruned_in_use,
+    recovered_in_use,
     searches_in_use,
     statistics_in_use,
-    variants_in_use,
 )
 from workflow_scripts.estimates.sizes import (
     UNFETCHED,
@@ -30,6 +33,7 @@ from workflow_scripts.estimates.sizes import (
     influence_tokens,
     mean_context,
 )
+from workflow_scripts.estimates.training import gpu_memory, passed_tokens
 
 EFFICIENCY = 0.7  # of the bandwidth, that attention and matrix products reach
 STEP = 5e-3  # seconds: scheduling, launches, sampling
@@ -102,7 +106,7 @@ def _pruning_flop(settings: Settings, size: Size) -> float:
     searches = searches_in_use(settings)
     passes += [
         (variant.passes(size.blocks), sets[variant.calibration])
-        for name, variant in zip(settings.run.variants, variants_in_use(settings), strict=True)
+        for name, variant in pruned_in_use(settings).items()
         if variant.runs_model and name not in searches
     ]
     for_each_weight = sum(2 * count * entry.samples * entry.length for count, entry in passes)
@@ -113,14 +117,32 @@ def _pruning_flop(settings: Settings, size: Size) -> float:
     return size.checkpoint / UNFETCHED * for_each_weight
 
 
+def recovery_hours(entries: Sequence[Recovery], size: Size, card: Card) -> float:
+    """GPU hours of a model's trainings, at most."""
+    tokens = sum(passed_tokens(entry) for entry in entries)
+    return 2 * size.checkpoint / UNFETCHED * tokens / (PASS_SHARE * card.rate) / 3600
+
+
+def fits(entry: Recovery, size: Size, card: Card) -> bool:
+    """Whether a card has the memory for a model's training."""
+    parts = gpu_memory(entry, size.checkpoint / UNFETCHED, size.blocks)
+    return sum(parts.values()) + WORKSPACE <= card.memory
+
+
 def gpu_jobs(settings: Settings) -> dict[str, int]:
-    """How many jobs start on GPUs, of generation and of pruning."""
-    models, variants = len(settings.run.models), variants_in_use(settings)
+    """How many jobs start on GPUs, of generation, of pruning and of recovery."""
+    models, variants = len(settings.run.models), pruned_in_use(settings).values()
     generation = settings.run.engines * settings.generation.shards
     generation += len(answered_in_use(settings))
     pruning = len(statistics_in_use(settings)) + len(in_use(settings)["influence_sets"])
     pruning += sum(variant.runs_model for variant in variants)
     allocations = (getattr(variant, "allocation", None) for variant in variants)
     pruning += sum(allocation.runs_model for allocation in allocations if allocation)
-    found = {"generation": models * generation, "pruning": models * pruning}
-    return {stage: n for stage, n in found.items() if getattr(settings, stage).device == "cuda"}
+    recovery = len(recovered_in_use(settings))
+    devices = {"generation": settings.generation.device}
+    found = {"generation": generation, "pruning": pruning, "recovery": recovery}
+    return {
+        stage: models * count
+        for stage, count in found.items()
+        if devices.get(stage, settings.pruning.device) == "cuda"
+    }

@@ -1,4 +1,4 @@
-"""What is said before jobs start that run a model to prune it and ask for more than they can get.
+"""What is said before jobs that prune or train a model start and ask for more than they can get.
 
 They are no mistakes: estimates are generous, and a workstation may have the time.
 """
@@ -8,7 +8,13 @@ from pathlib import Path
 
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards
-from workflow_scripts.config.uses import in_use, searches_in_use, statistics_in_use
+from workflow_scripts.config.uses import (
+    in_use,
+    pruned_in_use,
+    recovered_in_use,
+    searches_in_use,
+    statistics_in_use,
+)
 from workflow_scripts.estimates.jobs import Ask, Job
 from workflow_scripts.estimates.resources import MAX_MINUTES, RULES
 
@@ -16,9 +22,11 @@ SAMPLES = {  # by rule, the keys of its set that make a job shorter
     "collect_statistics": "samples or a smaller length of calibration_sets.{}",
     "score_influence": "train_samples or a smaller length of influence_sets.{}",
     "build_mask": "samples or a smaller length of calibration_sets.{}",
+    "recover": "steps or a smaller batch or length of recoveries.{}",
 }
 SEARCHED = "generations or offspring of variants.{}"
-GO_ON = (SAMPLES["score_influence"], SEARCHED)  # where a job was that was killed
+# those of jobs that go on where they were when they were killed
+GO_ON = (SAMPLES["score_influence"], SAMPLES["recover"], SEARCHED)
 
 
 def too_long(settings: Settings, root: Path = Path()) -> Iterator[str]:
@@ -75,8 +83,12 @@ def _asks(settings: Settings, root: Path) -> Iterator[tuple[str, Ask, str, str]]
                 name,
                 name if name in searches else variant.calibration,
             )
-            for name in settings.run.variants
-            if (variant := settings.variants[name]).runs_model
+            for name, variant in pruned_in_use(settings).items()
+            if variant.runs_model
+        ]
+        jobs += [
+            (f"{name}/mask.json", "recover", "variant", name, settings.recovery_name(name, model))
+            for name in recovered_in_use(settings)
         ]
         missing: dict[tuple[str, str, str], list[tuple[str, Ask]]] = {}
         for place, rule, wildcard, name, of in jobs:

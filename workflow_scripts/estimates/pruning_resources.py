@@ -1,11 +1,12 @@
-"""What jobs that prune ask of a cluster: statistics, influence, allocations, masks, exports."""
+"""What jobs that prune or recover ask of a cluster: from statistics to exports."""
 
 from collections.abc import Callable
 
-from workflow_scripts.config.methods.base import GRADIENT_PASSES, Method
+from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.search import Search
 from workflow_scripts.estimates.jobs import CUDA, SPARE, START, TORCH, Ask, Job
 from workflow_scripts.estimates.sizes import UNFETCHED, influence_tokens
+from workflow_scripts.estimates.training import VOCABULARY, cpu_memory, passed_tokens
 
 FP32, FP64 = 4, 8  # bytes
 
@@ -20,9 +21,6 @@ BATCH = 2048  # tokens that go through a block at a time on a CPU
 SPECTRUM = 4  # FLOP for a weight and a row: its Gram matrix, and the eigenvalues of that
 LEVELS = 20  # sparsities that a search tries for a block, a bit of each weight kept for each
 ROWS = 512  # tokens whose logits are in memory at a time
-VOCABULARY = 200_000
-ACTIVATIONS = 36  # widths of a token that a block keeps for its gradient
-LOGITS = 3  # copies: themselves, their softmax, their gradient
 
 
 def statistics(job: Job, name: str | None = None, passes: float = 1) -> Ask:
@@ -150,25 +148,22 @@ def _hessians(job: Job, variant: Method) -> float:
 
 
 def recovery(job: Job) -> Ask:
-    """The whole model, a block's activations and the logits of the rows that are in memory at once.
+    """Training; on a GPU the weights only pass through the memory of the machine.
 
-    Of the blocks only what enters them is kept; each runs again, so that a token takes four times
-    what it takes forward. On a GPU the weights only pass through the memory of the machine.
+    What is trained of the model itself comes back to it, in fp32 and as it is stored.
     """
-    entry = job.settings.recoveries[job.settings.variants[job.wildcards["variant"]].recovery]
-    rows = entry.steps * entry.batch
-    if entry.evaluate_every:
-        rows += entry.validation * (1 + entry.steps // entry.evaluate_every) / GRADIENT_PASSES
-    at_once = entry.at_once * entry.length
+    entry = job.settings.recovery_of(job.wildcards["variant"], job.wildcards["model"])
     on_gpu = job.settings.pruning.device == "cuda"
-    states = at_once * (job.width * (job.layers + ACTIVATIONS) + LOGITS * VOCABULARY) * FP32
-    trained = (3 if entry.kind == "full" else 0) * job.weights  # gradients and AdamW's two means
-    held = job.weights * UNFETCHED if on_gpu else (job.weights + trained) * FP32 + states
+    if on_gpu:
+        changed = 0 if entry.kind == "lora" else FP32 + UNFETCHED
+        held = job.weights * (UNFETCHED + changed)
+    else:
+        held = cpu_memory(entry, job.weights, job.layers)
     speed = PASS_FLOP[job.settings.pruning.device]
     speed *= 1 if on_gpu else job.settings.generation.threads
     return Ask(
         (CUDA if on_gpu else TORCH) + SPARE * held / 1e6,
-        START + GRADIENT_PASSES * 2 * job.active * rows * entry.length / speed / 60,
+        START + 2 * job.active * passed_tokens(entry) / speed / 60,
     )
 
 
