@@ -32,14 +32,15 @@ GO_ON = (SAMPLES["score_influence"], SAMPLES["recover"], SEARCHED)
 def too_long(settings: Settings, root: Path = Path()) -> Iterator[str]:
     """A line for what is missing and takes longer than the jobs of a cluster live."""
     threads = f"more generation.threads than {settings.generation.threads}"
-    remedies = [threads] if settings.pruning.device == "cuda" else ["device: cuda", threads]
+    on_gpu = settings.pruning.device == "cuda"
     for what, ask, fewer, name in _asks(settings, root):
         if ask.minutes > MAX_MINUTES:
             again = "the next goes on" if fewer in GO_ON else "the next begins anew"
+            remedies = [threads] if on_gpu else ["device: cuda", threads]
+            others = "" if on_gpu and fewer == SAMPLES["recover"] else f"{', '.join(remedies)}, or "
             yield (
                 f"{what}: some {ask.minutes / 60:,.0f} hours; a job of a cluster has "
-                f"{MAX_MINUTES // 60} and {again}; set {', '.join(remedies)}, or fewer "
-                f"{fewer.format(name)}"
+                f"{MAX_MINUTES // 60} and {again}; set {others}fewer {fewer.format(name)}"
             )
 
 

@@ -13,6 +13,7 @@ FP32, FP64 = 4, 8  # bytes
 # per second. Of a core and of weights measured on 2 cores, rounded down: 0.067e12, 40e6. Of a GPU
 # assumed: a small part of what one of them computes.
 PASS_FLOP = {"cpu": 0.05e12, "cuda": 20e12}  # of a core or a GPU, for many tokens at once
+TRAIN_FLOP = {"cpu": 0.05e12, "cuda": 100e12}  # likewise, where all of a model stays on the GPU
 # of either, for the eigenvectors of a symmetric matrix in float64: ten times its width cubed
 EIGEN_FLOP = {"cpu": 0.01e12, "cuda": 0.1e12}
 MASKED = 5e6  # weights that are scored and selected, or copied into a checkpoint
@@ -159,7 +160,7 @@ def recovery(job: Job) -> Ask:
         held = job.weights * (UNFETCHED + changed)
     else:
         held = cpu_memory(entry, job.weights, job.layers)
-    speed = PASS_FLOP[job.settings.pruning.device]
+    speed = TRAIN_FLOP[job.settings.pruning.device]
     speed *= 1 if on_gpu else job.settings.generation.threads
     return Ask(
         (CUDA if on_gpu else TORCH) + SPARE * held / 1e6,
