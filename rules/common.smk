@@ -207,14 +207,21 @@ def made_files(catalogue, wildcards):
         return entry_of("variants", wildcards).allocation_files()
     if catalogue == "calibration_sets":
         return SETTINGS.calibration_set(wildcards.calibration, wildcards.model)[1]
-    return entry_of(catalogue, wildcards).files()
+    entry = entry_of(catalogue, wildcards)
+    before = entry.start_files() if catalogue == "variants" else {}
+    return entry.files() | before
+
+
+def as_inputs(files):
+    """Files by the names of a rule's inputs in place of flags."""
+    return {flag.replace("-", "_"): path for flag, path in files.items()}
 
 
 def inputs_of(catalogue):
     """What an entry is made from: files of other jobs, by the stage's flags, and local ones."""
     return lambda wildcards: {
         "files": [as_source(file) for file in local_files(catalogue, wildcards)],
-        **made_files(catalogue, wildcards),
+        **as_inputs(made_files(catalogue, wildcards)),
     }
 
 
@@ -297,9 +304,7 @@ def recovery_files(wildcards):
 
 
 def recovery_inputs(wildcards):
-    files = {
-        flag.replace("-", "_"): path for flag, path in recovery_files(wildcards).items()
-    }
+    files = as_inputs(recovery_files(wildcards))
     return {"files": [as_source(file) for file in local_texts(wildcards)], **files}
 
 

@@ -460,3 +460,45 @@ def test_a_recovery_by_model_is_there_for_every_model_that_is_run():
         load_settings(config)
     said = "config: recoveries.each.models.more: missing; the run has this model: a name from "
     assert str(caught.value) == f"{said}recoveries"
+
+
+GRADUAL = {
+    "method": "sleb",
+    "remove_blocks": 4,
+    "calibration": "chains",
+    "recovery": "lora",
+    "schedule": {"kind": "gradual", "rounds": 3},
+}
+
+
+def test_a_schedule_is_a_chain_of_variants_that_each_go_on_from_the_one_before():
+    settings = load_settings(changed((("variants", "g"), GRADUAL), (("run", "variants"), ["g"])))
+    chain, name = [], "g"
+    while name:
+        start, entry = settings.start_of(name), settings.variants[name]
+        before = settings.variants[start or name]
+        chain.append((name, entry.remove_blocks, entry.recovery, before.after))
+        assert before.remove_blocks == entry.remove_blocks and before.recovery is None
+        assert not before.schedule and before.calibration == "chains"
+        name = before.after
+    assert chain == [
+        ("g", 4, "lora", "g+round-2"),
+        ("g+round-2", 3, "lora", "g+round-1"),
+        ("g+round-1", 1, "lora", None),
+    ]
+    used = in_use(settings)["variants"]
+    ends = [f"g{place}" for place in ("", "+round-1", "+round-2")]
+    assert sorted(used) == sorted([*ends, *(f"{end}+pruned" for end in ends)])
+    # what it is made from is all there is beside the usual: the three files of the one before
+    files = settings.variants["g+pruned"].start_files()
+    assert files["pruned-record"] == "results/{model}/g+round-2/mask.json" and len(files) == 3
+    assert settings.variants["g+round-1+pruned"].start_files() == {}
+
+
+def test_rounds_of_a_share_end_at_the_share_and_start_from_what_has_a_name():
+    entry = {"method": "magnitude", "sparsity": 0.6, "recovery": "lora"}
+    config = changed((("variants", "g"), entry | {"schedule": {"kind": "gradual", "rounds": 3}}))
+    settings = load_settings(config)
+    shares = [settings.variants[f"g+round-{n}"].sparsity for n in (1, 2)]
+    assert shares == [0.2, 0.4] and settings.variants["g+pruned"].sparsity == 0.6
+    assert settings.start_of("g+round-1") == "magnitude-20"

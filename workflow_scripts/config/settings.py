@@ -20,11 +20,11 @@ from workflow_scripts.config.places import fetched_texts
 from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
 from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.config.recoveries import AnyRecovery, ByModel, Recovery
+from workflow_scripts.config.schedules import PRUNED, mistakes, rounds_of, start_of
 from workflow_scripts.config.tables import Tables
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
 from workflow_scripts.config.types import Count, Different, Name, in_words, name_beside, named
 
-PRUNED = "+pruned"  # behind the name of a variant with a recovery, what that starts from
 NAMES = in_words("a list of one or more names, none twice")
 
 
@@ -111,9 +111,12 @@ class Settings(Entry):
 
     @model_validator(mode="after")
     def _starts_of_recoveries(self) -> "Settings":
-        """A recovery starts from a variant: one that no name stands for gets one that none has."""
+        """A recovery starts from a variant, which gets a name that none has where none stands for
+        it; so do the rounds of a schedule before its last."""
         for name, variant in [*self.variants.items()]:
-            start = variant.model_copy(update={"recovery": None})
+            self.variants.update(rounds_of(name, variant))
+        for name, variant in [*self.variants.items()]:
+            start = start_of(name, variant)
             if start not in self.variants.values():
                 self.variants[name + PRUNED] = start
         return self
@@ -122,6 +125,7 @@ class Settings(Entry):
         yield from self._engines()
         yield from self._choices()
         yield from self._recoveries()
+        yield from mistakes(self.variants)
 
     def _recoveries(self) -> Iterator[Said]:
         """A recovery by model that leads to another such, or to none for a model that is run."""
@@ -183,7 +187,7 @@ class Settings(Entry):
         entry = self.variants[variant]
         if entry.recovery is None:
             return None
-        start = entry.model_copy(update={"recovery": None})
+        start = start_of(variant, entry)
         return next(name for name, other in self.variants.items() if other == start)
 
     def recovery_name(self, variant: str, model: str) -> str:

@@ -9,7 +9,9 @@
         --record results/reasoner/wanda-20/mask.json
 
 A method is a module of `masking.methods` whose `plan` says from `Inputs` which weights go, which
-whole blocks, and what changes of the rest. Linears that it leaves alone have no mask.
+whole blocks, and what changes of the rest. Linears that it leaves alone have no mask. A variant
+`after` another one goes on from what that made of the model: --pruned-mask, --pruned-weights,
+--pruned-record.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import torch
 
 from workflow_scripts.artefacts.allocations import read_allocation
 from workflow_scripts.artefacts.calibration_sets import read_calibration_set
-from workflow_scripts.artefacts.masks import VariantFiles, write_pruned
+from workflow_scripts.artefacts.masks import VariantFiles, read_pruned, write_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import note_export
 from workflow_scripts.artefacts.rows_done import RowsDone, request_of
 from workflow_scripts.artefacts.statistics import read_statistics
@@ -29,8 +31,10 @@ from workflow_scripts.config.entry import check_blocks, parser_of, plain
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.places import check_given
+from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.gpus import take_gpus
 from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.masking.going_on import going_on, joined
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.masking.methods import module_of
 from workflow_scripts.models import checkpoints
@@ -47,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--calibration", type=Path, help="where blocks are pruned in sequence")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="numeric threads")
+    for kind in VariantFiles._fields:
+        parser.add_argument(f"--pruned-{kind}", type=Path, help="for a variant after another")
     parser.add_argument("--mask", required=True, type=Path)
     parser.add_argument("--weights", required=True, type=Path)
     parser.add_argument("--record", required=True, type=Path)
@@ -69,14 +75,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         calibration = read_calibration_set(arguments.calibration, digest)
     module, device = module_of(variant.method), arguments.device
     given = [getattr(arguments, flag) for flag in variant.files()]
+    before = [getattr(arguments, flag.replace("-", "_")) for flag in variant.start_files()]
+    if None in before:
+        raise InputError("--pruned-mask is missing, or -weights or -record; after goes on from it")
+    start = read_pruned(VariantFiles(*before), digest) if before else None
     done = RowsDone(
-        arguments.mask, request_of(digest, plain(variant), given, device, STAGE, module)
+        arguments.mask, request_of(digest, plain(variant), [*given, *before], device, STAGE, module)
     )
     inputs = Inputs(checkpoint, linears, variant, allocation, statistics, calibration, device, done)
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
-    plan = import_module(f"workflow_scripts.{module}").plan(inputs)
+    method = import_module(f"workflow_scripts.{module}")
     requested = variant.requested(checkpoint.blocks)
-    write_pruned(files, plan, checkpoint, digest, variant.method, variant.own(), requested)
+    with going_on(inputs, start, files.mask) as inputs:
+        plan = method.plan(inputs) if start is None else joined(method.plan(inputs), start)
+        write_pruned(files, plan, checkpoint, digest, variant.method, variant.own(), requested)
     note_export(files, checkpoint)
     done.forget()
 

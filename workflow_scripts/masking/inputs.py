@@ -1,7 +1,7 @@
 """What every method works from, and the plan of a method that takes one linear after another."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ class Inputs:
     """What a method works from. Files that the method does not need are None.
 
     `calibration` holds token ids, (samples, length); `device` is where the model runs on them.
-    `done` keeps on disk what a method has done that takes long.
+    `done` keeps on disk what a method has done that takes long. Where the model was pruned before,
+    `gone` says how many heads and neurons each block has lost, by kind.
     """
 
     checkpoint: Checkpoint
@@ -32,6 +33,7 @@ class Inputs:
     calibration: Tensor | None
     device: str = "cpu"
     done: RowsDone | None = None
+    gone: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def in_scope(self) -> tuple[Linear, ...]:

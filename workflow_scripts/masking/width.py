@@ -57,7 +57,8 @@ def plan_by_columns(inputs: Inputs, score: Callable[[Linear, Tensor], Tensor]) -
             )
             for kind, lines in read_by(units, options.heads).items()
         }
-        removed.append(lowest_units(units, scores, counts_of(units, options), options))
+        counts = counts_of(units, options, inputs.gone.get(units.block))
+        removed.append(lowest_units(units, scores, counts, options))
     return plan_without(inputs, blocks, removed)
 
 
@@ -66,8 +67,10 @@ def read_by(units: BlockUnits, heads: str) -> dict[str, Lines]:
     return {kind: units.lines(kind)[-1] for kind in (heads, NEURON)}
 
 
-def counts_of(units: BlockUnits, options: OfUnits) -> Counts:
+def counts_of(units: BlockUnits, options: OfUnits, gone: Counts | None = None) -> Counts:
     """How many units a block loses, by kind, so that the share of its weights is the sparsity.
+
+    Those that are `gone` already are among them.
 
     Of heads it is that part to the nearest whole number, and neurons make up for the rest; or that
     part of each, rounded down, where `selection` is paper. At least one head and one neuron stay.
@@ -76,33 +79,37 @@ def counts_of(units: BlockUnits, options: OfUnits) -> Counts:
     heads, sparsity = options.heads, options.sparsity
     if options.selection == "paper":
         return {kind: int(sparsity * units.count(kind)) for kind in (heads, NEURON)}
-    return with_neurons(units, options, sparsity * units.count(heads))
+    return with_neurons(units, options, sparsity * units.count(heads), gone)
 
 
-def with_neurons(units: BlockUnits, options: OfUnits, heads: float) -> Counts:
+def with_neurons(
+    units: BlockUnits, options: OfUnits, heads: float, gone: Counts | None = None
+) -> Counts:
     """How many units a block loses, by kind: so many heads, and neurons for the rest.
 
     The number of heads is rounded, where all blocks are to lose the same to one for every KV group;
-    more go where all neurons would not do, and never more than what is asked for. At least one head
-    (in every group) and one neuron stay. Raises `InputError` where all that may go is less than the
-    sparsity asks for.
+    more go where all neurons would not do, and never more than what is asked for. What is `gone`
+    already is the least. At least one head (in every group) and one neuron stay. Raises
+    `InputError` where all that may go is less than the sparsity asks for.
     """
     wanted = options.sparsity * units.weights
     at_once = units.kv_heads if options.heads == QUERY_HEAD and options.even else 1
     size = at_once * units.unit_weights(options.heads)
     neuron, most_neurons = units.unit_weights(NEURON), units.count(NEURON) - 1
     least = math.ceil((wanted - (most_neurons + 0.5) * neuron) / size)
-    most = min(units.count(options.heads) // at_once - 1, int(wanted / size))
-    gone = at_once * min(max(round(heads / at_once), least), most)
-    of_heads = gone * units.unit_weights(options.heads)
-    neurons = round((wanted - of_heads) / neuron)
+    lost_heads, lost_neurons = (gone or {}).get(options.heads, 0), (gone or {}).get(NEURON, 0)
+    room = int((wanted - lost_neurons * neuron) / size)
+    most = min(units.count(options.heads) // at_once - 1, max(room, lost_heads // at_once))
+    lost = at_once * min(max(round(heads / at_once), least, lost_heads // at_once), most)
+    of_heads = lost * units.unit_weights(options.heads)
+    neurons = max(round((wanted - of_heads) / neuron), lost_neurons)
     if neurons > most_neurons:
-        lost = (of_heads + most_neurons * neuron) / units.weights
+        share = (of_heads + most_neurons * neuron) / units.weights
         raise InputError(
-            f"sparsity is {options.sparsity}: block {units.block} can lose {lost:.4f} of its "
-            f"weights at most, {gone} of {units.count(options.heads)} heads and all neurons but one"
+            f"sparsity is {options.sparsity}: block {units.block} can lose {share:.4f} of its "
+            f"weights at most, {lost} of {units.count(options.heads)} heads and all neurons but one"
         )
-    return {options.heads: gone, NEURON: neurons}
+    return {options.heads: lost, NEURON: neurons}
 
 
 def lowest_units(units: BlockUnits, scores: Scores, counts: Counts, options: OfUnits) -> Removed:

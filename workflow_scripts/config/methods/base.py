@@ -8,10 +8,16 @@ from pydantic import Field
 from workflow_scripts.config.allocations import Allocation, Uniform
 from workflow_scripts.config.engines import ENGINES
 from workflow_scripts.config.entry import Entry, Said, absent, plain
-from workflow_scripts.config.places import ALLOCATION, calibration_set, statistics
+from workflow_scripts.config.places import (
+    ALLOCATION,
+    calibration_set,
+    statistics,
+    variant_of,
+)
+from workflow_scripts.config.schedules import Gradual
 from workflow_scripts.config.types import Count, matching, named
 
-NOT_OWN = ("method", "calibration", "recovery")
+NOT_OWN = ("method", "calibration", "recovery", "after", "schedule")
 SCOPES = ("all", "attention", "mlp")
 # of a forward pass, with gradients: forward, then forward again and two products for each there
 GRADIENT_PASSES = 4.0
@@ -56,10 +62,32 @@ class Method(Entry):
     amount: ClassVar[str | None] = None  # the key that says how much is removed
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes
     scores_blocks: ClassVar[bool] = False  # whether its mask comes with a score of every block
+    # whether its mask may be made for a model that it has pruned before and that was trained since:
+    # what is gone scores least there, and no other file tells of the dense model
+    goes_on: ClassVar[bool] = False
 
     recovery: named("recoveries") = absent()
     """A name from `recoveries`: how the pruned model is trained. Where another variant has the same
     keys but this, both start from one mask."""
+    after: named("variants") = absent()
+    """A name from `variants`, with the same method and a lesser amount: what that has made of the
+    model, trained or not, is pruned further. The amount is of the dense model, and holds what is
+    gone already."""
+    schedule: Gradual = absent()
+    """How pruning and recovery take turns."""
+
+    def start_files(self) -> dict[str, str]:
+        """What it goes on from, likewise."""
+        return variant_of(self.after) if self.after else {}
+
+    def fixed_going_on(self) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+        """The paths of keys that must have a value, theirs and that one, where it `goes_on`."""
+        yield from ()
+
+    @property
+    def much(self) -> float:
+        """Its amount: blocks, or a share."""
+        return getattr(self, self.amount)
 
     def files(self) -> dict[str, str]:
         """What its mask is made from: the stage's flag and the path, with wildcards in braces."""
@@ -125,6 +153,11 @@ class OfWeights(Method, Share):
     def unfit(self, blocks: int) -> Iterator[Said]:
         for path, said in self.allocation.unfit(blocks):
             yield ("allocation", *path), said
+
+    def fixed_going_on(self) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+        yield ("allocation", "kind"), self.allocation.kind, "uniform"
+        yield ("pattern",), self.pattern, None
+        yield ("propagate",), getattr(self, "propagate", "pruned"), "pruned"
 
     def allocation_files(self) -> dict[str, str]:
         """What its allocation is made from, as `files` says it."""

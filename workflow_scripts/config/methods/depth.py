@@ -74,6 +74,7 @@ class SLEB(WholeBlocks):
     title = "SLEB"
     cites = "sleb"
     scores_blocks = True
+    goes_on = True
 
     method: Literal["sleb"]
     remove_blocks: RemoveBlocks
@@ -114,6 +115,7 @@ class ShortenedPPL(Shortened):
     """The blocks without which the perplexity is least go, each left out alone."""
 
     title = "Shortened LLaMA (perplexity)"
+    goes_on = True
 
     method: Literal["shortened-ppl"]
     remove_blocks: RemoveBlocks
@@ -131,6 +133,7 @@ class ShortenedTaylor(Shortened):
     """The blocks of least Σ |W · gradient of the loss| go."""
 
     title = "Shortened LLaMA (Taylor)"
+    goes_on = True
 
     method: Literal["shortened-taylor"]
     remove_blocks: RemoveBlocks
@@ -148,6 +151,7 @@ class ShortenedMagnitude(Shortened):
     """The blocks of least Σ |W| go."""
 
     title = "Shortened LLaMA (magnitude)"
+    goes_on = True
 
     method: Literal["shortened-magnitude"]
     remove_blocks: RemoveBlocks
@@ -158,6 +162,7 @@ class ReverseOrder(WholeBlocks):
     """The last blocks go."""
 
     title = "removal of the last blocks"
+    goes_on = True
 
     method: Literal["reverse-order"]
     remove_blocks: RemoveBlocks

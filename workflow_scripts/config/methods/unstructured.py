@@ -23,6 +23,7 @@ class Magnitude(OfWeights):
     title = "magnitude pruning"
     cites = "magnitude"
     evolves = True
+    goes_on = True
 
     method: Literal["magnitude"]
 
@@ -33,6 +34,7 @@ class Wanda(OfWeights):
     title = "Wanda"
     cites = "wanda"
     evolves = True
+    goes_on = True
 
     method: Literal["wanda"]
     calibration: SetName

@@ -65,6 +65,7 @@ class MagnitudeSp(OfUnits):
 
     title = "structured magnitude pruning"
     cites = "flap"
+    goes_on = True
 
     method: Literal["magnitude-sp"]
 
@@ -75,6 +76,7 @@ class WandaSp(OfUnits):
 
     title = "Wanda-sp"
     cites = "flap"
+    goes_on = True
 
     method: Literal["wanda-sp"]
     calibration: SetName
@@ -82,6 +84,9 @@ class WandaSp(OfUnits):
 
     def files(self) -> dict[str, str]:
         return norm_files(self.calibration, self.propagate)
+
+    def fixed_going_on(self) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+        yield ("propagate",), self.propagate, "pruned"
 
 
 class Flap(OfUnits):
@@ -116,6 +121,7 @@ class LLMPruner(OfUnits):
 
     title = "LLM-Pruner"
     cites = "llm-pruner"
+    goes_on = True
 
     method: Literal["llm-pruner"]
     calibration: SetName
@@ -139,6 +145,10 @@ class LLMPruner(OfUnits):
 
     def passes(self, blocks: int) -> float:
         return GRADIENT_PASSES
+
+    def fixed_going_on(self) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+        yield ("ranking",), self.ranking, "local"
+        yield ("fold",), self.fold, "own"
 
     def contradictions(self) -> Iterator[Said]:
         yield from super().contradictions()

@@ -49,9 +49,14 @@ def plan(inputs: Inputs) -> Plan:
     if options.ranking == "global":
         removed = ranked_together(blocks, scores, options)
     else:
-        count = paper_counts if options.selection == "paper" else counts_of
+
+        def counts(units: BlockUnits) -> Counts:
+            if options.selection == "paper":
+                return paper_counts(units, options)
+            return counts_of(units, options, inputs.gone.get(units.block))
+
         removed = [
-            lowest_units(units, own, count(units, options), options)
+            lowest_units(units, own, counts(units), options)
             for units, own in zip(blocks, scores, strict=True)
         ]
     return plan_without(inputs, blocks, removed)

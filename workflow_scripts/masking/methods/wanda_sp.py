@@ -56,7 +56,7 @@ def _in_sequence(inputs: Inputs) -> Plan:
         """Of the linears of attention or of the MLP, by what the columns of o or down are worth."""
         kind = options.heads if linear.role == "o" else NEURON
         scores = {kind: read_by(units, options.heads)[kind].sums(columns, units.count(kind))}
-        counts = {kind: counts_of(units, options)[kind]}
+        counts = {kind: counts_of(units, options, inputs.gone.get(units.block))[kind]}
         found = units.keep(lowest_units(units, scores, counts, options))
         return {x.name: found[x.name] for x in units.linears.values() if x.part == linear.part}
 
