@@ -502,3 +502,47 @@ def test_rounds_of_a_share_end_at_the_share_and_start_from_what_has_a_name():
     shares = [settings.variants[f"g+round-{n}"].sparsity for n in (1, 2)]
     assert shares == [0.2, 0.4] and settings.variants["g+pruned"].sparsity == 0.6
     assert settings.start_of("g+round-1") == "magnitude-20"
+
+
+SMALL = DEFAULT["recoveries"]["lora"] | {"penalty": {"norm": "l1", "weight": 2.0}}
+PENALTY = (("recoveries", "small"), SMALL)
+
+
+def test_what_goes_may_be_penalised_before_it_goes_and_the_rest_trained_after():
+    entry = {"method": "magnitude", "sparsity": 0.5, "recovery": "lora"}
+    dress = entry | {"schedule": {"kind": "penalised", "recovery": "small"}}
+    settings = load_settings(changed(PENALTY, (("variants", "d"), dress)))
+    assert settings.start_of("d") == "d+penalised"
+    assert settings.variants["d+penalised"].recovery == "small"
+    assert settings.start_of("d+penalised") == "magnitude-50"
+    # where nothing is trained after it, the recovery is all
+    settings = load_settings(changed(PENALTY, (("variants", "d"), entry | {"recovery": "small"})))
+    assert settings.start_of("d") == "magnitude-50"
+
+
+@pytest.mark.parametrize(
+    ("variant", "place", "said"),
+    [
+        ({"method": "dense"}, "recovery", "'small' is not allowed with method dense: its penalty"),
+        (
+            {"method": "magnitude", "sparsity": 0.7, "after": "magnitude-50"},
+            "recovery",
+            "'small' is not allowed with after: it has a penalty, and weights have gone before",
+        ),
+        (
+            {"method": "magnitude", "sparsity": 0.7, "schedule": {"kind": "gradual", "rounds": 2}},
+            "recovery",
+            "'small' is not allowed with schedule",
+        ),
+        (
+            {"method": "slicegpt", "slicing": 0.2, "calibration": "chains", "recovery": "lora"}
+            | {"schedule": {"kind": "penalised", "recovery": "small"}},
+            "schedule",
+            "not allowed with method slicegpt, by which no weight goes",
+        ),
+    ],
+)
+def test_a_penalty_is_on_weights_that_are_there_and_will_go(variant, place, said):
+    with pytest.raises(InputError) as caught:
+        load_settings(changed(PENALTY, (("variants", "d"), {"recovery": "small"} | variant)))
+    assert str(caught.value).startswith(f"config: variants.d.{place}: {said}")

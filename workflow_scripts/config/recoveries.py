@@ -22,6 +22,16 @@ from workflow_scripts.config.types import (
 NAMES = "a list of one or more names of linears such as q_proj, none twice"
 
 
+class Penalty(Entry):
+    """What is to go stays while training lasts and is made small, so that the rest takes over from
+    it; it goes afterwards (DReSS, arXiv 2501.17905)."""
+
+    norm: Literal["l1", "l2"]
+    """What of the weights that will go is added to the loss: the mean of |w| (l1) or of w² (l2)."""
+    weight: float = Field(gt=0)
+    """How many times it is added."""
+
+
 class Recovery(Entry):
     """What every kind of training has. A step is one of the optimizer, AdamW."""
 
@@ -61,6 +71,8 @@ class Recovery(Entry):
     it was least."""
     patience: Count = absent()
     """Early stopping: after how many measurements without a lesser loss training ends."""
+    penalty: Penalty = absent()
+    """Trains before weights go in place of after it, with a penalty on those that will."""
     seed: Seed = 0
     """Decides which rows are drawn, their order, what adapters begin as, and what dropout drops."""
     save_every: Count = 100

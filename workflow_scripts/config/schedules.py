@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from workflow_scripts.config.entry import Entry, Said
-from workflow_scripts.config.types import fitting
+from workflow_scripts.config.types import fitting, named, one_of
 
 PRUNED = "+pruned"  # behind the name of a variant with a recovery, what that starts from
-ROUND = "+round-"  # behind the name of a variant with a schedule, a turn before its last
+ROUND, PENALISED = "+round-", "+penalised"  # and of one with a schedule, the turns before its last
 
+UNPENALISED = ("none", "slicing")  # families of methods by which no weight of a linear goes
 GRADUAL = "that is built for a model which lacks weights and was trained since"
 
 
@@ -34,9 +35,27 @@ class Gradual(Entry):
         return [round(amount * done / self.rounds, 12) for done in range(1, self.rounds)] + [amount]
 
 
-def rounds_of(name: str, variant: Any) -> Iterator[tuple[str, Any]]:
-    """The variants, by name, that the rounds of a schedule before its last end in."""
-    if variant.schedule is None:
+class Penalised(Entry):
+    """What is to go is made small by a training of its own, goes, and the rest is trained (DReSS,
+    arXiv 2501.17905)."""
+
+    kind: Literal["penalised"]
+    recovery: named("recoveries")
+    """A name from `recoveries`, of one with a penalty: the training before weights go. The
+    variant's own recovery is the one after it."""
+
+
+SCHEDULES = {"gradual": Gradual, "penalised": Penalised}
+
+Schedule = one_of(SCHEDULES, "kind")
+
+
+def turns_of(name: str, variant: Any) -> Iterator[tuple[str, Any]]:
+    """The variants, by name, that the turns of a schedule before its last end in."""
+    if isinstance(variant.schedule, Penalised):
+        turn = {"schedule": None, "recovery": variant.schedule.recovery}
+        yield name + PENALISED, variant.model_copy(update=turn)
+    if not isinstance(variant.schedule, Gradual):
         return
     before = None
     for number, amount in enumerate(variant.schedule.amounts(variant.much)[:-1], 1):
@@ -48,41 +67,81 @@ def rounds_of(name: str, variant: Any) -> Iterator[tuple[str, Any]]:
 
 def start_of(name: str, variant: Any) -> Any:
     """What a variant's recovery starts from, as an entry; itself where it has none."""
-    without = {"recovery": None, "schedule": None}
-    if variant.schedule:
-        without["after"] = f"{name}{ROUND}{variant.schedule.rounds - 1}"
-    return variant.model_copy(update=without)
+    start: dict[str, Any] = {"recovery": None, "schedule": None}
+    if isinstance(variant.schedule, Penalised):
+        start["recovery"] = variant.schedule.recovery
+    if isinstance(variant.schedule, Gradual):
+        start["after"] = f"{name}{ROUND}{variant.schedule.rounds - 1}"
+    return variant.model_copy(update=start)
 
 
-def mistakes(variants: Mapping[str, Any]) -> Iterator[Said]:
-    """What schedules, and variants after others, cannot be."""
+def mistakes(variants: Mapping[str, Any], recoveries: Mapping[str, Any]) -> Iterator[Said]:
+    """What schedules, variants after others and recoveries with a penalty cannot be."""
+    methods = ", ".join(sorted({one.method for one in variants.values() if one.goes_on}))
+    with_penalty = {name for name, one in recoveries.items() if _has_penalty(one, recoveries)}
     for name, variant in variants.items():
-        keys = [key for key in ("schedule", "after") if getattr(variant, key) is not None]
-        for path, said in _of_one(variant, keys[0], variants) if keys else ():
-            yield ("variants", name, *path), said
+        said = [*_of_schedule(variant, with_penalty)]
+        if variant.after is not None or isinstance(variant.schedule, Gradual):
+            said += _of_going_on(variant, variants, methods)
+        if variant.recovery in with_penalty:
+            said += _of_penalty(variant)
+        for path, what in said:
+            yield ("variants", name, *path), what
 
 
-def _of_one(variant: Any, key: str, variants: Mapping[str, Any]) -> Iterator[Said]:
+def _has_penalty(entry: Any, recoveries: Mapping[str, Any]) -> bool:
+    """Whether a recovery has one, or leads to one for any model."""
+    names = getattr(entry, "models", {}).values()
+    each = [entry, *(recoveries[name] for name in names if name in recoveries)]
+    return any(getattr(one, "penalty", None) is not None for one in each)
+
+
+def _of_schedule(variant: Any, with_penalty: set[str]) -> Iterator[Said]:
+    if variant.schedule is None:
+        return
+    if variant.recovery is None:
+        yield ("recovery",), "missing; schedule needs it: a name from recoveries"
+    if variant.after is not None:
+        yield ("after",), "not allowed with schedule"
+    if isinstance(variant.schedule, Penalised):
+        if variant.schedule.recovery not in with_penalty:
+            said = f"'{variant.schedule.recovery}' is not allowed; must be one with a penalty"
+            yield ("schedule", "recovery"), said
+        if variant.family in UNPENALISED:
+            yield (
+                ("schedule",),
+                f"not allowed with method {variant.method}, by which no weight goes",
+            )
+    elif variant.goes_on and isinstance(variant.much, int):
+        rounds, most = variant.schedule.rounds, variant.much
+        if most < rounds:
+            said = f"{rounds} is not allowed; must be at most {variant.amount} ({most})"
+            yield ("schedule", "rounds"), said
+
+
+def _of_penalty(variant: Any) -> Iterator[Said]:
+    """Weights that will go are what a penalty is on; those of rounds before are gone."""
+    if variant.family in UNPENALISED:
+        said = f"'{variant.recovery}' is not allowed with method {variant.method}"
+        yield ("recovery",), f"{said}: its penalty is on weights that go, and none does"
+    elif variant.after is not None or isinstance(variant.schedule, Gradual):
+        key = "schedule" if variant.after is None else "after"
+        said = f"'{variant.recovery}' is not allowed with {key}: it has a penalty, and weights have"
+        yield ("recovery",), f"{said} gone before"
+
+
+def _of_going_on(variant: Any, variants: Mapping[str, Any], methods: str) -> Iterator[Said]:
+    key = "schedule" if variant.after is None else "after"
     if not variant.goes_on:
-        methods = sorted({one.method for one in variants.values() if one.goes_on})
         said = f"not allowed with method {variant.method}, which has no mask {GRADUAL}"
-        yield (key,), f"{said}" + (f"; there: {', '.join(methods)}" if methods else "")
+        yield (key,), said + (f"; there: {methods}" if methods else "")
         return
     for path, value, needed in variant.fixed_going_on():
         if value != needed:
             said = "" if needed is None else f"; must be {needed}"
             yield path, f"{value!r} is not allowed with {key}{said}"
-    if variant.schedule:
-        if variant.recovery is None:
-            yield ("recovery",), "missing; schedule needs it: a name from recoveries"
-        if variant.after is not None:
-            yield ("after",), "not allowed with schedule"
-        if isinstance(variant.much, int) and variant.much < variant.schedule.rounds:
-            said = f"{variant.schedule.rounds} is not allowed; must be at most {variant.amount}"
-            yield ("schedule", "rounds"), f"{said} ({variant.much})"
-        return
     before = variants.get(variant.after)
-    if before is None:  # which is said already
+    if before is None:  # without after; or there is no such, which is said already
         return
     if before.method != variant.method:
         said = f"'{variant.after}' is not allowed; must be a variant with method {variant.method}"

@@ -20,7 +20,7 @@ from workflow_scripts.config.places import fetched_texts
 from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
 from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.config.recoveries import AnyRecovery, ByModel, Recovery
-from workflow_scripts.config.schedules import PRUNED, mistakes, rounds_of, start_of
+from workflow_scripts.config.schedules import PRUNED, mistakes, start_of, turns_of
 from workflow_scripts.config.tables import Tables
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
 from workflow_scripts.config.types import Count, Different, Name, in_words, name_beside, named
@@ -112,9 +112,9 @@ class Settings(Entry):
     @model_validator(mode="after")
     def _starts_of_recoveries(self) -> "Settings":
         """A recovery starts from a variant, which gets a name that none has where none stands for
-        it; so do the rounds of a schedule before its last."""
+        it; so do the turns of a schedule before its last."""
         for name, variant in [*self.variants.items()]:
-            self.variants.update(rounds_of(name, variant))
+            self.variants.update(turns_of(name, variant))
         for name, variant in [*self.variants.items()]:
             start = start_of(name, variant)
             if start not in self.variants.values():
@@ -125,7 +125,7 @@ class Settings(Entry):
         yield from self._engines()
         yield from self._choices()
         yield from self._recoveries()
-        yield from mistakes(self.variants)
+        yield from mistakes(self.variants, self.recoveries)
 
     def _recoveries(self) -> Iterator[Said]:
         """A recovery by model that leads to another such, or to none for a model that is run."""

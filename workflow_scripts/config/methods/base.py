@@ -14,7 +14,7 @@ from workflow_scripts.config.places import (
     statistics,
     variant_of,
 )
-from workflow_scripts.config.schedules import Gradual
+from workflow_scripts.config.schedules import Schedule
 from workflow_scripts.config.types import Count, matching, named
 
 NOT_OWN = ("method", "calibration", "recovery", "after", "schedule")
@@ -73,7 +73,7 @@ class Method(Entry):
     """A name from `variants`, with the same method and a lesser amount: what that has made of the
     model, trained or not, is pruned further. The amount is of the dense model, and holds what is
     gone already."""
-    schedule: Gradual = absent()
+    schedule: Schedule = absent()
     """How pruning and recovery take turns."""
 
     def start_files(self) -> dict[str, str]:
