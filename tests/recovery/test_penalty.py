@@ -13,7 +13,7 @@ from workflow_scripts.artefacts.masks import Pruned, read_pruned
 from workflow_scripts.config.recoveries import Penalty
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear, linears, open_checkpoint
-from workflow_scripts.recovery.penalty import Penalised, uncut
+from workflow_scripts.recovery.penalty import Penalised, left, uncut
 
 WEIGHT = 3.0
 
@@ -91,8 +91,13 @@ def test_adapters_are_a_part_of_what_is_penalised_and_make_it_small(folder, star
         assert torch.equal(layer.base_layer.weight, weight)
 
 
-def test_before_the_cut_nothing_is_gone(start):
+def test_before_the_cut_nothing_is_gone_and_after_it_blocks_are(folder, start):
     assert uncut(start).is_dense and not start.is_dense
+    tensors = {
+        f"{linear.name}.lora_A": torch.ones(1) for linear in linears(open_checkpoint(folder))
+    }
+    blocks = {int(name.split(".")[2]) for name in left(tensors, start)}
+    assert blocks == {0, 1, 2} - {*start.record.removed_blocks}
 
 
 def test_nothing_to_penalise_is_said(folder, tmp_path):

@@ -11,7 +11,7 @@ a mean, so that one weight does for models of any size and for any part of them.
 block that will go are in R.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as run_again
@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint as run_again
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.config.recoveries import Penalty
 from workflow_scripts.errors import InputError
-from workflow_scripts.models.checkpoints import Linear, block_prefix
+from workflow_scripts.models.checkpoints import Linear, block_prefix, split_block
 
 ADAPTER = "default"  # peft's name for the only one
 
@@ -28,6 +28,13 @@ def uncut(start: Pruned) -> Pruned:
     """What a variant makes of a model before it takes anything away: its changed tensors alone."""
     record = start.record.model_copy(update={"linears": {}, "removed_blocks": ()})
     return Pruned(record, {}, start.weights)
+
+
+def left(tensors: Mapping[str, Tensor], start: Pruned) -> dict[str, Tensor]:
+    """Of what was trained, by name, what is not of a block that goes."""
+    places = {name: split_block(name) for name in tensors}
+    removed = start.record.removed_blocks
+    return {name: x for name, x in tensors.items() if places[name][0] not in removed}
 
 
 class Penalised:
