@@ -121,6 +121,22 @@ def test_a_file_is_read_as_far_as_it_is_asked_for(tmp_path):
     assert refused(path).startswith(f"{path}:2: not valid JSON (")
 
 
+def test_a_json_file_may_be_one_list_of_rows(tmp_path):
+    path = tmp_path / "a.json"
+    for indent in (None, 2):
+        path.write_text("\n" + json.dumps([{"text": text} for text in TEXTS], indent=indent))
+        assert rows(path) == [(number, {"text": text}) for number, text in enumerate(TEXTS)]
+    path.write_text('[{"text": "a"}, {"text": 3}]')
+    assert refused(path) == f"{path}, row 1: field 'text' is 3, not a string"
+    path.write_text('[{"text": "a"}')
+    assert refused(path).startswith(f"{path}: not valid JSON (")
+    path.write_text("[]")
+    assert rows(path) == []
+    # lines are rows of their own everywhere else, and a list is none
+    path.with_suffix(".jsonl").write_text('["a"]\n')
+    assert refused(path.with_suffix(".jsonl")).startswith(f"{path.with_suffix('.jsonl')}:1: a row")
+
+
 PAIR = {"prompt": "{question}", "completion": "<t>{how far}</t>{answer}, {answer}"}
 RECORDS = [
     {"question": "q1?", "how far": "{answer} {x}", "answer": "a1", "n": 1},

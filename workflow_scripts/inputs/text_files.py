@@ -7,13 +7,14 @@ is the field without the space around it, after `Answer: ` where it does not hol
 `turns` names the one that holds a conversation, a list of turns that have a `role` and a `content`,
 or a `from` and a `value`: its first question and the answer to it are the row.
 Every non-empty line of a .txt file is a text, and so is every cell of the column `column` (else
-`text`) of a .parquet file.
+`text`) of a .parquet file. A .json file may also be one list of rows.
 """
 
 import gzip
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,10 @@ Pair = Mapping[str, str]
 def numbered_rows(
     path: Path, column: str | None = None, pair: Pair | None = None, turns: str | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a file, each with the number of its line (from 1; of a .parquet row, from 0).
+    """The rows of a file, each with the number of its line (from 1; of a row in a .parquet file or
+    a list, from 0).
 
-    A file is never in memory as a whole. Raises `InputError` for a file that cannot be read or is
+    Only a list is in memory as a whole. Raises `InputError` for a file that cannot be read or is
     damaged, naming the line that is no row.
     """
     if not path.name.endswith(SUFFIXES):
@@ -49,13 +51,22 @@ def numbered_rows(
         for number, row in enumerate(parquet_rows(path, wanted)):
             yield number, _made(row, column, pair, turns, f"{path}, row {number}")
         return
-    is_plain = path.name.removesuffix(".gz").endswith(".txt")
-    for number, text in _numbered_lines(path):
+    lines = _numbered_lines(path)
+    if path.name.removesuffix(".gz").endswith(".txt"):
+        yield from ((number, {"text": text}) for number, text in lines)
+        return
+    first = next(lines, None)
+    if first is None:
+        return
+    lines = chain([first], lines)
+    if path.suffix == ".json" and first[1].lstrip().startswith("["):
+        whole = _json("\n".join(text for _, text in lines), str(path))
+        for number, row in enumerate(whole):
+            yield number, _made(row, column, pair, turns, f"{path}, row {number}")
+        return
+    for number, text in lines:
         where = f"{path}:{number}"
-        if is_plain:
-            yield number, {"text": text}
-        else:
-            yield number, _made(_json(text, where), column, pair, turns, where)
+        yield number, _made(_json(text, where), column, pair, turns, where)
 
 
 def pairs_of_file(path: Path, pair: Pair | None = None) -> Iterator[tuple[str, dict[str, str]]]:
