@@ -20,6 +20,7 @@ from workflow_scripts.demo.chains import (
     question,
     trace_and_answer,
     training_example,
+    training_problems,
 )
 
 
@@ -90,6 +91,13 @@ def test_benchmark_is_held_out_even_and_without_repeats():
     assert max(lengths.values()) - min(lengths.values()) <= 1
 
 
+def test_problems_to_answer_before_are_of_the_other_side():
+    problems = training_problems(240, 0)
+    assert not any(is_held_out(p.question) for p in problems)
+    assert len({p.question for p in problems}) == 240
+    assert all(p.answer == plain_answer(p.question) for p in problems)
+
+
 def test_benchmark_without_repeats_even_where_the_side_is_nearly_spent():
     # 500 of about 1,125 held-out questions of two operations: repeats are drawn for certain
     problems = benchmark_problems(5500, 1)
@@ -134,3 +142,4 @@ def test_same_seed_same_draws():
 def test_completion_closes_the_trace_and_the_turn():
     example = next(e for e in examples(20) if not e.cut)
     assert example.completion == f"<think>{example.trace}</think>{example.answer}<|end|>"
+    assert example.without_steps.completion == f"<think></think>{example.answer}<|end|>"

@@ -1,4 +1,4 @@
-"""Training the demo reasoner: what it learns from, that it learns, and what it saves."""
+"""Training the demo's models: what it learns from, that it learns, and what it saves."""
 
 import json
 import random
@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from workflow_scripts.demo.chains import Example, training_example
+from workflow_scripts.demo import train as train_module
+from workflow_scripts.demo.chains import KINDS, Example, training_example
 from workflow_scripts.demo.tokenizer import build_tokenizer
 from workflow_scripts.demo.train import (
     IGNORED,
@@ -81,13 +82,44 @@ def test_learning_rate_warms_up_and_falls_to_nothing():
 
 
 def test_a_few_steps_reduce_the_loss_and_repeat_exactly(tokenizer):
-    model, losses = train(tokenizer, steps=8, batch_size=8, seed=0)
-    again, same = train(tokenizer, steps=8, batch_size=8, seed=0)
-    _, other = train(tokenizer, steps=1, batch_size=8, seed=1)
+    model, losses = train(tokenizer, "reasoner", steps=8, batch_size=8, seed=0)
+    again, same = train(tokenizer, "reasoner", steps=8, batch_size=8, seed=0)
+    _, other = train(tokenizer, "reasoner", steps=1, batch_size=8, seed=1)
     assert losses[-1] < losses[0] - 0.3
     assert losses == same and other[0] != losses[0]
     for (name, weight), copy in zip(model.named_parameters(), again.parameters(), strict=True):
         assert torch.equal(weight, copy), name
+
+
+def test_both_models_begin_alike_and_meet_the_same_problems(tokenizer, monkeypatch):
+    starts, met = [], []
+
+    def begun(tokenizer, seed):
+        model = build_model(tokenizer, seed)
+        starts.append([weight.detach().clone() for weight in model.parameters()])
+        return model
+
+    def seen(tokenizer, examples):
+        met[-1] += examples
+        return batch_tensors(tokenizer, examples)
+
+    monkeypatch.setattr(train_module, "build_model", begun)
+    monkeypatch.setattr(train_module, "batch_tensors", seen)
+    for kind in ("reasoner", "answerer"):
+        met.append([])
+        train(tokenizer, kind, steps=3, batch_size=4, seed=5)
+    assert all(map(torch.equal, *starts))
+    worked, answered = met
+    assert len(worked) == len(answered) == 12
+    for one, other in zip(worked, answered, strict=True):
+        assert (one.question, one.answer) == (other.question, other.answer)
+    assert any(e.trace for e in worked) and not any(e.trace or e.cut for e in answered)
+
+
+def test_the_answerer_learns_to_end_its_thinking_itself(tokenizer):
+    cut = KINDS["answerer"](Example("7*2=?", "7*", "4", cut=True))
+    _, labels = batch_tensors(tokenizer, [cut])
+    assert labelled(tokenizer, labels[0]) == "<think></think>4<|end|>"
 
 
 def test_saved_folder_is_an_ordinary_model_with_the_same_bytes_each_time(tokenizer, tmp_path):
@@ -116,8 +148,8 @@ def stage(monkeypatch):
 
 
 def test_stage_shows_progress_and_writes_the_folder(stage, tmp_path, capsys):
-    output = tmp_path / "reasoner"
-    stage("--output", output, "--steps", "2", "--batch-size", "2")
+    output = tmp_path / "answerer"
+    stage("--kind", "answerer", "--output", output, "--steps", "2", "--batch-size", "2")
     said = capsys.readouterr().err
     assert "step 2/2  loss " in said and " left" in said
     assert (output / "model.safetensors").exists()
@@ -125,6 +157,6 @@ def test_stage_shows_progress_and_writes_the_folder(stage, tmp_path, capsys):
 
 def test_stage_refuses_to_train_without_steps(stage, tmp_path, capsys):
     with pytest.raises(SystemExit, match="1"):
-        stage("--output", tmp_path / "reasoner", "--steps", "0")
+        stage("--kind", "reasoner", "--output", tmp_path / "reasoner", "--steps", "0")
     assert capsys.readouterr().err == "error: --steps: 0 is too few; give 1 or more\n"
     assert not (tmp_path / "reasoner").exists()

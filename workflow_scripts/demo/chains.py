@@ -3,13 +3,16 @@
 A question is `7*2+5-3=?`; there is no precedence, and every result is taken modulo 10. Its trace is
 `7*2=4;4+5=9;9-3=6;` (STEP_TOKENS tokens an operation) and its answer is the last digit, `6`.
 
+Two models learn it from the same examples: the reasoner with the trace, the answerer without.
+
 The task has two sides, split by a hash of the question: the benchmark draws only from the held-out
 side, training and calibration only from the other. So no benchmark problem can be met in training.
 """
 
 import hashlib
 import random
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from workflow_scripts.artefacts.records import Problem
 
@@ -52,6 +55,18 @@ class Example:
         """What follows the prompt: the trace between its delimiters, the answer, the turn's end."""
         return THINK + self.trace + THINK_END + self.answer + TURN_END
 
+    @property
+    def without_steps(self) -> "Example":
+        """The same problem for a model that answers at once: it is itself that ends the trace."""
+        return replace(self, trace="", cut=False)
+
+
+# what each model of the demo's pair learns from an example: its steps, or the answer alone
+KINDS: dict[str, Callable[[Example], Example]] = {
+    "reasoner": lambda example: example,
+    "answerer": lambda example: example.without_steps,
+}
+
 
 def apply_operation(left: int, operation: str, right: int) -> int:
     """`left operation right` modulo 10."""
@@ -88,15 +103,24 @@ def is_held_out(text: str) -> bool:
 
 def benchmark_problems(count: int, seed: int) -> list[Problem]:
     """`count` different held-out problems, spread evenly over 2 to 12 operations."""
-    rng = random.Random(f"benchmark {seed}")
+    return _problems("chains", random.Random(f"benchmark {seed}"), count, held_out=True)
+
+
+def training_problems(count: int, seed: int) -> list[Problem]:
+    """The same from the training side, for models to answer before they are evaluated."""
+    rng = random.Random(f"training problems {seed}")
+    return _problems("chains-training", rng, count, held_out=False)
+
+
+def _problems(name: str, rng: random.Random, count: int, *, held_out: bool) -> list[Problem]:
     lengths = MAX_OPERATIONS - MIN_OPERATIONS + 1
     answers: dict[str, str] = {}
     while len(answers) < count:
-        chain = _draw(rng, MIN_OPERATIONS + len(answers) % lengths, held_out=True)
+        chain = _draw(rng, MIN_OPERATIONS + len(answers) % lengths, held_out=held_out)
         # a question that was drawn before changes nothing, and its length is drawn again
         answers.setdefault(question(chain), trace_and_answer(chain)[1])
     return [
-        Problem(id=f"chains-{number:03}", question=text, answer=answer, kind="integer")
+        Problem(id=f"{name}-{number:03}", question=text, answer=answer, kind="integer")
         for number, (text, answer) in enumerate(answers.items())
     ]
 
@@ -114,6 +138,13 @@ def training_example(rng: random.Random) -> Example:
     if cut:
         trace = trace[: _below(rng, len(trace))]
     return Example(question=question(chain), trace=trace, answer=answer, cut=cut)
+
+
+def training_examples(seed: int) -> Iterator[Example]:
+    """What training meets, one example after another, without end: the same for both models."""
+    rng = random.Random(f"training {seed}")
+    while True:
+        yield training_example(rng)
 
 
 def _draw(rng: random.Random, operations: int, *, held_out: bool) -> Chain:

@@ -1,7 +1,10 @@
-"""The reasoner in bundled/: an ordinary model folder that really solves its task."""
+"""The pair in bundled/: ordinary model folders; one really solves the task, one answers at once."""
+
+import re
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workflow_scripts.artefacts.records import Problem, read_records
@@ -12,6 +15,8 @@ from workflow_scripts.paths import PROJECT
 
 BUNDLED = PROJECT / "bundled"
 REASONER = BUNDLED / "models" / "reasoner"
+ANSWERER = BUNDLED / "models" / "answerer"
+MODELS = pytest.mark.parametrize("folder", [REASONER, ANSWERER], ids=lambda folder: folder.name)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +43,32 @@ def generate(model, tokenizer, texts, tokens):
     return tokenizer.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
-def test_folder_is_what_training_saves_but_for_the_weights(tmp_path):
+@MODELS
+def test_folder_is_what_training_saves_but_for_the_weights(tmp_path, folder):
     tokenizer = build_tokenizer()
     save(build_model(tokenizer, 0), tokenizer, tmp_path / "fresh")
-    names = sorted(path.name for path in REASONER.iterdir())
+    names = sorted(path.name for path in folder.iterdir())
     assert names == sorted(path.name for path in (tmp_path / "fresh").iterdir())
     for name in names:
         if name != "model.safetensors":
-            assert (REASONER / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+            assert (folder / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
 
 
-def test_folder_is_small():
-    assert sum(path.stat().st_size for path in REASONER.iterdir()) <= 5_000_000
+def test_what_is_bundled_is_small():
+    assert sum(path.stat().st_size for path in BUNDLED.rglob("*")) <= 6_000_000
+
+
+def test_the_two_have_the_same_shape_and_other_weights():
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in (REASONER, ANSWERER))
+    assert {name: t.shape for name, t in ours.items()} == {n: t.shape for n, t in theirs.items()}
+    assert not any(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_answerer_ends_its_thinking_at_once_and_answers_with_a_digit(tokenizer, problems):
+    model = AutoModelForCausalLM.from_pretrained(ANSWERER, dtype=torch.float32).eval()
+    texts = generate(model, tokenizer, [prompt(tokenizer, p.question) for p in problems[::5]], 8)
+    assert len(texts) == 48
+    assert all(re.fullmatch(r"<think></think>\d", text) for text in texts)
 
 
 def test_it_thinks_and_answers_right(model, tokenizer, problems):
