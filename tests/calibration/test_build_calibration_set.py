@@ -9,8 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 
-from tests.models.tiny_models import tiny_tokenizer, write_manifest
+from tests.models.tiny_models import VOCABULARY, tiny_tokenizer, write_manifest
 from workflow_scripts.calibration import build_calibration_set
 from workflow_scripts.calibration.build_calibration_set import pack_windows
 from workflow_scripts.errors import InputError
@@ -231,3 +232,58 @@ def test_a_model_that_was_not_fetched(tmp_path: Path, tiny_model: Callable[..., 
     (folder / "manifest.json").unlink()
     line = refused(folder, source_file(tmp_path, PAIRS), 1, 8)
     assert line == f"{folder / 'manifest.json'}: missing: the model was not fetched"
+
+
+def ids_of(folder: Path, place: Path, source: dict, **keys: object) -> torch.Tensor:
+    options = {"source": source, "samples": 80, "length": 25, "seed": 0} | keys
+    made = place / "made.safetensors"
+    stage = ["--model", str(folder), "--options", json.dumps(options), "--output", str(made)]
+    build_calibration_set.main(stage)
+    return read_tensor(open_tensors(made), "input_ids")
+
+
+def test_random_tokens_are_all_but_the_special_ones_alike(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = tiny_model()
+    ids = ids_of(folder, tmp_path, {"kind": "random"})
+    assert (ids.dtype, tuple(ids.shape)) == (torch.int32, (80, 25))
+    tokenizer = tiny_tokenizer()
+    counts = torch.bincount(ids.reshape(-1), minlength=len(tokenizer))
+    assert counts[:4].tolist() == [0, 0, 0, 0]
+    # each of the others is expected as often; the largest of so many counts is far below twice that
+    expected = 2000 / (len(tokenizer) - 4)
+    assert counts[4:].min() > 0 and counts[4:].max() < 2 * expected
+    assert torch.equal(ids, ids_of(folder, tmp_path, {"kind": "random"}))
+    assert not torch.equal(ids, ids_of(folder, tmp_path, {"kind": "random"}, seed=1))
+
+
+def test_no_random_token_is_one_that_the_model_has_not_or_that_is_reserved(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = tiny_model()
+    tokenizer = tiny_tokenizer()
+    reserved = tokenizer.convert_tokens_to_ids("7")
+    tokenizer.add_tokens([AddedToken("7", special=True)])  # special, and no part is its own
+    tokenizer.add_tokens([f"<added {number}>" for number in range(VOCABULARY)])
+    tokenizer.save_pretrained(folder)
+    write_manifest(folder)
+    found = set(ids_of(folder, tmp_path, {"kind": "random"}).reshape(-1).tolist())
+    assert found == {*range(4, VOCABULARY)} - {reserved}
+
+
+def test_shuffled_sequences_have_the_same_tokens_in_another_order(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    folder = tiny_model()
+    source = {"kind": "local", "path": str(source_file(tmp_path, PAIRS * 50))}
+    given = ids_of(folder, tmp_path, source)
+    shuffled = ids_of(folder, tmp_path, source, token_order="shuffled")
+    assert torch.equal(given, ids_of(folder, tmp_path, source, token_order="given"))
+    assert torch.equal(shuffled, ids_of(folder, tmp_path, source, token_order="shuffled"))
+    assert torch.equal(given.sort(dim=1).values, shuffled.sort(dim=1).values)
+    assert not any(map(torch.equal, given, shuffled))
+    # one order for all sequences would leave what stands where in them as it is
+    marks = torch.arange(25, dtype=torch.int32).repeat(80, 1)
+    orders = build_calibration_set.with_shuffled_tokens(marks, 0)
+    assert len({*map(tuple, orders.tolist())}) == 80

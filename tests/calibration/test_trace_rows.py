@@ -75,6 +75,45 @@ def test_bounds_belong_to_what_they_bound(traces):
     assert passing(traces, min_accuracy=0.34, correct_only=True, min_tokens=8) == [("fair", 2)]
 
 
+def test_quantiles_are_those_of_all_traces_and_belong_to_what_they_bound(traces):
+    """The lengths are 4 to 15, in the order of KEYS."""
+    assert passing(traces, min_tokens_quantile=1 / 3, max_tokens_quantile=2 / 3) == KEYS[3:8]
+    assert passing(traces, max_tokens_quantile=0.5) == KEYS[:6]
+    assert passing(traces, min_tokens_quantile=0.5) == KEYS[5:]
+    assert passing(traces, min_tokens_quantile=1.0) == KEYS[11:]
+    assert passing(traces, max_tokens_quantile=0.0) == KEYS[:1]
+    # the stricter of two bounds holds
+    both = {"min_tokens": 6, "min_tokens_quantile": 0.5, "max_tokens": 13, "max_tokens_quantile": 1}
+    assert passing(traces, **both) == KEYS[5:10]
+    # what other conditions leave does not move them
+    assert passing(traces, correct_only=True, max_tokens_quantile=0.5) == [*KEYS[:4], KEYS[5]]
+
+
+def test_the_hardest_of_the_problems_that_accuracies_leave(traces):
+    """Of easy, fair, hard and lost 3, 2, 1 and 0 of 3 repeats are right."""
+    assert passing(traces, hardest=0.5) == KEYS[6:]
+    assert passing(traces, hardest=0.0) == KEYS[9:]
+    assert passing(traces, hardest=0.75) == KEYS[3:]
+    assert passing(traces, hardest=0.5, min_accuracy=0.01) == KEYS[3:9]
+    assert passing(traces, hardest=1 / 3, min_accuracy=0.01) == KEYS[6:9]
+    assert passing(traces, hardest=0.5, max_accuracy=0.7) == KEYS[6:]
+
+
+def test_problems_as_hard_as_the_last_of_the_hardest_stay(traces):
+    """Here two problems have one right repeat of three, and half of four is two."""
+    grades = [
+        Grade(name, repeat, 99, "1", repeat == 0 if name == "fair" else right(name, repeat), "")
+        for name, repeat in KEYS
+    ]
+    write_records(traces / "grades" / "b.jsonl", grades)
+    assert passing(traces, hardest=0.5) == KEYS[3:]
+
+
+def test_the_rule_of_hard_problems_and_traces_of_medium_length(traces):
+    medium = {"min_tokens_quantile": 1 / 3, "max_tokens_quantile": 2 / 3}
+    assert passing(traces, min_accuracy=0.01, hardest=0.5, **medium) == KEYS[3:8]
+
+
 def build(folder: Path, traces: Path, samples: int, length: int, **filters: object) -> list:
     made = traces.parent / "set.safetensors"
     source = {"kind": "generated", "benchmark": "b", **filters}

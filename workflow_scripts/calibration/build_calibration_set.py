@@ -14,6 +14,9 @@ drawn with replacement, and of each a random contiguous window is taken.
 Sampling `passages` is that of ShortGPT's texts in the public code of arXiv 2604.25098: the lines of
 every text are put together, whole, to passages of so many characters; of the passages of all texts
 some are drawn without replacement, and each is cut to the length.
+
+A source of kind random has no rows: its token ids are drawn one by one. With `token_order` shuffled
+the tokens of every sequence, drawn in whichever way, come in an order that is drawn as well.
 """
 
 import argparse
@@ -25,6 +28,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.calibration.corpora import TRACES, open_rows
 from workflow_scripts.config.catalogues import CalibrationSet
@@ -55,13 +59,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_given(wanted, arguments)
     digest = model_digest(arguments.model)
     check_window(arguments.model, wanted.length)
-    traces = {kind: getattr(arguments, kind) for kind in TRACES}
-    rows = open_rows(wanted.source, arguments.corpus, traces, arguments.output.parent)
     tokenizer = load_tokenizer(arguments.model)
-    with ChatTemplate(tokenizer, arguments.date, arguments.chat) as template:
-        input_ids = SAMPLINGS[wanted.sampling](template, rows, wanted)
     embedded = open_checkpoint(arguments.model).shapes[EMBEDDING][0]
-    check_ids(tokenizer, input_ids.unique().tolist(), embedded, rows.where)
+    if wanted.source.kind == "random":
+        input_ids = random_tokens(tokenizer, embedded, wanted)
+    else:
+        traces = {kind: getattr(arguments, kind) for kind in TRACES}
+        rows = open_rows(wanted.source, arguments.corpus, traces, arguments.output.parent)
+        with ChatTemplate(tokenizer, arguments.date, arguments.chat) as template:
+            input_ids = SAMPLINGS[wanted.sampling](template, rows, wanted)
+        check_ids(tokenizer, input_ids.unique().tolist(), embedded, rows.where)
+    if wanted.token_order == "shuffled":
+        input_ids = with_shuffled_tokens(input_ids, wanted.seed)
     save_tensors(arguments.output, {"input_ids": input_ids}, {"model_digest": digest})
 
 
@@ -130,6 +139,33 @@ def lines_together(text: str, size: int) -> list[str]:
         else:
             together.append(line[:size])
     return together
+
+
+def random_tokens(
+    tokenizer: PreTrainedTokenizerBase, embedded: int, wanted: CalibrationSet
+) -> Tensor:
+    """Ids of a tokenizer's tokens but its special ones, each as likely, int32 (samples, length).
+
+    Of tokens that the model's embedding of `embedded` rows does not have there are none.
+    """
+    # the first are those that have a part to play; models reserve others
+    special = {*tokenizer.all_special_ids}
+    special |= {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    ids = sorted(i for i in {*tokenizer.get_vocab().values()} - special if i < embedded)
+    draw = random.Random(wanted.seed)
+    count = wanted.samples * wanted.length
+    # Python promises of random() alone that its numbers stay the same for a seed
+    drawn = [ids[int(draw.random() * len(ids))] for _ in range(count)]
+    return torch.tensor(drawn, dtype=torch.int32).reshape(wanted.samples, wanted.length)
+
+
+def with_shuffled_tokens(input_ids: Tensor, seed: int) -> Tensor:
+    """Each sequence with its own tokens in an order that the seed decides, as `input_ids`."""
+    draw = random.Random(seed)
+    sequences = input_ids.tolist()
+    for sequence in sequences:
+        draw.shuffle(sequence)
+    return torch.tensor(sequences, dtype=input_ids.dtype)
 
 
 SAMPLINGS = {"packed": packed, "windows": windows, "passages": passages}

@@ -1,5 +1,6 @@
 """The rows that a calibration set is drawn from, wherever they come from."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -37,11 +38,26 @@ def _trace_rows(source: GeneratedTexts, files: Mapping[str, Path], spool: Path) 
         where = files["traces"]
         raise InputError(f"{where}: traces, grades and sequences are of different runs")
     accuracy = _accuracy(grades.values())
+    shortest, longest = _lengths(source, [trace.tokens for trace in traces.values()])
+    easiest = _easiest(source, accuracy.values())
+
+    def against(key: tuple[str, int]) -> str | None:
+        """What speaks against a trace, or None."""
+        tokens, right = traces[key].tokens, accuracy[key[0]]
+        if tokens < shortest:
+            return "too short"
+        if tokens > longest:
+            return "too long"
+        if right < source.min_accuracy:
+            return "of too hard problems"
+        if right > easiest:
+            return "of too easy problems"
+        return "wrong" if source.correct_only and not grades[key].correct else None
+
     passed: list[list[int]] = []
     refused: dict[str, int] = {}
     for sequence in sequences:
-        key = _key(sequence)
-        why = _against(source, traces[key].tokens, accuracy[sequence.id], grades[key].correct)
+        why = against(_key(sequence))
         if why is None:
             passed.append(sequence.ids)
         else:
@@ -63,14 +79,25 @@ def _accuracy(grades: Iterable[Grade]) -> dict[str, float]:
     return {identity: sum(found) / len(found) for identity, found in right.items()}
 
 
-def _against(source: GeneratedTexts, tokens: int, accuracy: float, correct: bool) -> str | None:
-    """What speaks against a trace, or None."""
-    if tokens < source.min_tokens:
-        return "too short"
-    if source.max_tokens is not None and tokens > source.max_tokens:
-        return "too long"
-    if accuracy < source.min_accuracy:
-        return "of too hard problems"
-    if accuracy > source.max_accuracy:
-        return "of too easy problems"
-    return "wrong" if source.correct_only and not correct else None
+def _lengths(source: GeneratedTexts, tokens: list[int]) -> tuple[float, float]:
+    """The fewest and the most tokens of a trace that is taken; `tokens` are those of all traces."""
+    if not tokens:
+        return 0, 0
+    least, most = (
+        _quantile(tokens, part) for part in (source.min_tokens_quantile, source.max_tokens_quantile)
+    )
+    longest = math.inf if source.max_tokens is None else source.max_tokens
+    return max(least, source.min_tokens), min(most, longest)
+
+
+def _easiest(source: GeneratedTexts, accuracy: Iterable[float]) -> float:
+    """The highest accuracy of a problem that is taken; `accuracy` is that of each."""
+    left = [one for one in accuracy if source.min_accuracy <= one <= source.max_accuracy]
+    return _quantile(left, source.hardest) if left else source.max_accuracy
+
+
+def _quantile(values: Iterable[float], part: float) -> float:
+    """The least of some values that at least this part of them does not exceed."""
+    ordered = sorted(values)
+    # 1/3 of 12 is 4, whichever side of it a rounded product lies on
+    return ordered[max(math.ceil(round(part * len(ordered), 6)), 1) - 1]

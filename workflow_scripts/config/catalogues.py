@@ -167,11 +167,16 @@ class CalibrationSet(Sourced):
     """How many token sequences are drawn."""
     length: Count
     """Tokens in each sequence."""
+    token_order: Literal["given", "shuffled"] = "given"
+    """The order of the tokens in each sequence: as drawn (given), or any (shuffled). What is
+    shuffled has the same tokens and says nothing."""
     seed: Seed = 0
-    """Decides which sequences are drawn."""
+    """Decides which sequences are drawn, and what is left to chance in them."""
 
     def contradictions(self) -> Iterator[Said]:
-        if self.sampling == "passages" and self.source.kind == "generated":
+        if self.source.kind == "random" and self.sampling != "packed":
+            yield ("sampling",), f"{self.sampling} is not allowed with kind random; must be packed"
+        elif self.sampling == "passages" and self.source.kind == "generated":
             yield ("sampling",), "passages is not allowed with kind generated; must be packed"
         elif self.sampling == "passages" and self.passage is None:
             yield ("passage",), "missing; sampling passages needs it"

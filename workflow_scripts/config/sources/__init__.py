@@ -13,17 +13,24 @@ from workflow_scripts.config.sources.texts import (
     LocalPairs,
     LocalTexts,
     OwnTexts,
+    RandomTokens,
 )
 from workflow_scripts.config.types import one_of
 
 TEXTS = {"bundled": BundledTexts, "local": LocalTexts, "hub": HubTexts}
+CALIBRATION = TEXTS | {
+    "generated": GeneratedTexts,
+    "texts": FromTexts,
+    "own": OwnTexts,
+    "random": RandomTokens,
+}
 
 # by catalogue and kind
 SOURCES = {
     "models": {"bundled": BundledModel, "local": LocalModel, "hub": HubModel, "gguf": Gguf},
     "benchmarks": {"bundled": BundledProblems, "local": LocalProblems, "hub": HubProblems},
     "texts": TEXTS,
-    "calibration_sets": TEXTS | {"generated": GeneratedTexts, "texts": FromTexts, "own": OwnTexts},
+    "calibration_sets": CALIBRATION,
     "influence_sets": {"bundled": BundledTexts, "local": LocalPairs, "hub": HubPairs},
 }
 

@@ -126,6 +126,12 @@ class OwnTexts(Source):
     kind: Literal["own"]
 
 
+class RandomTokens(Source):
+    """Token ids at random: each of the model's tokens but its special ones as likely as another."""
+
+    kind: Literal["random"]
+
+
 class GeneratedTexts(Source):
     """The dense model's own traces and answers on a benchmark."""
 
@@ -140,17 +146,26 @@ class GeneratedTexts(Source):
     """Take only traces of at least this many tokens."""
     max_tokens: Count = absent()
     """Take only traces of at most this many tokens."""
+    min_tokens_quantile: Fraction = 0.0
+    """Take only traces at least as long as this quantile of the lengths of all traces of the model
+    on the benchmark: with 0.5 the longer half."""
+    max_tokens_quantile: Fraction = 1.0
+    """Take only traces at most as long as this quantile of them: with 0.5 the shorter half."""
     min_accuracy: Fraction = 0.0
     """Take only problems of which at least this part of the repeats is right."""
     max_accuracy: Fraction = 1.0
     """Take only problems of which at most this part of the repeats is right; below 1 it leaves out
     what the model always can."""
+    hardest: Fraction = 1.0
+    """Of the problems that `min_accuracy` and `max_accuracy` leave, take only this part: those of
+    which the fewest repeats are right, and all that are as hard as the last of them."""
 
     def files(self) -> dict[str, str]:
         return calibration_traces(self.benchmark)
 
     def contradictions(self) -> Iterator[Said]:
-        for least, most in (("min_tokens", "max_tokens"), ("min_accuracy", "max_accuracy")):
+        for what in ("tokens", "tokens_quantile", "accuracy"):
+            least, most = f"min_{what}", f"max_{what}"
             low, high = getattr(self, least), getattr(self, most)
             if high is not None and high < low:
                 yield (most,), f"{high} is not allowed; must be at least {least} ({low})"
