@@ -303,11 +303,12 @@ def test_what_a_format_writes_in_front_of_an_answer():
 
 def test_the_bounds_of_a_calibration_set_of_traces_may_meet():
     bounds = {"min_tokens": 8, "max_tokens": 8, "min_accuracy": 0.5, "max_accuracy": 0.5}
+    bounds |= {"min_tokens_quantile": 0.5, "max_tokens_quantile": 0.5}
     source = {"kind": "generated", "benchmark": "chains"} | bounds
     own = {"source": source, "samples": 1, "length": 8}
     loaded = load_settings(changed((("calibration_sets", "own"), own))).calibration_sets["own"]
-    assert plain(loaded.source) == source | {"correct_only": False}
-    assert (loaded.sampling, loaded.seed) == ("packed", 0)
+    assert plain(loaded.source) == source | {"correct_only": False, "hardest": 1.0}
+    assert (loaded.sampling, loaded.token_order, loaded.seed) == ("packed", "given", 0)
 
 
 def test_what_a_run_uses_is_what_it_names_and_what_that_needs():

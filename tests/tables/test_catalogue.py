@@ -11,6 +11,7 @@ from workflow_scripts.config.methods.depth import SLEB
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.paths import CONFIG
 from workflow_scripts.tables import catalogue, plot
+from workflow_scripts.tables.calibrations import calibrations_of
 from workflow_scripts.tables.content.columns import COLUMNS
 
 
@@ -51,8 +52,10 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
         return {path.split("/")[2] for path in catalogue.figure_files(settings, ["svg"])}
 
     sleb = SLEB(method="sleb", remove_blocks=1, calibration="chains")
-    more = settings.model_copy(update={"variants": {**settings.variants, "sleb-1": sleb}})
-    more = changed(more, run={"variants": (*settings.run.variants, "sleb-1")})
+    other = settings.variants["wanda-50"].model_copy(update={"calibration": "own"})
+    added = {"sleb-1": sleb, "wanda-own-50": other}
+    more = settings.model_copy(update={"variants": {**settings.variants, **added}})
+    more = changed(more, run={"variants": (*settings.run.variants, *added)})
     assert kinds(more) == set(catalogue.FIGURES)
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
@@ -66,6 +69,30 @@ def test_a_sweep_is_two_variants_that_differ_in_how_much_they_remove(settings):
 
     assert sweeps("dense", "wanda-20", "wanda-50") and sweeps("shortgpt-1", "shortgpt-2")
     assert not sweeps("dense", "wanda-20", "magnitude-50")
+
+
+def test_calibration_sets_are_drawn_where_variants_differ_in_nothing_else(settings):
+    wanda, owl = settings.variants["wanda-50"], settings.variants["wanda-owl-50"]
+    own, own_owl = (one.model_copy(update={"calibration": "own"}) for one in (wanda, owl))
+    added = {"wanda-own-50": own, "wanda-owl-own-50": own_owl}
+    added["wanda-own-60"] = own.model_copy(update={"sparsity": 0.6})
+    more = settings.model_copy(update={"variants": {**settings.variants, **added}})
+
+    def sets(*variants):
+        found = calibrations_of(changed(more, run={"variants": variants}))
+        assert bool(found) == ("calibrations" in catalogue.shared_options(
+            changed(more, run={"variants": variants})
+        ))  # fmt: skip
+        return found
+
+    assert sets("dense", "wanda-50", "wanda-own-60", "magnitude-50", "shortgpt-1") == {}
+    both = {"wanda-50": ["Wanda", "chains"], "wanda-own-50": ["Wanda", "own"]}
+    assert sets("dense", "wanda-50", "wanda-own-50", "wanda-own-60", "magnitude-50") == both
+    # one way of a method is not compared with another
+    assert sets("wanda-50", "wanda-own-50", "wanda-owl-50", "wanda-owl-own-50") == both | {
+        "wanda-owl-50": ["Wanda (wanda-owl-50)", "chains"],
+        "wanda-owl-own-50": ["Wanda (wanda-owl-50)", "own"],
+    }
 
 
 def test_families_are_drawn_where_several_are_run(settings):

@@ -12,6 +12,7 @@ from typing import Any
 from workflow_scripts.config.places import run_folder
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, statistics_in_use
+from workflow_scripts.tables.calibrations import calibrations_of, sweeps_calibration
 from workflow_scripts.tables.ways import Way, as_lists, ways_of
 
 Exists = Callable[[Settings], bool]
@@ -272,6 +273,17 @@ FIGURES = {
         ("results/{model}/influence/{influence}.json",),
         ("model", "influence"),
     ),
+    "calibration_sources": Figure(
+        "calibration_sources",
+        "pruning",
+        "{model} on {benchmark}: accuracy by calibration set",
+        "Accuracy of {model} on {benchmark} under the largest budget, a line for every set that "
+        "variants were pruned on. Variants of one panel differ in their set and in how much of the "
+        "blocks' linear weights they remove, and in nothing else. Intervals are 95 % intervals of "
+        "the difference to {reference}, the black line.",
+        CURVES,
+        exists=sweeps_calibration,
+    ),
 }
 
 
@@ -313,7 +325,9 @@ def figure_title(figure: str, place: Mapping[str, str], reference: str) -> str:
 def shared_options(settings: Settings) -> dict[str, Any]:
     """What every figure must know of the run."""
     ways = as_lists(ways_in_run(settings))
-    return {"reference": dense_variant(settings), "ways": ways, **shared_folder(settings)}
+    sets = calibrations_of(settings)
+    known = {"calibrations": sets} if sets else {}
+    return {"reference": dense_variant(settings), "ways": ways, **known, **shared_folder(settings)}
 
 
 def shared_folder(settings: Settings) -> dict[str, str]:

@@ -14,6 +14,7 @@ from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.drawing import (
     block_choice,
     block_scores,
+    calibration_sources,
     differences,
     families,
     parallel,
@@ -107,7 +108,38 @@ def chosen(folder, rounds, removed, measure="loss", **options):
     return source_of(folder, masks={"v": record}, variant="v")
 
 
+# of two methods at two levels, on two sets; one of them is better with every set
+SETS = {
+    f"{method}-{name}-{level}": (title, name, level / 100, 0.9 - loss * level / 100 - 0.1 * number)
+    for method, title, loss in (("wanda", "Wanda", 0.4), ("sparsegpt", "SparseGPT", 0.2))
+    for number, name in enumerate(("own", "random"))
+    for level in (50, 70)
+}
+
+
+def of_sets(folder, **changes):
+    """A source of variants that differ in their calibration set, and of one that has no other."""
+    rows = pd.concat(
+        [
+            ACCURACY,
+            *(
+                ACCURACY[:2].assign(
+                    variant=variant,
+                    accuracy=[0.2, p],
+                    ci_low=[0.1, p - 0.05],
+                    ci_high=[0.3, p + 0.05],
+                )
+                for variant, (*_, p) in SETS.items()
+            ),
+        ]
+    )
+    masks = {variant: mask(share) for variant, (*_, share, _) in SETS.items()} | MASKS
+    options = {"calibrations": {variant: list(one[:2]) for variant, one in SETS.items()}} | changes
+    return source_of(folder, {"accuracy": rows}, masks, **options)
+
+
 FIGURES = {
+    "calibration sources": (calibration_sources, of_sets),
     "a choice in rounds": (block_choice, lambda folder: chosen(folder, ROUNDS, [2, 3])),
     "a choice at once": (
         block_choice,
@@ -227,6 +259,32 @@ def test_parallel_lines_begin_at_the_sequential_ones(figure_of):
     for place, line in enumerate(several):
         start = (sequential.get_xdata()[place], sequential.get_ydata()[place])
         assert (line.get_xdata()[0], line.get_ydata()[0]) == start
+
+
+def test_of_each_method_every_calibration_set_is_a_line_below_that_of_dense(figure_of):
+    figure = figure_of("calibration sources")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Wanda", "SparseGPT"]
+    colours = []
+    for axes, title in zip(figure.axes, ("Wanda", "SparseGPT"), strict=True):
+        assert [text.get_text() for text in axes.texts] == ["own", "random"]
+        dense = axes.lines[0]
+        assert set(dense.get_ydata()) == {0.9} and dense.get_color() == "#000000"
+        for name, drawn_one in zip(("own", "random"), axes.containers, strict=True):
+            line = drawn_one.lines[0]
+            wanted = [one for one in SETS.values() if one[:2] == (title, name)]
+            assert line.get_ydata() == pytest.approx([accuracy for *_, accuracy in wanted])
+            # beside each other, and nearer to their own share than to another
+            assert line.get_xdata() == pytest.approx([50, 70], abs=1)
+            colours.append(line.get_color())
+        assert axes.containers[0].lines[0].get_xdata()[0] < 50
+        assert axes.containers[1].lines[0].get_xdata()[0] > 50
+    assert colours[:2] == colours[2:] and len({*colours}) == 2
+    assert figure.texts[0].get_text().startswith("budget 12; ")
+
+
+def test_sets_without_a_graded_variant_have_no_figure(tmp_path):
+    with pytest.raises(NoRows, match="no graded variant of several sets"):
+        calibration_sources.draw(of_sets(tmp_path, calibrations={"wanda-own-30": ["Wanda", "own"]}))
 
 
 def test_levels_of_a_way_are_a_line_from_dense_and_a_single_one_is_a_mark(figure_of):
