@@ -311,6 +311,42 @@ def test_the_bounds_of_a_calibration_set_of_traces_may_meet():
     assert (loaded.sampling, loaded.token_order, loaded.seed) == ("packed", "given", 0)
 
 
+def test_a_set_of_each_models_own_draws_from_what_that_was_trained_on(monkeypatch):
+    monkeypatch.setattr(config_files, "BUNDLED", PROJECT / "bundled")
+    both = load_settings(changed((("run", "models"), ["reasoner", "answerer"])))
+    bundled = {"kind": "bundled", "name": "chains-with-steps"}
+    of_reasoner, files = both.calibration_set("own", "reasoner")
+    assert (plain(of_reasoner.source), files) == (bundled, {})
+    of_answerer, _ = both.calibration_set("own", "answerer")
+    assert of_answerer.source.name == "chains-without-steps"
+    # what else the sets say is one thing for both
+    assert of_reasoner.model_copy(update={"source": of_answerer.source}) == of_answerer
+    # nothing is fetched for a set that no variant of the run names
+    assert in_use(both)["texts"] == []
+    variant = {"method": "wanda", "sparsity": 0.5, "calibration": "own"}
+    fetched = load_settings(
+        changed(
+            (("models", "reasoner", "trained_on"), "openthoughts"),
+            (("variants", "new"), variant),
+            (("run", "variants"), ["new"]),
+        )
+    )
+    assert in_use(fetched)["texts"] == ["openthoughts"]
+    manifest = {"corpus": "resources/texts/openthoughts/manifest.json"}
+    assert fetched.calibration_set("own", "reasoner")[1] == manifest
+
+
+def test_every_public_text_is_a_pinned_file_or_said_not_to_be():
+    public = {name: e.source for name, e in load_settings(DEFAULT).texts.items()}
+    public = {name: source for name, source in public.items() if source.kind == "hub"}
+    assert {n for n, source in public.items() if source.revision is None} == {"s1k"}
+    forms = {name: next(iter(source.form())) for name, source in public.items()}
+    assert forms == {
+        "tulu-3": "turns", "openthoughts": "turns", "s1k": "pair", "alpaca": "pair",
+        "c4": "column", "wikitext-2": "column", "ptb": "column",
+    }  # fmt: skip
+
+
 def test_what_a_run_uses_is_what_it_names_and_what_that_needs():
     own = {"source": {"kind": "generated", "benchmark": "math500"}, "samples": 1, "length": 8}
     layerif = {"kind": "layerif", "influence": "chains"}

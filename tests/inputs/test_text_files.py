@@ -137,6 +137,50 @@ def test_a_json_file_may_be_one_list_of_rows(tmp_path):
     assert refused(path.with_suffix(".jsonl")).startswith(f"{path.with_suffix('.jsonl')}:1: a row")
 
 
+CONVERSATIONS = [
+    # as in Tulu 3: roles and contents, of which more may follow
+    [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "q1"},
+        {"role": "assistant", "content": "a1"},
+        {"role": "user", "content": "q2"},
+        {"role": "assistant", "content": "a2"},
+    ],
+    # as in OpenThoughts, and as in other sets with the same keys
+    [{"from": "user", "value": "q1"}, {"from": "assistant", "value": "a1"}],
+    [{"from": "human", "value": "q1"}, {"from": "gpt", "value": "a1"}],
+    # what is said before a question answers none
+    [
+        {"from": "gpt", "value": "hello"},
+        {"from": "human", "value": "q1"},
+        {"from": "gpt", "value": "a1"},
+    ],
+]
+
+
+@pytest.mark.parametrize("turns", CONVERSATIONS)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet"])
+def test_of_a_conversation_the_first_exchange_is_taken(tmp_path, name, turns):
+    path, records = tmp_path / name, [{"id": "x", "turns": turns}] * 2
+    if path.suffix == ".parquet":
+        pd.DataFrame(records).to_parquet(path)
+    else:
+        path.write_bytes(json.dumps(records).encode() if name == "a.json" else lines(records))
+    found = [row for _, row in numbered_rows(path, turns="turns")]
+    assert found == [{"prompt": "q1", "completion": "a1"}] * 2
+
+
+@pytest.mark.parametrize(
+    "turns", [[], "q1", [{"role": "user", "content": "q1"}], CONVERSATIONS[1][1:]]
+)
+def test_a_conversation_without_an_answered_question_is_one_line(tmp_path, turns):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines([{"turns": turns}]))
+    with pytest.raises(InputError) as caught:
+        list(numbered_rows(path, turns="turns"))
+    assert str(caught.value) == f"{path}:1: field 'turns' has no question that is answered"
+
+
 PAIR = {"prompt": "{question}", "completion": "<t>{how far}</t>{answer}, {answer}"}
 RECORDS = [
     {"question": "q1?", "how far": "{answer} {x}", "answer": "a1", "n": 1},
