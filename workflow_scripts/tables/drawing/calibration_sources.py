@@ -22,7 +22,7 @@ from workflow_scripts.tables.drawing.looks import DENSE, HUES, MARKERS, Look
 
 COLUMNS = 2
 PANEL_HEIGHT = 3.0  # inches
-APART = 0.012  # of the axis between two sets at one share
+APART = 0.02  # of the axis between two sets at one share
 ROOM = 0.06  # of the axis beside the outer shares
 
 
