@@ -36,6 +36,7 @@ from workflow_scripts.files.atomic import write_text
 from workflow_scripts.jobs.stage import run_stage
 
 PROBLEMS = 240
+TRAINING_PROBLEMS = 320  # one answer to each has more than 128 windows of 128 tokens
 CALIBRATION_ROWS = 400
 TRAINING_ROWS = 4000  # of the 32,000 of training
 SEED = 0
@@ -55,7 +56,7 @@ def main() -> None:
         parser.add_argument(flag, type=Path, required=True, dest=kind, help=text)
     options = parser.parse_args()
     write_records(options.benchmark, benchmark_problems(PROBLEMS, SEED))
-    write_records(options.training_benchmark, training_problems(PROBLEMS, SEED))
+    write_records(options.training_benchmark, training_problems(TRAINING_PROBLEMS, SEED))
     write_rows(options.calibration, calibration_rows(CALIBRATION_ROWS, SEED))
     for kind in FILES.values():
         write_rows(getattr(options, kind), training_rows(kind, TRAINING_ROWS, SEED))
