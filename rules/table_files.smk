@@ -29,6 +29,7 @@ def run_files(pattern, **wildcards):
         "run": RUN_FOLDER,
         "model": RUN.models,
         "variant": RUN.variants,
+        "recovered": [name for name in RUN.variants if name in RECOVERED],
         "benchmark": RUN.benchmarks,
     }
     return expand(pattern, **lists | wildcards)
@@ -54,7 +55,7 @@ def shared_by_tables():
 
 def table_params(name):
     """A table's caption, and what it must know beside its files."""
-    options = shared_by_tables()
+    options = catalogue.needed(catalogue.TABLES[name], shared_by_tables())
     if catalogue.CELLS not in catalogue.TABLES[name].reads:  # which tell the others
         options |= RUN_LISTS
     return {
@@ -89,8 +90,8 @@ def plot_labels(wildcards):
     return {"figure": title}
 
 
-def figure(path):
-    """Shown in Snakemake's report, found by its title.
+def figure(path, about="{model}"):
+    """Shown in Snakemake's report, found by its title, among those about a model or a benchmark.
 
     A second label could become a switch there, which hides what lacks one of its values.
     """
@@ -98,7 +99,7 @@ def figure(path):
         path,
         caption="../report/entry.rst",
         category="Figures",
-        subcategory="{model}",
+        subcategory=about,
         labels=plot_labels,
     )
 

@@ -146,6 +146,20 @@ use rule plot as plot_model with:
         figure=figures_of("model"),
 
 
+use rule plot as plot_benchmark with:
+    input:
+        plot_inputs,
+        order=order("plot_benchmark"),
+    output:
+        svg=figure(of_run("figures/{figure}/{benchmark}.svg"), "{benchmark}"),
+        pdf=of_run("figures/{figure}/{benchmark}.pdf"),
+        png=of_run("figures/{figure}/{benchmark}.png"),
+    log:
+        log_of_run("plot/{figure}/{benchmark}.log"),
+    wildcard_constraints:
+        figure=figures_of("benchmark"),
+
+
 use rule plot as plot_calibration with:
     input:
         plot_inputs,

@@ -42,6 +42,12 @@ REFERENCES = {
     "bonett": "D. G. Bonett, R. M. Price. Adjusted Wald Confidence Interval for a Difference of "
     "Binomial Proportions Based on Paired Data. Journal of Educational and Behavioral Statistics "
     "37, 2012",
+    "zou": "G. Y. Zou. Toward Using Confidence Intervals to Compare Correlations. Psychological "
+    "Methods 12, 2007",
+    "fieller": "E. C. Fieller. Some Problems in Interval Estimation. Journal of the Royal "
+    "Statistical Society B 16, 1954",
+    "lora": "E. J. Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022. "
+    "arXiv:2106.09685",
     "holm": "S. Holm. A Simple Sequentially Rejective Multiple Test Procedure. Scandinavian "
     "Journal of Statistics 6, 1979",
     "passk": "M. Chen et al. Evaluating Large Language Models Trained on Code. 2021. "

@@ -126,6 +126,10 @@ class Settings(Entry):
         yield from self._choices()
         yield from self._recoveries()
         yield from mistakes(self.variants, self.recoveries)
+        for key, name in self.tables.pair or ():
+            if name not in self.run.models:
+                said = f"{name!r} is not in run.models; there: {', '.join(self.run.models)}"
+                yield ("tables", "pair", key), said
 
     def _recoveries(self) -> Iterator[Said]:
         """A recovery by model that leads to another such, or to none for a model that is run."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from workflow_scripts.config.entry import plain
+from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.places import run_folder
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, statistics_in_use
@@ -21,6 +23,9 @@ CELLS = "{run}/tables/cells.parquet"
 MASKS = "results/{model}/{variant}/mask.json"
 SPEEDS = "results/{model}/{variant}/speed.json"  # what benchmarks.export_speed leaves
 CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
+RECOVERIES = "results/{model}/{recovered}/recovery.json"
+# options that only some runs have
+PAIR, RECOVERED, CALIBRATIONS = SOME = ("pair", "recovered", "calibrations")
 FIGURE_FORMATS = ("svg", "pdf", "png")
 
 
@@ -62,15 +67,44 @@ def sweeps_sizes(settings: Settings) -> bool:
     return sweeps_sparsity(settings) and has_families(settings)
 
 
+def has_pair(settings: Settings) -> bool:
+    return settings.tables.pair is not None and compares(settings)
+
+
+def recovers(settings: Settings) -> bool:
+    """Whether a variant that is run was trained after it was pruned."""
+    return bool(recovered_in_run(settings))
+
+
 def ways_in_run(settings: Settings) -> dict[str, Way]:
     return ways_of({name: settings.variants[name] for name in settings.run.variants})
+
+
+def recovered_in_run(settings: Settings) -> list[list[str]]:
+    """For each variant of a run that was trained after pruning: its name, the variant that it
+    starts from, and its control, the dense model with the same training; empty where not run."""
+    variants = {name: settings.variants[name] for name in settings.run.variants}
+    dense = settings.variants[dense_variant(settings)]
+
+    def named(entry: Method) -> str:
+        return next((name for name, other in variants.items() if other == entry), "")
+
+    return [
+        [name]
+        + [
+            named(start.model_copy(update={"recovery": recovery}))
+            for start, recovery in ((entry, None), (dense, entry.recovery))
+        ]
+        for name, entry in variants.items()
+        if entry.recovery
+    ]
 
 
 @dataclass(frozen=True)
 class Table:
     """`reads` are its inputs, `{run}` standing for the folder of the run and `{model}` and so on
     for all of it, and `reads_if_there` those that only some users have made; `also` are the CSV
-    files that come with it."""
+    files that come with it. `needs` names an option that it cannot be made without."""
 
     title: str
     caption: str
@@ -78,6 +112,7 @@ class Table:
     reads_if_there: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     exists: Exists = always
+    needs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +120,8 @@ class Figure:
     """One figure for every combination of values of its `wildcards`.
 
     `module` draws it; `reads` are its inputs, `{variant}` standing for all of the run. `part` is
-    that of the report which it belongs to, `options` what the module must know besides.
+    that of the report which it belongs to, `options` what the module must know besides, `needs` an
+    option of the run without which there is none.
     """
 
     module: str
@@ -96,6 +132,7 @@ class Figure:
     wildcards: tuple[str, ...] = ("model", "benchmark")
     exists: Exists = always
     options: Mapping[str, str] = field(default_factory=dict)
+    needs: str | None = None
 
 
 TABLES = {
@@ -130,6 +167,25 @@ TABLES = {
         "right, majority@k that their commonest answer is. Both are means over all choices of k "
         "repeats. Wrong answers are told apart as they are written, so that majority@k is an upper "
         "bound where answers are expressions: 1/2 and 0.5 are two answers with a vote each.",
+    ),
+    "pair": Table(
+        "What pruning costs the model that answers at once and the one that thinks",
+        "What every variant costs the one model and the other, as lost accuracy and as a share of "
+        "what the dense model has, and the interaction: how much more the one that thinks loses on "
+        "the same problems. p values come from the exact permutation test that flips the signs of "
+        "problems, corrected (Holm) over the table.",
+        reads=(CELLS, MASKS),
+        exists=has_pair,
+        needs=PAIR,
+    ),
+    "recovered": Table(
+        "What training after pruning gives back",
+        "The accuracy of every variant that was trained after pruning beside that of {reference} "
+        "and of the variant that it starts from: what it gains, in per cent of what was lost, and "
+        "how much more than the dense model gains by the same training.",
+        reads=(CELLS, MASKS),
+        exists=recovers,
+        needs=RECOVERED,
     ),
     "published": Table(
         "Beside the published values",
@@ -202,6 +258,42 @@ FIGURES = {
         "after Holm's correction.",
         ("{run}/tables/comparison.csv", MASKS),
         exists=compares,
+    ),
+    "pair": Figure(
+        "pair",
+        "pair",
+        "what pruning costs both models of the pair on {benchmark}",
+        "What every variant costs the model that answers at once and the one that thinks, on "
+        "{benchmark} under the largest budget, with 95 % intervals, and how much more the one that "
+        "thinks loses. One colour for each kind of pruning. Filled marks in the right panel are "
+        "interactions that the permutation test finds after Holm's correction. The numbers are in "
+        "pair.csv.",
+        ("{run}/tables/pair.csv",),
+        ("benchmark",),
+        exists=has_pair,
+        needs=PAIR,
+    ),
+    "recovered": Figure(
+        "recovered",
+        "recovery",
+        "{model} on {benchmark}: what training after pruning gives back",
+        "Accuracy of {model} on {benchmark} under the largest budget before and after the training "
+        "that follows pruning, with 95 % intervals of the gain. The black line is {reference}, the "
+        "broken one {reference} with the same training.",
+        ("{run}/tables/recovered.csv", MASKS),
+        exists=recovers,
+        needs=RECOVERED,
+    ),
+    "recovery_losses": Figure(
+        "recovery_losses",
+        "recovery",
+        "{model}: loss while variants are trained after pruning",
+        "Loss of {model} while its variants are trained after pruning: of every step's tokens, and "
+        "of the rows that were kept apart. The broken line is at the step whose weights were kept.",
+        (RECOVERIES,),
+        ("model",),
+        exists=recovers,
+        needs=RECOVERED,
     ),
     "parallel": Figure(
         "parallel",
@@ -283,6 +375,7 @@ FIGURES = {
         "the difference to {reference}, the black line.",
         CURVES,
         exists=sweeps_calibration,
+        needs=CALIBRATIONS,
     ),
 }
 
@@ -323,11 +416,23 @@ def figure_title(figure: str, place: Mapping[str, str], reference: str) -> str:
 
 
 def shared_options(settings: Settings) -> dict[str, Any]:
-    """What every figure must know of the run."""
+    """What figures must know of the run: `needed` says which of them what."""
     ways = as_lists(ways_in_run(settings))
-    sets = calibrations_of(settings)
-    known = {"calibrations": sets} if sets else {}
-    return {"reference": dense_variant(settings), "ways": ways, **known, **shared_folder(settings)}
+    some: dict[str, Any] = {}
+    if sets := calibrations_of(settings):
+        some[CALIBRATIONS] = sets
+    if has_pair(settings):
+        some[PAIR] = plain(settings.tables.pair)
+    if recovers(settings):
+        some[RECOVERED] = recovered_in_run(settings)
+    return {"reference": dense_variant(settings), "ways": ways, **shared_folder(settings), **some}
+
+
+def needed(entry: Table | Figure, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that every table or figure is told, and of those that some runs have its own."""
+    return {
+        k: value for k, value in options.items() if k not in SOME or k == entry.needs
+    }
 
 
 def shared_folder(settings: Settings) -> dict[str, str]:
@@ -344,5 +449,5 @@ def plot_options(
         **entry.options,
         **{name: place[name] for name in entry.wildcards},
         "title": figure_title(figure, place, shared["reference"]),
-        **shared,
+        **needed(entry, shared),
     }

@@ -24,6 +24,7 @@ from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
 
 LISTS = ("models", "variants", "benchmarks")
+SOME = (catalogue.PAIR, catalogue.RECOVERED)
 
 
 def build(
@@ -39,10 +40,11 @@ def build(
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     write_cells(tables / FILE, read_cells(results, **names, **design))
-    for_tables = ("reference", "limits", "shared", "ways", *LISTS)
+    for_tables = ("reference", "limits", "shared", "ways", *SOME, *LISTS)
     source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
     for name, entry in catalogue.TABLES.items():
-        if not any("{benchmark}" in path for path in entry.reads):
+        is_told = entry.needs is None or entry.needs in options
+        if is_told and not any("{benchmark}" in path for path in entry.reads):
             table.make(name, source)
     drawn = list(_draw(source, options, output / "figures"))
     report.write(source, resources, logs, config, drawn, output / "report.html")
@@ -50,13 +52,16 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
-    shared = {key: options[key] for key in ("reference", "ways", "shared") if key in options}
+    wanted = ("reference", "ways", "shared", *SOME)
+    shared = {key: options[key] for key in wanted if key in options}
     values = {
         "model": options["models"],
         "benchmark": options["benchmarks"],
         **{name: options[name] for name in ("calibration", "influence", "variant")},
     }
     for name, entry in catalogue.FIGURES.items():
+        if entry.needs is not None and entry.needs not in options:
+            continue
         for place in catalogue.places(name, values):
             more = catalogue.plot_options(name, place, shared)
             path = figures.joinpath(name, *place.values())

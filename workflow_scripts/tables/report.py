@@ -23,8 +23,9 @@ from workflow_scripts.config.references import Citations
 from workflow_scripts.files.atomic import read_json, write_text
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.jobs.stage import run_stage
-from workflow_scripts.tables.catalogue import FIGURES, figure_title
-from workflow_scripts.tables.content import accuracy, parallel, published, size
+from workflow_scripts.tables.catalogue import FIGURES, TABLES, figure_title
+from workflow_scripts.tables.content import accuracy, pair_text, parallel, published, size
+from workflow_scripts.tables.content import recovered as of_recoveries
 from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
 from workflow_scripts.tables.content.formats import Section, page, with_limits
@@ -34,11 +35,11 @@ from workflow_scripts.tables.content.samples import loop_shares
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
-from workflow_scripts.tables.reporting.findings import heat_maps, sentences
+from workflow_scripts.tables.reporting.findings import heat_maps, of_pair, sentences
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
 from workflow_scripts.tables.statistics.verdicts import RELEVANT
 
-TABLES = [name for name in COLUMNS if not name.startswith("judge")]
+SHOWN = [name for name in COLUMNS if not name.startswith("judge")]
 
 
 def write(
@@ -55,10 +56,11 @@ def write(
     """
     cells, reference = source.cells(), source.reference
     run, citations = cells.attrs, Citations()
-    there = {name: (source.tables / f"{name}.csv").exists() for name in TABLES}
+    tables = [name for name in SHOWN if _is_told(name, source)]
+    there = {name: name in tables and (source.tables / f"{name}.csv").exists() for name in SHOWN}
     rows = {
         name: source.table(name) if there[name] else pd.DataFrame(columns=COLUMNS[name])
-        for name in TABLES
+        for name in SHOWN
     }
     drawn: dict[str, list[dict[str, str]]] = {}
     for path in filter(Path.exists, figures):
@@ -75,19 +77,26 @@ def write(
         answers=len(cells),
         missing=[
             *(f"grades of {name}" for name in run["missing"]),
-            *(f"table {name}.csv" for name in TABLES if not there[name]),
+            *(f"table {name}.csv" for name in tables if not there[name]),
             *(f"figure {path}" for path in figures if not path.exists()),
         ],
-        methods=methods_paragraphs(cells, config, rows["comparison"], citations, source.limits),
+        methods=methods_paragraphs(
+            cells, config, rows["comparison"], citations, source.limits, source.options.get("pair")
+        ),
         reference=reference,
         samples=(source.tables / SAMPLES).exists(),
         relevant=RELEVANT,
-        findings=[*sentences(rows["comparison"], rows["accuracy"], reference)],
+        findings=[
+            *sentences(rows["comparison"], rows["accuracy"], reference),
+            *of_pair(rows["pair"]),
+        ],
         cautions=[*cautions(cells, rows["comparison"], loop_shares(source.tables), reference)],
         heat_maps=[*heat_maps(rows["comparison"])],
         titles={
             "accuracy": "Accuracy",
             "comparison": f"Difference to {reference}",
+            "pair": "Instruct and think",
+            "recovery": "Training after pruning",
             "parallel": "Sequential and parallel scaling",
             "pruning": "What is pruned",
             "claims": "Published claims",
@@ -106,6 +115,12 @@ def write(
     write_text(output, text)
 
 
+def _is_told(table: str, source: Source) -> bool:
+    """Whether a run has what a table is about."""
+    entry = TABLES.get(table)
+    return entry is None or entry.needs is None or entry.needs in source.options
+
+
 def _sections(
     rows: Mapping[str, pd.DataFrame], masks: Masks, reference: str, missing: Sequence[str]
 ) -> dict[str, list[Section]]:
@@ -117,6 +132,8 @@ def _sections(
             *area_sections(rows["areas"], reference),
             *full_sections(rows["comparison"], reference, missing),
         ],
+        "pair": [*pair_text.full_sections(rows["pair"], missing)],
+        "recovery": [*of_recoveries.sections(rows["recovered"], reference, missing)],
         "parallel": [] if of_budgets.empty else [*parallel.sections(of_budgets, missing)],
         "published": [*published.sections(rows["published"], missing)],
         "pruning": [*size.sections(rows["size"], reference)],

@@ -16,7 +16,7 @@ from workflow_scripts.files.checksums import verify_checksum
 
 MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: over all of them
 # Exact tests have small p values that are never 0: significant digits in place of decimals.
-P_VALUES = ("p", "p_holm")
+P_VALUES = ("p", "p_holm", "net_p", "net_p_holm")
 COUNTS = ("nonzero", "parameters", "bytes")  # whole, and yet NaN where there is nothing to count
 
 COLUMNS = {
@@ -43,6 +43,24 @@ COLUMNS = {
         # ratio to the dense model's beside it, NaN where they were not measured
         "size": "model variant requested removed removed_of_all nonzero parameters bytes "
         "transformers transformers_ratio vllm vllm_ratio",
+        # a pair of models, of which `instruct_*` and `think_*` tell: accuracy of the dense one,
+        # `loss` of the variant and `relative`, that as a share of the accuracy, NaN where the
+        # accuracy is not clearly above 0; `interaction`: loss of the one that thinks less that of
+        # the other, `more` the same of relative losses; `variant` in brackets: a mean over several
+        "pair": "benchmark budget variant instruct think problems repeats "
+        "instruct_removed instruct_removed_of_all think_removed think_removed_of_all "
+        "instruct_dense instruct_loss instruct_loss_low instruct_loss_high "
+        "think_dense think_loss think_loss_low think_loss_high "
+        "interaction se ci_low ci_high p p_holm verdict "
+        "instruct_relative instruct_relative_low instruct_relative_high "
+        "think_relative think_relative_low think_relative_high more more_low more_high",
+        # variants that were trained after pruning; `start` and `control`: the variants, empty where
+        # they are not run; `loss`: dense less start, `gain`: recovered less start, `regained`:
+        # gain / loss, NaN where `reason` says why; `net`: gain less that of the control
+        "recovered": "model benchmark budget variant start control removed problems repeats "
+        "dense_accuracy start_accuracy accuracy loss loss_low loss_high "
+        "gain ci_low ci_high p p_holm verdict regained regained_low regained_high reason "
+        "control_gain control_low control_high net net_low net_high net_p net_p_holm net_verdict",
         # what k repeats under one budget are worth together; `tokens`: of all k
         "parallel": "model variant benchmark budget k tokens pass_at_k pass_low pass_high "
         "majority_at_k majority_low majority_high",
@@ -67,7 +85,8 @@ class NoRows(InputError):
 
 _TEXT = {
     "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
-    "evidence", "place", "doubtful",
+    "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",
+    "net_verdict",
 }  # fmt: skip
 _WHOLE = {"budget", "budgets", "benchmarks", "problems", "repeats", "k", "line"}
 

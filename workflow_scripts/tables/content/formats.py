@@ -4,6 +4,7 @@ Pages are templates in `tables/templates`; DataTables, which sorts and filters t
 itables.
 """
 
+import math
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -169,6 +170,18 @@ def signed(value: float, digits: int) -> str:
     """A number with its sign, a real minus, and no sign at zero."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def in_percent(share: float) -> str:
+    """A share of 1 in per cent with its sign: percentage points, where it is one of accuracies."""
+    return signed(100 * share, 1)
+
+
+def with_percent_bounds(value: float, low: float, high: float) -> str:
+    """The same with its bounds; a dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    return f"{in_percent(value)} [{in_percent(low)}, {in_percent(high)}]"
 
 
 def count(number: int, noun: str) -> str:

@@ -76,7 +76,7 @@ def matched(variants: Mapping[str, MaskRecord], ways: Mapping[str, Way]) -> list
     What is alike are shares of the blocks' weights, the only ones that single weights are removed
     from. A structured variant's partners are the unstructured ones that remove the least of those
     that remove at least as much: where such a one is better, it is so although more of it is gone.
-    A structured variant without such a partner has none.
+    A structured variant without such a partner has none. Partners have the same recovery, or none.
     """
     pairs = []
     for structured, taken in variants.items():
@@ -86,6 +86,7 @@ def matched(variants: Mapping[str, MaskRecord], ways: Mapping[str, Way]) -> list
             name: other.removed_fraction
             for name, other in variants.items()
             if ways[name].family == "unstructured"
+            and ways[name].recovery == ways[structured].recovery
             and other.removed_fraction >= taken.removed_fraction - STEP
         }
         least = min(enough.values(), default=0.0)
@@ -98,8 +99,9 @@ def equal_sizes(
 ) -> list[tuple[str, str]]:
     """Pairs of structured variants of one model, of two families, that leave about the same size.
 
-    Sizes are shares of all parameters. A variant's partners in another family are those that are
-    nearest, and no further than `NEAR`. Pairs are in the variants' order, the first of each too.
+    Sizes are shares of all parameters. A variant's partners in another family, with the same
+    recovery or none, are those that are nearest, and no further than `NEAR`. Pairs are in the
+    variants' order, the first of each too.
     """
     sizes = {
         name: one.removed_of_all for name, one in variants.items() if is_structured(ways[name])
@@ -109,7 +111,8 @@ def equal_sizes(
     for one, size in sizes.items():
         of_family: dict[str, dict[str, float]] = {}
         for other, another in sizes.items():
-            if ways[other].family != ways[one].family:
+            alike = ways[other].recovery == ways[one].recovery
+            if alike and ways[other].family != ways[one].family:
                 of_family.setdefault(ways[other].family, {})[other] = abs(another - size)
         for gaps in of_family.values():
             least = min(gaps.values())

@@ -19,7 +19,9 @@ class Source:
     Options of all are `reference`, the variant without pruning; the `ways` of the run's variants;
     `limits`, where benchmarks have some: what is left of them, in words; and `shared`, the folder
     of masks, statistics and scores where that is not `results`, which a run with a name has for
-    itself. Those of a figure are also its `title` and a value for each of its wildcards.
+    itself. Some runs have others: `pair`, the models that answer at once and think first, and
+    `recovered`, each variant that was trained after pruning with its start and its control. Those
+    of a figure are also its `title` and a value for each of its wildcards.
     """
 
     results: Path
@@ -42,6 +44,17 @@ class Source:
     @property
     def ways(self) -> dict[str, Way]:
         return from_lists(self.options["ways"])
+
+    @property
+    def pair(self) -> dict[str, str]:
+        """The models of the pair by `instruct` and `think`."""
+        return self.options["pair"]
+
+    @property
+    def recovered(self) -> dict[str, tuple[str, str]]:
+        """By variant that was trained after pruning, the one that it starts from and the dense
+        model with the same training; empty where they are not run."""
+        return {name: (start, control) for name, start, control in self.options["recovered"]}
 
     def cells(self) -> pd.DataFrame:
         return cells.load_cells(self.tables)

@@ -145,6 +145,7 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, look: Look, size: float, order: 
         dashes=look.dashes or (None, None),
         marker=look.marker,
         markersize=style.MARKER * size,
+        markerfacecolor=look.marker_fill,
         zorder=order,
         clip_on=False,
     )

@@ -50,15 +50,19 @@ def draw(source: Source) -> Figure:
     curves = curves_of(source)
     reference = reference_of(curves, source)
     members: dict[str, list[str]] = {}
+    dense = [reference]  # and the dense model with a recovery
     for variant in curves:
         if variant != reference:
-            members.setdefault(source.ways[variant].family, []).append(variant)
+            family = source.ways[variant].family
+            (dense if family == "none" else members.setdefault(family, [])).append(variant)
     if len(members) < 2:
         raise NoRows(f"{source.tables}/accuracy.csv: variants of no two families")
     looks = family_looks_of(source)
     note = f"mean of {design(curves[reference].iloc[0])}; darker: more removed"
+    if any(source.ways[variant].recovery for variant in curves):
+        note += "; hollow: trained after pruning"
     if len(curves) > MAX_TOGETHER:
-        return _in_panels(curves, reference, members, looks, note)
+        return _in_panels(curves, dense, members, looks, note)
     few = len(curves) <= MAX_BANDS
     note += f"; band{'s' if few else ''}: 95 % interval{'s' if few else f' of {reference}'}"
     figure = style.new_figure(height_for(len(curves), HEIGHT), note, curves)
@@ -78,12 +82,16 @@ def draw(source: Source) -> Figure:
 
 def _in_panels(
     curves: Curves,
-    reference: str,
+    dense: Sequence[str],
     members: Mapping[str, Sequence[str]],
     looks: Mapping[str, Look],
     note: str,
 ) -> Figure:
-    """A panel below the other for the `members` of each family, as high as their names need."""
+    """A panel below the other for the `members` of each family, as high as their names need.
+
+    The first of the `dense` is the reference.
+    """
+    reference = dense[0]
     names = [variant for variants in members.values() for variant in variants]
     most = max(map(len, members.values()))
     height = height_for(most, PANEL_HEIGHT, style.SMALL)
@@ -102,7 +110,7 @@ def _in_panels(
                 curve["across"], curve["accuracy"], color=BEHIND, linewidth=0.9, zorder=2.5,
                 clip_on=False,
             )  # fmt: skip
-        for order, variant in enumerate([reference, *variants]):
+        for order, variant in enumerate([*dense, *variants]):
             draw_curve(axes, curves[variant], looks[variant], PANEL_SIZE, 3 + order)
         colour = looks[variants[0]].text_colour
         style.name_panel(axes, KINDS.get(family, family), 1, colour)

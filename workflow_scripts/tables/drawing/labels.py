@@ -88,7 +88,7 @@ def _name(
         return label, None
     (mark,) = axes.plot(
         [1 + COLUMN / 2], [end[1]], transform=transform, color=look.colour, marker=look.marker,
-        markersize=size / 2, linestyle="none", clip_on=False,
+        markerfacecolor=look.marker_fill, markersize=size / 2, linestyle="none", clip_on=False,
     )  # fmt: skip
     return label, mark
 

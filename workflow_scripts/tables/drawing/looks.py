@@ -2,14 +2,16 @@
 
 A method has one hue, the dense model is black. Within it marker and dashes tell the ways of pruning
 apart (allocation, scope, pattern, ...), and the shade says how much is removed: from light, the
-least of all variants, to dark, the most. Where a figure is about what is taken out, each family of
-methods has one hue instead. The hues are Okabe and Ito's, which readers with any common colour
-blindness tell apart, without the yellow that is lost on white.
+least of all variants, to dark, the most. A variant that was trained after pruning has the marker of
+one that was not, hollow, and other dashes; the dense model with that training is black, too. Where
+a figure is about what is taken out, each family of methods has one hue instead. The hues are Okabe
+and Ito's, which readers with any common colour blindness tell apart, without the yellow that is
+lost on white.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.colors import to_hex, to_rgb
 
@@ -36,7 +38,8 @@ DARKEST = 0.3  # of black in that of the most
 
 @dataclass(frozen=True)
 class Look:
-    """How one variant is drawn; `hue` is its method's or family's, `colour` the shade of it."""
+    """How one variant is drawn; `hue` is its method's or family's, `colour` the shade of it, `fill`
+    what its marker is filled with where that is not the same."""
 
     hue: str
     colour: str
@@ -44,8 +47,14 @@ class Look:
     marker: str
     dashes: tuple[float, ...]
     width: float
+    fill: str | None = None
+
+    @property
+    def marker_fill(self) -> str:
+        return self.fill or self.colour
 
 
+HOLLOW = "#ffffff"
 DENSE = Look("#000000", "#000000", "#000000", "o", dashes=(), width=2.5)
 
 
@@ -76,15 +85,22 @@ def looks(
     shares = [share for variant, share in removed.items() if variant != reference]
     low, high = min(shares, default=0.0), max(shares, default=0.0)
     hues = {kind: number for number, kind in enumerate(known)}
+    recoveries = [*dict.fromkeys(way.recovery for way in ways.values() if way.recovery)]
+    after = {"": 0} | {name: number for number, name in enumerate(recoveries, 1)}
     signs: dict[int, dict[str, int]] = {}  # by hue, the ways that have it
     found = {}
     for variant, way in ways.items():
         if variant == reference:
             found[variant] = DENSE
             continue
+        fill = HOLLOW if way.recovery else None
+        if way.recovery and way.family == "none":
+            dashes = DASHES[after[way.recovery] % len(DASHES)]
+            found[variant] = replace(DENSE, dashes=dashes, width=1.7, fill=fill)
+            continue
         hue = hues.setdefault(getattr(way, hue_by), len(hues)) % len(HUES)
         of_hue = signs.setdefault(hue, {})
-        turn, number = divmod(of_hue.setdefault(way.name, len(of_hue)), len(MARKERS))
+        turn, number = divmod(of_hue.setdefault(way.base, len(of_hue)), len(MARKERS))
         line, text = HUES[hue]
         place = (removed.get(variant, math.nan) - low) / (high - low) if high > low else 0.5
         found[variant] = Look(
@@ -92,8 +108,9 @@ def looks(
             shade(line, 0.5 if math.isnan(place) else place),
             text,
             marker=MARKERS[(hue + number) % len(MARKERS)],
-            dashes=DASHES[(number + turn) % len(DASHES)],
+            dashes=DASHES[(number + turn + after[way.recovery]) % len(DASHES)],
             width=1.7,
+            fill=fill,
         )
     return found
 

@@ -60,6 +60,8 @@ def draw(source: Source) -> Figure:
     else:
         bands = f"bands: 95 % intervals, of pruned variants for the difference to {reference}"
     note = f"mean of {design(curves[reference].iloc[0])}; {bands}"
+    if any(source.ways[variant].recovery for variant in curves):
+        note += "; hollow: trained after pruning"
     if in_panels:
         removed = {variant: mask.removed_fraction for variant, mask in source.masks().items()}
         for variants in members.values():

@@ -3,11 +3,13 @@
 The share is that of the blocks' linear weights or, with `ratio` = `removed_of_all`, of all
 parameters, by which families of methods are compared: each then has one hue.
 
-Variants that differ only in how much they remove are one line, which begins at the dense model; a
-variant without others of its way is a mark, since a line would claim what was not measured. The
-accuracy is that under the largest budget that a pruned variant has.
+Variants that differ only in how much they remove are one line, which begins at the dense model, or
+where they were trained after pruning at the dense model with the same training; a variant without
+others of its way is a mark, since a line would claim what was not measured. The accuracy is that
+under the largest budget that a pruned variant has.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -29,6 +31,14 @@ LABELS = {
 }
 
 
+def _begin(
+    source: Source, members: pd.DataFrame, begins: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame | None:
+    """The row that a line of several variants begins at, if there is one."""
+    recovery = source.ways[members["variant"].iloc[0]].recovery
+    return begins.get(recovery) if len(members) > 1 else None
+
+
 def draw(source: Source) -> Figure:
     rows, masks, reference = source.rows("accuracy"), source.masks(), source.reference
     pruned = rows["variant"].isin(masks) & (rows["variant"] != reference)
@@ -45,11 +55,17 @@ def draw(source: Source) -> Figure:
     dense = rows[rows["variant"] == reference].assign(removed=0.0)
     others = rows[pruned.reindex(rows.index)]
     by_family = ratio == "removed_of_all"
-    if by_family and len({source.ways[variant].family for variant in others["variant"]}) < 2:
+    families = {source.ways[variant].family for variant in others["variant"]} - {"none"}
+    if by_family and len(families) < 2:
         raise NoRows(f"{source.tables}/accuracy.csv: variants of no two families")
     ways = {variant: way.name for variant, way in source.ways.items()}
+    begins = {"": dense} | {
+        source.ways[control.variant.iloc[0]].recovery: control
+        for _, control in others.groupby("variant", sort=False)
+        if source.ways[control.variant.iloc[0]].family == "none"
+    }
     lines = {
-        name: pd.concat([dense, members.sort_values("asked")]) if len(members) > 1 else members
+        name: pd.concat([_begin(source, members, begins), members.sort_values("asked")])
         for name, members in others.groupby(others["variant"].map(ways), sort=False)
     }
     one = rows.iloc[0]
@@ -69,7 +85,8 @@ def draw(source: Source) -> Figure:
             line["removed"], line["accuracy"],
             yerr=[line["accuracy"] - line["ci_low"], line["ci_high"] - line["accuracy"]],
             color=look.colour, linewidth=look.width, dashes=look.dashes or (None, None),
-            marker=look.marker, markersize=style.MARKER, elinewidth=0.8,
+            marker=look.marker, markersize=style.MARKER, markerfacecolor=look.marker_fill,
+            elinewidth=0.8,
             zorder=3 + number, clip_on=False,
         )  # fmt: skip
     set_accuracy(axes)

@@ -55,7 +55,7 @@ def _of_model(
     reference: str,
 ) -> Iterator[Asked]:
     of = {
-        family: [variant for variant, way in ways.items() if way.family == family]
+        family: [v for v, way in ways.items() if way.family == family and not way.recovery]
         for family in ("unstructured", "depth")
     }
     dense = rows[rows["family"].str.startswith("dense")]

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 
 from workflow_scripts.tables.content.formats import count, signed
+from workflow_scripts.tables.content.pair_text import overall
 from workflow_scripts.tables.statistics.verdicts import BETTER, INCONCLUSIVE, RELEVANT, WORSE
 
 NAMED = 3  # variants that a sentence names
@@ -53,6 +54,15 @@ def sentences(comparison: pd.DataFrame, accuracy: pd.DataFrame, reference: str) 
             f"{' on '.join(place)}, with {_budget(rows)}: {reference} is right in {dense:.0f} %; "
             f"{_verdicts(largest)}.{_growth(rows, largest)}"
         )
+
+
+def of_pair(rows: pd.DataFrame) -> Iterator[str]:
+    """What pruning costs both models of a pair, a sentence for each benchmark and kind of variants;
+    of the largest budget."""
+    for benchmark, members in rows.groupby("benchmark", sort=False):
+        budget = members["budget"].max()
+        for said in overall(members[members["budget"] == budget]):
+            yield f"{benchmark}, with {count(budget, 'thinking token')}: {said}."
 
 
 def _against(comparison: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:

@@ -10,6 +10,12 @@ from workflow_scripts.config.allocations import ALLOCATIONS
 from workflow_scripts.config.methods import METHODS
 from workflow_scripts.config.references import Citations
 from workflow_scripts.tables.content.formats import TEMPLATES, count
+from workflow_scripts.tables.reporting.training_text import (
+    own_texts,
+    recovery_paragraphs,
+    trained_variants,
+    ways_to_prune,
+)
 from workflow_scripts.tables.statistics.verdicts import ALPHA, RELEVANT
 
 
@@ -19,8 +25,12 @@ def methods_paragraphs(
     comparison: pd.DataFrame,
     citations: Citations,
     limits: Mapping[str, str],
+    pair: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Paragraphs of plain text; the template is `tables/templates/methods.txt.j2`."""
+    """Paragraphs of plain text; the template is `tables/templates/methods.txt.j2`.
+
+    `pair` names the models of a pair, where the run has one.
+    """
     run, generation = cells.attrs, config.get("generation", {})
     used = [config["variants"][v] for v in run["variants"] if v in config.get("variants", {})]
     methods = dict.fromkeys(METHODS[one["method"]] for one in used if one["method"] != "dense")
@@ -37,6 +47,10 @@ def methods_paragraphs(
 
     text = environment.get_template("methods.txt.j2").render(
         run=run,
+        ways=ways_to_prune(config, run["variants"]),
+        own=own_texts(config),
+        recoveries=trained_variants(config) and recovery_paragraphs(config, citations),
+        pair=pair,
         cite=citations.cite,
         methods=methods and cited(methods),
         allocations=allocations and cited(allocations),
@@ -61,7 +75,8 @@ def methods_paragraphs(
         alpha=ALPHA,
         relevant=RELEVANT,
     )
-    return [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
+    found = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    return [paragraph for paragraph in found if paragraph]
 
 
 def _wordings(config: Mapping[str, Any]) -> Iterator[str]:

@@ -54,6 +54,24 @@ def paired_difference(variant: NDArray, reference: NDArray) -> Difference:
     )
 
 
+def difference_of_differences(changes: NDArray, variants: int = 1) -> Difference:
+    """How much more one pair of variants differs than another, on the same problems and repeats.
+
+    `changes`, of shape (problems, repeats), hold whole numbers: by how much more each answer
+    changes, added up over as many `variants`, of which the result is the mean. Flipping signs is
+    exact where each problem's change is as likely to have the other sign, as it is where what both
+    pairs lose of a problem could be exchanged; where only the means are equal the test's level is
+    met in the limit of many problems.
+    """
+    of_one = changes / variants
+    means, repeats = of_one.mean(axis=-1), independent_repeats(of_one)
+    se, low, high = difference_intervals(means, repeats, models=2)
+    p = sign_flip_p(changes.sum(axis=-1))
+    return Difference(
+        float(means.mean()), float(se), float(low), float(high), p, repeats=float(repeats)
+    )
+
+
 def independent_repeats(changes: NDArray) -> NDArray:
     """How many independent repeats of a problem would tell as much as these: from 1 to all.
 
@@ -78,7 +96,9 @@ def independent_repeats(changes: NDArray) -> NDArray:
     return repeats / (1 + (repeats - 1) * correlation)
 
 
-def difference_intervals(means: NDArray, repeats: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
+def difference_intervals(
+    means: NDArray, repeats: ArrayLike, models: int = 1
+) -> tuple[NDArray, NDArray, NDArray]:
     """Standard error and 95 % bounds of the mean difference of each of many experiments.
 
     `means`, of shape (..., problems), holds each problem's difference as a mean over its repeats,
@@ -87,19 +107,21 @@ def difference_intervals(means: NDArray, repeats: ArrayLike) -> tuple[NDArray, N
     far as a problem moves whose independent repeats each change by chance. With one repeat that is
     Bonett and Price's interval for paired proportions (J. Educ. Behav. Stat. 37, 2012). Without the
     two, a handful of changes gives intervals that are far too short, and none at all an interval of
-    no width.
+    no width. A difference between the differences of two `models` is as far as both together move:
+    √(2 / repeats) by chance, and 2 at most.
     """
     problems = means.shape[-1]
-    size = np.broadcast_to(1 / np.sqrt(repeats), means.shape[:-1])
+    size = np.broadcast_to(np.sqrt(models / np.asarray(repeats)), means.shape[:-1])
     joined = np.concatenate([means, np.stack([size, -size], axis=-1)], axis=-1)
     centre = joined.mean(axis=-1)
     se = joined.std(axis=-1, ddof=1) / math.sqrt(problems + 2)
     if problems == 1:
-        return np.full_like(centre, math.nan), np.full_like(centre, -1.0), np.ones_like(centre)
+        most = np.full_like(centre, models)
+        return np.full_like(centre, math.nan), -most, most
     reach = stats.t.ppf(1 - ALPHA / 2, problems - 1) * se
     difference = means.mean(axis=-1)
-    low = np.clip(np.minimum(centre - reach, difference), -1.0, 1.0)
-    high = np.clip(np.maximum(centre + reach, difference), -1.0, 1.0)
+    low = np.clip(np.minimum(centre - reach, difference), -models, models)
+    high = np.clip(np.maximum(centre + reach, difference), -models, models)
     return se, low, high
 
 

@@ -9,3 +9,12 @@ RELEVANT = 0.1  # a difference that must be ruled out before "no difference" is 
 BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
 
 NO_LARGER = "no difference larger than"  # and the bound
+
+# of a pair of models
+LOSES_MORE, LOSES_LESS = "thinking loses more", "thinking loses less"
+NOT_SHOWN = "no difference shown"
+# in the place of a variant's name, which has no brackets: over variants without recovery, and with
+MEAN_PRUNED, MEAN_RECOVERED = "(mean of pruned)", "(mean of recovered)"
+
+# of training after pruning
+GAINS, HARMS, NO_GAIN = "gains", "loses", "no gain shown"
