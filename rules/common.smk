@@ -8,7 +8,7 @@ from inspect import signature
 from operator import attrgetter
 
 from workflow_scripts.allocation import kinds as allocation_kinds
-from workflow_scripts.config.catalogues import FetchedBenchmark
+from workflow_scripts.config.catalogues import CalibrationSet, FetchedBenchmark
 from workflow_scripts.config.entry import as_json, plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
@@ -19,6 +19,7 @@ from workflow_scripts.config.places import (
     run_logs,
     variant_of,
 )
+from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.config.runs import check_other_runs, note_definitions
 from workflow_scripts.config.source_files import (
     BYTES_READ_WHOLE,
@@ -335,12 +336,22 @@ def allocation_code(wildcards):
     return code("allocation.allocate_sparsity", allocation_kinds.module_of(kind))
 
 
+def drawn_from(entry, model):
+    """The entry of `texts` that what a variant names draws from for a model, if any."""
+    draws = isinstance(entry, (CalibrationSet, Recovery))
+    return SETTINGS.texts_of(entry, model) if draws else None
+
+
 def made_from(wildcards):
     """What the card of an export tells of the config."""
     variant, sets = entry_of("variants", wildcards), {}
     for catalogue, name in sorted(named_by(variant)):
         entry = getattr(SETTINGS, catalogue)[name]
         sets.setdefault(catalogue, {})[name] = plain(entry)
+        texts = drawn_from(entry, wildcards.model)
+        if texts is not None:
+            sets[catalogue][name]["texts"] = texts
+            sets.setdefault("texts", {})[texts] = plain(SETTINGS.texts[texts])
     about = {"entry": plain(variant), "device": SETTINGS.pruning.device, "sets": sets}
     return as_json({**dict(wildcards), **about})
 

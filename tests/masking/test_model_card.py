@@ -29,8 +29,10 @@ WANDA = {"method": "wanda", "sparsity": 0.5, "calibration": "texts", "pattern": 
 TEXTS = {"source": {"kind": "local", "path": "/home/me/texts.txt"}, "samples": 4, "seed": 7}
 
 
-def card(folder: Path, files: VariantFiles, **entry: Any) -> str:
-    sets = {"calibration_sets": {"texts": TEXTS}}
+def card(
+    folder: Path, files: VariantFiles, more: dict[str, Any] | None = None, **entry: Any
+) -> str:
+    sets = {"calibration_sets": {"texts": TEXTS}, **(more or {})}
     about = {"model": "tiny", "variant": "v", "entry": entry, "device": "cpu", "sets": sets}
     made_from = parser_of(MadeFrom)(json.dumps(about))
     checkpoint, pruned = open_checkpoint(folder), read_pruned(files)
@@ -73,6 +75,23 @@ def test_a_card_tells_what_was_done_from_what_and_how_to_share_it(model, tmp_pat
         assert said in text, said
     # nobody else is to know where files were on this machine
     assert "texts.txt" in text and "/home/me" not in text
+
+
+def test_a_card_tells_how_a_variant_was_trained_after_pruning_and_on_what(model, tmp_path):
+    files = on_disk(tmp_path, model, random_keeps(model, 0.5))
+    lora = {"kind": "lora", "rank": 8, "alpha": 16.0, "steps": 100, "texts": "dialogues"}
+    sets = {
+        "recoveries": {"mine": lora},
+        "texts": {"dialogues": {"source": {"kind": "local", "path": "/home/me/said.jsonl"}}},
+    }
+    text = card(model, files, sets, **WANDA, recovery="mine")
+    for said in (
+        "recovery: `mine`", "## How it was trained after pruning", "- rank: `8`",
+        "By low-rank adapters, on the texts dialogues. What was removed stays removed.",
+        '- texts dialogues: source `{"kind": "local", "path": "said.jsonl"}`', "arXiv:2106.09685",
+    ):  # fmt: skip
+        assert said in text, said
+    assert "/home/me" not in text and "trained after" not in card(model, files, **WANDA)
 
 
 def test_the_code_of_a_card_runs_sparse_what_is_2_4_and_nothing_else(

@@ -36,6 +36,7 @@ class Recovery(Entry):
     """What every kind of training has. A step is one of the optimizer, AdamW."""
 
     title: ClassVar[str]  # in prose
+    cites: ClassVar[str | None] = None  # a key of config.references
     SPEED: ClassVar[frozenset[str]] = frozenset({"micro_batch", "save_every"})
 
     texts: named("texts") = absent()
@@ -109,6 +110,7 @@ class Lora(Recovery):
     Weights that were removed stay away."""
 
     title = "low-rank adapters"
+    cites = "lora"
 
     kind: Literal["lora"]
     rank: Count

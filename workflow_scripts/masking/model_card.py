@@ -19,6 +19,7 @@ from workflow_scripts.artefacts.pruned_checkpoints import exported_tensors
 from workflow_scripts.artefacts.removal_ratios import count_parameters
 from workflow_scripts.config.entry import Entry, plain
 from workflow_scripts.config.methods import Variant
+from workflow_scripts.config.recoveries import RECOVERIES
 from workflow_scripts.config.references import REFERENCES
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models.checkpoints import CONFIG, Checkpoint, split_block
@@ -35,7 +36,8 @@ class MadeFrom(Entry):
     """What the config says of an export: names, the variant's entry, and what it is made from.
 
     `device` is where models run that are pruned. `sets` holds the entries of the calibration and
-    influence sets by catalogue and name.
+    influence sets and of the recovery, by catalogue and name, and of the texts that these draw from
+    for this model, whose names stand in them as `texts`.
     """
 
     model: str
@@ -58,7 +60,8 @@ def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom, narr
         tags=["prunethink", "pruning", entry.method],
         **known,
     )
-    cited = (one.cites for one in (entry, getattr(entry, "allocation", None)) if one)
+    cited = [one.cites for one in (entry, getattr(entry, "allocation", None)) if one]
+    recovery = made_from.sets.get("recoveries", {}).get(entry.recovery)
     folder = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -76,17 +79,24 @@ def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom, narr
         pattern=getattr(entry, "pattern", None),
         options=_options(made_from),
         sets=[
-            (kind.removesuffix("_sets"), name, one | {"source": _shareable(one["source"])})
+            (kind.replace("_sets", " set"), name, one | {"source": _shareable(one["source"])})
             for kind, sets in made_from.sets.items()
+            if kind != "recoveries"
             for name, one in sets.items()
         ],
+        recovery=recovery,
+        trained=recovery and RECOVERIES[recovery["kind"]].title,
         record=record,
         left_out=_left_out(narrow),
         stays=_stays(narrow),
         **_counts(checkpoint, pruned, narrow),
         versions=_versions(),
-        references=[REFERENCES.get(word, word) for word in cited if word],
+        references=[REFERENCES.get(word, word) for word in [*cited, _cited(recovery)] if word],
     )
+
+
+def _cited(recovery: Mapping[str, Any] | None) -> str | None:
+    return RECOVERIES[recovery["kind"]].cites if recovery else None
 
 
 def _license(folder: Path, source: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,8 +65,9 @@ def _trained(entry: Config, citations: Citations) -> str:
         return "changing all weights of the blocks' linears that were not removed"
     targets = some(entry["targets"]) if "targets" in entry else "all linears of the blocks"
     dropout = f" and dropout {entry['dropout']:g}" if entry.get("dropout") else ""
+    kind = RECOVERIES[entry["kind"]]
     return (
-        f"{RECOVERIES[entry['kind']].title} {citations.cite('lora')} of rank {entry['rank']} with "
+        f"{kind.title} {citations.cite(kind.cites)} of rank {entry['rank']} with "
         f"alpha {entry['alpha']:g}{dropout} on {targets}"
     )
 
