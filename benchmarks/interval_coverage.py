@@ -11,6 +11,8 @@ solved. Prints, as Markdown:
 - the coverage of the 95 % interval of a mean of each problem's pass@k or area;
 - the coverage of the 95 % interval of a difference, where some answers are copies of the other's;
 - the same where pruning loses whole problems for good, at several numbers of repeats;
+- the same of a pair of models: how much more the one loses, both relative losses and their
+  difference, the mean over four variants, and what came back of a loss;
 - how often a family of comparisons in which nothing differs has a false verdict;
 - the power to find a difference, alone and in the paper's whole family.
 """
@@ -22,6 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.stats import beta
 from tabulate import tabulate
 
 from workflow_scripts.tables.statistics.areas import budget_weights
@@ -34,6 +37,12 @@ from workflow_scripts.tables.statistics.differences import (
 )
 from workflow_scripts.tables.statistics.intervals import accuracy_intervals, mean_intervals
 from workflow_scripts.tables.statistics.parallel import pass_at_k
+from workflow_scripts.tables.statistics.ratios import (
+    difference_of_ratios,
+    error_correlation,
+    regained_shares,
+    relative_losses,
+)
 
 REPEATS = 3
 PROBLEMS = (30, 40, 100, 198, 500)
@@ -44,6 +53,13 @@ VARIANTS, BUDGETS = 22, 5
 FAMILY = VARIANTS * BUDGETS * len(BENCHMARKS)
 ATTEMPTS = ((4, 2), (8, 4), (16, 8), (16, 16))  # repeats, and k of pass@k
 LOST = (0.01, 0.02, 0.05, 0.1)  # shares of problems
+PAIRS = (
+    ((0.3, 0.9), (0.05, 0.05)),
+    ((0.3, 0.9), (0.3, 0.3)),
+    ((0.3, 0.9), (0.02, 0.5)),
+    ((0.6, 0.6), (0.3, 0.3)),
+)  # accuracies of two models, and the shares of it that are lost
+FEW = 4  # variants whose mean is taken
 DIFFERENCES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)
 
 
@@ -173,6 +189,106 @@ def loss_coverage(experiments: int) -> list[list[str]]:
     return lines
 
 
+def pair_coverage(experiments: int) -> list[list[str]]:
+    """Rows of the coverage of what is told of two models that answer the same problems.
+
+    One has an accuracy of 0.3, the other of 0.9, or both of 0.6; 6 of 10 problems are as hard for
+    the one as for the other. Each loses a share of its right answers: drawn anew, or whole problems
+    for good. Of shares the last number is how often the smaller one is stated.
+    """
+    lines = []
+    for kind in ("anew", "whole problems"):
+        for problems in (30, 100, 240):
+            for repeats in (1, REPEATS):
+                for accuracies, lost in PAIRS:
+                    random = generator(problems, repeats, *accuracies, *lost)
+                    of_problems = alike(random, experiments, problems, accuracies)
+                    found = [
+                        _lose(random, chances, share, repeats, kind)
+                        for chances, share in zip(of_problems, lost, strict=True)
+                    ]
+                    covered, stated = _of_pair(found, accuracies, lost)
+                    name = f"{accuracies[0]:g} − {lost[0]:.0%}, {accuracies[1]:g} − {lost[1]:.0%}"
+                    shown = [*map(_percent, covered), _percent(stated)]
+                    lines.append([kind, str(problems), str(repeats), name, *shown])
+    return lines
+
+
+def alike(
+    random: Generator, experiments: int, problems: int, accuracies: Sequence[float]
+) -> list[NDArray]:
+    """Each problem's accuracy for two models, the same quantile of both for 6 of 10 problems."""
+    ranks = random.random((experiments, problems))
+    other = np.where(random.random(ranks.shape) < 0.6, ranks, random.random(ranks.shape))
+    return [
+        beta.ppf(of_model, accuracy / 1.5, (1 - accuracy) / 1.5)
+        for of_model, accuracy in zip((ranks, other), accuracies, strict=True)
+    ]
+
+
+def _lose(
+    random: Generator, chances: NDArray, lost: float, repeats: int, kind: str
+) -> tuple[NDArray, NDArray]:
+    """Answers of a dense model, and the losses of four variants beside each other as repeats."""
+    dense = answers(random, chances, repeats).astype(np.int8)
+    variants = []
+    for _ in range(FEW):
+        if kind == "anew":
+            variants.append(answers(random, chances * (1 - lost), repeats))
+        else:
+            variants.append(dense & (random.random(chances.shape) >= lost)[..., None])
+    return dense, np.concatenate([dense - one for one in variants], axis=-1)
+
+
+def _of_pair(
+    found: Sequence[tuple[NDArray, NDArray]], accuracies: Sequence[float], lost: Sequence[float]
+) -> tuple[list[float], float]:
+    """Shares of experiments in which intervals hold the truth, where they are stated."""
+    (one, one_lost), (two, two_lost) = found
+    repeats, truth = one.shape[-1], accuracies[1] * lost[1] - accuracies[0] * lost[0]
+    covered = []
+    for last in (repeats, FEW * repeats):  # one variant, and all of them
+        more = (two_lost - one_lost)[..., :last]
+        of_repeats = independent_repeats(more)
+        _, low, high = difference_intervals(more.mean(axis=-1), of_repeats, models=2)
+        covered.append(np.mean((low <= truth) & (truth <= high)))
+    of_one = [(dense, losses[..., :repeats]) for dense, losses in found]
+    ratios = [relative_losses(losses, dense) for dense, losses in of_one]
+    errors = [(losses.mean(axis=-1), dense.mean(axis=-1)) for dense, losses in of_one]
+    both = difference_of_ratios(ratios[1], ratios[0], error_correlation(errors[1], errors[0]))
+    for (_, low, high), share in (
+        (ratios[0], lost[0]), (ratios[1], lost[1]), (both, lost[1] - lost[0]),
+    ):  # fmt: skip
+        known = np.isfinite(low)
+        covered.append(np.mean(((low <= share) & (share <= high))[known]))
+    return covered, float(np.isfinite(ratios[0][1]).mean())
+
+
+def recovery_coverage(experiments: int) -> list[list[str]]:
+    """Rows of the coverage of the share of a loss that came back, where it is stated.
+
+    The dense model's accuracy is 0.8; pruning loses a share of the right answers, of which training
+    brings a half back. The second number of a cell is how often the share is stated.
+    """
+    lines = []
+    for problems in (30, 100, 240):
+        for repeats in (1, REPEATS):
+            line = [str(problems), str(repeats)]
+            for lost in (0.1, 0.2, 0.4, 0.8):
+                random = generator(problems, repeats, lost)
+                chances = difficulties(random, 0.8, 0.6, experiments, problems)
+                dense, start, recovered = (
+                    answers(random, chances * kept, repeats).astype(np.int8)
+                    for kept in (1.0, 1 - lost, 1 - lost / 2)
+                )
+                _, low, high = regained_shares(dense, start, recovered)
+                known = np.isfinite(low)
+                covered = np.mean(((low <= 0.5) & (high >= 0.5))[known])
+                line.append(f"{_percent(covered)} ({_percent(np.mean(known))})")
+            lines.append(line)
+    return lines
+
+
 def false_verdicts(experiments: int) -> list[list[str]]:
     """Rows of how often a family in which nothing differs has a verdict, by correlation."""
     lines = []
@@ -265,6 +381,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "problems; accuracy 0.9",
             ["answers", "repeats", "problems", *map(str, LOST)],
             loss_coverage,
+        ),
+        (
+            "Coverage of intervals of a pair of models, %, by accuracies and what of them is lost: "
+            f"of one variant's interaction, of the mean of {FEW}, of relative losses and their "
+            "difference; how often the first model's is stated",
+            ["lost", "problems", "repeats", "accuracies", "interaction", "mean", "first", "second",
+             "difference", "stated"],
+            pair_coverage,
+        ),
+        (
+            "Coverage of the interval of the share of a loss that came back, %, and how often that "
+            "is stated, by the share of right answers that was lost",
+            ["problems", "repeats", "0.1", "0.2", "0.4", "0.8"],
+            recovery_coverage,
         ),
         (
             f"Families with a false verdict, %; {VARIANTS} variants × {BUDGETS} budgets each",

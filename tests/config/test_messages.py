@@ -156,6 +156,26 @@ def test_weights_in_the_memory_of_the_machine_are_not_swapped():
     assert line.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    "pair, line",
+    [
+        ({"think": "reasoner"}, "think: 'reasoner' is not allowed; must be another model than "
+         "instruct"),
+        ({"think": "reasone"}, "think: 'reasone' is not in models; did you mean 'reasoner'? there: "
+         "reasoner, other"),
+        ({"think": "other"}, "think: 'other' is not in run.models; there: reasoner"),
+        ({}, "think: missing; must be a name from models"),
+    ],
+)  # fmt: skip
+def test_a_pair_is_two_different_models_of_the_run(pair, line):
+    other = (("models", "other"), changed()["models"]["reasoner"])
+    keys = other, (("tables", "pair"), {"instruct": "reasoner", **pair})
+    assert lines_of(changed(*keys)) == [f"config: tables.pair.{line}"]
+    both = (("run", "models"), ["other", "reasoner"])
+    of_both = changed(other, both, (("tables", "pair"), {"instruct": "reasoner", "think": "other"}))
+    assert load_settings(of_both).tables.pair.think == "other"
+
+
 def test_a_config_that_contains_itself_is_refused():
     config = changed()
     config["models"]["reasoner"]["source"] = config["models"]

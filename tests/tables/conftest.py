@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import pair_results
 from workflow_scripts.artefacts.records import Answer, Grade, write_records
+from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
+from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.table import make
 
 BUDGETS = (6, 12, 24)
 
@@ -26,6 +30,19 @@ def cells_of(
                     Answer(*key, 0, budget - number % 2, "length", 2 + repeat, "eos", "1")
                 )
     return grades, answers
+
+
+@pytest.fixture(scope="session")
+def pair_source(tmp_path_factory) -> Source:
+    """A run of a pair of models with recoveries, and its tables."""
+    folder = tmp_path_factory.mktemp("pair")
+    pair_results.write_run(folder / "results")
+    names = {key: pair_results.OPTIONS[key] for key in ("models", "variants", "benchmarks")}
+    write_cells(folder / "tables" / FILE, read_cells(folder / "results", **names))
+    source = Source(folder / "results", folder / "tables", pair_results.OPTIONS)
+    for table in ("accuracy", "comparison", "pair", "recovered"):
+        make(table, source)
+    return source
 
 
 Write = Callable[..., Path]

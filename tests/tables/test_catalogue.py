@@ -9,6 +9,7 @@ from tests.workflow.checkout import copy_project
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.depth import SLEB
 from workflow_scripts.config.overlays import read_config
+from workflow_scripts.config.tables import Pair
 from workflow_scripts.paths import CONFIG
 from workflow_scripts.tables import catalogue, plot
 from workflow_scripts.tables.calibrations import calibrations_of
@@ -35,7 +36,8 @@ def test_titles_and_captions_are_filled_in():
     for name in catalogue.FIGURES:
         (place,) = catalogue.places(name, {key: [value] for key, value in values.items()})
         options = catalogue.plot_options(name, place, {"reference": "base", "ways": []})
-        assert options["title"].startswith("m") and "{" not in options["title"]
+        first = catalogue.FIGURES[name].wildcards[0]
+        assert values[first] in options["title"] and "{" not in options["title"]
         assert options["reference"] == "base" and place.items() <= options.items()
 
 
@@ -52,15 +54,77 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
         return {path.split("/")[2] for path in catalogue.figure_files(settings, ["svg"])}
 
     sleb = SLEB(method="sleb", remove_blocks=1, calibration="chains")
+<<<<<<< HEAD
     other = settings.variants["wanda-50"].model_copy(update={"calibration": "own"})
     added = {"sleb-1": sleb, "wanda-own-50": other}
     more = settings.model_copy(update={"variants": {**settings.variants, **added}})
     more = changed(more, run={"variants": (*settings.run.variants, *added)})
     assert kinds(more) == set(catalogue.FIGURES)
+=======
+    more = settings.model_copy(update={"variants": {**settings.variants, "sleb-1": sleb}})
+    more = changed(more, run={"variants": (*settings.run.variants, "sleb-1")})
+    assert kinds(more) == set(catalogue.FIGURES) - {"pair", "recovered", "recovery_losses"}
+>>>>>>> 6ed97fb (What the pair's table says and how well its intervals cover; tests of pair and recoveries)
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
     assert kinds(alone) == {"scaling_curves", "token_curves", "allocation"}
+
+
+def paired(settings, **tables):
+    """Two models, and variants that are trained after pruning."""
+    lora = {name: settings.variants[name].model_copy(update={"recovery": "lora"})
+            for name in ("dense", "wanda-50")}  # fmt: skip
+    catalogues = {
+        "models": {**settings.models, "other": settings.models["reasoner"]},
+        "variants": {**settings.variants, "dense-lora": lora["dense"], "w-lora": lora["wanda-50"]},
+    }
+    pair = Pair(instruct="other", think="reasoner")
+    more = settings.model_copy(update=catalogues)
+    return changed(more, tables={"pair": pair} | tables, run={"models": ("reasoner", "other")})
+
+
+def test_a_pair_and_recoveries_have_tables_and_figures_where_there_are_some(settings):
+    def of(settings):
+        figures = [p for p in catalogue.figure_files(settings, ["svg"]) if "scaling" not in p]
+        tables = {name for name, table in catalogue.TABLES.items() if table.exists(settings)}
+        return tables & {"pair", "recovered"}, {path.split("/")[2] for path in figures}
+
+    both = paired(settings)
+    assert of(settings)[0] == set() and of(both)[0] == {"pair"}
+    assert "results/figures/pair/chains.svg" in catalogue.figure_files(both, ["svg"])
+    trained = changed(both, run={"variants": ("dense", "wanda-50", "dense-lora", "w-lora")})
+    tables, figures = of(trained)
+    assert tables == {"pair", "recovered"}
+    assert figures >= {"pair", "recovered", "recovery_losses"}
+    assert of(changed(trained, run={"variants": ("w-lora",)}, tables={"pair": None}))[0] == {
+        "recovered"
+    }
+    assert of(changed(both, run={"variants": ("wanda-50",)}))[0] == set()  # nothing to compare with
+
+
+def test_starts_and_controls_are_found_among_what_is_run(settings):
+    both = paired(settings)
+
+    def found(*variants):
+        return catalogue.recovered_in_run(changed(both, run={"variants": variants}))
+
+    assert found("dense", "wanda-50", "dense-lora", "w-lora") == [
+        ["dense-lora", "dense", "dense-lora"], ["w-lora", "wanda-50", "dense-lora"],
+    ]  # fmt: skip
+    assert found("dense", "w-lora") == [["w-lora", "", ""]]
+
+
+def test_what_only_some_runs_have_is_told_to_what_needs_it_alone(settings):
+    both = paired(settings)
+    trained = changed(both, run={"variants": ("dense", "wanda-50", "dense-lora", "w-lora")})
+    shared = catalogue.shared_options(trained)
+    for name, figure in catalogue.FIGURES.items():
+        place = dict.fromkeys(figure.wildcards, "x")
+        options = catalogue.plot_options(name, place, shared)
+        assert {"pair", "recovered"} & options.keys() == {figure.needs} - {None}, name
+    plain = catalogue.shared_options(changed(settings))
+    assert plain.keys() == {"reference", "ways"} and {len(way) for way in plain["ways"]} == {5}
 
 
 def test_a_sweep_is_two_variants_that_differ_in_how_much_they_remove(settings):

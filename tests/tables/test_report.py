@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.tables import pair_results
 from tests.tables.browser import look, needs_browser
 from tests.tables.sources import mask, named_ways, write_masks
 from workflow_scripts.artefacts.records import Answer, Grade
 from workflow_scripts.config.references import REFERENCES, Citations
 from workflow_scripts.files.atomic import read_json, write_json
-from workflow_scripts.tables import everything
+from workflow_scripts.tables import everything, plot, report
+from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.ways import as_lists
 
 VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")
@@ -176,6 +178,75 @@ def test_where_it_comes_from(page):
         assert said in text, said
     config = re.search("<pre>(.*)</pre>", page, re.S)[1]
     assert json.loads(unescape(config)) == CONFIG
+
+
+def test_a_pair_and_training_after_pruning_are_told_in_figures_tables_and_methods(
+    pair_source, tmp_path
+):
+    lora = {
+        "kind": "lora", "rank": 8, "alpha": 16.0, "length": 64, "steps": 50, "batch": 4,
+        "learning_rate": 0.001, "schedule": "cosine", "warm_up": 5, "weight_decay": 0.0,
+        "validation": 20, "evaluate_every": 10, "patience": 2, "loss": "completion", "seed": 7,
+        "clip": 1.0,
+    }  # fmt: skip
+    variants = {
+        name: {"method": name.split("-")[0]}
+        | ({"recovery": "lora"} if name.endswith("-lora") else {})
+        for name in pair_results.KEPT
+    }
+    config = {
+        "run": {"variants": [*variants], "models": [*pair_results.PAIR.values()]},
+        "variants": variants,
+        "models": {"answerer": {"trained_on": "sums"}, "reasoner": {"trained_on": "steps"}},
+        "texts": {"steps": {"source": {"kind": "hub", "id": "some/steps"}}},
+        "recoveries": {"lora": lora},
+        "calibration_sets": {
+            "own": {"source": {"kind": "own"}, "samples": 8, "length": 64, "seed": 0}
+        },
+    }
+    figures = {"pair": "chains", "recovery_losses": "reasoner"}
+    for name, place in figures.items():
+        options = pair_source.options | {"model": "reasoner", "benchmark": "chains", "title": "t"}
+        figures[name] = tmp_path / f"figures/{name}/{place}.svg"
+        drawn = Source(pair_source.results, pair_source.tables, options)
+        plot.make(name, drawn, [figures[name]])
+    home, output = tmp_path / "home", tmp_path / "report.html"
+    report.write(pair_source, home, [home / "logs"], config, [*figures.values()], output)
+    page = output.read_text(encoding="utf-8")
+    text = unescape(text_of(page))
+    for said in (
+        "Instruct and think", "Training after pruning", "thinking loses more",
+        "chains, with 24 thinking tokens: on average over the pruned variants reasoner loses",
+        "we prune answerer and reasoner in 4 ways",
+        "For each model own draws from what that was trained on: answerer on sums and reasoner on "
+        "steps (some/steps).",
+        "Recovery lora trains wanda-50-lora, magnitude-70-lora and shortgpt-1-lora after pruning, "
+        "and as a control the dense model, dense-lora, by low-rank adapters",
+        "of rank 8 with alpha 16 on all linears of the blocks, in at most 50 steps of AdamW with 4 "
+        "rows of at most 64 tokens each, learning rate 0.001 (cosine decay, 5 steps of warm-up)",
+        "the weights of the least loss on 20 other rows are kept, measured every 10 steps, until 2 "
+        "measurements brought none that is less. Each model is trained on what it was trained on "
+        "before, answerer on sums and reasoner on steps (some/steps); completions have a loss "
+        "(seed 7). What was removed stays removed.",
+        "the interaction is how much more reasoner loses",
+    ):  # fmt: skip
+        assert said in text, said
+    assert "Nothing is trained" not in text and "table pair.csv" not in text
+    assert re.findall(r'<img alt="([a-z ]+)"', page) == ["pair chains", "recovery losses reasoner"]
+    order = [text.index(line) for line in ("LoRA: Low-Rank", "Some Problems in Interval")]
+    assert order == sorted(order)
+
+
+def test_a_run_without_them_says_nothing_of_pairs_and_recoveries(page):
+    text = text_of(page)
+    assert "Nothing is trained after pruning." in text
+    for word in (
+        "Instruct and think",
+        "Training after pruning",
+        "Recovery ",
+        "table pair",
+    ):
+        assert word not in text
 
 
 def test_references_are_numbered_as_they_are_cited():

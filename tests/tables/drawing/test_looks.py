@@ -1,7 +1,9 @@
 import pytest
 
+from tests.tables.pair_results import KEPT, WAYS
+from tests.tables.pair_results import REMOVED as SHARES
 from tests.tables.sources import named_ways
-from workflow_scripts.tables.drawing.looks import HUES, looks
+from workflow_scripts.tables.drawing.looks import HOLLOW, HUES, looks
 
 REMOVED = {
     "dense": 0.0, "magnitude-20": 0.2, "magnitude-50": 0.5, "wanda-20": 0.2, "wanda-50": 0.5,
@@ -52,6 +54,18 @@ def test_a_family_has_the_same_hue_whichever_are_run_and_shades_by_size():
     assert [found[v].hue for v in [*removed][1:]] == [HUES[2][0], HUES[2][0], HUES[1][0]]
     assert luminance(found["flap-20"].colour) > luminance(found["slicegpt-20"].colour)
     assert found["flap-20"].marker != found["slicegpt-20"].marker
+
+
+def test_what_was_trained_after_pruning_has_its_starts_marker_hollow_and_other_dashes():
+    removed = {name: SHARES[name.split("-")[0]] for name in KEPT}
+    found = looks(WAYS, removed, "dense")
+    for name in ("wanda-50", "shortgpt-1", "magnitude-70"):
+        start, after = found[name], found[f"{name}-lora"]
+        assert (start.hue, start.marker) == (after.hue, after.marker)
+        assert after.marker_fill == HOLLOW != start.marker_fill and start.dashes != after.dashes
+    control = found["dense-lora"]
+    assert (control.colour, control.marker, control.fill) == ("#000000", "o", HOLLOW)
+    assert len({(look.colour, look.marker, look.dashes) for look in found.values()}) == len(KEPT)
 
 
 @pytest.mark.parametrize("methods", [8, 14])

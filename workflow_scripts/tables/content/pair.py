@@ -7,6 +7,7 @@ over those that were not trained after pruning, and over those that were.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -105,14 +106,17 @@ def compare(
 
 
 def _row(dense: Answers, variants: Sequence[Answers]) -> Row:
-    """What a variant costs both models, or several on average."""
+    """What a variant costs both models, or several on average.
+
+    Several variants' answers count as more repeats of their problems: the more alike they are, the
+    less one tells beside the others.
+    """
     losses = {
-        kind: len(variants) * dense[kind].astype(int) - sum(one[kind] for one in variants)
+        kind: np.concatenate([dense[kind].astype(int) - one[kind] for one in variants], axis=1)
         for kind in KINDS
     }
+    interaction = difference_of_differences(losses["think"] - losses["instruct"])
     problems, repeats = dense["think"].shape
-    more = losses["think"] - losses["instruct"]  # whole, for all variants together
-    interaction = difference_of_differences(more, len(variants))
     row: Row = {
         "problems": problems,
         "repeats": repeats,
@@ -124,14 +128,12 @@ def _row(dense: Answers, variants: Sequence[Answers]) -> Row:
     }
     ratios = {}
     for kind in KINDS:
-        lost = losses[kind] / len(variants)
         row[f"{kind}_dense"] = dense[kind].mean()
-        row |= _named(f"{kind}_loss", loss_interval(lost))
-        ratios[kind] = relative_losses(lost, dense[kind])
+        row |= _named(f"{kind}_loss", loss_interval(losses[kind]))
+        ratios[kind] = relative_losses(losses[kind], dense[kind])
         row |= _named(f"{kind}_relative", map(float, ratios[kind]))
-    parts = {kind: losses[kind].mean(axis=-1) / len(variants) for kind in KINDS}
     correlation = error_correlation(
-        *((parts[kind], dense[kind].mean(axis=-1)) for kind in ("think", "instruct"))
+        *((losses[kind].mean(axis=-1), dense[kind].mean(axis=-1)) for kind in ("think", "instruct"))
     )
     apart = difference_of_ratios(ratios["think"], ratios["instruct"], correlation)
     return row | _named("more", map(float, apart))

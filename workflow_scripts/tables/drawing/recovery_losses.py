@@ -1,16 +1,14 @@
 """The loss of a model's variants while they are trained after pruning, a panel for each.
 
-Thin: the mean loss of every step's tokens; with marks: that of the rows that were kept apart. A
-broken line stands at the step whose weights the variant has, where that is not the last one. All
-panels have one scale, so that variants can be compared; steps of which the loss is far above all
-others run out of it at the top.
+Thin: the mean loss of every step's tokens; with dots: that of the rows that were kept apart. A
+broken line stands at the step whose weights the variant has. All panels have one scale, so that
+variants can be compared; steps of which the loss is far above all others run out of it at the top.
 """
 
 import math
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from workflow_scripts.artefacts.recovery_records import RecoveryRecord, read_recovery_record
@@ -36,25 +34,16 @@ def draw(source: Source) -> Figure:
     lines = math.ceil(len(records) / columns)
     figure = style.new_figure(
         0.75 + lines * PANEL_HEIGHT,
-        "nats a token; broken: the step that is kept; its validation loss in brackets",
+        "thin: rows trained on; dots: rows kept apart; broken: the step that is kept, its loss in "
+        "brackets",
     )
     panels = style.panels(figure, len(records), columns)
     for axes, (variant, record) in zip(panels, records.items(), strict=True):
         _draw_panel(axes, record, looks[variant].hue)
         style.name_panel(axes, f"{variant}{_kept(record)}", columns, looks[variant].text_colour)
     _set_scale(panels, records.values())
-    handles = [Line2D([], [], color=style.FAINT_INK, linewidth=TRAINED, label="trained on")]
-    if any(record.validation for record in records.values()):
-        handles.append(
-            Line2D(
-                [], [], color=style.INK, linewidth=1.3, marker="o", markersize=3, label="kept apart"
-            )
-        )
-    figure.legend(
-        handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=style.SMALL
-    )
     figure.supxlabel("step", fontsize=style.FONT)
-    figure.supylabel("loss", fontsize=style.FONT)
+    figure.supylabel("loss, nats a token", fontsize=style.FONT)
     return figure
 
 

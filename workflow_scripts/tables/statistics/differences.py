@@ -54,17 +54,16 @@ def paired_difference(variant: NDArray, reference: NDArray) -> Difference:
     )
 
 
-def difference_of_differences(changes: NDArray, variants: int = 1) -> Difference:
+def difference_of_differences(changes: NDArray) -> Difference:
     """How much more one pair of variants differs than another, on the same problems and repeats.
 
     `changes`, of shape (problems, repeats), hold whole numbers: by how much more each answer
-    changes, added up over as many `variants`, of which the result is the mean. Flipping signs is
-    exact where each problem's change is as likely to have the other sign, as it is where what both
-    pairs lose of a problem could be exchanged; where only the means are equal the test's level is
-    met in the limit of many problems.
+    changes. Those of several pairs of variants stand beside each other, as more repeats, for their
+    mean. Flipping signs is exact where each problem's change is as likely to have the other sign,
+    as it is where what both pairs lose of a problem could be exchanged; where only the means are
+    equal the level of the test is met in the limit of many problems.
     """
-    of_one = changes / variants
-    means, repeats = of_one.mean(axis=-1), independent_repeats(of_one)
+    means, repeats = changes.mean(axis=-1), independent_repeats(changes)
     se, low, high = difference_intervals(means, repeats, models=2)
     p = sign_flip_p(changes.sum(axis=-1))
     return Difference(

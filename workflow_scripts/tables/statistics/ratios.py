@@ -60,8 +60,9 @@ def relative_losses(losses: NDArray, dense: NDArray) -> Interval:
     """Lost accuracy as a share of the dense model's, with 95 % bounds; at most 1.
 
     Both have shape (..., problems, repeats): by how much each answer is worse, and whether the
-    dense model's is right. Made-up problems lose as those of a difference do, and are as hard for
-    the dense model as the others are.
+    dense model's is right; those of losses may be more, see `difference_of_differences`. Made-up
+    problems lose as those of a difference do, and are as hard for the dense model as the others
+    are.
     """
     losses, dense = np.asarray(losses, dtype=float), np.asarray(dense, dtype=float)
     right = dense.mean(axis=-1)
