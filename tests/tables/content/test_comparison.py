@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from tests.tables.sources import mask, named_ways, source_of, write_masks
+from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.artefacts.records import Answer, Grade
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
 from workflow_scripts.tables.content.columns import read_table, write_table
@@ -17,6 +18,7 @@ from workflow_scripts.tables.content.removals import equal_sizes, matched, read_
 from workflow_scripts.tables.paper.claims import check_claims
 from workflow_scripts.tables.statistics.differences import holm
 from workflow_scripts.tables.table import make
+from workflow_scripts.tables.ways import Way
 
 BUDGETS = (6, 12)
 # problems of 30 that each repeat gets right, by variant and budget
@@ -302,3 +304,20 @@ def test_all_files_are_the_same_bytes_when_made_again(run, results):
     table = pd.read_csv(source.tables / "comparison.csv")
     assert list(table.columns[:5]) == ["family", "model", "benchmark", "budget", "variant"]
     assert len(table) == 12 and set(table.verdict) >= {"better", "worse"}
+
+
+def test_what_was_trained_after_pruning_is_matched_with_what_was_trained_likewise():
+    names = ("wanda-50", "shortgpt-2", "wanda-50-lora", "shortgpt-2-lora", "flap-20-lora")
+    families = ("unstructured", "depth", "unstructured", "depth", "width")
+    ways = {
+        name: Way(name.split("-")[0], name, "", family, "lora" if "lora" in name else "", name)
+        for name, family in zip(names, families, strict=True)
+    }
+    shares = {name: 0.5 if name.startswith("wanda") else 0.3 for name in names}
+    masks = {name: MaskRecord(**mask(share)) for name, share in shares.items()}
+    assert matched(masks, ways) == [
+        ("wanda-50", "shortgpt-2"),
+        ("wanda-50-lora", "shortgpt-2-lora"),
+        ("wanda-50-lora", "flap-20-lora"),
+    ]
+    assert equal_sizes(masks, ways) == [("shortgpt-2-lora", "flap-20-lora")]

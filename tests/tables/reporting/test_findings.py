@@ -53,6 +53,14 @@ def test_one_or_all_of_the_variants():
     assert "all 2 pruned variants are worse" in next(sentences(both, ACCURACY, "dense"))
 
 
+def test_the_dense_model_with_a_recovery_is_no_pruned_variant():
+    control = COMPARISON[COMPARISON["variant"] == "a"].assign(variant="dense-lora", removed=0.0)
+    rows = pd.concat([COMPARISON, control])
+    assert next(sentences(rows, ACCURACY, "dense")) == next(
+        sentences(COMPARISON, ACCURACY, "dense")
+    )
+
+
 def test_a_heat_map_has_a_tile_for_each_comparison_and_signs_for_verdicts():
     other = COMPARISON[COMPARISON["variant"] == "a"].assign(benchmark="c", budget=32)
     (made,) = heat_maps(pd.concat([COMPARISON, other]))

@@ -39,8 +39,8 @@ class HeatMap:
 
 
 def sentences(comparison: pd.DataFrame, accuracy: pd.DataFrame, reference: str) -> Iterator[str]:
-    """One for each model and benchmark, in their order."""
-    compared = dict(_against(comparison))
+    """One for each model and benchmark, in their order: of variants that remove something."""
+    compared = dict(_against(comparison[comparison["removed"] != 0]))
     for place, cells in accuracy.groupby(["model", "benchmark"], sort=False):
         rows = compared.get(place)
         if rows is None:
