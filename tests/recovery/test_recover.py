@@ -1,5 +1,6 @@
 """What training after pruning leaves as it was, what it stores, and that it is what was trained."""
 
+import json
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -8,16 +9,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.artefacts.variants import on_disk, random_keeps
+from tests.artefacts.variants import in_memory, on_disk, random_keeps
 from tests.models.tiny_models import load_model, save_tiny_model, token_ids
 from tests.recovery.recovering import FULL, LORA, SIZES, start
 from tests.recovery.recovering import run as recovered
 from workflow_scripts.artefacts.masks import VariantFiles, read_pruned, variant_files
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned, export, pruned_tensors
 from workflow_scripts.artefacts.recovery_records import RecoveryRecord
+from workflow_scripts.config.recoveries import Lora
 from workflow_scripts.files.atomic import read_json
-from workflow_scripts.models.checkpoints import linears, model_digest, open_checkpoint
+from workflow_scripts.models.checkpoints import (
+    linears,
+    load_tensor,
+    model_digest,
+    open_checkpoint,
+)
 from workflow_scripts.recovery import recover
+from workflow_scripts.recovery.adapters import prepare, set_places, targets_of
 
 ASKED = token_ids(2, 9, seed=1).long()
 METHODS = ("dense", "wanda", "sparsegpt", "blocks", "flap", "llm-pruner", "slicegpt")
@@ -199,6 +207,44 @@ def test_early_stopping_keeps_the_best(tmp_path: Path, model: Path) -> None:
     assert 0 < best == record.kept_step == len(record.steps) - 3
     until, _ = recovered(tmp_path / "b", model, before, options | {"steps": best})
     assert stopped.weights.read_bytes() == until.weights.read_bytes()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_adapters_are_wider_than_a_model_in_bf16(
+    tmp_path: Path, tiny_model: Callable[..., Path], dropout: float
+) -> None:
+    """As on a GPU: what is trained and its gradients are in fp32, and a masked linear computes
+    what it says up to the rounding of bf16.
+    """
+    folder = tiny_model("llama", blocks=2)
+    keeps = random_keeps(folder)
+    pruned, checkpoint = in_memory(folder, keeps), open_checkpoint(folder)
+    wanted = Lora.model_validate_json(json.dumps(LORA | {"dropout": dropout}))
+    model = load_model(folder, torch.bfloat16)
+    apply_pruned(model, pruned, checkpoint)
+    trained = prepare(model, pruned, targets_of(checkpoint, wanted), wanted)
+    with torch.no_grad():
+        for parameter in trained.parameters.values():
+            parameter.normal_(0, 0.5)
+    set_places(model.train(), [4, 9])
+    x = torch.randn(2, 7, 18).bfloat16()
+    linear = model.get_submodule(UP.removesuffix(".weight"))
+    seen = x.double()
+    if dropout:
+        kept = linear.lora_dropout["default"](torch.ones_like(x)) != 0
+        assert 0.5 < kept.float().mean() < 0.9 and not torch.equal(kept[0], kept[1])
+        seen = seen * kept / (1 - dropout)
+    a, b = (trained.parameters[f"{UP}.lora_{side}"].detach().double() for side in "AB")
+    weight = load_tensor(checkpoint, UP).bfloat16().double() * keeps[UP]
+    expected = x.double() @ weight.T + seen @ (2.0 * keeps[UP] * (b @ a)).T
+    found = linear(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), expected, rtol=0.05, atol=0.05 * expected.std())
+    model(ASKED, use_cache=False).logits.float().logsumexp(-1).sum().backward()
+    for name, parameter in trained.parameters.items():
+        assert parameter.dtype == parameter.grad.dtype == torch.float32
+        assert parameter.grad.any(), name
+    assert not any(p.requires_grad for p in model.parameters() if p.dtype == torch.bfloat16)
 
 
 @pytest.mark.gpu

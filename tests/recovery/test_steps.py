@@ -62,7 +62,7 @@ def adamw(
             square = squares[name] / (1 - 0.999 ** (step + 1))
             old = trained[name].detach()
             trained[name] = old - rate * DECAY * old - rate * mean / (square.sqrt() + 1e-8)
-        losses.append(float(loss))
+        losses.append(loss.item())
         rates.append(rate)
     return losses, rates
 

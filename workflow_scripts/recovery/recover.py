@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
 from workflow_scripts.artefacts.masks import Pruned, VariantFiles, read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
@@ -38,6 +39,7 @@ from workflow_scripts.jobs.gpus import take_gpu_in_order
 from workflow_scripts.jobs.progress import tell
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models import checkpoints
+from workflow_scripts.models.architectures import load_model
 from workflow_scripts.models.chat_templates import AUTO, ChatTemplate
 from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint
 from workflow_scripts.models.rope import context_length
@@ -95,6 +97,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{len(drawn.train)} rows ({drawn.cut} cut), {len(drawn.validation)} are measured"
     )
     history = train(model, trained, drawn, wanted, states, device)
+    if device == "cuda":
+        tell(f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB of the GPU were taken at most")
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
     said = wanted.own() | {"source": plain(source)}
     tensors = trained.copies()
@@ -113,13 +117,11 @@ def check_length(checkpoint: Checkpoint, length: int) -> None:
 
 def open_model(
     checkpoint: Checkpoint, start: Pruned, wanted: Recovery, device: str
-) -> "torch.nn.Module":
+) -> PreTrainedModel:
     """The pruned model on its device, in bf16 on a GPU unless its weights themselves are trained.
 
     Raises `InputError` for weights that are not those that were fetched.
     """
-    from workflow_scripts.models.architectures import load_model
-
     checkpoints.check_weights(checkpoint.folder)
     is_wide = device == "cpu" or isinstance(wanted, Full)
     model = load_model(checkpoint, torch.float32 if is_wide else torch.bfloat16)
