@@ -347,6 +347,8 @@ def made_from(wildcards):
     variant, sets = entry_of("variants", wildcards), {}
     for catalogue, name in sorted(named_by(variant)):
         entry = getattr(SETTINGS, catalogue)[name]
+        if (catalogue, name) == ("recoveries", variant.recovery):
+            entry = SETTINGS.recovery_of(wildcards.variant, wildcards.model)
         sets.setdefault(catalogue, {})[name] = plain(entry)
         texts = drawn_from(entry, wildcards.model)
         if texts is not None:

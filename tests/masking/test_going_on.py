@@ -126,6 +126,7 @@ def _name(path: Path) -> str:
 def test_what_is_gone_stays_gone_and_the_amount_is_of_the_dense_model(rounds, method):
     folder, start, found = rounds(method)
     _, first, second = ROUNDS[method]
+    assert found.record.options["after"] == start.digest
     if isinstance(second, int):
         assert len(start.record.removed_blocks) == first
         assert {*start.record.removed_blocks} < {*found.record.removed_blocks}

@@ -12,6 +12,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 
+from tests.artefacts.mask_references import run
 from tests.artefacts.variants import on_disk, random_keeps
 from tests.models.tiny_models import load_model, write_manifest
 from workflow_scripts.artefacts.masks import VariantFiles, read_pruned
@@ -192,3 +193,16 @@ def test_the_license_is_that_of_the_card_beside_the_dense_model(
     files = on_disk(tmp_path, folder, random_keeps(folder))
     data = ModelCard(card(folder, files, method="magnitude", sparsity=0.5)).data.to_dict()
     assert {k: v for k, v in data.items() if k.startswith("license")} == found
+
+
+def test_a_card_tells_how_it_was_trained_and_what_it_went_on_from(model, tmp_path):
+    files = run(tmp_path, model, {"method": "reverse-order", "remove_blocks": 1})
+    lora = {"kind": "lora", "rank": 8, "penalty": {"norm": "l1", "weight": 2.0}}
+    before = {"method": "reverse-order", "remove_blocks": 1}
+    more = {"recoveries": {"mine": lora}, "variants": {"before": before}}
+    entry = {"method": "reverse-order", "remove_blocks": 2, "recovery": "mine", "after": "before"}
+    text = card(model, files, more, **entry)
+    assert "- recovery mine: kind `lora`, rank `8`, penalty `" in text
+    assert "- variant before: method `reverse-order`, remove_blocks `1`" in text
+    assert "- recovery: `mine`" in text and "- after: `before`" in text
+    assert "- calibration set texts: " in text

@@ -86,9 +86,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
     method = import_module(f"workflow_scripts.{module}")
     requested = variant.requested(checkpoint.blocks)
+    own = variant.own() | ({"after": start.digest} if start else {})
     with going_on(inputs, start, files.mask) as inputs:
         plan = method.plan(inputs) if start is None else joined(method.plan(inputs), start)
-        write_pruned(files, plan, checkpoint, digest, variant.method, variant.own(), requested)
+        write_pruned(files, plan, checkpoint, digest, variant.method, own, requested)
     note_export(files, checkpoint)
     done.forget()
 

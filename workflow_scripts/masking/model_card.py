@@ -30,14 +30,21 @@ from workflow_scripts.paths import PROJECT
 CARD = "README.md"
 LIBRARIES = ("torch", "transformers", "numpy")
 IN_WORDS = {KV_GROUP: "key-value heads", QUERY_HEAD: "query heads", NEURON: "MLP neurons"}
+CALLED = {  # an entry of a catalogue
+    "calibration_sets": "calibration set",
+    "influence_sets": "influence set",
+    "recoveries": "recovery",
+    "texts": "texts",
+    "variants": "variant",
+}
 
 
 class MadeFrom(Entry):
     """What the config says of an export: names, the variant's entry, and what it is made from.
 
-    `device` is where models run that are pruned. `sets` holds the entries of the calibration and
-    influence sets and of the recovery, by catalogue and name, and of the texts that these draw from
-    for this model, whose names stand in them as `texts`.
+    `device` is where models run that are pruned. `sets` holds the entries of what it is made with,
+    by catalogue and name, and of the texts that these draw from for this model, whose names stand
+    in them as `texts`.
     """
 
     model: str
@@ -79,10 +86,10 @@ def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom, narr
         pattern=getattr(entry, "pattern", None),
         options=_options(made_from),
         sets=[
-            (kind.replace("_sets", " set"), name, one | {"source": _shareable(one["source"])})
-            for kind, sets in made_from.sets.items()
-            if kind != "recoveries"
-            for name, one in sets.items()
+            (CALLED[catalogue], name, _told(one))
+            for catalogue, entries in made_from.sets.items()
+            for name, one in entries.items()
+            if one is not recovery
         ],
         recovery=recovery,
         trained=recovery and RECOVERIES[recovery["kind"]].title,
@@ -97,6 +104,11 @@ def model_card(checkpoint: Checkpoint, pruned: Pruned, made_from: MadeFrom, narr
 
 def _cited(recovery: Mapping[str, Any] | None) -> str | None:
     return RECOVERIES[recovery["kind"]].cites if recovery else None
+
+
+def _told(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a catalogue, as the card tells it."""
+    return entry | ({"source": _shareable(entry["source"])} if "source" in entry else {})
 
 
 def _license(folder: Path, source: Mapping[str, Any]) -> dict[str, Any]:

@@ -430,9 +430,7 @@ def shared_options(settings: Settings) -> dict[str, Any]:
 
 def needed(entry: Table | Figure, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that every table or figure is told, and of those that some runs have its own."""
-    return {
-        k: value for k, value in options.items() if k not in SOME or k == entry.needs
-    }
+    return {k: value for k, value in options.items() if k not in SOME or k == entry.needs}
 
 
 def shared_folder(settings: Settings) -> dict[str, str]:
