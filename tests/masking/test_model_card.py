@@ -197,12 +197,13 @@ def test_the_license_is_that_of_the_card_beside_the_dense_model(
 
 def test_a_card_tells_how_it_was_trained_and_what_it_went_on_from(model, tmp_path):
     files = run(tmp_path, model, {"method": "reverse-order", "remove_blocks": 1})
-    lora = {"kind": "lora", "rank": 8, "penalty": {"norm": "l1", "weight": 2.0}}
+    penalty = {"norm": "l1", "weight": 2.0}
+    lora = {"kind": "lora", "rank": 8, "penalty": penalty, "texts": "dialogues"}
     before = {"method": "reverse-order", "remove_blocks": 1}
     more = {"recoveries": {"mine": lora}, "variants": {"before": before}}
     entry = {"method": "reverse-order", "remove_blocks": 2, "recovery": "mine", "after": "before"}
     text = card(model, files, more, **entry)
-    assert "- recovery mine: kind `lora`, rank `8`, penalty `" in text
+    assert '- penalty: `{"norm": "l1", "weight": 2.0}`' in text
     assert "- variant before: method `reverse-order`, remove_blocks `1`" in text
     assert "- recovery: `mine`" in text and "- after: `before`" in text
     assert "- calibration set texts: " in text

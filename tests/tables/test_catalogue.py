@@ -54,17 +54,11 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
         return {path.split("/")[2] for path in catalogue.figure_files(settings, ["svg"])}
 
     sleb = SLEB(method="sleb", remove_blocks=1, calibration="chains")
-<<<<<<< HEAD
     other = settings.variants["wanda-50"].model_copy(update={"calibration": "own"})
     added = {"sleb-1": sleb, "wanda-own-50": other}
     more = settings.model_copy(update={"variants": {**settings.variants, **added}})
     more = changed(more, run={"variants": (*settings.run.variants, *added)})
-    assert kinds(more) == set(catalogue.FIGURES)
-=======
-    more = settings.model_copy(update={"variants": {**settings.variants, "sleb-1": sleb}})
-    more = changed(more, run={"variants": (*settings.run.variants, "sleb-1")})
     assert kinds(more) == set(catalogue.FIGURES) - {"pair", "recovered", "recovery_losses"}
->>>>>>> 6ed97fb (What the pair's table says and how well its intervals cover; tests of pair and recoveries)
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
