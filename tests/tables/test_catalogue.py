@@ -116,7 +116,7 @@ def test_what_only_some_runs_have_is_told_to_what_needs_it_alone(settings):
     for name, figure in catalogue.FIGURES.items():
         place = dict.fromkeys(figure.wildcards, "x")
         options = catalogue.plot_options(name, place, shared)
-        assert {"pair", "recovered"} & options.keys() == {figure.needs} - {None}, name
+        assert {*catalogue.SOME} & options.keys() == {figure.needs} - {None}, name
     plain = catalogue.shared_options(changed(settings))
     assert plain.keys() == {"reference", "ways"} and {len(way) for way in plain["ways"]} == {5}
 
