@@ -45,6 +45,7 @@ from workflow_scripts.models.checkpoints import EMBEDDING, Checkpoint
 from workflow_scripts.models.rope import context_length
 from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
 from workflow_scripts.recovery.adapters import Trained, prepare, targets_of
+from workflow_scripts.recovery.penalty import Penalised, left, uncut
 from workflow_scripts.recovery.samples import Drawn, draw
 from workflow_scripts.recovery.states import States
 from workflow_scripts.recovery.trainer import History, train
@@ -90,18 +91,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     made_from = {"recovery": keys, "source": plain(source), "told": told}
     request = request_of(digest, made_from, [text_file, *before], device, STAGE)
     states = States(arguments.recovery, request)
-    model = open_model(checkpoint, start, wanted, device)
-    trained = prepare(model, start, targets, wanted)
+    now = uncut(start) if wanted.penalty else start
+    model = open_model(checkpoint, now, wanted, device)
+    trained = prepare(model, now, targets, wanted)
+    penalised = Penalised(model, start, targets, wanted.penalty) if wanted.penalty else None
     tell(
         f"recovery: {trained.count:,} parameters of {len(targets)} linears are trained on "
         f"{len(drawn.train)} rows ({drawn.cut} cut), {len(drawn.validation)} are measured"
     )
-    history = train(model, trained, drawn, wanted, states, device)
+    history = train(model, trained, drawn, wanted, states, device, penalised)
     if device == "cuda":
         tell(f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB of the GPU were taken at most")
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
     said = wanted.own() | {"source": plain(source)}
-    tensors = trained.copies()
+    tensors = left(trained.copies(), start)
     write_recovered(files, start, before.mask, checkpoint, tensors, trained.scale, said)
     record = record_of(digest, trained, drawn, history, wanted)
     write_recovery_record(arguments.recovery, record)

@@ -30,6 +30,7 @@ from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.recovery.adapters import Trained, set_places
+from workflow_scripts.recovery.penalty import Penalised
 from workflow_scripts.recovery.samples import (
     IGNORED,
     Batch,
@@ -89,6 +90,7 @@ def train(
     wanted: Recovery,
     states: States,
     device: str,
+    penalised: Penalised | None = None,
 ) -> History:
     """Train, from the last saved state where there is one; afterwards `trained` is what is kept.
 
@@ -117,7 +119,7 @@ def train(
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = _Trainer(model, arguments, Course(drawn, wanted), trained, states)
+    trainer = _Trainer(model, arguments, Course(drawn, wanted), trained, states, penalised)
     history = trainer.history
     trainer.add_callback(_Watch(trainer, drawn, wanted, step_of(last) if last else 0))
     trainer.remove_callback(PrinterCallback)
@@ -135,6 +137,7 @@ class _Trainer(Trainer):
         course: Course,
         trained: Trained,
         states: States,
+        penalised: Penalised | None,
     ) -> None:
         super().__init__(model, arguments, train_dataset=course, data_collator=batch_of)
         self.loss_is_scaled_for_ga = True  # by the tokens of the whole step
@@ -143,6 +146,7 @@ class _Trainer(Trainer):
         self.last_rows: Batch = {}
         self.trained, self._states = trained, states
         self._saving: Path | None = None
+        self._penalised = penalised
 
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, Tensor]], device: torch.device
@@ -163,6 +167,9 @@ class _Trainer(Trainer):
         self.check(self.losses[-1], f"the loss of step {self.state.global_step + 1}")
         if len(self.losses) == 1:
             self.history.tokens += int(num_items_in_batch)
+        if self._penalised:  # each part of a step by its tokens, so that a step has it once
+            share = (inputs["labels"] != IGNORED).sum() / num_items_in_batch
+            loss = loss + share * self._penalised.value()
         return loss
 
     def check(self, value: float, what: str) -> None:
