@@ -483,16 +483,19 @@ def test_a_judge_s_job_is_the_judge_without_what_was_left_out():
     assert named.judge_job("reasoner").benchmarks == ("chains",)
 
 
+OWN = (("models", "reasoner", "trained_on"), "chains")
+
+
 def test_a_recovery_by_model_is_there_for_every_model_that_is_run():
     each = (("recoveries", "each"), {"kind": "by-model", "models": {"reasoner": "lora"}})
     recovered = (("variants", "recovered"), {"method": "dense", "recovery": "each"})
     run = (("run", "variants"), ["recovered"])
-    settings = load_settings(changed(each, recovered, run))
+    settings = load_settings(changed(OWN, each, recovered, run))
     assert settings.recovery_of("recovered", "reasoner") is settings.recoveries["lora"]
     assert in_use(settings)["recoveries"] == ["each", "lora"]
     assert in_use(settings)["texts"] == ["chains"]
     more = (("models", "more"), DEFAULT["models"]["reasoner"])
-    config = changed(each, recovered, run, more, (("run", "models"), ["reasoner", "more"]))
+    config = changed(OWN, each, recovered, run, more, (("run", "models"), ["reasoner", "more"]))
     with pytest.raises(InputError) as caught:
         load_settings(config)
     said = "config: recoveries.each.models.more: missing; the run has this model: a name from "
@@ -509,7 +512,8 @@ GRADUAL = {
 
 
 def test_a_schedule_is_a_chain_of_variants_that_each_go_on_from_the_one_before():
-    settings = load_settings(changed((("variants", "g"), GRADUAL), (("run", "variants"), ["g"])))
+    run = (("run", "variants"), ["g"])
+    settings = load_settings(changed(OWN, (("variants", "g"), GRADUAL), run))
     chain, name = [], "g"
     while name:
         start, entry = settings.start_of(name), settings.variants[name]
