@@ -23,6 +23,7 @@ from workflow_scripts.tables.drawing.looks import DENSE, HUES, MARKERS, Look
 COLUMNS = 2
 PANEL_HEIGHT = 3.0  # inches
 APART = 0.02  # of the axis between two sets at one share
+MAX_TICKS = 6
 ROOM = 0.06  # of the axis beside the outer shares
 
 
@@ -57,11 +58,14 @@ def draw(source: Source) -> Figure:
     panels = style.panels(figure, len(names), columns)
     left, right = rows["removed"].min(), rows["removed"].max()
     width = (right - left) or 1.0
+    shares = sorted({*rows["removed"].round()})
     named = []
     for axes, name in zip(panels, names, strict=True):
         set_accuracy(axes)
         axes.set_ylabel("")
         axes.set_xlim(left - ROOM * width, right + ROOM * width)
+        if len(shares) <= MAX_TICKS:
+            axes.set_xticks(shares)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.tick_params(axis="x", length=3, width=0.8)
         for accuracy in dense["accuracy"]:
