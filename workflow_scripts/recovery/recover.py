@@ -91,9 +91,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     made_from = {"recovery": keys, "source": plain(source), "told": told}
     request = request_of(digest, made_from, [text_file, *before], device, STAGE)
     states = States(arguments.recovery, request)
-    now = uncut(start) if wanted.penalty else start
-    model = open_model(checkpoint, now, wanted, device)
-    trained = prepare(model, now, targets, wanted)
+    # with a penalty, weights go after training
+    trained_on = uncut(start) if wanted.penalty else start
+    model = open_model(checkpoint, trained_on, wanted, device)
+    trained = prepare(model, trained_on, targets, wanted)
     penalised = Penalised(model, start, targets, wanted.penalty) if wanted.penalty else None
     tell(
         f"recovery: {trained.count:,} parameters of {len(targets)} linears are trained on "

@@ -94,7 +94,8 @@ def train(
 ) -> History:
     """Train, from the last saved state where there is one; afterwards `trained` is what is kept.
 
-    Raises `InputError` where a loss or a gradient is not finite.
+    A step's loss gains the penalty; what is noted and measured is the loss without it. Raises
+    `InputError` where a loss or a gradient is not finite.
     """
     last = states.last()
     arguments = TrainingArguments(
