@@ -162,7 +162,7 @@ def test_weights_in_the_memory_of_the_machine_are_not_swapped():
         ({"think": "reasoner"}, "think: 'reasoner' is not allowed; must be another model than "
          "instruct"),
         ({"think": "reasone"}, "think: 'reasone' is not in models; did you mean 'reasoner'? there: "
-         "reasoner, other"),
+         f"{', '.join(changed()['models'])}, other"),
         ({"think": "other"}, "think: 'other' is not in run.models; there: reasoner"),
         ({}, "think: missing; must be a name from models"),
     ],

@@ -9,6 +9,7 @@ from tests.workflow.checkout import copy_project
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.depth import SLEB
 from workflow_scripts.config.overlays import read_config
+from workflow_scripts.config.schedules import Gradual
 from workflow_scripts.config.tables import Pair
 from workflow_scripts.paths import CONFIG
 from workflow_scripts.tables import catalogue, plot
@@ -109,6 +110,16 @@ def test_starts_and_controls_are_found_among_what_is_run(settings):
     assert found("dense", "w-lora") == [["w-lora", "", ""]]
 
 
+def test_what_is_pruned_in_rounds_stands_beside_what_is_pruned_as_much_at_once(settings):
+    rounds = Gradual(kind="gradual", rounds=2)
+    entry = settings.variants["magnitude-50"].model_copy(
+        update={"recovery": "lora", "schedule": rounds}
+    )
+    more = settings.model_copy(update={"variants": {**settings.variants, "rounds": entry}})
+    run = changed(more, run={"variants": ("dense", "magnitude-50", "rounds")})
+    assert catalogue.recovered_in_run(run) == [["rounds", "magnitude-50", ""]]
+
+
 def test_what_only_some_runs_have_is_told_to_what_needs_it_alone(settings):
     both = paired(settings)
     trained = changed(both, run={"variants": ("dense", "wanda-50", "dense-lora", "w-lora")})
@@ -116,7 +127,8 @@ def test_what_only_some_runs_have_is_told_to_what_needs_it_alone(settings):
     for name, figure in catalogue.FIGURES.items():
         place = dict.fromkeys(figure.wildcards, "x")
         options = catalogue.plot_options(name, place, shared)
-        assert {*catalogue.SOME} & options.keys() == {figure.needs} - {None}, name
+        told = {*catalogue.SOME} & options.keys()
+        assert told == {figure.needs} & shared.keys(), name
     plain = catalogue.shared_options(changed(settings))
     assert plain.keys() == {"reference", "ways"} and {len(way) for way in plain["ways"]} == {5}
 

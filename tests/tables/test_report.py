@@ -18,6 +18,7 @@ from workflow_scripts.config.references import REFERENCES, Citations
 from workflow_scripts.files.atomic import read_json, write_json
 from workflow_scripts.tables import everything, plot, report
 from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.reporting.training_text import recovery_paragraphs, ways_to_prune
 from workflow_scripts.tables.ways import as_lists
 
 VARIANTS = ("dense", "wanda-20", "wanda-50", "shortgpt-1")
@@ -225,8 +226,8 @@ def test_a_pair_and_training_after_pruning_are_told_in_figures_tables_and_method
         "of rank 8 with alpha 16 on all linears of the blocks, in at most 50 steps of AdamW with 4 "
         "rows of at most 64 tokens each, learning rate 0.001 (cosine decay, 5 steps of warm-up)",
         "the weights of the least loss on 20 other rows are kept, measured every 10 steps, until 2 "
-        "measurements brought none that is less. Each model is trained on what it was trained on "
-        "before, answerer on sums and reasoner on steps (some/steps); completions have a loss "
+        "measurements brought none that is less. Each model is trained on what it was trained on: "
+        "answerer on sums and reasoner on steps (some/steps); completions have a loss "
         "(seed 7). What was removed stays removed.",
         "the interaction is how much more reasoner loses",
     ):  # fmt: skip
@@ -235,6 +236,52 @@ def test_a_pair_and_training_after_pruning_are_told_in_figures_tables_and_method
     assert re.findall(r'<img alt="([a-z ]+)"', page) == ["pair chains", "recovery losses reasoner"]
     order = [text.index(line) for line in ("LoRA: Low-Rank", "Some Problems in Interval")]
     assert order == sorted(order)
+
+
+def test_methods_tell_recoveries_by_model_penalties_and_rounds():
+    course = {
+        "length": 64, "steps": 1, "batch": 1, "clip": 1.0, "learning_rate": 0.1, "warm_up": 0,
+        "schedule": "constant", "weight_decay": 0.0, "validation": 0, "loss": "all", "seed": 0,
+    }  # fmt: skip
+    lora = course | {"kind": "lora", "rank": 2, "alpha": 4.0, "targets": ["q_proj", "v_proj"]}
+    config = {
+        "run": {"models": ["one", "two"], "variants": ["rounds", "penalised", "dense-each"]},
+        "models": {"one": {"trained_on": "a"}, "two": {"trained_on": "b"}},
+        "recoveries": {
+            "each": {"kind": "by-model", "models": {"one": "small", "two": "whole"}},
+            "small": lora,
+            "whole": course | {"kind": "full", "texts": "c"},
+            "shrink": lora | {"penalty": {"norm": "l2", "weight": 0.5}},
+        },
+        "variants": {
+            "rounds": {
+                "method": "wanda", "recovery": "each", "schedule": {"kind": "gradual", "rounds": 3},
+            },
+            "penalised": {
+                "method": "wanda-sp", "recovery": "small",
+                "schedule": {"kind": "penalised", "recovery": "shrink"},
+            },
+            "dense-each": {"method": "dense", "recovery": "each"},
+        },
+    }  # fmt: skip
+    small, whole, shrink, last = recovery_paragraphs(config, Citations())
+    assert small.startswith(
+        "Recovery small trains rounds after pruning, and as a control the dense model, dense-each, "
+        "of one by low-rank adapters [1] of rank 2 with alpha 4 on q_proj and v_proj, in 1 step of "
+    )
+    assert "one is trained on what it was trained on, a; all tokens have a loss (seed 0)." in small
+    assert small.endswith(
+        "rounds is pruned and trained in 3 rounds, each of which removes as much."
+    )
+    assert "of two by changing all weights" in whole and "two is trained on c; " in whole
+    assert shrink.startswith(
+        "Recovery shrink trains penalised before weights go, with 0.5 times the mean w² of those "
+        "that will added to the loss, by"
+    )
+    assert "stays removed" not in shrink and last.startswith(
+        "Recovery small trains penalised after"
+    )
+    assert ways_to_prune(config, ["dense-each", "rounds", "penalised"]) == 2
 
 
 def test_a_run_without_them_says_nothing_of_pairs_and_recoveries(page):

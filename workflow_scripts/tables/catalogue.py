@@ -81,8 +81,10 @@ def ways_in_run(settings: Settings) -> dict[str, Way]:
 
 
 def recovered_in_run(settings: Settings) -> list[list[str]]:
-    """For each variant of a run that was trained after pruning: its name, the variant that it
-    starts from, and its control, the dense model with the same training; empty where not run."""
+    """For each variant of a run that was trained: its name, the variant that is pruned likewise and
+    not trained, and its control, the dense model with the same training; empty where not run.
+
+    Of a schedule the former is pruned as much at once."""
     variants = {name: settings.variants[name] for name in settings.run.variants}
     dense = settings.variants[dense_variant(settings)]
 
@@ -90,10 +92,10 @@ def recovered_in_run(settings: Settings) -> list[list[str]]:
         return next((name for name, other in variants.items() if other == entry), "")
 
     return [
-        [name]
-        + [
-            named(start.model_copy(update={"recovery": recovery}))
-            for start, recovery in ((entry, None), (dense, entry.recovery))
+        [
+            name,
+            named(entry.model_copy(update={"recovery": None, "schedule": None})),
+            named(dense.model_copy(update={"recovery": entry.recovery})),
         ]
         for name, entry in variants.items()
         if entry.recovery

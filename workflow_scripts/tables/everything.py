@@ -24,7 +24,6 @@ from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
 
 LISTS = ("models", "variants", "benchmarks")
-SOME = (catalogue.PAIR, catalogue.RECOVERED)
 
 
 def build(
@@ -40,7 +39,7 @@ def build(
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     write_cells(tables / FILE, read_cells(results, **names, **design))
-    for_tables = ("reference", "limits", "shared", "ways", *SOME, *LISTS)
+    for_tables = ("reference", "limits", "shared", "ways", *catalogue.SOME, *LISTS)
     source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
     for name, entry in catalogue.TABLES.items():
         is_told = entry.needs is None or entry.needs in options
@@ -52,7 +51,7 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
-    wanted = ("reference", "ways", "shared", *SOME)
+    wanted = ("reference", "ways", "shared", *catalogue.SOME)
     shared = {key: options[key] for key in wanted if key in options}
     values = {
         "model": options["models"],

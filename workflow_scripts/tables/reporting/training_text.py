@@ -9,6 +9,7 @@ from workflow_scripts.config.references import Citations
 from workflow_scripts.tables.content.formats import count
 
 Config = Mapping[str, Any]
+TRAINING = ("recovery", "schedule")  # keys of a variant that decide on nothing but training
 
 
 def own_texts(config: Config) -> Iterator[str]:
@@ -21,12 +22,13 @@ def own_texts(config: Config) -> Iterator[str]:
 
 
 def trained_variants(config: Config) -> dict[str, list[str]]:
-    """The variants of a run that are trained after pruning, by their recovery."""
+    """The variants of a run that are trained, by the recovery of each training."""
     found: dict[str, list[str]] = {}
     for name in config.get("run", {}).get("variants", ()):
-        recovery = config.get("variants", {}).get(name, {}).get("recovery")
-        if recovery is not None:
-            found.setdefault(recovery, []).append(name)
+        entry = config.get("variants", {}).get(name, {})
+        for recovery in (entry.get("schedule", {}).get("recovery"), entry.get("recovery")):
+            if recovery is not None:
+                found.setdefault(recovery, []).append(name)
     return found
 
 
@@ -36,28 +38,74 @@ def ways_to_prune(config: Config, variants: list[str]) -> int:
     if not trained:
         return len(variants) - 1  # all but the dense model
     entries = [config["variants"][name] for name in variants]
-    pruned = [{k: v for k, v in one.items() if k != "recovery"} for one in entries]
+    pruned = [{k: v for k, v in one.items() if k not in TRAINING} for one in entries]
     return len({json.dumps(one, sort_keys=True) for one in pruned}) - 1
 
 
 def recovery_paragraphs(config: Config, citations: Citations) -> Iterator[str]:
-    """How variants are trained after pruning and on what, a paragraph for each recovery."""
-    for name, variants in trained_variants(config).items():
-        entry = config["recoveries"][name]
-        pruned = [v for v in variants if config["variants"][v]["method"] != "dense"]
-        controls = [v for v in variants if v not in pruned]
-        control = f"the dense model, {some(controls)}" if controls else ""
-        if pruned:
-            trained = f"{some(pruned)} after pruning"
-            trained += f", and as a control {control}," if controls else ""
-        else:
-            trained = control
-        texts = entry.get("texts")
-        on = titled(config, texts) if texts else f"what it was trained on before, {each(config)}"
-        yield (
-            f"Recovery {name} trains {trained} by {_trained(entry, citations)}, {_course(entry)}. "
-            f"Each model is trained on {on}{_drawn(entry)}. What was removed stays removed."
+    """How variants are trained and on what, a paragraph for each recovery."""
+    for named, variants in trained_variants(config).items():
+        for name, models in _by_model(config, named).items():
+            entry = config["recoveries"][name]
+            whom = "Each model" if models is None or len(models) > 1 else models[0]
+            stays = "" if "penalty" in entry else " What was removed stays removed."
+            yield (
+                f"Recovery {name} trains {_whom(config, variants, entry)}"
+                f"{' of ' + some(models) if models else ''} by {_trained(entry, citations)}, "
+                f"{_course(entry)}. {whom} is trained on {_on(config, entry, models)}"
+                f"{_drawn(entry)}.{stays}{_rounds(config, variants)}"
+            )
+
+
+def _on(config: Config, entry: Config, models: list[str] | None) -> str:
+    """The texts of a recovery, for all models or some."""
+    if "texts" in entry:
+        return titled(config, entry["texts"])
+    if models is not None and len(models) == 1:
+        return (
+            f"what it was trained on, {titled(config, config['models'][models[0]]['trained_on'])}"
         )
+    return f"what it was trained on: {each(config, models)}"
+
+
+def _by_model(config: Config, name: str) -> dict[str, list[str] | None]:
+    """The recoveries that one stands for, with their models where it has one for each."""
+    entry = config["recoveries"][name]
+    if entry["kind"] != "by-model":
+        return {name: None}
+    found: dict[str, list[str] | None] = {}
+    for model in config["run"]["models"]:
+        found.setdefault(entry["models"][model], []).append(model)
+    return found
+
+
+def _whom(config: Config, variants: list[str], entry: Config) -> str:
+    """Variants, when they are trained, and the dense model as their control."""
+    pruned = [v for v in variants if config["variants"][v]["method"] != "dense"]
+    controls = [v for v in variants if v not in pruned]
+    control = f"the dense model, {some(controls)}" if controls else ""
+    if not pruned:
+        return control
+    when = "after pruning" if "penalty" not in entry else _penalised(entry["penalty"])
+    return f"{some(pruned)} {when}" + (f", and as a control {control}," if controls else "")
+
+
+def _penalised(penalty: Config) -> str:
+    size = {"l1": "|w|", "l2": "w²"}[penalty["norm"]]
+    return (
+        f"before weights go, with {penalty['weight']:g} times the mean {size} of those that will "
+        "added to the loss,"
+    )
+
+
+def _rounds(config: Config, variants: list[str]) -> str:
+    """A sentence for each variant that is pruned and trained round after round."""
+    entries = {name: config["variants"][name].get("schedule", {}) for name in variants}
+    return "".join(
+        f" {name} is pruned and trained in {one['rounds']} rounds, each of which removes as much."
+        for name, one in entries.items()
+        if one.get("kind") == "gradual"
+    )
 
 
 def _trained(entry: Config, citations: Citations) -> str:
@@ -99,11 +147,11 @@ def _drawn(entry: Config) -> str:
     return f"{rows}; {tokens} have a loss (seed {entry['seed']})"
 
 
-def each(config: Config) -> str:
-    """What each model of a run was trained on."""
+def each(config: Config, of: list[str] | None = None) -> str:
+    """What each model of a run, or some of them, was trained on."""
     models = config.get("models", {})
-    told = {name: one["trained_on"] for name, one in models.items() if "trained_on" in one}
-    return some([f"{name} on {titled(config, texts)}" for name, texts in told.items()])
+    told = {name: models[name].get("trained_on") for name in of or models}
+    return some([f"{name} on {titled(config, texts)}" for name, texts in told.items() if texts])
 
 
 def titled(config: Config, texts: str) -> str:
