@@ -8,7 +8,7 @@ def traces_of_calibration_sets(wildcards):
     them a second time beside those that draw them.
     """
     variants = ENGINES.get(wildcards.get("engine")) or [wildcards.variant]
-    if all(SETTINGS.variants[variant].method != "dense" for variant in variants):
+    if not any(SETTINGS.variants[variant].is_dense for variant in variants):
         return []
     return [
         f"results/{wildcards.model}/calibration_traces/traces/{benchmark}.jsonl"

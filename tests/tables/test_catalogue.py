@@ -108,6 +108,9 @@ def test_starts_and_controls_are_found_among_what_is_run(settings):
         ["dense-lora", "dense", "dense-lora"], ["w-lora", "wanda-50", "dense-lora"],
     ]  # fmt: skip
     assert found("dense", "w-lora") == [["w-lora", "", ""]]
+    # what was trained is no reference, wherever it stands in the list
+    first = changed(both, run={"variants": ("dense-lora", "dense", "w-lora")})
+    assert catalogue.dense_variant(first) == "dense"
 
 
 def test_what_is_pruned_in_rounds_stands_beside_what_is_pruned_as_much_at_once(settings):

@@ -196,7 +196,7 @@ def tokens_of(
     one = decoded(settings.generation, problems, means)
     found = {what: tokens.times(models * len(run.variants)) for what, tokens in one.items()}
     # for calibration the dense model answers under the largest budget, where it does not anyway
-    dense = any(v.method == "dense" and not v.recovery for v in variants_in_use(settings))
+    dense = any(variant.is_dense for variant in variants_in_use(settings))
     if texts := {*answered_in_use(settings)} - {*(run.benchmarks if dense else ())}:
         largest = settings.trace_job(run.models[0], min(texts))
         more = decoded(largest, sum(counts[name] or 0 for name in texts), means)

@@ -106,6 +106,11 @@ class Method(Entry):
         return amount / blocks if isinstance(amount, int) else amount
 
     @property
+    def is_dense(self) -> bool:
+        """Whether it is the dense model, untouched."""
+        return self.family == "none" and self.recovery is None
+
+    @property
     def runs_model(self) -> bool:
         """Whether building its mask runs the model on the calibration set."""
         return "calibration" in self.files()

@@ -1,0 +1,82 @@
+"""What a run holds, which decides which tables and figures there are of it."""
+
+from collections.abc import Callable
+
+from workflow_scripts.config.methods.base import Method
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.tables.ways import Way, ways_of
+
+Condition = Callable[[Settings], bool]
+
+
+def always(settings: Settings) -> bool:
+    return True
+
+
+def dense_variant(settings: Settings) -> str:
+    """What the others are compared with: the first of the run's variants that changes nothing."""
+    names = settings.run.variants
+    return next((v for v in names if settings.variants[v].is_dense), "dense")
+
+
+def compares(settings: Settings) -> bool:
+    return dense_variant(settings) in settings.run.variants and len(settings.run.variants) > 1
+
+
+def repeats(settings: Settings) -> bool:
+    return settings.generation.repeats > 1
+
+
+def judges(settings: Settings) -> bool:
+    return settings.judge.enabled
+
+
+def sweeps_sparsity(settings: Settings) -> bool:
+    """Whether two variants that are run differ in how much they remove and in nothing else."""
+    ways = [way for way in ways_in_run(settings).values() if way.method != "dense"]
+    return len({way.name for way in ways}) < len(ways)
+
+
+def has_families(settings: Settings) -> bool:
+    """Whether the variants that are run take out different things: weights, blocks, heads."""
+    return len({way.family for way in ways_in_run(settings).values()} - {"none"}) > 1
+
+
+def sweeps_sizes(settings: Settings) -> bool:
+    """Whether shares of all parameters tell more than those of the blocks' weights: of families."""
+    return sweeps_sparsity(settings) and has_families(settings)
+
+
+def has_pair(settings: Settings) -> bool:
+    return settings.tables.pair is not None and compares(settings)
+
+
+def recovers(settings: Settings) -> bool:
+    """Whether a variant that is run was trained after it was pruned."""
+    return bool(recovered_in_run(settings))
+
+
+def ways_in_run(settings: Settings) -> dict[str, Way]:
+    return ways_of({name: settings.variants[name] for name in settings.run.variants})
+
+
+def recovered_in_run(settings: Settings) -> list[list[str]]:
+    """For each variant of a run that was trained: its name, the variant that is pruned likewise and
+    not trained, and its control, the dense model with the same training; empty where not run.
+
+    Of a schedule the former is pruned as much at once."""
+    variants = {name: settings.variants[name] for name in settings.run.variants}
+    dense = settings.variants[dense_variant(settings)]
+
+    def named(entry: Method) -> str:
+        return next((name for name, other in variants.items() if other == entry), "")
+
+    return [
+        [
+            name,
+            named(entry.model_copy(update={"recovery": None, "schedule": None})),
+            named(dense.model_copy(update={"recovery": entry.recovery})),
+        ]
+        for name, entry in variants.items()
+        if entry.recovery
+    ]
