@@ -10,6 +10,7 @@ rule allocate_sparsity:
         "results/{model}/{variant}/allocation.json",
     log:
         "logs/allocate_sparsity/{model}/{variant}.log",
+    priority: AWAITED
     conda:
         "../envs/torch.yaml"
     threads: allocation_threads

@@ -43,6 +43,7 @@ rule collect_statistics:
         "logs/collect_statistics/{model}/{calibration}.log",
     benchmark:
         "logs/collect_statistics/{model}/{calibration}.tsv"
+    priority: AWAITED
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads
@@ -73,6 +74,7 @@ rule score_influence:
         "logs/score_influence/{model}/{influence}.log",
     benchmark:
         "logs/score_influence/{model}/{influence}.tsv"
+    priority: AWAITED
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads

@@ -132,6 +132,9 @@ def one_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+# the priority of jobs that generation waits for: none of them is left for the end, on its own
+AWAITED = 1
+
 # variants that are pruned and those that are trained after it, each in a rule of its own
 RECOVERED = [name for name in SETTINGS.variants if SETTINGS.start_of(name)]
 PRUNED = [name for name in SETTINGS.variants if name not in RECOVERED]

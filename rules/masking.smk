@@ -16,6 +16,7 @@ rule build_mask:
         "logs/build_mask/{model}/{variant}.tsv"
     wildcard_constraints:
         variant=one_of(PRUNED),
+    priority: AWAITED
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads

@@ -17,6 +17,7 @@ rule recover:
         "logs/recover/{model}/{variant}.tsv"
     wildcard_constraints:
         variant=one_of(RECOVERED),
+    priority: AWAITED
     conda:
         "../envs/torch.yaml"
     threads: SETTINGS.generation.threads
