@@ -110,9 +110,19 @@ def test_losses_are_those_of_the_records_and_the_kept_step_is_marked(source):
             shown = [[one.step, one.loss] for one in record.validation]
             assert measured.get_xydata().tolist() == shown
             (loss,) = [one.loss for one in record.validation if one.step == record.kept_step]
-            assert kept_loss == [f"{loss:.3f})"]
+            assert kept_loss == [f"{loss:.2g})"]
         else:
             assert lines == kept_loss == []
+
+
+@pytest.mark.parametrize(("wide", "scale"), [(1.01, "log"), (1e6, "linear")])
+def test_losses_far_apart_have_a_logarithmic_scale(source, monkeypatch, wide, scale):
+    monkeypatch.setattr(recovery_losses, "WIDE", wide)
+    figure = drawn(recovery_losses.draw, source)
+    assert {axes.get_yscale() for axes in figure.axes} == {scale}
+    low, top = figure.axes[0].get_ylim()
+    measured = [line.get_ydata() for axes in figure.axes for line in axes.lines[1:-1]]
+    assert measured and all(low < loss < top for losses in measured for loss in losses)
 
 
 def test_without_records_there_is_no_figure_of_losses(source, tmp_path):

@@ -20,6 +20,7 @@ from workflow_scripts.tables.drawing.looks import looks_of
 COLUMNS = 3
 PANEL_HEIGHT = 1.45  # inches
 MOST = 0.99  # share of the steps that the scale holds
+WIDE = 20.0  # times the least loss: of more, the scale is logarithmic
 TRAINED, KEPT = 0.8, 1.0  # widths of lines, points
 
 
@@ -56,14 +57,14 @@ def _draw_panel(axes, record: RecoveryRecord, colour: str) -> None:
     axes.axvline(
         record.kept_step, color=style.INK, linewidth=KEPT, linestyle=(0, (3, 2)), zorder=1.5
     )
-    axes.tick_params(length=0, labelsize=style.SMALL)
+    axes.tick_params(which="both", length=0, labelsize=style.SMALL)
     axes.grid(axis="y", color=style.GRID, linewidth=0.8)
 
 
 def _kept(record: RecoveryRecord) -> str:
     """The validation loss of the kept step, behind a panel's name, where it was measured."""
     found = [one.loss for one in record.validation if one.step == record.kept_step]
-    return f" ({found[0]:.3f})" if found else ""
+    return f" ({found[0]:.2g})" if found else ""
 
 
 def _set_scale(panels, records) -> None:
@@ -71,9 +72,13 @@ def _set_scale(panels, records) -> None:
     measured = [one.loss for record in records for one in record.validation]
     top = max(np.quantile(of_steps, MOST), *measured, 0.0)
     low = min(of_steps.min(), *measured, top)
-    margin = 0.06 * (top - low) or 0.1
-    panels[0].set_ylim(max(0.0, low - margin), top + margin)
+    if 0 < WIDE * low < top:
+        panels[0].set_yscale("log")
+        panels[0].set_ylim(low / 1.4, 1.4 * top)
+    else:
+        margin = 0.06 * (top - low) or 0.1
+        panels[0].set_ylim(max(0.0, low - margin), top + margin)
+        panels[0].yaxis.set_major_locator(MaxNLocator(4))
     last = max(one.step for record in records for one in record.steps)
     panels[0].set_xlim(0, 1.02 * last)
     panels[0].xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    panels[0].yaxis.set_major_locator(MaxNLocator(4))
