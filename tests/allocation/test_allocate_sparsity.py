@@ -64,7 +64,8 @@ def test_uniform_gives_every_linear_the_target(
         (LAYERIF | {"window": 4}, 0.2, "--influence x", "window: 4 is not allowed"),
         (OWL, 0.2, "", "--statistics"),
         (LAYERIF, 0.2, "", "--influence"),
-        (LAYERIF, 0.2, "--influence x", "x: no such file"),
+        (LAYERIF | {"window": 3}, 0.2, "--influence x", "x: no such file"),
+        (LAYERIF | {"window": 5}, 0.2, "--influence x", "window: 5 is longer than the model"),
     ],
 )
 def test_wrong_requests(

@@ -261,7 +261,7 @@ def test_random_tokens_are_all_but_the_special_ones_alike(
 def test_no_random_token_is_one_that_the_model_has_not_or_that_is_reserved(
     tmp_path: Path, tiny_model: Callable[..., Path]
 ) -> None:
-    folder = tiny_model()
+    folder = Path(shutil.copytree(tiny_model(), tmp_path / "model"))  # it is others' too
     tokenizer = tiny_tokenizer()
     reserved = tokenizer.convert_tokens_to_ids("7")
     tokenizer.add_tokens([AddedToken("7", special=True)])  # special, and no part is its own

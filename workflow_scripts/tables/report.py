@@ -24,8 +24,14 @@ from workflow_scripts.files.atomic import read_json, write_text
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables.catalogue import FIGURES, TABLES, figure_title
-from workflow_scripts.tables.content import accuracy, pair_text, parallel, published, size
-from workflow_scripts.tables.content import recovered as of_recoveries
+from workflow_scripts.tables.content import (
+    accuracy,
+    pair_text,
+    parallel,
+    published,
+    recovered_text,
+    size,
+)
 from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
 from workflow_scripts.tables.content.formats import Section, page, with_limits
@@ -133,7 +139,7 @@ def _sections(
             *full_sections(rows["comparison"], reference, missing),
         ],
         "pair": [*pair_text.full_sections(rows["pair"], missing)],
-        "recovery": [*of_recoveries.sections(rows["recovered"], reference, missing)],
+        "recovery": [*recovered_text.sections(rows["recovered"], reference, missing)],
         "parallel": [] if of_budgets.empty else [*parallel.sections(of_budgets, missing)],
         "published": [*published.sections(rows["published"], missing)],
         "pruning": [*size.sections(rows["size"], reference)],
