@@ -10,7 +10,7 @@ import pytest
 from tests.files.by_hand import without_checksum
 from workflow_scripts.artefacts.records import Grade, TokenSequence, Trace, write_records
 from workflow_scripts.calibration import build_calibration_set
-from workflow_scripts.calibration.corpora import TRACES, open_rows
+from workflow_scripts.calibration.set_rows import TRACES, open_rows
 from workflow_scripts.config.sources.texts import GeneratedTexts
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.tensor_files import open_tensors

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from workflow_scripts.calibration.corpora import TRACES, open_rows
+from workflow_scripts.calibration.set_rows import TRACES, open_rows
 from workflow_scripts.config.catalogues import CalibrationSet
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.places import check_given

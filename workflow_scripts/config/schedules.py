@@ -18,7 +18,6 @@ PRUNED = "+pruned"  # behind the name of a variant with a recovery, what that st
 ROUND, PENALISED = "+round-", "+penalised"  # and of one with a schedule, the turns before its last
 
 UNPENALISED = ("none", "slicing")  # families of methods by which no weight of a linear goes
-GRADUAL = "that is built for a model which lacks weights and was trained since"
 
 
 class Gradual(Entry):
@@ -133,7 +132,8 @@ def _of_penalty(variant: Any) -> Iterator[Said]:
 def _of_going_on(variant: Any, variants: Mapping[str, Any], methods: str) -> Iterator[Said]:
     key = "schedule" if variant.after is None else "after"
     if not variant.goes_on:
-        said = f"not allowed with method {variant.method}, which has no mask {GRADUAL}"
+        said = f"not allowed with method {variant.method}, which has no mask that is built for a "
+        said += "model which lacks weights and was trained since"
         yield (key,), said + (f"; there: {methods}" if methods else "")
         return
     for path, value, needed in variant.fixed_going_on():

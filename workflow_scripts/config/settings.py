@@ -110,9 +110,9 @@ class Settings(Entry):
         }
 
     @model_validator(mode="after")
-    def _starts_of_recoveries(self) -> "Settings":
-        """A recovery starts from a variant, which gets a name that none has where none stands for
-        it; so do the turns of a schedule before its last."""
+    def _turns_before_the_last(self) -> "Settings":
+        """What the variants of the config come from: the turns of schedules before their last, and
+        what recoveries start from where no variant is that already."""
         for name, variant in [*self.variants.items()]:
             self.variants.update(turns_of(name, variant))
         for name, variant in [*self.variants.items()]:

@@ -6,8 +6,10 @@ In forward passes, of two FLOP for a weight and a token, a trained token is
     lora   3    forward, forward again, the gradient of what enters
     full   4    and the gradient of the weights
 
-and a token whose loss is only measured is one. A training's tokens are counted as if every row were
-as long as rows may be and nothing stopped it early: they are at most so many.
+and a token whose loss is only measured is one. What the adapter of a linear without some of its
+weights takes beside is not counted: up to four products of the linear's size. A training's tokens
+are counted as if every row were as long as rows may be and nothing stopped it early: they are at
+most so many.
 """
 
 from collections.abc import Mapping

@@ -20,8 +20,7 @@ from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.config.recoveries import Penalty
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Linear, block_prefix, split_block
-
-ADAPTER = "default"  # peft's name for the only one
+from workflow_scripts.recovery.adapters import ADAPTER
 
 
 def uncut(start: Pruned) -> Pruned:
