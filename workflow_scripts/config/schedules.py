@@ -74,14 +74,19 @@ def start_of(name: str, variant: Any) -> Any:
     return variant.model_copy(update=start)
 
 
-def mistakes(variants: Mapping[str, Any], recoveries: Mapping[str, Any]) -> Iterator[Said]:
-    """What schedules, variants after others and recoveries with a penalty cannot be."""
-    methods = ", ".join(sorted({one.method for one in variants.values() if one.goes_on}))
+def mistakes(
+    variants: Mapping[str, Any], recoveries: Mapping[str, Any], methods: Mapping[str, Any]
+) -> Iterator[Said]:
+    """What schedules, variants after others and recoveries with a penalty cannot be.
+
+    `methods` are all there are, by name.
+    """
+    going_on = ", ".join(sorted(name for name, method in methods.items() if method.goes_on))
     with_penalty = {name for name, one in recoveries.items() if _has_penalty(one, recoveries)}
     for name, variant in variants.items():
         said = [*_of_schedule(variant, with_penalty)]
         if variant.after is not None or isinstance(variant.schedule, Gradual):
-            said += _of_going_on(variant, variants, methods)
+            said += _of_going_on(variant, variants, going_on)
         if variant.recovery in with_penalty:
             said += _of_penalty(variant)
         for path, what in said:
@@ -129,12 +134,12 @@ def _of_penalty(variant: Any) -> Iterator[Said]:
         yield ("recovery",), f"{said} gone before"
 
 
-def _of_going_on(variant: Any, variants: Mapping[str, Any], methods: str) -> Iterator[Said]:
+def _of_going_on(variant: Any, variants: Mapping[str, Any], going_on: str) -> Iterator[Said]:
     key = "schedule" if variant.after is None else "after"
     if not variant.goes_on:
         said = f"not allowed with method {variant.method}, which has no mask that is built for a "
         said += "model which lacks weights and was trained since"
-        yield (key,), said + (f"; there: {methods}" if methods else "")
+        yield (key,), f"{said}; there: {going_on}"
         return
     for path, value, needed in variant.fixed_going_on():
         if value != needed:

@@ -15,7 +15,7 @@ from workflow_scripts.config.catalogues import (
 from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.generation import Generation, GenerationJob
 from workflow_scripts.config.judge import Judge, JudgeJob
-from workflow_scripts.config.methods import Variant
+from workflow_scripts.config.methods import METHODS, Variant
 from workflow_scripts.config.places import fetched_texts
 from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
 from workflow_scripts.config.pruning import Pruning
@@ -125,7 +125,7 @@ class Settings(Entry):
         yield from self._engines()
         yield from self._choices()
         yield from self._recoveries()
-        yield from mistakes(self.variants, self.recoveries)
+        yield from mistakes(self.variants, self.recoveries, METHODS)
         for key, name in self.tables.pair or ():
             if name not in self.run.models:
                 said = f"{name!r} is not in run.models; there: {', '.join(self.run.models)}"
