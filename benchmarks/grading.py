@@ -32,10 +32,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.answers.comparison.notation import clean, rational
+from workflow_scripts.answers.comparison.pool import Verdict, compare_all
 from workflow_scripts.artefacts.records import Answer, Grade, Problem
 from workflow_scripts.config.thinking import AnswerPrefix
-from workflow_scripts.grading.comparison.notation import clean, rational
-from workflow_scripts.grading.comparison.pool import Verdict, compare_all
 from workflow_scripts.grading.grade_answers import grade
 
 BEGUN = "begun by the format"

@@ -34,9 +34,9 @@ import yaml
 
 from benchmarks import processes
 from tests.workflow.checkout import Checkout, copy_project, job_counts, write_config
+from workflow_scripts.engines.interface import Request
+from workflow_scripts.engines.sampling import Sampling
 from workflow_scripts.files.making import note_making
-from workflow_scripts.generation.engines.interface import Request
-from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.store.files import encode, encode_record, prepare_folder
 

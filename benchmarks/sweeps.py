@@ -27,8 +27,8 @@ from benchmarks.processes import PROJECT, Cost, stage
 from workflow_scripts.artefacts.records import Grade, Trace, read_records
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import load_settings
-from workflow_scripts.generation.engines.interface import Completion, Request
-from workflow_scripts.generation.engines.sampling import Sampling
+from workflow_scripts.engines.interface import Completion, Request
+from workflow_scripts.engines.sampling import Sampling
 from workflow_scripts.generation.store.files import read_entry
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings, run_sweep
 from workflow_scripts.generation.thinking import ThinkingFormat

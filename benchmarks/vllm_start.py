@@ -23,9 +23,9 @@ from pathlib import Path
 from benchmarks.processes import run, stage
 from workflow_scripts.artefacts.masks import nothing_pruned, read_pruned, variant_files
 from workflow_scripts.artefacts.pruned_checkpoints import export
-from workflow_scripts.generation.engines.interface import EngineSettings, Request
-from workflow_scripts.generation.engines.sampling import Sampling
-from workflow_scripts.generation.engines.start import start_engine
+from workflow_scripts.engines.interface import EngineSettings, Request
+from workflow_scripts.engines.sampling import Sampling
+from workflow_scripts.engines.start import start_engine
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
 WAYS = ("dense", "streamed", "copy")

@@ -1,8 +1,11 @@
 """The stages of prunethink, and the wings that they stand on.
 
-    download calibration allocation masking recovery generation grading tables demo    the stages
+    download calibration allocation masking recovery generation grading tasks tables demo
+                         the stages
     estimates  inputs    sizes, resources of a job, costs; rows of problems and texts in files
     pruning              scores of weights, the choice among them, the search for a better one
+    engines              what decodes requests: transformers, vLLM
+    answers              the answer that a text gives, and whether it equals another
     config  artefacts    what a config may hold; what one stage writes and another reads
     models               checkpoints, tensors, blocks, activations, tokenizers
     jobs                 inside a job: how it runs, how it ends with its snakemake, its GPUs

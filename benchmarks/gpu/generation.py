@@ -18,10 +18,10 @@ from torch.nn.attention import sdpa_kernel
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from benchmarks.gpu.parts import Report, Setting, peak_gib, seconds_of
-from workflow_scripts.generation.engines.interface import Completion, Request
-from workflow_scripts.generation.engines.sampling import Sampling, UniformStream, draw_token
-from workflow_scripts.generation.engines.slots import SlotCache
-from workflow_scripts.generation.engines.transformers_engine import (
+from workflow_scripts.engines.interface import Completion, Request
+from workflow_scripts.engines.sampling import Sampling, UniformStream, draw_token
+from workflow_scripts.engines.slots import SlotCache
+from workflow_scripts.engines.transformers_engine import (
     GPU_ATTENTION,
     TransformersEngine,
 )

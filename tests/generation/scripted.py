@@ -4,8 +4,8 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from workflow_scripts.generation.engines.interface import Completion, Request
-from workflow_scripts.generation.engines.sampling import Sampling
+from workflow_scripts.engines.interface import Completion, Request
+from workflow_scripts.engines.sampling import Sampling
 from workflow_scripts.generation.sweep import Sweep, SweepSettings
 from workflow_scripts.generation.thinking import ThinkingFormat
 

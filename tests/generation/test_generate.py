@@ -21,10 +21,10 @@ from workflow_scripts.artefacts.masks import variant_files
 from workflow_scripts.artefacts.records import Answer, Trace, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.load import load_settings
+from workflow_scripts.engines import start as engines
+from workflow_scripts.engines.interface import Completion
 from workflow_scripts.files.digests import file_digest, files_digest
 from workflow_scripts.generation import generate
-from workflow_scripts.generation.engines import start as engines
-from workflow_scripts.generation.engines.interface import Completion
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.tokenizers import load_tokenizer
 from workflow_scripts.paths import PROJECT
@@ -326,7 +326,7 @@ def test_what_an_engine_warns_of_is_told_like_progress(project, capsys, monkeypa
 
     class Warns(CountingEngine):
         def __init__(self, *arguments):
-            logging.getLogger("workflow_scripts.generation.engines.x").warning("one at a time")
+            logging.getLogger("workflow_scripts.engines.x").warning("one at a time")
             super().__init__(*arguments)
 
     monkeypatch.setitem(globals(), "CountingEngine", Warns)

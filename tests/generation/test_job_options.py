@@ -8,8 +8,8 @@ import pytest
 from tests.generation.scripted import S1, THINK, WAIT, sweep_of
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.generation import GenerationJob
+from workflow_scripts.engines.sampling import Sampling
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.job import _longest_sequence, _sweep_settings
 from workflow_scripts.generation.sweep import Sample, SweepSettings
 

@@ -7,11 +7,11 @@ from unittest import mock
 
 import pytest
 
+from workflow_scripts.answers.comparison import pool
+from workflow_scripts.answers.comparison.expressions import PACKAGES
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
 from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.comparison import pool
-from workflow_scripts.grading.comparison.expressions import PACKAGES
 from workflow_scripts.grading.grade_answers import GRADERS, grade, main
 from workflow_scripts.inputs.problems.answers import KINDS
 from workflow_scripts.jobs.source_digests import PACKAGE, source_digest

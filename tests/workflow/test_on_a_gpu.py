@@ -5,14 +5,14 @@ from collections import deque
 import pytest
 import torch
 
-from tests.generation.engines.test_transformers_engine import VOCABULARY, requests, tiny_model
+from tests.engines.test_transformers_engine import VOCABULARY, requests, tiny_model
 from tests.models.tiny_models import save_tiny_model, token_ids
 from workflow_scripts.allocation.kinds.evolved import unpacked
 from workflow_scripts.artefacts.masks import pack
 from workflow_scripts.calibration.collect_statistics import collect
 from workflow_scripts.calibration.influence import HESSIANS
-from workflow_scripts.generation.engines.sampling import Sampling
-from workflow_scripts.generation.engines.transformers_engine import TransformersEngine
+from workflow_scripts.engines.sampling import Sampling
+from workflow_scripts.engines.transformers_engine import TransformersEngine
 from workflow_scripts.masking.propagation import keep_in_sequence
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.architectures import load_model

@@ -101,7 +101,7 @@ def edit(checkout: Checkout, source: str) -> None:
 
 
 def test_editing_the_grading_code_reruns_grading_and_tables_alone(changeable):
-    edit(changeable, "grading/extraction/statements.py")
+    edit(changeable, "answers/extraction/statements.py")
     assert set(changeable.planned(*CONFIG)) == {"all", "grade_answers", *FROM_GRADES}
 
 

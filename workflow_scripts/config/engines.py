@@ -1,6 +1,6 @@
 """Engines: what runs a model, where, and which keys of `generation` only some of them take.
 
-A new one is a line here, a module in `generation/engines/` with its line in the table of `start`,
+A new one is a line here, a module in `engines/` with its line in the table of `start`,
 and an environment file.
 """
 

@@ -36,12 +36,12 @@ from workflow_scripts.artefacts.masks import (
 )
 from workflow_scripts.config.entry import parser_of, plain
 from workflow_scripts.config.generation import GenerationJob
+from workflow_scripts.engines.fingerprint import fingerprint_of
+from workflow_scripts.engines.interface import Engine
+from workflow_scripts.engines.start import OneEngine
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import value_digest
-from workflow_scripts.generation.engines.fingerprint import fingerprint_of
-from workflow_scripts.generation.engines.interface import Engine
-from workflow_scripts.generation.engines.start import OneEngine
 from workflow_scripts.generation.job import Job, describe_job
 from workflow_scripts.generation.outputs import write_outputs
 from workflow_scripts.generation.progress import Progress, message_writer, warnings_told

@@ -14,12 +14,12 @@ from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.config.prompts import BARE
+from workflow_scripts.engines.interface import EngineSettings
+from workflow_scripts.engines.sampling import Sampling
+from workflow_scripts.engines.start import resolved
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.digests import files_digest
-from workflow_scripts.generation.engines.interface import EngineSettings
-from workflow_scripts.generation.engines.sampling import Sampling
-from workflow_scripts.generation.engines.start import resolved
 from workflow_scripts.generation.prompts import prompts
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings
 from workflow_scripts.generation.thinking import ThinkingFormat as Delimiters

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workflow_scripts.artefacts.records import Answer, TokenSequence, Trace, write_records
-from workflow_scripts.generation.engines.interface import Completion, Request
+from workflow_scripts.engines.interface import Completion, Request
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import Sample, Sweep
 from workflow_scripts.generation.thinking import finish_of

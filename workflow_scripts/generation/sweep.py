@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from workflow_scripts.generation.engines.interface import Completion, Engine, Request
-from workflow_scripts.generation.engines.sampling import Sampling, derive_seed
+from workflow_scripts.engines.interface import Completion, Engine, Request
+from workflow_scripts.engines.sampling import Sampling, derive_seed
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.thinking import Cut, ThinkingFormat, answer_prompt, cut_trace
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.config.thinking import ThinkingFormat as Texts
+from workflow_scripts.engines.interface import Completion
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.engines.interface import Completion
 from workflow_scripts.models.tokenizers import encode
 
 # tokens that are decoded to see how a text ends: more than any one character is made of

@@ -17,19 +17,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.answers.comparison.expressions import PACKAGES
+from workflow_scripts.answers.comparison.notation import clean
+from workflow_scripts.answers.comparison.pool import Verdict, compare_all
+from workflow_scripts.answers.extraction.choices import extract_choice
+from workflow_scripts.answers.extraction.integers import whole_number
+from workflow_scripts.answers.extraction.statements import Extraction, shown
+from workflow_scripts.answers.extraction.values import extract_expression, extract_integer
 from workflow_scripts.artefacts.boxes import box_groups
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
-from workflow_scripts.grading.comparison.expressions import PACKAGES
-from workflow_scripts.grading.comparison.notation import clean
-from workflow_scripts.grading.comparison.pool import Verdict, compare_all
-from workflow_scripts.grading.extraction.choices import extract_choice
-from workflow_scripts.grading.extraction.integers import whole_number
-from workflow_scripts.grading.extraction.statements import Extraction, shown
-from workflow_scripts.grading.extraction.values import extract_expression, extract_integer
 from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.jobs.stage import run_stage
 

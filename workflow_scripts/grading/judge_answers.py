@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from workflow_scripts.answers.extraction.statements import shown
 from workflow_scripts.artefacts.records import (
     Answer,
     Judgement,
@@ -25,7 +26,6 @@ from workflow_scripts.artefacts.records import (
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.judge import JudgeJob
 from workflow_scripts.config.thinking import AnswerPrefix
-from workflow_scripts.grading.extraction.statements import shown
 from workflow_scripts.grading.grade_answers import check_complete, right_answer
 from workflow_scripts.grading.judge.client import Client
 from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case, compared, stated_in

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from workflow_scripts.engines.interface import Completion, Request
+from workflow_scripts.engines.sampling import Sampling
 from workflow_scripts.errors import InputError
-from workflow_scripts.generation.engines.interface import Completion, Request
-from workflow_scripts.generation.engines.sampling import Sampling
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.store.files import FORMAT, locked_alone
 

@@ -21,9 +21,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.engines.interface import Completion, Request
 from workflow_scripts.errors import InputError, one_line
 from workflow_scripts.files.digests import value_digest
-from workflow_scripts.generation.engines.interface import Completion, Request
 from workflow_scripts.generation.store.files import (
     Record,
     WriterFile,

@@ -1,0 +1,1 @@
+"""The answer that a text gives, and whether it equals another."""

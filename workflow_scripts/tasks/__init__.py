@@ -1,0 +1,1 @@
+"""Tasks of the evaluation harness, run on any variant of a model."""
