@@ -14,11 +14,11 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
 
-# frozen is what the decorator says
-_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+# how records are checked; frozen is what the decorator says
+RECORD = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=RECORD)
 class Problem:
     """One benchmark problem. `kind` says how its answer is compared, e.g. `integer`."""
 
@@ -29,7 +29,7 @@ class Problem:
     choices: list[str] | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=RECORD)
 class Trace:
     """The thinking of one problem and repeat.
 
@@ -47,7 +47,7 @@ class Trace:
     budget: int | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=RECORD)
 class Answer:
     """What is generated after the trace of one problem and repeat under one budget (tokens).
 
@@ -66,7 +66,7 @@ class Answer:
     text: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=RECORD)
 class Grade:
     """Whether an answer is correct, with what was extracted from it and the reason."""
 
@@ -78,7 +78,7 @@ class Grade:
     reason: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=RECORD)
 class Judgement:
     """What a judge says of an answer, with its reply; None where it was not asked or not read.
 
@@ -93,7 +93,7 @@ class Judgement:
     reason: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=RECORD)
 class TokenSequence:
     """All token ids of one problem and repeat under one budget: what the model saw and wrote.
 
@@ -107,7 +107,7 @@ class TokenSequence:
     ids: list[int]
 
 
-Record = TypeVar("Record", Problem, Trace, Answer, Grade, Judgement, TokenSequence)
+Record = TypeVar("Record")  # a class of such records
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
