@@ -28,6 +28,8 @@ from workflow_scripts.config.source_files import (
 )
 from workflow_scripts.config.sources.texts import HubFile
 from workflow_scripts.config.tables import require_package
+from workflow_scripts.config.task_files import function_modules, task_files
+from workflow_scripts.config.tasks import FetchedTask, TaskJob
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, named_by
 from workflow_scripts.estimates.limits import too_large, too_long
 from workflow_scripts.estimates.resources import RULES as SLOW_RULES, resources
@@ -157,6 +159,8 @@ wildcard_constraints:
     variant=one_of(SETTINGS.variants),
     texts=one_of(SETTINGS.texts),
     benchmark=one_of(SETTINGS.benchmarks),
+    task=one_of(SETTINGS.tasks),
+    family=one_of(SETTINGS.families),
     calibration=one_of(SETTINGS.calibration_sets),
     influence=one_of(SETTINGS.influence_sets),
     shard=one_of(PARTS),
@@ -315,6 +319,15 @@ def recovery_inputs(wildcards):
 def recovery_flags(wildcards):
     files = recovery_files(wildcards).items()
     return [f"--{flag} {path.format(**wildcards)}" for flag, path in files]
+
+
+def own_task_files(wildcards):
+    """What a task is made of on this machine; nothing of the harness's own."""
+    return task_files(wildcards.task, SETTINGS.tasks[wildcards.task])
+
+
+def task_job(wildcards):
+    return SETTINGS.task_job(wildcards.model, wildcards.family)
 
 
 def allocated_variant(wildcards):

@@ -56,3 +56,23 @@ rule make_demo_data:
         " --training-benchmark {output.training:q}"
         " --calibration {output.calibration:q} --with-steps {output.with_steps:q}"
         " --without-steps {output.without_steps:q} > {log:q} 2>&1"
+
+
+rule make_demo_tasks:
+    input:
+        order=order("make_demo_tasks"),
+    output:
+        next_step="results/demo/tasks/chains-next-step.jsonl",
+        result="results/demo/tasks/chains-result.jsonl",
+        answer="results/demo/tasks/chains-answer.jsonl",
+    log:
+        "logs/demo/make_demo_tasks.log",
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        code=code("demo.make_tasks"),
+    shell:
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.demo.make_tasks --next-step {output.next_step:q}"
+        " --result {output.result:q} --answer {output.answer:q} > {log:q} 2>&1"

@@ -26,7 +26,8 @@ from workflow_scripts.config.messages import (
     texts_for_numbers,
 )
 from workflow_scripts.config.settings import Settings
-from workflow_scripts.config.source_files import missing_source
+from workflow_scripts.config.source_files import missing_file, missing_source
+from workflow_scripts.config.tasks import Task
 from workflow_scripts.config.uses import in_use, recovered_in_use
 from workflow_scripts.errors import InputError
 
@@ -118,3 +119,5 @@ def _missing_files(settings: Settings, root: Path) -> Iterator[Problem]:
                 yield from missing_source(
                     (catalogue, name, "source"), catalogue, entry.source, root
                 )
+            elif isinstance(entry, Task) and entry.file is not None:
+                yield from missing_file((catalogue, name, "file"), entry.file, root)

@@ -13,6 +13,7 @@ from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.messages import dotted, shown
 from workflow_scripts.config.places import RUNS, run_folder
 from workflow_scripts.config.settings import Settings
+from workflow_scripts.config.tasks import FetchedTask
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, in_use
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json, write_json
@@ -38,6 +39,8 @@ def definitions(settings: Settings) -> dict[Key, Any]:
     for name in used["benchmarks"]:
         fetched = {*FetchedBenchmark.model_fields}
         found["benchmarks", name] = plain(settings.benchmarks[name], include=fetched)
+    for name in used["tasks"]:
+        found["tasks", name] = plain(settings.tasks[name], include={*FetchedTask.model_fields})
     for catalogue in ("texts", "calibration_sets", "influence_sets", "recoveries", "variants"):
         for name in used[catalogue]:
             found[catalogue, name] = plain(getattr(settings, catalogue)[name])

@@ -1,9 +1,9 @@
 """A whole config: what to run, and the catalogues of what things are."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from workflow_scripts.config.catalogues import (
     Benchmark,
@@ -22,8 +22,18 @@ from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.config.recoveries import AnyRecovery, ByModel, Recovery
 from workflow_scripts.config.schedules import PRUNED, mistakes, start_of, turns_of
 from workflow_scripts.config.tables import Tables
+from workflow_scripts.config.tasks import FAMILIES, Harness, Task, TaskJob
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
-from workflow_scripts.config.types import Count, Different, Name, in_words, name_beside, named
+from workflow_scripts.config.types import (
+    AS_TUPLE,
+    Count,
+    Different,
+    Name,
+    different,
+    in_words,
+    name_beside,
+    named,
+)
 
 NAMES = in_words("a list of one or more names, none twice")
 
@@ -40,6 +50,13 @@ class Run(Entry):
     """Names from `variants`, in the order of the tables and the legend."""
     benchmarks: Different[named("benchmarks", "a name")] = Field(**NAMES)
     """Names from `benchmarks`, in the order of the tables."""
+    tasks: Annotated[tuple[named("tasks", "a name"), ...], AS_TUPLE, AfterValidator(different)] = (
+        Field(
+            (), json_schema_extra={"uniqueItems": True, "x-allowed": "a list of names, none twice"}
+        )
+    )
+    """Names from `tasks`, in the order of the tables: what the evaluation harness runs, beside the
+    benchmarks and without budgets."""
     variants_per_engine: Count = 1
     """Variants of a model that one job decodes, one after another with one engine: vLLM starts once
     and takes the weights of the next. They are taken in the order of `variants`. All write to the
@@ -73,6 +90,8 @@ class Settings(Entry):
     """Dense checkpoints by name."""
     benchmarks: dict[Name, Benchmark]
     """Sets of problems by name."""
+    tasks: dict[Name, Task] = {}
+    """Tasks of the evaluation harness by name."""
     prompts: dict[Name, Prompt] = {}
     """Texts that problems are put in, by name; benchmarks name them."""
     texts: dict[Name, Corpus] = {}
@@ -95,6 +114,7 @@ class Settings(Entry):
     are unless they are set."""
     pruning: Pruning = Pruning()
     generation: Generation
+    harness: Harness = Harness()
     judge: Judge = Judge()
     tables: Tables = Tables()
 
@@ -242,6 +262,33 @@ class Settings(Entry):
             **self.generation.given(),
             format=entry.thinking,
             thinking=self.thinking_formats[entry.thinking],
+            **{key: value for key, value in said.items() if value},
+        )
+
+    @property
+    def families(self) -> dict[str, tuple[str, ...]]:
+        """The tasks of the run by their families, those that have some."""
+        found = {
+            family: tuple(name for name in self.run.tasks if self.tasks[name].family == family)
+            for family in FAMILIES
+        }
+        return {family: names for family, names in found.items() if names}
+
+    def task_job(self, model: str, family: str) -> TaskJob:
+        """What running a family's tasks for a model is told."""
+        entry, generation, harness = self.models[model], self.generation, self.harness
+        asked = (*{*TaskJob.model_fields} & {*Generation.model_fields} - {"batch_size"},)
+        stop = self.thinking_of(model).stop
+        said = {
+            "max_length": harness.max_length,
+            "chat_template_args": entry.chat_template_args,
+        }
+        return TaskJob(
+            tasks={name: self.tasks[name] for name in self.families[family]},
+            **{key: getattr(generation, key) for key in asked},
+            batch_size=harness.batch_size,
+            run_code=harness.run_code,
+            thinking_end=stop if isinstance(stop, str) else stop[0],
             **{key: value for key, value in said.items() if value},
         )
 

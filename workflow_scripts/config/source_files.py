@@ -86,11 +86,20 @@ def missing_source(path: KeyPath, catalogue: str, source: Source, root: Path) ->
             yield unknown_name((*path, "name"), source.name, there, folder)
     elif place is not None:
         folder = catalogue == "models" and source.kind == "local"
-        problem = _model_problem(place) if folder else _file_problem(place)
-        if "{" in source.path:  # where it is a wildcard's, Snakemake finds nothing to put there
-            problem = "has braces, which Snakemake takes for wildcards; rename what has them"
-        if problem:
-            yield Problem((*path, "path"), f"{shown(source.path)} {problem}")
+        check = _model_problem if folder else _file_problem
+        yield from _missing((*path, "path"), source.path, check(place))
+
+
+def missing_file(path: KeyPath, file: str, root: Path) -> Iterator[Problem]:
+    """Whether a file that the config's key at `path` names is not there."""
+    yield from _missing(path, file, _file_problem(root / file))
+
+
+def _missing(path: KeyPath, given: str, problem: str | None) -> Iterator[Problem]:
+    if "{" in given:  # where it is a wildcard's, Snakemake finds nothing to put there
+        problem = "has braces, which Snakemake takes for wildcards; rename what has them"
+    if problem:
+        yield Problem(path, f"{shown(given)} {problem}")
 
 
 def _source_path(catalogue: str, source: Source, root: Path) -> Path | None:

@@ -95,7 +95,8 @@ def some(items: Sequence[Any]) -> Sequence[Any]:
     return items
 
 
-def _different(items: Sequence[Any]) -> Sequence[Any]:
+def different(items: Sequence[Any]) -> Sequence[Any]:
+    """Items, none of them twice."""
     if len(set(items)) < len(items):
         raise PydanticCustomError("repeated", "holds something more than once")
     return items
@@ -108,7 +109,7 @@ Different = Annotated[
     tuple[Anything, ...],
     AS_TUPLE,
     AfterValidator(some),
-    AfterValidator(_different),
+    AfterValidator(different),
     Field(json_schema_extra={"minItems": 1, "uniqueItems": True}),
 ]
 

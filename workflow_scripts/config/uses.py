@@ -14,6 +14,7 @@ from workflow_scripts.config.types import From
 CATALOGUES = {
     "models": "model",
     "benchmarks": "benchmark",
+    "tasks": "task",
     "prompts": None,
     "texts": "texts",
     "calibration_sets": "calibration",
@@ -28,7 +29,8 @@ def in_use(settings: Settings) -> dict[str, list[str]]:
     """The names of what is run, by catalogue: also what an entry needs that no list names."""
     used: dict[str, list[str]] = {catalogue: [] for catalogue in CATALOGUES}
     waiting = [(key, name) for key in ("models", "variants") for name in getattr(settings.run, key)]
-    waiting += [("benchmarks", name) for name in settings.run.benchmarks]
+    for key in ("benchmarks", "tasks"):
+        waiting += [(key, name) for name in getattr(settings.run, key)]
     while waiting:
         catalogue, name = waiting.pop(0)
         if name not in used[catalogue]:

@@ -85,6 +85,12 @@ def question(chain: Chain) -> str:
     return f"{chain.digits[0]}{''.join(rest)}=?"
 
 
+def chain_of(question: str) -> Chain:
+    """The chain that a question asks."""
+    text = question.removesuffix("=?")
+    return Chain(digits=tuple(map(int, text[::2])), operations=text[1::2])
+
+
 def trace_and_answer(chain: Chain) -> tuple[str, str]:
     """The chain worked out: `7*2=4;4+5=9;9-3=6;` and `6`."""
     steps = []

@@ -1,16 +1,42 @@
-"""The fingerprint of a completion: what computed it, as far as its rounding may depend on it."""
+"""What a completion depends on: the weights and, as far as its rounding does, what computed it."""
 
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.engines.interface import EngineSettings
+from workflow_scripts.files.atomic import read_json
+from workflow_scripts.files.digests import files_digest
 from workflow_scripts.jobs.environment import MKL_ROUNDING
+from workflow_scripts.models.file_names import CONFIG
+from workflow_scripts.models.manifests import MANIFEST
 
 LIBRARIES = ("numpy", "torch", "transformers", "vllm")
+
+
+def identity(model: Path, pruned: Pruned, settings: EngineSettings) -> dict[str, Any]:
+    """What is decoded depends on beside its request: the weights left, the engine, its dtype.
+
+    `model` is the folder of the dense checkpoint. vLLM's batch-invariant mode computes in another
+    way.
+    """
+    files = read_json(model / MANIFEST)["files"]
+    weights = {k: v for k, v in files.items() if k.endswith(".safetensors") or k == CONFIG}
+    found = {
+        "weights": files_digest(weights),
+        "mask": pruned.digest,
+        "engine": settings.engine,
+        "device": settings.device,
+        "dtype": settings.dtype,
+    }
+    if settings.engine == "vllm":
+        found["batch_invariant"] = settings.batch_invariant
+    return found
 
 
 def fingerprint_of(settings: EngineSettings) -> dict[str, str]:

@@ -54,6 +54,16 @@ def resolved(settings: EngineSettings) -> EngineSettings:
     return replace(settings, batch_size=rows)
 
 
+def check_runs(settings: EngineSettings, pruned: Pruned, model: Path) -> None:
+    """Raise `InputError` where the engine of resolved settings cannot run what a method made."""
+    runs = pruned.record.engines
+    if runs is not None and settings.engine not in runs:
+        raise InputError(
+            f"generation.engine: {settings.engine} cannot run what method {pruned.record.method} "
+            f"makes of {model}; set it to {' or '.join(runs)}"
+        )
+
+
 def start_engine(
     model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
 ) -> Engine:

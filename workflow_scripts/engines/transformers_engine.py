@@ -66,17 +66,22 @@ def start(
     model: Path, pruned: Pruned, settings: EngineSettings, vocabulary: int, longest: int
 ) -> "TransformersEngine":
     """Load the dense checkpoint, prune it in memory and put it behind the engine."""
-    from workflow_scripts.models.architectures import load_model
-
     torch.set_num_threads(settings.threads)
-    checkpoint = open_checkpoint(model)
-    loaded = load_model(checkpoint, getattr(torch, settings.dtype))
-    apply_pruned(loaded, pruned, checkpoint)
-    loaded.to(settings.device)
+    loaded = load_pruned(model, pruned, settings)
     if settings.device != "cpu":
         return TransformersEngine(loaded, vocabulary, settings.batch_size, longest)
     torch.set_num_threads(1)  # the engine's threads compute side by side instead
     return TransformersEngine(loaded, vocabulary, settings.batch_size, longest, settings.threads)
+
+
+def load_pruned(model: Path, pruned: Pruned, settings: EngineSettings) -> "PreTrainedModel":
+    """The dense checkpoint in a folder as `pruned` leaves it, in memory, on the device."""
+    from workflow_scripts.models.architectures import load_model
+
+    checkpoint = open_checkpoint(model)
+    loaded = load_model(checkpoint, getattr(torch, settings.dtype))
+    apply_pruned(loaded, pruned, checkpoint)
+    return loaded.to(settings.device)
 
 
 class TransformersEngine:

@@ -17,7 +17,7 @@ all tokens alike in float32; in bfloat16 a batch of one changed 5 of 24 completi
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,15 @@ def cache_bytes(config: Any, requests: int, longest: int) -> int:
     token = 2 * layers * heads * model.get_head_size() * model.dtype.itemsize
     blocks = requests * -(-longest // CPU_BLOCK) + 1  # vLLM keeps an empty one
     return blocks * CPU_BLOCK * token
+
+
+def least_cache_bytes(model: Path, arguments: Mapping[str, Any]) -> int:
+    """What a cache takes that holds the model's longest sequence, at least 1 GiB; on a CPU."""
+    from vllm import EngineArgs
+    from vllm.usage.usage_lib import UsageContext
+
+    config = EngineArgs(str(model), **arguments).create_engine_config(UsageContext.LLM_CLASS)
+    return max(1 << 30, cache_bytes(config, 1, config.model_config.max_model_len))
 
 
 def parameters(request: Request) -> Any:

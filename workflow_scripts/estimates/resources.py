@@ -17,6 +17,7 @@ from workflow_scripts.config.settings import Settings
 from workflow_scripts.estimates import pruning_resources
 from workflow_scripts.estimates.jobs import CUDA, SPARE, START, TORCH, Ask, Job
 from workflow_scripts.estimates.sizes import SHARED_HEADS, decoded, problem_count
+from workflow_scripts.files.atomic import read_json
 
 UNKNOWN_PROBLEMS = 1000  # of a benchmark that is not there to be asked
 MAX_MINUTES = 24 * 60  # what most clusters allow; generation goes on where its time was over
@@ -28,6 +29,8 @@ DECODE_FLOP = {"cpu": 0.02e12, "cuda": 10e12}  # of a core or a GPU, in batches
 TOKEN = 1e-3  # seconds of a token, however small the model
 GRADED = 5.0  # answers
 PROMPT = 1024  # tokens at most
+SAMPLES, WRITTEN = 1000, 1024  # of a task that was not fetched yet; tokens of a response
+HARNESS = 1500.0  # MB of its libraries, and of data in memory
 
 
 def resources(
@@ -94,6 +97,25 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str], shard
     )
 
 
+def _tasks(job: Job) -> Ask:
+    """As a generation, of as many tokens as a task writes, or its prompts are read, at most."""
+    generation, manifests = job.settings.generation, "resources/tasks/{}/manifest.json"
+    tokens = 0
+    for name in job.settings.families[job.wildcards["family"]]:
+        manifest = job.root / manifests.format(name)
+        counts = read_json(manifest)["samples"].values() if manifest.exists() else [SAMPLES]
+        task = job.settings.tasks[name]
+        samples = sum(min(count, task.limit or count) for count in counts)
+        tokens += samples * (PROMPT + (task.generation.max_gen_toks or WRITTEN))
+    on_gpu = generation.device == "cuda"
+    item = 4 if generation.dtype == "float32" else 2
+    plain = VLLM if generation.likely_engine == "vllm" else TORCH
+    process = (CUDA * generation.tensor_parallel if on_gpu else plain) + HARNESS
+    units = generation.tensor_parallel if on_gpu else generation.threads
+    second = TOKEN / 10 + 2 * job.active / (DECODE_FLOP[generation.device] * units)
+    return Ask(process + SPARE * job.weights * item / 1e6, START + tokens * second / 60)
+
+
 def _grading(job: Job) -> Ask:
     """Answers are compared one by one, each for a bounded time."""
     generation = job.settings.generation
@@ -118,6 +140,7 @@ RULES: dict[str, Callable[[Job], Ask]] = {
     "generate_shard": _shard,
     "generate_variants": _variants,
     "generate_calibration_traces": _calibration_traces,
+    "run_tasks": _tasks,
     "grade_answers": _grading,
     "grade_calibration_traces": _grading,
 }

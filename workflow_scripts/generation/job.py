@@ -14,12 +14,11 @@ from workflow_scripts.artefacts.records import Problem, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.config.prompts import BARE
+from workflow_scripts.engines.fingerprint import identity
 from workflow_scripts.engines.interface import EngineSettings
 from workflow_scripts.engines.sampling import Sampling
-from workflow_scripts.engines.start import resolved
+from workflow_scripts.engines.start import check_runs, resolved
 from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import read_json
-from workflow_scripts.files.digests import files_digest
 from workflow_scripts.generation.prompts import prompts
 from workflow_scripts.generation.sweep import Sample, Sweep, SweepSettings
 from workflow_scripts.generation.thinking import ThinkingFormat as Delimiters
@@ -89,12 +88,7 @@ def describe_job(
     """
     chosen = {key: getattr(options, key) for key in EngineSettings.__annotations__}
     engine = resolved(EngineSettings(**chosen | {"engine_options": plain(options.engine_options)}))
-    runs = pruned.record.engines
-    if runs is not None and engine.engine not in runs:
-        raise InputError(
-            f"generation.engine: {engine.engine} cannot run what method {pruned.record.method} "
-            f"makes of {model}; set it to {' or '.join(runs)}"
-        )
+    check_runs(engine, pruned, model)
     asked = what_is_asked(model, benchmarks, options)
     context = context_length(open_checkpoint(model))
     sweep = Sweep(_sweep_settings(options, context), asked.thinking)
@@ -163,26 +157,14 @@ def _sweep_settings(options: GenerationJob, context: int) -> SweepSettings:
 def _identity(
     model: Path, pruned: Pruned, settings: EngineSettings, longest: int
 ) -> dict[str, Any]:
-    """What completions depend on beside their request: the weights left, the engine, its dtype.
+    """What completions depend on beside their request.
 
-    vLLM's batch-invariant mode computes in another way; and where a model's frequencies switch with
-    the length, vLLM takes those of its longest sequence for all.
+    Where a model's frequencies switch with the length, vLLM takes those of its longest sequence for
+    all.
     """
-    files = read_json(model / "manifest.json")["files"]
-    weights = {k: v for k, v in files.items() if k.endswith(".safetensors") or k == "config.json"}
-    identity = {
-        "weights": files_digest(weights),
-        "mask": pruned.digest,
-        "engine": settings.engine,
-        "device": settings.device,
-        "dtype": settings.dtype,
-    }
-    if settings.engine == "vllm":
-        identity["batch_invariant"] = settings.batch_invariant
-        switch = switches_after(open_checkpoint(model))
-        if switch is not None:
-            identity["beyond_switch"] = longest > switch
-    return identity
+    found = identity(model, pruned, settings)
+    switch = switches_after(open_checkpoint(model)) if settings.engine == "vllm" else None
+    return found if switch is None else found | {"beyond_switch": longest > switch}
 
 
 def _longest_sequence(benchmarks: dict[str, list[Sample]], sweep: Sweep, context: int) -> int:

@@ -14,7 +14,7 @@ import multiprocessing
 import random
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date as Day
 from datetime import datetime, time
 from pathlib import Path
@@ -77,15 +77,27 @@ class ChatTemplate:
         if self._pool is None:
             self._start()
             # not the question itself: a short one may stand in any prompt
-            times = self._run(PROBE, system, where).count(PROBE)
+            times = self._run(_turns(PROBE, system), where).count(PROBE)
             if times != 1:
                 raise self._error(f"writes the question {times} times" if times else CHANGED, where)
-        prompt = self._run(question, system, where)
+        prompt = self._run(_turns(question, system), where)
         if question.strip() not in prompt:
             raise self._error(CHANGED, where)
         if system is not None and system.strip() not in prompt:
             raise self._error("leaves out the system message or changes its text", where)
         return prompt
+
+    def render_turns(
+        self, turns: Sequence[Mapping[str, str]], where: str, is_open: bool = False
+    ) -> str:
+        """The prompt of turns with a `role` and `content`, up to where the model would answer.
+
+        Where it `is_open`, the last turn is the beginning of its answer. Raises `InputError` as
+        `render` does, but looks for none of the texts in the prompt.
+        """
+        if self._pool is None:
+            self._start()
+        return self._run([dict(turn) for turn in turns], where, is_open)
 
     def _start(self) -> None:
         template, model = self.tokenizer.chat_template, self.tokenizer.name_or_path
@@ -100,9 +112,9 @@ class ChatTemplate:
             context=multiprocessing.get_context("fork"),
         )
 
-    def _run(self, question: str, system: str | None, where: str) -> str:
+    def _run(self, turns: list[dict[str, str]], where: str, is_open: bool = False) -> str:
         try:
-            prompt, failed = self._pool.schedule(_render, [question, system]).result()
+            prompt, failed = self._pool.schedule(_render, [turns, is_open]).result()
         except ProcessExpired as ended:
             took = f"takes more than {CPU_SECONDS} s"
             failed = took if ended.exitcode == -signal.SIGPROF else "ends its process"
@@ -164,16 +176,22 @@ def _start_worker(
 _worker: dict[str, Any] = {}  # what the process of a template keeps
 
 
-def _render(question: str, system: str | None) -> tuple[str, str]:
+def _turns(question: str, system: str | None) -> list[dict[str, str]]:
+    before = [] if system is None else [{"role": "system", "content": system}]
+    return [*before, {"role": "user", "content": question}]
+
+
+def _render(turns: list[dict[str, str]], is_open: bool) -> tuple[str, str]:
     """The prompt, or how the template failed. Ends its process by SIGPROF after `CPU_SECONDS`."""
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
     random.seed(0)  # jinja's filter `random` and its `lipsum` draw from it
-    turns = [{"role": "user", "content": question}]
-    if system is not None:
-        turns.insert(0, {"role": "system", "content": system})
     try:
         prompt = _worker["tokenizer"].apply_chat_template(
-            turns, add_generation_prompt=True, tokenize=False, **_worker["told"]
+            turns,
+            add_generation_prompt=not is_open,
+            continue_final_message=is_open,
+            tokenize=False,
+            **_worker["told"],
         )
         if len(prompt) > MAX_CHARACTERS:
             return "", f"writes {len(prompt)} characters"

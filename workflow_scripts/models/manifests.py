@@ -23,9 +23,12 @@ def check_fetched(path: Path) -> None:
     A file that no manifest names is taken as it is: it was not fetched.
     """
     wanted = fetched_files(path.parent).get(path.name)
-    if wanted is None:
-        return
-    manifest = path.with_name(MANIFEST)
+    if wanted is not None:
+        check_digest(path, wanted, path.with_name(MANIFEST))
+
+
+def check_digest(path: Path, wanted: str, manifest: Path) -> None:
+    """Raise `InputError` unless a file has the sha256 that a manifest holds of it."""
     remedy = f"delete it and {manifest} and start again, it is fetched again"
     try:
         found = file_digest(path)

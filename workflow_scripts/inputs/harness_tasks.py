@@ -1,0 +1,114 @@
+"""Tasks of the evaluation harness (lm-eval): found by name, and loaded with data that are here.
+
+The harness opens data sets of the hub by `datasets.load_dataset`, with whatever commit the hub has
+that day. While a task is loaded here, that function is answered by a folder instead, which was
+fetched and locked before; files beside a task's own file are opened as they are.
+"""
+
+import difflib
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workflow_scripts.config.task_files import task_file
+from workflow_scripts.config.tasks import FetchedTask
+from workflow_scripts.errors import InputError
+
+if TYPE_CHECKING:
+    from lm_eval.tasks.manager import TaskDict
+
+# what `load_dataset` opens besides repositories: files, by their form
+FORMS = {"json", "csv", "parquet", "text", "arrow"}
+OF_REPOSITORIES = ("revision", "trust_remote_code", "token", "cache_dir", "download_mode")
+FolderOf = Callable[[str, str | None], Path]
+
+
+def find_in_harness(name: str) -> str | None:
+    """The file of a task below the harness's own; None for a group, a tag or a class in Python.
+
+    Its own index opens all its 15,000 files, which takes ten times as long.
+    """
+    line = re.compile(rf"^task:\s*[\"']?{re.escape(name)}[\"']?\s*$", re.MULTILINE)
+    for path in sorted(_harness().glob("**/*.yaml")):
+        if line.search(path.read_text(encoding="utf-8")):
+            return str(path.relative_to(_harness()))
+    return None
+
+
+def load_task(name: str, task: FetchedTask, place: str | None, folder_of: FolderOf) -> "TaskDict":
+    """What the harness makes of the entry `name`, its data in memory.
+
+    `place` is its file below the harness's, as `find_in_harness` says. `folder_of` gives the folder
+    of a data set, by the hub's id and the revision that the task asks for. Raises `InputError` for
+    a name that is not there and for whatever keeps the harness from loading it.
+    """
+    from lm_eval.tasks import TaskManager
+
+    own = task_file(name, task)
+    file = own or (_harness() / place if place else None)
+    manager = TaskManager(include_defaults=file is None)
+    wanted = str(file) if file else task.task or name
+    if file is None and wanted not in manager.all_tasks:
+        close = difflib.get_close_matches(wanted, manager.all_tasks, n=3)
+        meant = f"; close to it: {', '.join(close)}" if close else ""
+        raise InputError(f"tasks.{name}: the harness has no task {wanted!r}{meant}")
+    try:
+        with _data_from(folder_of, own.parent if own else None):
+            return manager.load([wanted])
+    except InputError:
+        raise
+    except Exception as error:  # of any class: tasks bring code of their own
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"tasks.{name}: the harness cannot load it ({type(error).__name__}: {reason})"
+        ) from None
+
+
+@contextmanager
+def _data_from(folder_of: FolderOf, beside: Path | None) -> Iterator[None]:
+    """Where `datasets.load_dataset` opens folders of ours, and files beside a task's own file."""
+    import datasets
+
+    opens = datasets.load_dataset
+    datasets.disable_progress_bars()
+    with tempfile.TemporaryDirectory() as cache:
+
+        def answer(path: str, name: str | None = None, **asked: Any) -> Any:
+            revision = asked.get("revision")
+            rest = {key: asked[key] for key in asked if key not in OF_REPOSITORIES}
+            memory = {"cache_dir": cache, "keep_in_memory": True}
+            if path in FORMS:
+                files = _local(rest.pop("data_files", {}), beside or Path())
+                return opens(path, name, data_files=files, **rest, **memory)
+            local = (beside or Path()) / path
+            folder = local if local.is_dir() else folder_of(path, revision)
+            return opens(str(folder), name, **rest, **memory)
+
+        datasets.load_dataset = answer
+        try:
+            yield
+        finally:
+            datasets.load_dataset = opens
+
+
+def _local(files: Any, folder: Path) -> Any:
+    """Names of files beside a task's own as paths. Raises `InputError` for addresses."""
+    if isinstance(files, Mapping):
+        return {key: _local(value, folder) for key, value in files.items()}
+    if isinstance(files, list):
+        return [_local(value, folder) for value in files]
+    if "://" in files:
+        raise InputError(
+            f"{files}: an address, which no lock file holds; save the file and name it"
+        )
+    if not (folder / files).is_file():
+        raise InputError(f"{folder / files}: no such file; a task names it as its data")
+    return str(folder / files)
+
+
+def _harness() -> Path:
+    return Path(find_spec("lm_eval").origin).parent / "tasks"

@@ -1,0 +1,99 @@
+"""The harness's own classes of models, handed a variant that is nowhere on a disk.
+
+What they compute is theirs. Here they are given the model as the variant's mask and weights leave
+it, and write the responses of a batch before the next begins.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lm_eval.api.model import TemplateLM
+
+from workflow_scripts.artefacts.masks import Pruned
+from workflow_scripts.config.tasks import TaskJob
+from workflow_scripts.engines.interface import EngineSettings
+from workflow_scripts.files.digests import value_digest
+from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.tokenizers import load_tokenizer
+
+Start = Callable[[Path, Pruned, EngineSettings, TaskJob], TemplateLM]
+
+
+def start_transformers(
+    model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJob
+) -> TemplateLM:
+    """The harness's `hf` on the dense checkpoint in the folder `model` as `pruned` leaves it."""
+    from lm_eval.models.huggingface import HFLM
+
+    from workflow_scripts.engines.transformers_engine import load_pruned
+
+    class Transformers(HFLM):
+        """Sampling begins anew with every batch, so that a batch done again is the same."""
+
+        def _model_call(self, inps: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+            self.cache_hook.flush()
+            return super()._model_call(inps, *given, **named)
+
+        def _model_generate(self, context: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+            self.cache_hook.flush()
+            torch.manual_seed(int(value_digest(context.tolist())[:8], 16))
+            return super()._model_generate(context, *given, **named)
+
+    torch.set_num_threads(settings.threads)
+    tokenizer = load_tokenizer(model)
+    return Transformers(
+        pretrained=load_pruned(model, pruned, settings),
+        tokenizer=tokenizer,
+        batch_size=settings.batch_size,
+        max_length=job.max_length,
+    )
+
+
+def start_vllm(model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJob) -> TemplateLM:
+    """The harness's `vllm`, whose workers prune each tensor of the checkpoint as they read it."""
+    from workflow_scripts.engines.vllm_engine import least_cache_bytes, prepare
+
+    prepare(settings)
+
+    from lm_eval.models.vllm_causallms import VLLM
+
+    from workflow_scripts.engines.vllm_workers import pruning_arguments
+
+    class Vllm(VLLM):
+        def _model_generate(self, *given: Any, **named: Any) -> Any:
+            self.cache_hook.flush()
+            return super()._model_generate(*given, **named)
+
+    on_cpu = settings.device == "cpu"
+    chosen = {"enforce_eager": on_cpu, "enable_prefix_caching": True}
+    arguments = {
+        "dtype": settings.dtype,
+        "max_model_len": job.max_length,
+        "tensor_parallel_size": settings.tensor_parallel,
+        "seed": 0,
+        "generation_config": "vllm",  # no defaults of the model's: requests say everything
+        "use_tqdm_on_load": False,
+        **pruning_arguments(open_checkpoint(model), pruned),
+        **{**chosen, **settings.engine_options},
+    }
+    if on_cpu:
+        arguments.setdefault("kv_cache_memory_bytes", least_cache_bytes(model, arguments))
+    return Vllm(
+        pretrained=str(model),
+        batch_size=settings.batch_size,
+        **arguments,
+    )
+
+
+def end_thinking_at(model: TemplateLM, end: str | None) -> None:
+    """Have responses begin behind the token `end`; None: where the model begins to write.
+
+    To transformers it is an id, since the text that its class sees has no special tokens.
+    """
+    is_vllm = end is None or type(model).__name__ == "Vllm"
+    model.think_end_token = end if is_vllm else model.tokenizer.convert_tokens_to_ids(end)
+
+
+STARTS: dict[str, Start] = {"transformers": start_transformers, "vllm": start_vllm}
