@@ -58,11 +58,11 @@ def weigh(report: str, command: Sequence[str]) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def stage(module: str, *arguments: object) -> Cost:
-    """Run a stage of the workflow, as its rule does."""
+def stage(module: str, *arguments: object, folder: Path = PROJECT) -> Cost:
+    """Run a stage of the workflow in a folder, as its rule does."""
     variables = dict(os.environ)
     prepare(variables, PROJECT)
-    return run([sys.executable, "-m", f"workflow_scripts.{module}", *arguments], variables)
+    return run([sys.executable, "-m", f"workflow_scripts.{module}", *arguments], variables, folder)
 
 
 if __name__ == "__main__":

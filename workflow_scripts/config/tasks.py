@@ -106,7 +106,7 @@ class TaskJob(Entry):
     SPEED: ClassVar[frozenset[str]] = Generation.SPEED
 
     tasks: dict[Name, Task]
-    """Entries by name, in the order of the run."""
+    """Entries by name."""
     engine: str
     device: str
     dtype: str

@@ -4,7 +4,9 @@ What they compute is theirs. Here they are given the model as the variant's mask
 it, and write the responses of a batch before the next begins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,8 @@ def start_vllm(model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJ
 
     prepare(settings)
 
-    from lm_eval.models.vllm_causallms import VLLM
+    with _vllm_by_any_name():
+        from lm_eval.models.vllm_causallms import VLLM
 
     from workflow_scripts.engines.vllm_workers import pruning_arguments
 
@@ -85,6 +88,24 @@ def start_vllm(model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJ
         batch_size=settings.batch_size,
         **arguments,
     )
+
+
+@contextmanager
+def _vllm_by_any_name() -> Iterator[None]:
+    """Where the harness asks for the version of vllm, whose build for CPUs is called otherwise."""
+    versions = metadata.version
+
+    def version(name: str) -> str:
+        try:
+            return versions(name)
+        except metadata.PackageNotFoundError:
+            return versions(f"{name}-cpu") + "+cpu"  # vLLM's own mark, which it looks for
+
+    metadata.version = version
+    try:
+        yield
+    finally:
+        metadata.version = versions
 
 
 def end_thinking_at(model: TemplateLM, end: str | None) -> None:
