@@ -33,7 +33,7 @@ from workflow_scripts.paths import BUNDLED, PROJECT
 PLAIN, CHAT = ("chains-next-step", "chains-result"), ("chains-answer",)
 BATCH, THINKING_END = 16, "</think>"
 MODEL = Path("resources/models/reasoner")
-ENDINGS = (".json", ".scores.jsonl", ".samples.jsonl")
+MADE = [f"other{ending}" for ending in (".json", ".scores.jsonl", ".samples.jsonl")]
 
 
 def main() -> None:
@@ -109,7 +109,7 @@ def _arguments(store: str, limit: int) -> list[str]:
 
 
 def _killed(moments: int, limit: int, seconds: float) -> None:
-    expected = [Path(f"timed-0-made{ending}").read_bytes() for ending in ENDINGS]
+    expected = [Path("timed-0-made", name).read_bytes() for name in MADE]
     command = [sys.executable, "-m", "workflow_scripts.tasks.run_tasks"]
     environment = os.environ | {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
     equal, most = 0, 0.0
@@ -122,7 +122,7 @@ def _killed(moments: int, limit: int, seconds: float) -> None:
         job.wait()
         _job(store, limit)
         most = max(most, time.monotonic() - started - after)
-        made = [Path(f"{store}-made{ending}").read_bytes() for ending in ENDINGS]
+        made = [Path(f"{store}-made", name).read_bytes() for name in MADE]
         equal += made == expected
     print("\n| killed at | files equal, byte for byte | the job after it, at most |")
     print("|--:|--:|--:|")

@@ -327,7 +327,17 @@ def own_task_files(wildcards):
 
 
 def task_job(wildcards):
-    return SETTINGS.task_job(wildcards.model, wildcards.family)
+    return SETTINGS.task_job(wildcards.model, wildcards.get("family"))
+
+
+# whether a job runs all tasks on a variant; without tasks nothing asks for one
+RUNS_ALL_TASKS = SETTINGS.harness.jobs == "variant" and bool(RUN.tasks)
+
+
+def of_families(path):
+    """A file of each family of tasks that a job runs."""
+    families = SETTINGS.families if RUNS_ALL_TASKS else ["{family}"]
+    return [path.replace("{family}", family) for family in families]
 
 
 def allocated_variant(wildcards):

@@ -1,4 +1,6 @@
-# Tasks of the evaluation harness, beside generation: fetched by task, run by family.
+# Tasks of the evaluation harness, beside generation: fetched by task, run by variant or by family.
+
+TASK_JOB = "{model}/{variant}" if RUNS_ALL_TASKS else "{model}/{variant}/{family}"
 
 
 localrules:
@@ -34,17 +36,17 @@ rule run_tasks:
         weights=ancient("results/{model}/{variant}/weights.safetensors"),
         tasks=lambda wildcards: expand(
             "resources/tasks/{task}/manifest.json",
-            task=SETTINGS.families[wildcards.family],
+            task=task_job(wildcards).tasks,
         ),
         order=order("run_tasks"),
     output:
-        results=of_run("{model}/{variant}/tasks/{family}.json"),
-        scores=of_run("{model}/{variant}/tasks/{family}.scores.jsonl"),
-        samples=of_run("{model}/{variant}/tasks/{family}.samples.jsonl"),
+        results=of_families(of_run("{model}/{variant}/tasks/{family}.json")),
+        scores=of_families(of_run("{model}/{variant}/tasks/{family}.scores.jsonl")),
+        samples=of_families(of_run("{model}/{variant}/tasks/{family}.samples.jsonl")),
     log:
-        log_of_run("run_tasks/{model}/{variant}/{family}.log"),
+        log_of_run(f"run_tasks/{TASK_JOB}.log"),
     benchmark:
-        log_of_run("run_tasks/{model}/{variant}/{family}.tsv")
+        log_of_run(f"run_tasks/{TASK_JOB}.tsv")
     conda:
         f"../envs/{SETTINGS.generation.environment}.yaml"
     threads: SETTINGS.generation.threads
@@ -58,7 +60,7 @@ rule run_tasks:
         code=code("tasks.run_tasks", *function_modules()),
         model=model_folder,
         options=lambda wildcards: as_json(task_job(wildcards), exclude=TaskJob.SPEED),
-        output=of_run("{model}/{variant}/tasks/{family}"),
+        output=of_run("{model}/{variant}/tasks"),
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.tasks.run_tasks --model {params.model}"

@@ -26,7 +26,7 @@ class Place:
     folder: Path
 
     def arguments(self, tasks: Mapping[str, Any], store: str = "store", **job: Any) -> list[str]:
-        """What a job is told; its output is `results/dense/tasks/all`."""
+        """What a job is told; its output is in `results/dense/tasks`."""
         options = {
             "tasks": tasks,
             "engine": "transformers",
@@ -43,11 +43,11 @@ class Place:
             *("--model", "resources/models/reasoner"),
             *("--variant", *map(str, variant_files(Path("results/dense")))),
             *("--options", json.dumps(options), "--speed", json.dumps(speed)),
-            *("--store", store, "--output", "results/dense/tasks/all"),
+            *("--store", store, "--output", "results/dense/tasks"),
         ]
 
     def output(self, ending: str) -> bytes:
-        return (self.folder / f"results/dense/tasks/all{ending}").read_bytes()
+        return (self.folder / f"results/dense/tasks/other{ending}").read_bytes()
 
     def outputs(self) -> list[bytes]:
         return [self.output(e) for e in (".json", ".scores.jsonl", ".samples.jsonl")]

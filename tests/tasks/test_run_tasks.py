@@ -68,8 +68,8 @@ def dies_after(most: int) -> Iterator[list[int]]:
 
 def test_a_job_writes_numbers_scores_and_samples(place: Place, run) -> None:
     run(STEPS | ANSWERS)
-    found = read_results(Path("results/dense/tasks/all.json"))
-    scores = read_scores(Path("results/dense/tasks/all.scores.jsonl"))
+    found = read_results(Path("results/dense/tasks/other.json"))
+    scores = read_scores(Path("results/dense/tasks/other.scores.jsonl"))
     samples = [json.loads(line) for line in place.output(".samples.jsonl").splitlines()]
     assert {*found.tasks} == {"chains-next-step", "chains-answer"}
     for name, metric in (("chains-next-step", "acc"), ("chains-answer", "exact_match")):

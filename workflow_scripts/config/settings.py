@@ -274,8 +274,9 @@ class Settings(Entry):
         }
         return {family: names for family, names in found.items() if names}
 
-    def task_job(self, model: str, family: str) -> TaskJob:
-        """What running a family's tasks for a model is told."""
+    def task_job(self, model: str, family: str | None) -> TaskJob:
+        """What running a family's tasks for a model is told; without one, all tasks of the run."""
+        names = self.run.tasks if family is None else self.families[family]
         entry, generation, harness = self.models[model], self.generation, self.harness
         asked = (*{*TaskJob.model_fields} & {*Generation.model_fields} - {"batch_size"},)
         stop = self.thinking_of(model).stop
@@ -284,7 +285,7 @@ class Settings(Entry):
             "chat_template_args": entry.chat_template_args,
         }
         return TaskJob(
-            tasks={name: self.tasks[name] for name in self.families[family]},
+            tasks={name: self.tasks[name] for name in names},
             **{key: getattr(generation, key) for key in asked},
             batch_size=harness.batch_size,
             run_code=harness.run_code,

@@ -56,7 +56,7 @@ class Task(FetchedTask):
     """A task of the evaluation harness."""
 
     family: Literal[FAMILIES] = "other"
-    """What it counts as in tables and figures. A job runs the tasks of one family."""
+    """What it counts as in tables and figures."""
     metric: Text = absent()
     """The metric that tables show, such as `acc` or, with the filter of responses that it is
     measured on, `exact_match,flexible-extract`; left out, the task's first."""
@@ -80,6 +80,9 @@ class Harness(Entry):
     """How the evaluation harness runs tasks; engine, device, dtype and threads are those of
     `generation`."""
 
+    jobs: Literal["variant", "family"] = "variant"
+    """What a job runs: all tasks of the run on a variant, with one engine (variant), or those of
+    one family, so that several can run at once (family)."""
     batch_size: Annotated[
         Annotated[Count, Tag("integer")] | Annotated[Literal["auto"], Tag("string")],
         Discriminator(lambda value: "string" if isinstance(value, str) else "integer"),
@@ -100,7 +103,7 @@ class Harness(Entry):
 
 
 class TaskJob(Entry):
-    """What a job is told that runs tasks of one family."""
+    """What a job is told that runs tasks."""
 
     # another value runs nothing again
     SPEED: ClassVar[frozenset[str]] = Generation.SPEED

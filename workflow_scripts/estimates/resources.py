@@ -101,10 +101,10 @@ def _tasks(job: Job) -> Ask:
     """As a generation, of as many tokens as a task writes, or its prompts are read, at most."""
     generation, manifests = job.settings.generation, "resources/tasks/{}/manifest.json"
     tokens = 0
-    for name in job.settings.families[job.wildcards["family"]]:
+    asked = job.settings.task_job(job.wildcards["model"], job.wildcards.get("family"))
+    for name, task in asked.tasks.items():
         manifest = job.root / manifests.format(name)
         counts = read_json(manifest)["samples"].values() if manifest.exists() else [SAMPLES]
-        task = job.settings.tasks[name]
         samples = sum(min(count, task.limit or count) for count in counts)
         tokens += samples * (PROMPT + (task.generation.max_gen_toks or WRITTEN))
     on_gpu = generation.device == "cuda"

@@ -1,14 +1,14 @@
-"""Run tasks of the evaluation harness on a variant of a model: one engine for a family of tasks.
+"""Run tasks of the evaluation harness on a variant of a model, with one engine.
 
     python -m workflow_scripts.tasks.run_tasks --model resources/models/reasoner \\
         --variant results/reasoner/wanda-20/{mask,weights}.safetensors \\
         results/reasoner/wanda-20/mask.json \\
         --options '{"tasks": {"boolq": {...}}, ...}' --speed '{...}' --store store \\
-        --output results/reasoner/wanda-20/tasks/classification
+        --output results/reasoner/wanda-20/tasks
 
 Every response goes to the store as soon as its batch is finished, and an engine starts only for
-what is not there. The output is three files, see `artefacts.task_records`: OUTPUT.json,
-OUTPUT.scores.jsonl and OUTPUT.samples.jsonl, the last in the harness's own form.
+what is not there. Of each family of tasks the output is three files, see `artefacts.task_records`:
+FAMILY.json, FAMILY.scores.jsonl and FAMILY.samples.jsonl, the last in the harness's own form.
 """
 
 import argparse
@@ -73,20 +73,14 @@ def main() -> None:
                 found[name] = evaluate_task(name, task, loaded, kept)
                 producers |= responses.producers()
         day = template.day
-    results = TaskResults(
-        tasks={name: one.result for name, one in found.items()},
-        provenance={
-            "generator": depends_on,
-            "settings": plain(job, exclude=TaskJob.SPEED),
-            "producers": [producers[digest] for digest in sorted(producers)],
-        }
-        | ({} if day is None else {"date": day}),
-    )
-    _write_samples(Path(f"{given.output}.samples.jsonl"), found)
-    write_scores(
-        Path(f"{given.output}.scores.jsonl"), (s for one in found.values() for s in one.scores)
-    )
-    write_results(Path(f"{given.output}.json"), results)
+    provenance = {
+        "generator": depends_on,
+        "settings": plain(job, exclude=TaskJob.SPEED),
+        "producers": [producers[digest] for digest in sorted(producers)],
+    } | ({} if day is None else {"date": day})
+    for family in sorted({task.family for task in job.tasks.values()}):
+        mine = {name: one for name, one in found.items() if job.tasks[name].family == family}
+        _write(given.output / family, mine, provenance)
 
 
 class OneModel:
@@ -152,11 +146,19 @@ def _engine_settings(job: TaskJob) -> EngineSettings:
     return settings
 
 
-def _write_samples(path: Path, found: dict[str, Evaluated]) -> None:
-    with written_atomically(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+def _write(place: Path, found: dict[str, Evaluated], provenance: dict[str, Any]) -> None:
+    """The files of a family, whose names begin with `place`; the numbers come last."""
+    samples = Path(f"{place}.samples.jsonl")
+    with written_atomically(samples) as temporary, temporary.open("w", encoding="utf-8") as file:
         for one in found.values():
             for sample in one.samples:
                 file.write(json.dumps(sample, ensure_ascii=False, sort_keys=True) + "\n")
+    scores = (score for one in found.values() for score in one.scores)
+    write_scores(Path(f"{place}.scores.jsonl"), scores)
+    results = TaskResults(
+        tasks={name: one.result for name, one in found.items()}, provenance=provenance
+    )
+    write_results(Path(f"{place}.json"), results)
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -170,7 +172,7 @@ def _parse_arguments() -> argparse.Namespace:
         "--speed", type=json.loads, default={}, help="more of it, which changes no results"
     )
     parser.add_argument("--store", required=True, type=Path, help="folder of the store")
-    parser.add_argument("--output", required=True, type=Path, help="what the outputs begin with")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the outputs")
     return parser.parse_args()
 
 
