@@ -122,5 +122,5 @@ class TaskJob(Entry):
     run_code: str
     date: str
     thinking_end: Text = absent()
-    """What the model ends its thinking with."""
+    """The token that the model ends its thinking with; of one that answers at once, its turn."""
     chat_template_args: dict[str, Any] = absent()

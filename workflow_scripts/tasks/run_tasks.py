@@ -37,7 +37,7 @@ from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.chat_templates import ChatTemplate
 from workflow_scripts.models.checkpoints import check_weights, model_digest
 from workflow_scripts.models.manifests import MANIFEST, check_digest
-from workflow_scripts.models.tokenizers import load_tokenizer
+from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
 from workflow_scripts.tasks.evaluation import Evaluated, evaluate_task, seed_everything
 from workflow_scripts.tasks.models import STARTS, end_thinking_at
 from workflow_scripts.tasks.responses import KeptModel, Responses
@@ -61,6 +61,8 @@ def main() -> None:
     check_runs(settings, pruned, given.model)
     depends_on = identity(given.model, pruned, settings) | {"harness": version("lm_eval")}
     tokenizer = load_tokenizer(given.model)
+    if tokenizer.convert_tokens_to_ids(job.thinking_end) in end_of_turn_ids(given.model, tokenizer):
+        job = job.model_copy(update={"thinking_end": None})  # a model that answers at once
     model = OneModel(given.model, pruned, settings, job)
     found: dict[str, Evaluated] = {}
     producers: dict[str, dict[str, str]] = {}
