@@ -172,6 +172,9 @@ def hours(
             "last step, every row as long as it may be"
         )
         notes += too_large_for(settings, sizes, card)
+    if settings.run.tasks:
+        count = len(settings.run.tasks)
+        notes.append(f"not counted: {count} tasks of the evaluation harness on every variant")
     if starts:
         count = starts.get("generation", 0) * (gpus - 1) + sum(starts.values())
         what = f"starts of {sum(starts.values())} jobs, {JOB_START:g} minutes each"
