@@ -16,6 +16,7 @@ from workflow_scripts.download.fetch_task import fetch_task
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 from workflow_scripts.tasks import run_tasks
 
+PLANS = {"dense": Plan(), "shortened": Plan(removed_blocks=(1, 3))}
 DEMO = ("chains-next-step", "chains-result", "chains-answer")
 
 
@@ -25,8 +26,10 @@ class Place:
 
     folder: Path
 
-    def arguments(self, tasks: Mapping[str, Any], store: str = "store", **job: Any) -> list[str]:
-        """What a job is told; its output is in `results/dense/tasks`."""
+    def arguments(
+        self, tasks: Mapping[str, Any], store: str = "store", variant: str = "dense", **job: Any
+    ) -> list[str]:
+        """What a job is told; its output is in `results/VARIANT/tasks`."""
         options = {
             "tasks": tasks,
             "engine": "transformers",
@@ -41,9 +44,9 @@ class Place:
         speed = {"batch_size": 4, "threads": 1, "tensor_parallel": 1, "engine_options": {}}
         return [
             *("--model", "resources/models/reasoner"),
-            *("--variant", *map(str, variant_files(Path("results/dense")))),
+            *("--variant", *map(str, variant_files(Path("results", variant)))),
             *("--options", json.dumps(options), "--speed", json.dumps(speed)),
-            *("--store", store, "--output", "results/dense/tasks"),
+            *("--store", store, "--output", f"results/{variant}/tasks"),
         ]
 
     def output(self, ending: str) -> bytes:
@@ -60,9 +63,11 @@ def fetched_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         patch.chdir(folder)
         model = Path("resources/models/reasoner")
         fetch_model(BundledModel(kind="bundled", name="reasoner"), model / "manifest.json")
-        (folder / "results/dense").mkdir(parents=True)
-        files, digest = variant_files(Path("results/dense")), model_digest(model)
-        write_pruned(files, Plan(), open_checkpoint(model), digest, "dense", {})
+        checkpoint, digest = open_checkpoint(model), model_digest(model)
+        for name, plan in PLANS.items():
+            files = variant_files(Path("results", name))
+            files.record.parent.mkdir(parents=True)
+            write_pruned(files, plan, checkpoint, digest, name, {})
         for name in DEMO:
             fetch_task(name, FetchedTask(), run_tasks.FETCHED / name / "manifest.json")
     yield Place(folder)

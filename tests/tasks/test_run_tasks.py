@@ -18,6 +18,8 @@ from lm_eval.models.huggingface import HFLM
 
 from tests.tasks.conftest import Place
 from workflow_scripts.artefacts.task_records import read_results, read_scores
+from workflow_scripts.config.tasks import FetchedTask
+from workflow_scripts.download.fetch_task import fetch_task
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
 from workflow_scripts.tasks import run_tasks
@@ -152,3 +154,53 @@ def test_an_unknown_metric_is_one_line(run) -> None:
     assert str(error.value) == (
         "tasks.chains-next-step.metric: 'accuracy' is not computed; there are: acc,none"
     )
+
+
+def test_vllm_finds_the_same_on_a_pruned_model(place: Place, run) -> None:
+    """Its workers prune the weights as they read them; a mask that shows is two blocks of six."""
+    tasks = STEPS | {"chains-answer": {"limit": 40, "chat": True}}
+    run(tasks, variant="shortened")
+    expected = read_results(Path("results/shortened/tasks/other.json")).tasks
+    assert expected["chains-answer"].value < 0.9
+    command = [sys.executable, "-m", "workflow_scripts.tasks.run_tasks"]
+    arguments = place.arguments(tasks, variant="shortened", engine="vllm")
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    subprocess.run([*command, *arguments], env=environment, check=True)
+    found = read_results(Path("results/shortened/tasks/other.json")).tasks
+    assert found["chains-next-step"] == expected["chains-next-step"]
+    assert found["chains-answer"].value == pytest.approx(expected["chains-answer"].value, abs=0.051)
+
+
+def test_a_group_of_tasks_is_one_entry(place: Place, run, tmp_path: Path) -> None:
+    """Its samples are pooled, as the harness weighs its tasks by their sizes."""
+    rows = [
+        {"text": "7*2=", "right": 4},
+        {"text": "7*2=", "right": 5},
+        {"text": "3+3=", "right": 6},
+    ]
+    for name, part in (("one", rows[:1]), ("two", rows[1:])):
+        lines = "".join(f"{json.dumps(row)}\n" for row in part)
+        (tmp_path / f"{name}.jsonl").write_text(lines)
+    one = {
+        "dataset_path": "json",
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "<|user|>{{text}}?<|end|><|assistant|><think>{{text}}",
+        "doc_to_choice": [str(digit) for digit in range(10)],
+        "doc_to_target": "right",
+        "target_delimiter": "",
+        "metric_list": [{"metric": "acc"}],
+    }
+    names = ("one", "two")
+    tasks = [
+        {"task": n, **one, "dataset_kwargs": {"data_files": {"test": f"{n}.jsonl"}}} for n in names
+    ]
+    (tmp_path / "both.yaml").write_text(json.dumps({"group": "both", "task": tasks}))
+    entry = {"file": str(tmp_path / "both.yaml")}
+    fetch_task("mine", FetchedTask(**entry), run_tasks.FETCHED / "mine" / "manifest.json")
+    run({"mine": entry})
+    found = read_results(Path("results/dense/tasks/other.json")).tasks["mine"]
+    assert (found.task, found.samples, found.value) == ("mine", 3, pytest.approx(2 / 3))
+    scores = read_scores(Path("results/dense/tasks/other.scores.jsonl"))
+    assert [(score.doc, score.value) for score in scores] == [("0", 1.0), ("0", 0.0), ("1", 1.0)]
+    assert len({score.subtask for score in scores}) == 2

@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from workflow_scripts.config.tasks import FetchedTask
 from workflow_scripts.errors import InputError
 
 if TYPE_CHECKING:
-    from lm_eval.tasks.manager import TaskDict
+    from lm_eval.tasks.manager import TaskDict, TaskManager
 
 # what `load_dataset` opens besides repositories: files, by their form
 FORMS = {"json", "csv", "parquet", "text", "arrow"}
@@ -46,17 +47,14 @@ def load_task(name: str, task: FetchedTask, place: str | None, folder_of: Folder
     of a data set, by the hub's id and the revision that the task asks for. Raises `InputError` for
     a name that is not there and for whatever keeps the harness from loading it.
     """
-    from lm_eval.tasks import TaskManager
-
     own = task_file(name, task)
     file = own or (_harness() / place if place else None)
-    manager = TaskManager(include_defaults=file is None)
-    wanted = str(file) if file else task.task or name
-    if file is None and wanted not in manager.all_tasks:
-        close = difflib.get_close_matches(wanted, manager.all_tasks, n=3)
-        meant = f"; close to it: {', '.join(close)}" if close else ""
-        raise InputError(f"tasks.{name}: the harness has no task {wanted!r}{meant}")
     try:
+        manager, wanted = _manager(file, task.task or name)
+        if file is None and wanted not in manager.all_tasks:
+            close = difflib.get_close_matches(wanted, manager.all_tasks, n=3)
+            meant = f"; close to it: {', '.join(close)}" if close else ""
+            raise InputError(f"tasks.{name}: the harness has no task {wanted!r}{meant}")
         with _data_from(folder_of, own.parent if own else None):
             return manager.load([wanted])
     except InputError:
@@ -66,6 +64,30 @@ def load_task(name: str, task: FetchedTask, place: str | None, folder_of: Folder
         raise InputError(
             f"tasks.{name}: the harness cannot load it ({type(error).__name__}: {reason})"
         ) from None
+
+
+def _manager(file: Path | None, name: str) -> tuple["TaskManager", str]:
+    """What loads a task, and by which word: its file, or its name in an index of all there are.
+
+    A file that puts tasks together is one of these: it may name any of them.
+    """
+    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    if file is None:
+        return _index(None), name
+    group = load_yaml(file, resolve_func=False).get("group")
+    if isinstance(group, str):
+        return _index(file.parent), group
+    return TaskManager(include_defaults=False), str(file)
+
+
+@cache
+def _index(folder: Path | None) -> "TaskManager":
+    """All tasks of the harness, and those in a folder; takes seconds."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=folder and str(folder))
 
 
 @contextmanager
