@@ -363,6 +363,7 @@ def test_what_a_run_uses_is_what_it_names_and_what_that_needs():
     assert in_use(settings) == {
         "models": ["reasoner"],
         "benchmarks": ["chains", "math500"],
+        "tasks": [],
         "prompts": ["boxed"],
         "texts": [],
         "calibration_sets": ["own"],

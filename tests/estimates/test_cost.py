@@ -426,6 +426,6 @@ def test_configs_are_merged_as_snakemake_does_it(tmp_path):
     path.write_text(json.dumps({"run": {"variants": ["dense"]}, "generation": {"repeats": 7}}))
     config = read_config([path])
     assert config["run"] == {
-        "models": ["reasoner"], "variants": ["dense"], "benchmarks": ["chains"],
+        "models": ["reasoner"], "variants": ["dense"], "benchmarks": ["chains"], "tasks": [],
     }  # fmt: skip
     assert config["generation"]["repeats"] == 7 and config["generation"]["dtype"] == "float32"
