@@ -155,9 +155,9 @@ def test_every_example_of_the_pages_is_a_config(text, tmp_path):
     config = yaml.safe_load(CONFIG_TEXT)
     update_config(config, overlay)
     settings = load_settings(config, tmp_path)
-    if "run" in overlay:
-        assert list(settings.run.variants) == overlay["run"]["variants"]
-    sections = {"run", "device", "pruning", "generation", "judge", "tables"}
+    for key in {"variants", "tasks"} & overlay.get("run", {}).keys():
+        assert list(getattr(settings.run, key)) == overlay["run"][key]
+    sections = {"run", "device", "pruning", "generation", "harness", "judge", "tables"}
     for catalogue in overlay.keys() - sections:
         used = set(getattr(settings, catalogue)) & overlay[catalogue].keys()
         assert used == overlay[catalogue].keys()
