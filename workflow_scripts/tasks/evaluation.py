@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from collections.abc import Iterator, Mapping
 from math import isclose
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -47,6 +48,8 @@ def evaluate_task(name: str, task: Task, loaded: "TaskDict", model: "LM") -> Eva
     """
     from lm_eval.evaluator import evaluate
 
+    if sys.modules.get("sklearn", sys) is None:  # see `models`; F1 and correlations need it
+        del sys.modules["sklearn"]
     for one in loaded["tasks"].values():
         _prepare(one, task)
     found = evaluate(
