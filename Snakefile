@@ -38,7 +38,7 @@ rule all:
     default_target: True
     input:
         table_files(),
-        catalogue.figure_files(SETTINGS, catalogue.FIGURE_FORMATS),
+        catalogue.figure_files(SETTINGS, FIGURE_FORMATS),
         of_run("samples.html"),
         of_run("report.html"),
         logged_files(),

@@ -7,9 +7,13 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.files.making import note_making
 from workflow_scripts.tables import catalogue
+from workflow_scripts.tables.all_figures import FIGURES
+from workflow_scripts.tables.all_tables import TABLES
+from workflow_scripts.tables.conditions import dense_variant
+from workflow_scripts.tables.entries import CELLS, FIGURE_FORMATS
 from workflow_scripts.tables.limits import limits_note
 
-REFERENCE = catalogue.dense_variant(SETTINGS)
+REFERENCE = dense_variant(SETTINGS)
 
 
 FIGURE_OPTIONS = catalogue.shared_options(SETTINGS)
@@ -40,7 +44,7 @@ def table_code(name):
 
 
 def table_inputs(name):
-    table = catalogue.TABLES[name]
+    table = TABLES[name]
     there = [path for read in table.reads_if_there for path in run_files(read)]
     return [
         *(path for read in table.reads for path in run_files(read)),
@@ -55,12 +59,11 @@ def shared_by_tables():
 
 def table_params(name):
     """A table's caption, and what it must know beside its files."""
-    options = catalogue.needed(catalogue.TABLES[name], shared_by_tables())
-    if catalogue.CELLS not in catalogue.TABLES[name].reads:  # which tell the others
+    options = catalogue.needed(TABLES[name], shared_by_tables())
+    if CELLS not in TABLES[name].reads:  # which tell the others
         options |= RUN_LISTS
     return {
-        "caption": catalogue.TABLES[name].caption.format(**options)
-        + limits_note(LIMITS),
+        "caption": TABLES[name].caption.format(**options) + limits_note(LIMITS),
         "options": as_json(options),
     }
 
@@ -69,7 +72,7 @@ def table_files():
     """Every table of the run, in every format."""
     return [
         of_run(f"tables/{name}.{ending}")
-        for name, table in catalogue.TABLES.items()
+        for name, table in TABLES.items()
         if table.exists(SETTINGS)
         for ending in ("csv", "md", "tex", "html")
     ]
@@ -82,7 +85,7 @@ def logged_files():
 
 def figures_of(*wildcards):
     """A wildcard constraint: the figures that are drawn for these wildcards."""
-    return one_of([n for n, f in catalogue.FIGURES.items() if f.wildcards == wildcards])
+    return one_of([n for n, f in FIGURES.items() if f.wildcards == wildcards])
 
 
 def plot_labels(wildcards):
@@ -105,12 +108,12 @@ def figure(path, about="{model}"):
 
 
 def plot_inputs(wildcards):
-    reads = catalogue.FIGURES[wildcards.figure].reads
+    reads = FIGURES[wildcards.figure].reads
     return [path for read in reads for path in run_files(read, **wildcards)]
 
 
 def plot_module(wildcards):
-    return catalogue.FIGURES[wildcards.figure].module
+    return FIGURES[wildcards.figure].module
 
 
 def plot_code(wildcards):
@@ -124,14 +127,14 @@ def plot_options(wildcards):
 
 
 def plot_caption(wildcards):
-    caption = catalogue.FIGURES[wildcards.figure].caption
+    caption = FIGURES[wildcards.figure].caption
     return caption.format(reference=REFERENCE, **dict(wildcards))
 
 
 def code_of_everything():
     """Of the modules too that are found by their names in the catalogue."""
-    tables = [f"tables.content.{name}" for name in catalogue.TABLES]
-    figures = [f"tables.drawing.{f.module}" for f in catalogue.FIGURES.values()]
+    tables = [f"tables.content.{name}" for name in TABLES]
+    figures = [f"tables.drawing.{f.module}" for f in FIGURES.values()]
     return code("tables.everything", *tables, *figures)
 
 

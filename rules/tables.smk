@@ -66,7 +66,7 @@ rule collect_samples:
 
 
 # One rule for each table of the catalogue.
-for NAME, TABLE in catalogue.TABLES.items():
+for NAME, TABLE in TABLES.items():
 
     rule:
         name:

@@ -13,8 +13,18 @@ from workflow_scripts.config.schedules import Gradual
 from workflow_scripts.config.tables import Pair
 from workflow_scripts.paths import CONFIG
 from workflow_scripts.tables import catalogue, plot
+from workflow_scripts.tables.all_figures import FIGURES
+from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.calibrations import calibrations_of
+from workflow_scripts.tables.conditions import (
+    dense_variant,
+    has_families,
+    recovered_in_run,
+    sweeps_sizes,
+    sweeps_sparsity,
+)
 from workflow_scripts.tables.content.columns import COLUMNS
+from workflow_scripts.tables.entries import FIGURE_FORMATS, SOME
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +33,10 @@ def settings():
 
 
 def test_every_entry_has_its_module():
-    for name, table in catalogue.TABLES.items():
+    for name, table in TABLES.items():
         assert import_module(f"workflow_scripts.tables.content.{name}").build
         assert {name, *table.also} <= set(COLUMNS)
-    for figure in catalogue.FIGURES.values():
+    for figure in FIGURES.values():
         assert import_module(f"workflow_scripts.tables.drawing.{figure.module}").draw
 
 
@@ -34,10 +44,10 @@ def test_titles_and_captions_are_filled_in():
     values = {
         "model": "m", "benchmark": "b", "calibration": "c", "influence": "i", "variant": "v",
     }  # fmt: skip
-    for name in catalogue.FIGURES:
+    for name in FIGURES:
         (place,) = catalogue.places(name, {key: [value] for key, value in values.items()})
         options = catalogue.plot_options(name, place, {"reference": "base", "ways": []})
-        first = catalogue.FIGURES[name].wildcards[0]
+        first = FIGURES[name].wildcards[0]
         assert values[first] in options["title"] and "{" not in options["title"]
         assert options["reference"] == "base" and place.items() <= options.items()
 
@@ -59,7 +69,7 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
     added = {"sleb-1": sleb, "wanda-own-50": other}
     more = settings.model_copy(update={"variants": {**settings.variants, **added}})
     more = changed(more, run={"variants": (*settings.run.variants, *added)})
-    assert kinds(more) == set(catalogue.FIGURES) - {"pair", "recovered", "recovery_losses"}
+    assert kinds(more) == set(FIGURES) - {"pair", "recovered", "recovery_losses"}
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
@@ -82,7 +92,7 @@ def paired(settings, **tables):
 def test_a_pair_and_recoveries_have_tables_and_figures_where_there_are_some(settings):
     def of(settings):
         figures = [p for p in catalogue.figure_files(settings, ["svg"]) if "scaling" not in p]
-        tables = {name for name, table in catalogue.TABLES.items() if table.exists(settings)}
+        tables = {name for name, table in TABLES.items() if table.exists(settings)}
         return tables & {"pair", "recovered"}, {path.split("/")[2] for path in figures}
 
     both = paired(settings)
@@ -102,7 +112,7 @@ def test_starts_and_controls_are_found_among_what_is_run(settings):
     both = paired(settings)
 
     def found(*variants):
-        return catalogue.recovered_in_run(changed(both, run={"variants": variants}))
+        return recovered_in_run(changed(both, run={"variants": variants}))
 
     assert found("dense", "wanda-50", "dense-lora", "w-lora") == [
         ["dense-lora", "dense", "dense-lora"], ["w-lora", "wanda-50", "dense-lora"],
@@ -110,7 +120,7 @@ def test_starts_and_controls_are_found_among_what_is_run(settings):
     assert found("dense", "w-lora") == [["w-lora", "", ""]]
     # what was trained is no reference, wherever it stands in the list
     first = changed(both, run={"variants": ("dense-lora", "dense", "w-lora")})
-    assert catalogue.dense_variant(first) == "dense"
+    assert dense_variant(first) == "dense"
 
 
 def test_what_is_pruned_in_rounds_stands_beside_what_is_pruned_as_much_at_once(settings):
@@ -120,17 +130,17 @@ def test_what_is_pruned_in_rounds_stands_beside_what_is_pruned_as_much_at_once(s
     )
     more = settings.model_copy(update={"variants": {**settings.variants, "rounds": entry}})
     run = changed(more, run={"variants": ("dense", "magnitude-50", "rounds")})
-    assert catalogue.recovered_in_run(run) == [["rounds", "magnitude-50", ""]]
+    assert recovered_in_run(run) == [["rounds", "magnitude-50", ""]]
 
 
 def test_what_only_some_runs_have_is_told_to_what_needs_it_alone(settings):
     both = paired(settings)
     trained = changed(both, run={"variants": ("dense", "wanda-50", "dense-lora", "w-lora")})
     shared = catalogue.shared_options(trained)
-    for name, figure in catalogue.FIGURES.items():
+    for name, figure in FIGURES.items():
         place = dict.fromkeys(figure.wildcards, "x")
         options = catalogue.plot_options(name, place, shared)
-        told = {*catalogue.SOME} & options.keys()
+        told = {*SOME} & options.keys()
         assert told == {figure.needs} & shared.keys(), name
     plain = catalogue.shared_options(changed(settings))
     assert plain.keys() == {"reference", "ways"} and {len(way) for way in plain["ways"]} == {5}
@@ -138,7 +148,7 @@ def test_what_only_some_runs_have_is_told_to_what_needs_it_alone(settings):
 
 def test_a_sweep_is_two_variants_that_differ_in_how_much_they_remove(settings):
     def sweeps(*variants):
-        return catalogue.sweeps_sparsity(changed(settings, run={"variants": variants}))
+        return sweeps_sparsity(changed(settings, run={"variants": variants}))
 
     assert sweeps("dense", "wanda-20", "wanda-50") and sweeps("shortgpt-1", "shortgpt-2")
     assert not sweeps("dense", "wanda-20", "magnitude-50")
@@ -171,7 +181,7 @@ def test_calibration_sets_are_drawn_where_variants_differ_in_nothing_else(settin
 def test_families_are_drawn_where_several_are_run(settings):
     def families(*variants):
         of_run = changed(settings, run={"variants": variants})
-        return catalogue.has_families(of_run), catalogue.sweeps_sizes(of_run)
+        return has_families(of_run), sweeps_sizes(of_run)
 
     assert families("dense", "wanda-20", "shortgpt-1") == (True, False)
     assert families("dense", "wanda-20", "shortgpt-1", "shortgpt-2") == (True, True)
@@ -208,9 +218,9 @@ def test_a_new_figure_is_a_module_and_an_entry(tmp_path_factory):
     checkout = copy_project(tmp_path_factory.mktemp("project"))
     tables = checkout.folder / "workflow_scripts/tables"
     (tables / "drawing/sizes.py").write_text(NEW, encoding="utf-8")
-    text = (tables / "catalogue.py").read_text(encoding="utf-8")
+    text = (tables / "all_figures.py").read_text(encoding="utf-8")
     text = text.replace("FIGURES = {", "FIGURES = {" + ENTRY)
-    (tables / "catalogue.py").write_text(text, encoding="utf-8")
+    (tables / "all_figures.py").write_text(text, encoding="utf-8")
     shown = checkout.run("--dry-run", "results/figures/sizes/reasoner/chains.svg")
     assert "--figure sizes" in checkout.run(
         "--dry-run", "--printshellcmds", "results/figures/sizes/reasoner/chains.svg"
@@ -233,6 +243,6 @@ def test_the_catalogue_is_light():
 def test_drawing_by_name(tmp_path):
     row = ("m", "dense", "b", 6, 20, 3, 0.25, 0.05, 0.16, 0.37, 6.0, 2.0)
     source = source_of(tmp_path, {"accuracy": rows_of("accuracy", [row])})
-    paths = [tmp_path / f"f.{form}" for form in catalogue.FIGURE_FORMATS]
+    paths = [tmp_path / f"f.{form}" for form in FIGURE_FORMATS]
     plot.make("scaling_curves", source, paths)
     assert all(path.stat().st_size > 1000 for path in paths)

@@ -19,9 +19,12 @@ from typing import Any
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables import catalogue, plot, report, table
+from workflow_scripts.tables.all_figures import FIGURES
+from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
 from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.entries import FIGURE_FORMATS, SOME
 
 LISTS = ("models", "variants", "benchmarks")
 
@@ -39,9 +42,9 @@ def build(
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     write_cells(tables / FILE, read_cells(results, **names, **design))
-    for_tables = ("reference", "limits", "shared", "ways", *catalogue.SOME, *LISTS)
+    for_tables = ("reference", "limits", "shared", "ways", *SOME, *LISTS)
     source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
-    for name, entry in catalogue.TABLES.items():
+    for name, entry in TABLES.items():
         is_told = entry.needs is None or entry.needs in options
         if is_told and not any("{benchmark}" in path for path in entry.reads):
             table.make(name, source)
@@ -51,20 +54,20 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
-    wanted = ("reference", "ways", "shared", *catalogue.SOME)
+    wanted = ("reference", "ways", "shared", *SOME)
     shared = {key: options[key] for key in wanted if key in options}
     values = {
         "model": options["models"],
         "benchmark": options["benchmarks"],
         **{name: options[name] for name in ("calibration", "influence", "variant")},
     }
-    for name, entry in catalogue.FIGURES.items():
+    for name, entry in FIGURES.items():
         if entry.needs is not None and entry.needs not in options:
             continue
         for place in catalogue.places(name, values):
             more = catalogue.plot_options(name, place, shared)
             path = figures.joinpath(name, *place.values())
-            outputs = [path.with_name(f"{path.name}.{form}") for form in catalogue.FIGURE_FORMATS]
+            outputs = [path.with_name(f"{path.name}.{form}") for form in FIGURE_FORMATS]
             try:
                 plot.make(entry.module, Source(source.results, source.tables, more), outputs)
             except NoRows as error:

@@ -23,7 +23,9 @@ from workflow_scripts.config.references import Citations
 from workflow_scripts.files.atomic import read_json, write_text
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.jobs.stage import run_stage
-from workflow_scripts.tables.catalogue import FIGURES, TABLES, figure_title
+from workflow_scripts.tables.all_figures import FIGURES
+from workflow_scripts.tables.all_tables import TABLES
+from workflow_scripts.tables.catalogue import figure_title
 from workflow_scripts.tables.content import (
     accuracy,
     pair_text,

@@ -23,8 +23,8 @@ from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
 from workflow_scripts.tables import plot
-from workflow_scripts.tables.catalogue import FIGURE_FORMATS
 from workflow_scripts.tables.drawing.scaling_curves import draw
+from workflow_scripts.tables.entries import FIGURE_FORMATS
 from workflow_scripts.tables.ways import Way, as_lists
 
 # accuracy that was once measured on the demo, by budget

@@ -7,7 +7,7 @@ import pytest
 
 from workflow_scripts.config.references import Citations
 from workflow_scripts.generation.progress import Progress, message_writer
-from workflow_scripts.tables.catalogue import TABLES
+from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.content.cells import cells_of, read_cells
 from workflow_scripts.tables.content.columns import as_frame
 from workflow_scripts.tables.content.parallel import rows_of_cell, sections

@@ -1,0 +1,187 @@
+"""Every figure: a module of `tables.drawing` with `draw`, and an entry here.
+
+Titles and captions may name an entry's wildcards and the reference, `{model}`.
+"""
+
+from workflow_scripts.tables.calibrations import sweeps_calibration
+from workflow_scripts.tables.conditions import (
+    compares,
+    has_families,
+    has_pair,
+    recovers,
+    repeats,
+    sweeps_sizes,
+    sweeps_sparsity,
+)
+from workflow_scripts.tables.entries import (
+    CALIBRATIONS,
+    CURVES,
+    MASKS,
+    PAIR,
+    RECOVERED,
+    RECOVERIES,
+    Figure,
+)
+
+FIGURES = {
+    "scaling_curves": Figure(
+        "scaling_curves",
+        "accuracy",
+        "{model} on {benchmark}: accuracy against thinking budget",
+        "Accuracy of {model} on {benchmark} against the thinking budget, a line for every variant. "
+        "Bands are 95 % intervals, those of pruned variants of their difference to {reference} on "
+        "the same problems; with more than eight variants only one is drawn. The hue names the "
+        "method, marker and dashes its way of pruning, the shade how much is removed of the "
+        "blocks' weights; lines that coincide lie on top of one another, the later one thinner. "
+        "The numbers are in accuracy.csv and comparison.csv.",
+        CURVES,
+    ),
+    "families": Figure(
+        "families",
+        "accuracy",
+        "{model} on {benchmark}: accuracy against thinking budget, by what is taken out",
+        "Accuracy of {model} on {benchmark} against the thinking budget, in one colour for each "
+        "kind of pruning: single weights (unstructured), whole blocks, attentions or MLPs (depth), "
+        "heads and neurons (width), the width of hidden states (slicing). The darker, "
+        "the larger the share of all parameters that is gone.",
+        CURVES,
+        exists=has_families,
+    ),
+    "token_curves": Figure(
+        "scaling_curves",
+        "accuracy",
+        "{model} on {benchmark}: accuracy against tokens used",
+        "Accuracy of {model} on {benchmark} against the tokens that trace and answer really took, "
+        "on average: a budget is a cap, and most traces end before a large one.",
+        CURVES,
+        options={"against": "tokens"},
+    ),
+    "differences": Figure(
+        "differences",
+        "comparison",
+        "{model} on {benchmark}: difference to {reference}",
+        "How each variant of {model} differs from {reference} on {benchmark}, a panel for every "
+        "budget, with 95 % intervals. Filled marks are differences that the permutation test finds "
+        "after Holm's correction.",
+        ("{run}/tables/comparison.csv", MASKS),
+        exists=compares,
+    ),
+    "pair": Figure(
+        "pair",
+        "pair",
+        "what pruning costs both models of the pair on {benchmark}",
+        "What every variant costs the model that answers at once and the one that thinks, on "
+        "{benchmark} under the largest budget, with 95 % intervals, and how much more the one that "
+        "thinks loses. One colour for each kind of pruning. Filled marks in the right panel are "
+        "interactions that the permutation test finds after Holm's correction. The numbers are in "
+        "pair.csv.",
+        ("{run}/tables/pair.csv",),
+        ("benchmark",),
+        exists=has_pair,
+        needs=PAIR,
+    ),
+    "recovered": Figure(
+        "recovered",
+        "recovery",
+        "{model} on {benchmark}: what training after pruning gives back",
+        "Accuracy of {model} on {benchmark} under the largest budget before and after the training "
+        "that follows pruning, with 95 % intervals of the gain. The black line is {reference}, the "
+        "broken one {reference} with the same training.",
+        ("{run}/tables/recovered.csv", MASKS),
+        exists=recovers,
+        needs=RECOVERED,
+    ),
+    "recovery_losses": Figure(
+        "recovery_losses",
+        "recovery",
+        "{model}: loss while variants are trained after pruning",
+        "Loss of {model} while its variants are trained after pruning: of every step's tokens, and "
+        "of the rows that were kept apart. The broken line is at the step whose weights were kept.",
+        (RECOVERIES,),
+        ("model",),
+        exists=recovers,
+        needs=RECOVERED,
+    ),
+    "parallel": Figure(
+        "parallel",
+        "parallel",
+        "{model} on {benchmark}: sequential and parallel scaling",
+        "Thinking longer against thinking several times: {model} on {benchmark}. Where a coloured "
+        "line is above the black one at the same number of tokens, the majority of several short "
+        "thoughts is worth more than one long thought.",
+        ("{run}/tables/parallel.csv",),
+        exists=repeats,
+    ),
+    "sparsity": Figure(
+        "sparsity",
+        "pruning",
+        "{model} on {benchmark}: accuracy against share of the blocks' weights removed",
+        "Accuracy of {model} on {benchmark} under the largest budget against the share of the "
+        "linear weights of all blocks that a variant removes.",
+        CURVES,
+        exists=sweeps_sparsity,
+    ),
+    "parameters": Figure(
+        "sparsity",
+        "pruning",
+        "{model} on {benchmark}: accuracy against share of all parameters removed",
+        "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
+        "parameters that a variant removes: embeddings, head, norms and biases count as well. One "
+        "colour for each kind of pruning: single weights (unstructured), whole blocks, attentions "
+        "or MLPs (depth), heads and neurons (width), the width of hidden states (slicing).",
+        CURVES,
+        exists=sweeps_sizes,
+        options={"ratio": "removed_of_all"},
+    ),
+    "allocation": Figure(
+        "allocation",
+        "pruning",
+        "{model}: what each variant removes, block by block",
+        "What every variant removes from {model}, block by block. A row is a variant, a column a "
+        "block; the upper half of a cell is its attention, the lower half its MLP. The shade is "
+        "the share of their weights that is pruned, as achieved; a black cell is a block that was "
+        "taken out whole.",
+        (MASKS,),
+        ("model",),
+    ),
+    "block_influence": Figure(
+        "block_scores",
+        "pruning",
+        "{model}: Block Influence on {calibration}",
+        "Block Influence of every block of {model}: one minus the mean cosine between what goes "
+        "into a block and what comes out. ShortGPT removes the blocks with the least.",
+        (MASKS, "results/{model}/statistics/{calibration}.safetensors"),
+        ("model", "calibration"),
+    ),
+    "block_choice": Figure(
+        "block_choice",
+        "pruning",
+        "{model}: what {variant} measured of each block",
+        "What {variant} measured of every block of {model} before it took some out: the lowest "
+        "went. Where it measured in rounds, each is a line, from light to dark, and the blocks "
+        "that had gone are left out of those that follow.",
+        (MASKS,),
+        ("model", "variant"),
+    ),
+    "influence": Figure(
+        "block_scores",
+        "pruning",
+        "{model}: influence scores on {influence}",
+        "LayerIF's influence scores of the attention and the MLP of every block of {model}, which "
+        "a layerif allocation turns into sparsities.",
+        ("results/{model}/influence/{influence}.json",),
+        ("model", "influence"),
+    ),
+    "calibration_sources": Figure(
+        "calibration_sources",
+        "pruning",
+        "{model} on {benchmark}: accuracy by calibration set",
+        "Accuracy of {model} on {benchmark} under the largest budget, a line for every set that "
+        "variants were pruned on. Variants of one panel differ in their set and in how much of the "
+        "blocks' linear weights they remove, and in nothing else. Intervals are 95 % intervals of "
+        "the difference to {reference}, the black line.",
+        CURVES,
+        exists=sweeps_calibration,
+        needs=CALIBRATIONS,
+    ),
+}

@@ -1,0 +1,88 @@
+"""Every table: a module of `tables.content` with `build`, and an entry here.
+
+Captions may name the reference.
+"""
+
+from workflow_scripts.tables.conditions import has_pair, judges, recovers
+from workflow_scripts.tables.entries import CELLS, MASKS, PAIR, RECOVERED, SPEEDS, Table
+
+TABLES = {
+    "accuracy": Table(
+        "Accuracy",
+        "Accuracy of every variant under every budget: the mean over problems and repeats. The "
+        "intervals take the problem as the unit, because repeats of one problem resemble each "
+        "other: Wilson's score interval at 95 %, with the number of independent answers that the "
+        "resemblance leaves. Variants are sampled on the same problems, so that a difference "
+        "between two of them can be clearer than their overlapping intervals suggest: see the "
+        "comparison. Standard errors, exact bounds and mean token counts are in accuracy.csv, "
+        "means over benchmarks in mean_accuracy.csv, what each variant removes in size.csv.",
+        reads=(CELLS, MASKS),
+        also=("mean_accuracy",),
+    ),
+    "comparison": Table(
+        "Comparison",
+        "Every variant against {reference} on the same problems and repeats, unstructured against "
+        "structured pruning of at most as many of the blocks' weights, and structured variants of "
+        "different kinds with about as many of all parameters. p values come from the exact "
+        "permutation test that flips the signs of problems, corrected (Holm) within each of these "
+        "families for every model. A difference is better or worse where the corrected p is below "
+        "0.05. Where it "
+        "is not, the verdict says how large a difference the 95 % interval still allows or, if "
+        "that is more than 0.1, inconclusive.",
+        reads=(CELLS, MASKS),
+        also=("areas",),
+    ),
+    "parallel": Table(
+        "Sequential and parallel scaling",
+        "What the repeats of a problem are worth together: pass@k is the chance that one of k is "
+        "right, majority@k that their commonest answer is. Both are means over all choices of k "
+        "repeats. Wrong answers are told apart as they are written, so that majority@k is an upper "
+        "bound where answers are expressions: 1/2 and 0.5 are two answers with a vote each.",
+    ),
+    "pair": Table(
+        "What pruning costs the model that answers at once and the one that thinks",
+        "What every variant costs the one model and the other, as lost accuracy and as a share of "
+        "what the dense model has, and the interaction: how much more the one that thinks loses on "
+        "the same problems. p values come from the exact permutation test that flips the signs of "
+        "problems, corrected (Holm) over the table.",
+        reads=(CELLS, MASKS),
+        exists=has_pair,
+        needs=PAIR,
+    ),
+    "recovered": Table(
+        "What training after pruning gives back",
+        "The accuracy of every variant that was trained after pruning beside that of {reference} "
+        "and of the variant that it starts from: what it gains, in per cent of what was lost, and "
+        "how much more than the dense model gains by the same training.",
+        reads=(CELLS, MASKS),
+        exists=recovers,
+        needs=RECOVERED,
+    ),
+    "published": Table(
+        "Beside the published values",
+        "The run in the form of the paper's tables, mean ± population standard deviation over "
+        "repeats, beside what arXiv 2604.25098 published about the same model, variant, benchmark "
+        "and budget, where it did; and which of its claims hold here.",
+        reads=(CELLS, MASKS, "{run}/tables/comparison.csv"),
+        also=("claims",),
+    ),
+    "size": Table(
+        "Size",
+        "What every variant removes, and what it is as an exported checkpoint: parameters, bytes "
+        "and, where it was measured, speed beside {reference}. A mask of single weights makes "
+        "nothing smaller.",
+        reads=(MASKS,),
+        reads_if_there=(SPEEDS,),
+    ),
+    "judge_agreement": Table(
+        "Judge and grader",
+        "How far the judge and the deterministic grader agree, by model, variant and benchmark. "
+        "Answers on which they differ are in judge_disagreements.csv.",
+        reads=(
+            "{run}/{model}/{variant}/grades/{benchmark}.jsonl",
+            "{run}/{model}/{variant}/judgements/{benchmark}.jsonl",
+        ),
+        also=("judge_disagreements",),
+        exists=judges,
+    ),
+}

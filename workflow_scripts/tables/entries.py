@@ -1,0 +1,50 @@
+"""What an entry of the catalogue says of a table or a figure, and the names that several share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from workflow_scripts.tables.conditions import Condition, always
+
+CELLS = "{run}/tables/cells.parquet"
+MASKS = "results/{model}/{variant}/mask.json"
+SPEEDS = "results/{model}/{variant}/speed.json"  # what benchmarks.export_speed leaves
+CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
+RECOVERIES = "results/{model}/{recovered}/recovery.json"
+# options that only some runs have
+PAIR, RECOVERED, CALIBRATIONS = SOME = ("pair", "recovered", "calibrations")
+FIGURE_FORMATS = ("svg", "pdf", "png")
+
+
+@dataclass(frozen=True)
+class Table:
+    """`reads` are its inputs, `{run}` standing for the folder of the run and `{model}` and so on
+    for all of it, and `reads_if_there` those that only some users have made; `also` are the CSV
+    files that come with it. `needs` names an option that it cannot be made without."""
+
+    title: str
+    caption: str
+    reads: tuple[str, ...] = (CELLS,)
+    reads_if_there: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    exists: Condition = always
+    needs: str | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure for every combination of values of its `wildcards`.
+
+    `module` draws it; `reads` are its inputs, `{variant}` standing for all of the run. `part` is
+    that of the report which it belongs to, `options` what the module must know besides, `needs` an
+    option of the run without which there is none.
+    """
+
+    module: str
+    part: str
+    title: str
+    caption: str
+    reads: tuple[str, ...]
+    wildcards: tuple[str, ...] = ("model", "benchmark")
+    exists: Condition = always
+    options: Mapping[str, str] = field(default_factory=dict)
+    needs: str | None = None
