@@ -72,7 +72,7 @@ def print_demo(scratch: Path, problems: int | None, repeats: int) -> None:
     print("|---|---|---|---|")
     for budget, one in found["shared"].items():
         other = found["independent"][budget]
-        agree = one.low <= other.accuracy <= one.high and other.low <= one.accuracy <= other.high
+        agree = one.low <= other.value <= one.high and other.low <= one.value <= other.high
         print(f"| {budget} | {shown(one)} | {shown(other)} | {'yes' if agree else 'no'} |")
     print()
 
@@ -133,7 +133,7 @@ def decoded(folder: Path) -> tuple[int, int]:
 
 
 def shown(estimate: Estimate) -> str:
-    return f"{estimate.accuracy:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
 # the paper's budgets

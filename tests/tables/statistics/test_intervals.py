@@ -33,7 +33,7 @@ def wilson(p: float, n: float) -> tuple[float, float]:
 def test_the_standard_error_is_the_cluster_robust_one_of_a_regression(correct):
     problems, repeats = correct.shape
     estimate = estimate_accuracy(correct)
-    assert estimate.accuracy == pytest.approx(correct.mean())
+    assert estimate.value == pytest.approx(correct.mean())
     if problems == 1:
         assert math.isnan(estimate.se)
         return
@@ -51,10 +51,8 @@ def test_the_standard_error_is_the_cluster_robust_one_of_a_regression(correct):
 def test_the_interval_is_wilsons_with_the_effective_number_of_answers(correct):
     estimate = estimate_accuracy(correct)
     answers = float(effective_answers(correct.astype(float)))
-    assert (estimate.low, estimate.high) == pytest.approx(
-        wilson(estimate.accuracy, answers), abs=1e-7
-    )
-    assert 0 <= estimate.low <= estimate.accuracy <= estimate.high <= 1
+    assert (estimate.low, estimate.high) == pytest.approx(wilson(estimate.value, answers), abs=1e-7)
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
     assert estimate.low < estimate.high
 
 
@@ -111,7 +109,7 @@ def test_two_wrong_answers_of_two_problems_are_no_proof_of_independence():
 @pytest.mark.parametrize("value", [True, False])
 def test_all_alike_still_has_the_width_that_the_problems_allow(value):
     estimate = estimate_accuracy([[value] * 3] * 30)
-    assert (estimate.accuracy, estimate.se) == (float(value), 0.0)
+    assert (estimate.value, estimate.se) == (float(value), 0.0)
     # the rule of Wilson's interval at the edge: z² / (n + z²)
     z2 = stats.norm.ppf(0.975) ** 2
     assert estimate.high - estimate.low == pytest.approx(z2 / (30 + z2))
@@ -129,7 +127,7 @@ def test_many_experiments_at_once_are_each_as_by_itself():
     assert [values.shape for values in together] == [(2, 5)] * 4
     alone = estimate_accuracy(correct[1, 2])
     found = tuple(float(values[1, 2]) for values in together)
-    assert found == (alone.accuracy, alone.se, alone.low, alone.high)
+    assert found == (alone.value, alone.se, alone.low, alone.high)
 
 
 @pytest.mark.parametrize(
@@ -148,8 +146,8 @@ def test_the_interval_covers_the_true_accuracy_as_often_as_it_says(truth, proble
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_the_mean_of_numbers_and_its_interval(values):
     estimate = estimate_mean(values)
-    assert estimate.accuracy == pytest.approx(np.mean(values))
-    assert 0 <= estimate.low <= estimate.accuracy <= estimate.high <= 1
+    assert estimate.value == pytest.approx(np.mean(values))
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
     if len(values) > 1:
         assert estimate.se == pytest.approx(stats.sem(values), abs=1e-12)
 
@@ -197,7 +195,7 @@ def test_many_means_at_once_are_each_as_by_itself():
     assert [numbers.shape for numbers in together] == [(2, 5)] * 4
     alone = estimate_mean(values[1, 2])
     found = tuple(float(numbers[1, 2]) for numbers in together)
-    assert found == (alone.accuracy, alone.se, alone.low, alone.high)
+    assert found == (alone.value, alone.se, alone.low, alone.high)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +234,7 @@ def test_the_interval_covers_the_true_area(accuracy, problems):
 def test_errors_of_benchmarks_add_as_independent_ones():
     one, other = Estimate(0.5, 0.03, 0.44, 0.58), Estimate(0.9, 0.04, 0.82, 0.96)
     mean = mean_of_estimates([one, other])
-    assert mean.accuracy == pytest.approx(0.7)
+    assert mean.value == pytest.approx(0.7)
     assert mean.se == pytest.approx(0.025)  # 3, 4, 5
     assert mean.low == pytest.approx(0.7 - 0.05) and mean.high == pytest.approx(0.7 + 0.05)
     alone = mean_of_estimates([one])

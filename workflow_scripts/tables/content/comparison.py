@@ -170,6 +170,6 @@ def _mean_areas(rows: pd.DataFrame, benchmarks: int) -> list[tuple]:
         )
         means.append(
             (model, MEAN, variant, members["budgets"].min(), *vars(area).values(),
-             apart.accuracy, apart.low, apart.high)
+             apart.value, apart.low, apart.high)
         )  # fmt: skip
     return means

@@ -40,10 +40,10 @@ def rows_of_cell(cell: Cell) -> Iterator[dict[str, object]]:
             **vars(cell),
             "k": k,
             "tokens": k * (cell.trace_tokens + cell.answer_tokens),
-            "pass_at_k": passed.accuracy,
+            "pass_at_k": passed.value,
             "pass_low": passed.low,
             "pass_high": passed.high,
-            "majority_at_k": majority.accuracy,
+            "majority_at_k": majority.value,
             "majority_low": majority.low,
             "majority_high": majority.high,
         }

@@ -17,9 +17,9 @@ from workflow_scripts.tables.statistics.verdicts import ALPHA
 
 @dataclass(frozen=True)
 class Estimate:
-    """An accuracy, its standard error (NaN where there is one problem) and its 95 % interval."""
+    """A number, its standard error (NaN where there is one problem) and its 95 % interval."""
 
-    accuracy: float
+    value: float
     se: float
     low: float
     high: float
@@ -121,12 +121,12 @@ def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
     Medicine 27, 2008), so that the interval is as lopsided as those it is made of.
     """
     count = len(estimates)
-    mean = sum(one.accuracy for one in estimates) / count
+    mean = sum(one.value for one in estimates) / count
     return Estimate(
         mean,
         math.hypot(*(one.se for one in estimates)) / count,
-        mean - math.hypot(*(one.accuracy - one.low for one in estimates)) / count,
-        mean + math.hypot(*(one.high - one.accuracy for one in estimates)) / count,
+        mean - math.hypot(*(one.value - one.low for one in estimates)) / count,
+        mean + math.hypot(*(one.high - one.value for one in estimates)) / count,
     )
 
 

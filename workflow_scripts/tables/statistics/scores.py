@@ -1,0 +1,171 @@
+"""Numbers of tasks from the scores of their samples, and differences between variants.
+
+A number is a ratio of sums, Σ value / Σ weight, or a function of one, see
+`artefacts.task_records.estimate`. The sample is the unit: another data set of the same kind would
+bring other samples, with other weights.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from workflow_scripts.artefacts.task_records import Kind, estimate
+from workflow_scripts.tables.statistics.differences import (
+    difference_intervals,
+    independent_repeats,
+    sign_flip_p,
+)
+from workflow_scripts.tables.statistics.intervals import Estimate, mean_of_estimates, wilson
+from workflow_scripts.tables.statistics.verdicts import ALPHA
+
+# what a number changes by where Σ value / Σ weight changes by 1: of perplexities, the logarithm
+SCALES: dict[Kind, float] = {"mean": 1.0, "perplexity": -1.0, "bits": -1 / math.log(2)}
+STEPS = 60  # halves, thirds, quarters, fifths and sixths of a mark are whole numbers of this part
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much a number differs between variants, with standard error and 95 % bounds.
+
+    All but `difference` are NaN where they cannot be told from so few `samples`.
+    """
+
+    difference: float
+    se: float
+    low: float
+    high: float
+    samples: int
+
+
+def is_share(values: NDArray, weights: NDArray) -> bool:
+    """Whether each value, both of shape (samples,), is a share of its weight: from none to all."""
+    return bool(((values >= 0) & (values <= weights)).all())
+
+
+def estimate_scores(kind: Kind, values: NDArray, weights: NDArray) -> Estimate:
+    """The number of a task with its standard error and 95 % interval; both of shape (samples,).
+
+    A share has Wilson's interval, as in `intervals.mean_intervals`: inside [0, 1], and with a width
+    where all samples agree. Any other ratio has Student's with its linearised error; that of a
+    perplexity is made on the logarithmic scale. NaN where one sample tells none.
+    """
+    if kind == "mean" and is_share(values, weights):
+        return _share(values, weights)
+    scale = SCALES[kind]
+    value, samples = estimate(kind, values, weights), len(values)
+    se = abs(scale) * _standard_error(_errors(values, weights))
+    reach = stats.t.ppf(1 - ALPHA / 2, samples - 1) * se if samples > 1 else math.nan
+    if kind == "perplexity":
+        return Estimate(value, value * se, value * math.exp(-reach), value * math.exp(reach))
+    return Estimate(value, se, value - reach, value + reach)
+
+
+def _share(values: NDArray, weights: NDArray) -> Estimate:
+    """Wilson's interval with as many answers as the spread between samples tells.
+
+    Samples whose weights differ are worth (Σ weight)² / Σ weight² of equal ones (Kish) where each
+    is all right or all wrong; of those λ is their variance as a share of the largest. As in
+    `mean_intervals`, to which this comes with equal weights, λ is averaged with 1.
+    """
+    samples, share = len(values), min(1.0, estimate("mean", values, weights))
+    errors = _errors(values, weights)
+    worth = weights.sum() ** 2 / (weights**2).sum()
+    weight, prior = worth * share * (1 - share), 0.5
+    own = 1.0
+    if samples > 1 and weight > 0:  # it is 0 only where all agree
+        own = min(1.0, worth**2 * errors.var(ddof=1) / (samples * weight))
+    answers = worth * (weight + prior) / (weight * own + prior)
+    low, high = wilson(np.array(share), np.array(answers))
+    return Estimate(share, _standard_error(errors), float(low), float(high))
+
+
+def _errors(values: NDArray, weights: NDArray) -> NDArray:
+    """What each sample adds to the error of Σ value / Σ weight, to first order and times samples:
+    (value - ratio · weight) / mean weight, whose mean is 0."""
+    return (values - values.sum() / weights.sum() * weights) / weights.mean()
+
+
+def _standard_error(errors: NDArray) -> float:
+    """NaN for one sample."""
+    count = len(errors)
+    return float(errors.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+
+
+def change(kind: Kind, changes: NDArray, weights: NDArray, models: int = 1) -> Change:
+    """How much the number of a task changes, from what each sample's value changes by.
+
+    `changes` has shape (samples, pairs), of which the mean over pairs of variants counts, `weights`
+    (samples,). Of perplexities it is the logarithm of their ratio. Where samples have marks, right
+    or wrong or something between, the interval is that of `differences.difference_intervals`, pairs
+    standing for repeats; where they have chances or likelihoods it is Student's. `models` is 2 for
+    a difference of differences.
+    """
+    samples = len(weights)
+    ratios = changes.sum(axis=0) / weights.sum()
+    moved = changes / weights.mean()
+    # around their means, each sample's part in the error of the ratio
+    moved = SCALES[kind] * (moved - np.outer(weights / weights.mean() - 1, ratios))
+    means = moved.mean(axis=1)
+    difference = float(means.mean())
+    if kind == "mean" and _in_steps(changes, weights, models) is not None:
+        repeats = independent_repeats(moved)
+        se, low, high = map(float, difference_intervals(means, repeats, models))
+        return Change(difference, se, low, high, samples)
+    se = _standard_error(means)
+    reach = stats.t.ppf(1 - ALPHA / 2, samples - 1) * se if samples > 1 else math.nan
+    return Change(difference, se, difference - reach, difference + reach, samples)
+
+
+def _in_steps(changes: NDArray, weights: NDArray, models: int = 1) -> NDArray | None:
+    """Changes of marks as whole numbers of the largest step that all are made of.
+
+    None where they are none: no multiples of a sixtieth, or larger than a sample's weight allows.
+    """
+    whole = np.rint(STEPS * changes)
+    if np.abs(STEPS * changes - whole).max() > 1e-6:  # thirds and tenths are not exact
+        return None
+    if (np.abs(changes) > models * weights[:, np.newaxis] + 1e-9).any():
+        return None
+    steps = whole.astype(np.int64)
+    return steps // max(1, np.gcd.reduce(np.abs(steps), axis=None))
+
+
+def change_p(kind: Kind, changes: NDArray, weights: NDArray) -> float:
+    """The two-sided p value of a change of one pair of variants; both of shape (samples,).
+
+    Of marks, that of the exact permutation test that flips the signs of samples' changes; it needs
+    no weights, which are the same on both sides. Of others, that of Student's paired test.
+    """
+    steps = _in_steps(changes[:, np.newaxis], weights)
+    if kind == "mean" and steps is not None:
+        return sign_flip_p(steps[:, 0])
+    return mean_p([change(kind, changes[:, np.newaxis], weights)])
+
+
+def mean_change(changes: Sequence[Change]) -> Change:
+    """The mean of changes of different tasks, each weighing the same.
+
+    Tasks have samples of their own, so that their errors are independent; see `mean_of_estimates`.
+    """
+    mean = mean_of_estimates([Estimate(c.difference, c.se, c.low, c.high) for c in changes])
+    return Change(mean.value, mean.se, mean.low, mean.high, sum(c.samples for c in changes))
+
+
+def mean_p(changes: Sequence[Change]) -> float:
+    """The two-sided p value of the mean of changes of different tasks.
+
+    Student's test with Welch and Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946).
+    1 where nothing changes, and where one sample says nothing.
+    """
+    mean = mean_change(changes)
+    if mean.difference == 0 or math.isnan(mean.se):
+        return 1.0
+    variances = np.array([c.se**2 for c in changes])
+    freedom = variances.sum() ** 2 / sum(
+        variance**2 / (c.samples - 1) for variance, c in zip(variances, changes, strict=True)
+    )
+    return float(2 * stats.t.sf(abs(mean.difference) / mean.se, freedom))
