@@ -10,7 +10,7 @@ from workflow_scripts.tables import catalogue
 from workflow_scripts.tables.all_figures import FIGURES
 from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.conditions import dense_variant
-from workflow_scripts.tables.entries import CELLS, FIGURE_FORMATS
+from workflow_scripts.tables.entries import CELLS, FIGURE_FORMATS, SCORES
 from workflow_scripts.tables.limits import limits_note
 
 REFERENCE = dense_variant(SETTINGS)
@@ -35,6 +35,7 @@ def run_files(pattern, **wildcards):
         "variant": RUN.variants,
         "recovered": [name for name in RUN.variants if name in RECOVERED],
         "benchmark": RUN.benchmarks,
+        "family": list(dict.fromkeys(FIGURE_OPTIONS.get("tasks", {}).values())),
     }
     return expand(pattern, **lists | wildcards)
 
@@ -60,7 +61,7 @@ def shared_by_tables():
 def table_params(name):
     """A table's caption, and what it must know beside its files."""
     options = catalogue.needed(TABLES[name], shared_by_tables())
-    if CELLS not in TABLES[name].reads:  # which tell the others
+    if not {CELLS, SCORES} & {*TABLES[name].reads}:  # which tell the others
         options |= RUN_LISTS
     return {
         "caption": TABLES[name].caption.format(**options) + limits_note(LIMITS),
@@ -138,10 +139,10 @@ def code_of_everything():
     return code("tables.everything", *tables, *figures)
 
 
-def published_digests():
-    """The published numbers come with the project, so they are no inputs: digests, in their stead."""
+def published_digests(pattern):
+    """What was published comes with the project, so it is no input: digests, in its stead."""
     folder = PROJECT / "config" / "published"
-    return [file_digest(path) for path in sorted(folder.glob("*.csv"))]
+    return [file_digest(path) for path in sorted(folder.glob(pattern))]
 
 
 def run_options():

@@ -32,6 +32,35 @@ rule collect_cells:
         " --options {params.options:q} --output {output} > {log} 2>&1"
 
 
+rule collect_task_scores:
+    input:
+        run_files("{run}/{model}/{variant}/tasks/{family}.json"),
+        run_files("{run}/{model}/{variant}/tasks/{family}.scores.jsonl"),
+        order=order("collect_task_scores"),
+    output:
+        of_run("tables/task_scores.parquet"),
+    log:
+        log_of_run("collect_task_scores.log"),
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    params:
+        run=folder_of_run,
+        code=code("tables.collect_task_scores"),
+        options=as_json(
+            {
+                "models": RUN.models,
+                "variants": RUN.variants,
+                "tasks": FIGURE_OPTIONS.get("tasks", {}),
+            }
+        ),
+    shell:
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.collect_task_scores --results {params.run}"
+        " --options {params.options:q} --output {output} > {log} 2>&1"
+
+
 rule collect_samples:
     input:
         run_files("resources/benchmarks/{benchmark}.jsonl"),
@@ -94,7 +123,7 @@ for NAME, TABLE in TABLES.items():
             run=folder_of_run,
             code=table_code(NAME),
             table=NAME,
-            published=published_digests() if NAME == "published" else [],
+            published=published_digests(TABLE.published) if TABLE.published else [],
         shell:
             "PRUNETHINK_ORDER={input.order}"
             " python -m workflow_scripts.tables.table --table {params.table}"
@@ -295,7 +324,7 @@ rule tables_so_far:
         logs=LOG_FOLDERS,
         code=code_of_everything(),
         options=run_options(),
-        published=published_digests(),
+        published=published_digests("*"),
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.tables.everything --results {params.run}"

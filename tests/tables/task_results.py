@@ -52,7 +52,12 @@ FAMILIES = [*dict.fromkeys(made.family for made in TASKS.values())]
 DENSE = (1.0, 1.0)
 KEPT: dict[str, Mapping[str, tuple[float, float]]] = {
     "dense": {},
-    "wanda-50": {"classification": (0.97, 0.95), "reasoning": (0.9, 0.8)},
+    "wanda-50": {
+        "classification": (0.97, 0.95),
+        "reasoning": (0.9, 0.8),
+        "language": (0.95, 0.9),
+        "other": (0.5, 1.0),
+    },
     "shortgpt-1": {"classification": (0.9, 0.9), "generation": (0.4, 0.3), "reasoning": (0.2, 0.1)},
     "flap-20": {"classification": (0.5, 0.5), "generation": (0.9, 0.8), "reasoning": (0.8, 0.6)},
     "shortgpt-other-1": {"classification": (0.6, 0.6), "generation": (0.3, 0.3)},
@@ -98,7 +103,7 @@ def _values(made: Made, draws: NDArray, weights: NDArray, kept: float) -> NDArra
         "quarters": np.rint(4 * draws[0]) / 4 * (draws[1] < kept),
         "chances": draws[0] * kept,
         "instructions": np.floor((weights + 1) * draws[0] * kept),
-        "losses": -weights * (1.5 + draws[0] + (1 - kept)),
+        "losses": -weights * (1.5 + draws[0] + (1 - kept) * (0.5 + draws[1])),
     }[made.scores]
 
 

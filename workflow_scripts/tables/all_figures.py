@@ -6,6 +6,7 @@ Titles and captions may name an entry's wildcards and the reference, `{model}`.
 from workflow_scripts.tables.calibrations import sweeps_calibration
 from workflow_scripts.tables.conditions import (
     compares,
+    compares_tasks,
     has_families,
     has_pair,
     recovers,
@@ -20,6 +21,7 @@ from workflow_scripts.tables.entries import (
     PAIR,
     RECOVERED,
     RECOVERIES,
+    TASKS,
     Figure,
 )
 
@@ -101,6 +103,20 @@ FIGURES = {
         ("model",),
         exists=recovers,
         needs=RECOVERED,
+    ),
+    "tasks": Figure(
+        "tasks",
+        "tasks",
+        "{model}: loss by family of tasks",
+        "What every variant of {model} loses of the mean over the tasks of a family, against the "
+        "share of all parameters that it removes, with 95 % intervals of the difference to "
+        "{reference} on the same samples. One colour for each kind of pruning; hollow marks were "
+        "trained after pruning. A variant that can only guess loses no more than down to chance. "
+        "The numbers are in tasks.csv.",
+        ("{run}/tables/tasks.csv",),
+        ("model",),
+        exists=compares_tasks,
+        needs=TASKS,
     ),
     "parallel": Figure(
         "parallel",

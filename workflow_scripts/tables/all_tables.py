@@ -3,8 +3,19 @@
 Captions may name the reference.
 """
 
-from workflow_scripts.tables.conditions import has_pair, judges, recovers
-from workflow_scripts.tables.entries import CELLS, MASKS, PAIR, RECOVERED, SPEEDS, Table
+from workflow_scripts.tables.conditions import has_pair, has_tasks, judges, recovers
+from workflow_scripts.tables.entries import (
+    CELLS,
+    DATA_PAIRS,
+    MASKS,
+    PAIR,
+    RECOVERED,
+    SCORES,
+    SPEEDS,
+    TASK_LIMITS,
+    TASKS,
+    Table,
+)
 
 TABLES = {
     "accuracy": Table(
@@ -58,6 +69,30 @@ TABLES = {
         exists=recovers,
         needs=RECOVERED,
     ),
+    "tasks": Table(
+        "Tasks",
+        "Every variant on the tasks of the evaluation harness: the number of each task, and means "
+        "over the tasks of a family and over all that weigh tasks alike. Samples are the unit: "
+        "Wilson's interval at 95 % of shares, Student's of other means, on the logarithmic scale "
+        "of perplexities. Differences to {reference} are paired by sample; p values come from the "
+        "exact permutation test where samples have marks and from Student's test otherwise, "
+        "corrected (Holm) over all tasks and variants of a model, those of means over its means.",
+        reads=(SCORES, MASKS),
+        exists=has_tasks,
+        needs=TASKS,
+        told=(TASK_LIMITS,),
+    ),
+    "task_claims": Table(
+        "Claims about tasks",
+        "Which claims of arXiv 2601.18091, and of files of your own, hold in this run: supported "
+        "or contradicted where the 95 % interval of what is compared leaves out 0, undecided "
+        "where it holds 0, not tested where the run lacks what a claim is about.",
+        reads=(SCORES, CELLS, MASKS),
+        exists=has_tasks,
+        needs=TASKS,
+        told=(PAIR, RECOVERED, DATA_PAIRS),
+        published="claims_*.yaml",
+    ),
     "published": Table(
         "Beside the published values",
         "The run in the form of the paper's tables, mean ± population standard deviation over "
@@ -65,6 +100,7 @@ TABLES = {
         "and budget, where it did; and which of its claims hold here.",
         reads=(CELLS, MASKS, "{run}/tables/comparison.csv"),
         also=("claims",),
+        published="*.csv",
     ),
     "size": Table(
         "Size",

@@ -17,11 +17,23 @@ from workflow_scripts.tables.calibrations import calibrations_of
 from workflow_scripts.tables.conditions import (
     dense_variant,
     has_pair,
+    has_tasks,
     recovered_in_run,
     recovers,
     ways_in_run,
 )
-from workflow_scripts.tables.entries import CALIBRATIONS, PAIR, RECOVERED, SOME, Figure, Table
+from workflow_scripts.tables.data_pairs import data_pairs
+from workflow_scripts.tables.entries import (
+    CALIBRATIONS,
+    DATA_PAIRS,
+    PAIR,
+    RECOVERED,
+    SOME,
+    TASK_LIMITS,
+    TASKS,
+    Figure,
+    Table,
+)
 from workflow_scripts.tables.ways import as_lists
 
 
@@ -70,12 +82,20 @@ def shared_options(settings: Settings) -> dict[str, Any]:
         some[PAIR] = plain(settings.tables.pair)
     if recovers(settings):
         some[RECOVERED] = recovered_in_run(settings)
+    if has_tasks(settings):
+        tasks = {name: settings.tasks[name] for name in settings.run.tasks}
+        some[TASKS] = {name: task.family for name, task in tasks.items()}
+        if limits := {name: task.limit for name, task in tasks.items() if task.limit}:
+            some[TASK_LIMITS] = limits
+        if pairs := data_pairs(settings):
+            some[DATA_PAIRS] = pairs
     return {"reference": dense_variant(settings), "ways": ways, **shared_folder(settings), **some}
 
 
 def needed(entry: Table | Figure, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that every table or figure is told, and of those that some runs have its own."""
-    return {k: value for k, value in options.items() if k not in SOME or k == entry.needs}
+    told = {entry.needs, *getattr(entry, "told", ())}
+    return {k: value for k, value in options.items() if k not in SOME or k in told}
 
 
 def shared_folder(settings: Settings) -> dict[str, str]:

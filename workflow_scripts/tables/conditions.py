@@ -51,6 +51,14 @@ def has_pair(settings: Settings) -> bool:
     return settings.tables.pair is not None and compares(settings)
 
 
+def has_tasks(settings: Settings) -> bool:
+    return bool(settings.run.tasks)
+
+
+def compares_tasks(settings: Settings) -> bool:
+    return has_tasks(settings) and compares(settings)
+
+
 def recovers(settings: Settings) -> bool:
     """Whether a variant that is run was trained after it was pruned."""
     return bool(recovered_in_run(settings))

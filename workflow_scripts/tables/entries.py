@@ -7,11 +7,14 @@ from workflow_scripts.tables.conditions import Condition, always
 
 CELLS = "{run}/tables/cells.parquet"
 MASKS = "results/{model}/{variant}/mask.json"
+SCORES = "{run}/tables/task_scores.parquet"
 SPEEDS = "results/{model}/{variant}/speed.json"  # what benchmarks.export_speed leaves
 CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
 RECOVERIES = "results/{model}/{recovered}/recovery.json"
 # options that only some runs have
-PAIR, RECOVERED, CALIBRATIONS = SOME = ("pair", "recovered", "calibrations")
+PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS = SOME = (
+    "pair", "recovered", "calibrations", "tasks", "task_limits", "data_pairs",
+)  # fmt: skip
 FIGURE_FORMATS = ("svg", "pdf", "png")
 
 
@@ -19,7 +22,9 @@ FIGURE_FORMATS = ("svg", "pdf", "png")
 class Table:
     """`reads` are its inputs, `{run}` standing for the folder of the run and `{model}` and so on
     for all of it, and `reads_if_there` those that only some users have made; `also` are the CSV
-    files that come with it. `needs` names an option that it cannot be made without."""
+    files that come with it. `needs` names an option that it cannot be made without, `told` those
+    that it is told where a run has them. `published` are the files of `config/published` that it
+    reads, as a pattern."""
 
     title: str
     caption: str
@@ -28,6 +33,8 @@ class Table:
     also: tuple[str, ...] = ()
     exists: Condition = always
     needs: str | None = None
+    told: tuple[str, ...] = ()
+    published: str | None = None
 
 
 @dataclass(frozen=True)

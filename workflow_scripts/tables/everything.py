@@ -24,7 +24,9 @@ from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
 from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
-from workflow_scripts.tables.entries import FIGURE_FORMATS, SOME
+from workflow_scripts.tables.content.task_scores import FILE as SCORES_FILE
+from workflow_scripts.tables.content.task_scores import read_task_scores, write_task_scores
+from workflow_scripts.tables.entries import FIGURE_FORMATS, SOME, TASKS
 
 LISTS = ("models", "variants", "benchmarks")
 
@@ -42,6 +44,9 @@ def build(
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     write_cells(tables / FILE, read_cells(results, **names, **design))
+    if TASKS in options:
+        scores = read_task_scores(results, options["models"], options["variants"], options[TASKS])
+        write_task_scores(tables / SCORES_FILE, scores)
     for_tables = ("reference", "limits", "shared", "ways", *SOME, *LISTS)
     source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
     for name, entry in TABLES.items():

@@ -33,6 +33,8 @@ from workflow_scripts.tables.content import (
     published,
     recovered_text,
     size,
+    task_claims,
+    tasks_text,
 )
 from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.content.comparison_text import area_sections, full_sections
@@ -41,12 +43,16 @@ from workflow_scripts.tables.content.removals import Masks, read_masks
 from workflow_scripts.tables.content.samples import FILE as SAMPLES
 from workflow_scripts.tables.content.samples import loop_shares
 from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.content.task_scores import FILE as SCORES
+from workflow_scripts.tables.content.task_scores import load_task_scores
+from workflow_scripts.tables.entries import TASKS
 from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.reporting.findings import heat_maps, of_pair, sentences
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
 from workflow_scripts.tables.statistics.verdicts import RELEVANT
 
+NO_ANSWERS = ("pruning", "tasks")  # parts that limits of benchmarks do not concern
 SHOWN = [name for name in COLUMNS if not name.startswith("judge")]
 
 
@@ -85,6 +91,7 @@ def write(
         answers=len(cells),
         missing=[
             *(f"grades of {name}" for name in run["missing"]),
+            *(f"results of tasks of {name}" for name in _missing_tasks(source)),
             *(f"table {name}.csv" for name in tables if not there[name]),
             *(f"figure {path}" for path in figures if not path.exists()),
         ],
@@ -104,6 +111,7 @@ def write(
             "accuracy": "Accuracy",
             "comparison": f"Difference to {reference}",
             "pair": "Instruct and think",
+            "tasks": "Tasks",
             "recovery": "Training after pruning",
             "parallel": "Sequential and parallel scaling",
             "pruning": "What is pruned",
@@ -112,8 +120,10 @@ def write(
         },
         drawn=drawn,
         sections={
-            name: found if name == "pruning" else with_limits(found, source.limits)
-            for name, found in _sections(rows, masks, reference, run["missing"]).items()
+            name: found if name in NO_ANSWERS else with_limits(found, source.limits)
+            for name, found in _sections(
+                rows, masks, reference, run["missing"], source.options.get("task_limits", {})
+            ).items()
         },
         provenance=provenance.sections(cells, source.results, resources, logs, masks, config),
         prompts=list(provenance.prompts(run, source.results, config)),
@@ -123,6 +133,12 @@ def write(
     write_text(output, text)
 
 
+def _missing_tasks(source: Source) -> list[str]:
+    """What the run is to hold of tasks, if any, and does not."""
+    there = TASKS in source.options and (source.tables / SCORES).exists()
+    return load_task_scores(source.tables).attrs["missing"] if there else []
+
+
 def _is_told(table: str, source: Source) -> bool:
     """Whether a run has what a table is about."""
     entry = TABLES.get(table)
@@ -130,17 +146,23 @@ def _is_told(table: str, source: Source) -> bool:
 
 
 def _sections(
-    rows: Mapping[str, pd.DataFrame], masks: Masks, reference: str, missing: Sequence[str]
+    rows: Mapping[str, pd.DataFrame],
+    masks: Masks,
+    reference: str,
+    missing: Sequence[str],
+    limits: Mapping[str, int],
 ) -> dict[str, list[Section]]:
     claims, of_budgets = rows["claims"], rows["parallel"]
+    of_tasks = task_claims.sections(rows["task_claims"])
     return {
-        "claims": [] if claims.empty else [published.claim_section(claims)],
+        "claims": ([] if claims.empty else [published.claim_section(claims)]) + of_tasks,
         "accuracy": [*accuracy.sections(rows["accuracy"], rows["mean_accuracy"], masks, missing)],
         "comparison": [
             *area_sections(rows["areas"], reference),
             *full_sections(rows["comparison"], reference, missing),
         ],
         "pair": [*pair_text.full_sections(rows["pair"], missing)],
+        "tasks": [*tasks_text.full_sections(rows["tasks"], reference, limits)],
         "recovery": [*recovered_text.sections(rows["recovered"], reference, missing)],
         "parallel": [] if of_budgets.empty else [*parallel.sections(of_budgets, missing)],
         "published": [*published.sections(rows["published"], missing)],

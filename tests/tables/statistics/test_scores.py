@@ -10,6 +10,7 @@ from scipy import stats
 
 from workflow_scripts.tables.statistics.differences import paired_difference
 from workflow_scripts.tables.statistics.intervals import estimate_mean
+from workflow_scripts.tables.statistics.marks import are_marks
 from workflow_scripts.tables.statistics.scores import (
     change,
     change_p,
@@ -87,19 +88,26 @@ def test_one_document_tells_no_error():
     alone = estimate_scores("perplexity", np.array([-20.0]), np.array([10.0]))
     assert alone.value == pytest.approx(math.exp(2))
     assert all(map(math.isnan, (alone.se, alone.low, alone.high)))
-    change_of_one = change("perplexity", np.array([[-2.0]]), np.array([10.0]))
+    change_of_one = change("perplexity", np.array([[-2.0]]), np.array([10.0]), False)
     assert change_of_one.difference == pytest.approx(0.2) and math.isnan(change_of_one.high)
-    assert change_p("perplexity", np.array([-2.0]), np.array([10.0])) == 1.0
+    assert change_p("perplexity", np.array([-2.0]), np.array([10.0]), False) == 1.0
 
 
 def test_marks_are_compared_as_answers_without_repeats_are():
     one, other = marks(4), marks(5, p=0.4)
     wanted = paired_difference(one[:, None].astype(int), other[:, None].astype(int))
-    found = change("mean", (one - other)[:, None], ONES)
+    found = change("mean", (one - other)[:, None], ONES, True)
     assert (found.difference, found.se, found.low, found.high) == pytest.approx(
         (wanted.difference, wanted.se, wanted.low, wanted.high)
     )
-    assert change_p("mean", one - other, ONES) == wanted.p
+    assert change_p("mean", one - other, ONES, True) == wanted.p
+
+
+def test_marks_come_in_steps_of_a_samples_weight():
+    assert are_marks(np.array([0.0, 1.0, 0.25, 1 / 3, 0.2]), np.ones(5))
+    assert are_marks(np.array([3.0, 1.0]), np.array([3.0, 2.0]))
+    assert not are_marks(np.array([1.0, 0.7071]), np.ones(2))
+    assert not are_marks(np.array([1.0, 5.0]), np.ones(2))
 
 
 def flipped(changes) -> float:
@@ -121,7 +129,7 @@ def flipped(changes) -> float:
     ],
 )
 def test_part_marks_are_tested_exactly(changes, weights):
-    found = change_p("mean", np.array(changes, dtype=float), np.array(weights, dtype=float))
+    found = change_p("mean", np.array(changes, dtype=float), np.array(weights, dtype=float), True)
     assert found == pytest.approx(flipped(changes))
 
 
@@ -130,13 +138,13 @@ def test_chances_and_likelihoods_are_tested_by_students_test():
     one, other = random.random(60), random.random(60)
     wanted = stats.ttest_rel(one, other)
     low, high = wanted.confidence_interval()
-    found = change("mean", (one - other)[:, None], np.ones(60))
+    found = change("mean", (one - other)[:, None], np.ones(60), False)
     assert (found.low, found.high) == pytest.approx((low, high))
-    assert change_p("mean", one - other, np.ones(60)) == pytest.approx(wanted.pvalue)
+    assert change_p("mean", one - other, np.ones(60), False) == pytest.approx(wanted.pvalue)
     # of documents that are equally long, the logarithm of the ratio of perplexities
-    of_words = change("perplexity", 7 * (one - other)[:, None], np.full(60, 7.0))
+    of_words = change("perplexity", 7 * (one - other)[:, None], np.full(60, 7.0), False)
     assert (of_words.low, of_words.high) == pytest.approx((-high, -low))
-    assert change_p("perplexity", 7 * (one - other), np.full(60, 7.0)) == pytest.approx(
+    assert change_p("perplexity", 7 * (one - other), np.full(60, 7.0), False) == pytest.approx(
         wanted.pvalue
     )
 
@@ -146,13 +154,15 @@ def test_several_pairs_count_as_repeats():
     wanted = paired_difference(
         np.stack([first, second], axis=1).astype(int), np.zeros((40, 2), dtype=int)
     )
-    found = change("mean", np.stack([first, second], axis=1), ONES)
+    found = change("mean", np.stack([first, second], axis=1), ONES, True)
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
 
 
 def test_a_mean_of_tasks_weighs_tasks_alike_and_adds_their_errors():
     changes = [
-        change("mean", (marks(seed, size) - marks(seed + 50, size, 0.4))[:, None], np.ones(size))
+        change(
+            "mean", (marks(seed, size) - marks(seed + 50, size, 0.4))[:, None], np.ones(size), True
+        )
         for seed, size in ((0, 30), (1, 300), (2, 60))
     ]
     mean = mean_change(changes)
@@ -167,7 +177,7 @@ def test_a_mean_of_tasks_weighs_tasks_alike_and_adds_their_errors():
 
 
 def test_nothing_that_changes_is_no_evidence():
-    nothing = change("perplexity", np.zeros((5, 1)), np.ones(5))
+    nothing = change("perplexity", np.zeros((5, 1)), np.ones(5), False)
     assert (nothing.difference, nothing.se) == (0.0, 0.0) and mean_p([nothing]) == 1.0
 
 
@@ -180,10 +190,12 @@ def test_intervals_of_means_hold_the_truth_and_tests_their_level():
         for samples, kept in ((60, 0.9), (150, 0.8), (100, 1.0)):
             dense = (random.random(samples) < 0.7).astype(float)
             pruned = dense * (random.random(samples) < kept)
-            lost.append(change("mean", (pruned - dense)[:, None], np.ones(samples)))
+            lost.append(change("mean", (pruned - dense)[:, None], np.ones(samples), True))
             noise = random.normal(0, 0.2, (samples, 1))
             marked = random.integers(-1, 2, (samples, 1)).astype(float)
-            nothing += [change("mean", one, np.ones(samples)) for one in (noise, marked)]
+            nothing += [
+                change("mean", one, np.ones(samples), one is marked) for one in (noise, marked)
+            ]
         mean = mean_change(lost)
         held += mean.low <= -0.7 * (0.1 + 0.2 + 0.0) / 3 <= mean.high
         found += mean_p(nothing) < 0.05

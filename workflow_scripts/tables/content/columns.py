@@ -15,6 +15,7 @@ from workflow_scripts.files.atomic import write_text
 from workflow_scripts.files.checksums import verify_checksum
 
 MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: over all of them
+ALL = "(all)"  # in the place of a family of tasks, likewise
 # Exact tests have small p values that are never 0: significant digits in place of decimals.
 P_VALUES = ("p", "p_holm", "net_p", "net_p_holm")
 COUNTS = ("nonzero", "parameters", "bytes")  # whole, and yet NaN where there is nothing to count
@@ -70,6 +71,17 @@ COLUMNS = {
         "published": "model variant benchmark budget repeats mean sd published_mean published_sd "
         "origin place line doubtful difference combined_error errors",
         "claims": "claim model result evidence",
+        # `task` (mean): over the `tasks` of a family, or of all (family (all)), whose number is a
+        # mean of which more is better; `kind`: mean, perplexity or bits; `better`: more or less;
+        # `difference`: to the reference on the same samples, NaN of itself, and of perplexities the
+        # logarithm of their ratio; `unused`: of the blocks' weights, by a token on average
+        "tasks": "model variant family task metric kind better tasks samples value se ci_low "
+        "ci_high difference difference_se difference_low difference_high p p_holm verdict "
+        "requested removed removed_of_all unused",
+        # `claim`: its name; `says` and `where`: what is claimed and where; `estimate`: what is
+        # claimed to be above 0, a mean over `tasks` of a mean over `pairs` of variants
+        "task_claims": "claim paper says where model tasks pairs estimate ci_low ci_high verdict "
+        "evidence",
         # counts of answers by both verdicts; `grader_only`: right by the grader alone
         "judge_agreement": "model variant benchmark answers both_right grader_only judge_only "
         "both_wrong unjudged agreement kappa",
@@ -86,9 +98,20 @@ class NoRows(InputError):
 _TEXT = {
     "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
     "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",
-    "net_verdict",
+    "net_verdict", "task", "metric", "kind", "better", "paper", "says", "where",
 }  # fmt: skip
-_WHOLE = {"budget", "budgets", "benchmarks", "problems", "repeats", "k", "line"}
+_WHOLE = {
+    "budget",
+    "budgets",
+    "benchmarks",
+    "problems",
+    "repeats",
+    "k",
+    "line",
+    "tasks",
+    "samples",
+    "pairs",
+}
 
 
 def as_frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,14 @@ class Ratios(NamedTuple):
     requested: float = math.nan
     removed: float = math.nan
     removed_of_all: float = math.nan
+
+    @property
+    def unused(self) -> float:
+        """The share of the blocks' weights that a token does not use, on average over tokens.
+
+        It is that which is removed: every token misses the same.
+        """
+        return self.removed
 
 
 def ratios_of(masks: Masks, model: str, variant: str) -> Ratios:
@@ -107,18 +116,30 @@ def equal_sizes(
         name: one.removed_of_all for name, one in variants.items() if is_structured(ways[name])
     }
     place = {name: number for number, name in enumerate(sizes)}
-    pairs = set()
-    for one, size in sizes.items():
-        of_family: dict[str, dict[str, float]] = {}
-        for other, another in sizes.items():
-            alike = ways[other].recovery == ways[one].recovery
-            if alike and ways[other].family != ways[one].family:
-                of_family.setdefault(ways[other].family, {})[other] = abs(another - size)
-        for gaps in of_family.values():
-            least = min(gaps.values())
-            near = [name for name, gap in gaps.items() if gap <= min(least + STEP, NEAR)]
-            pairs |= {tuple(sorted((one, other), key=place.__getitem__)) for other in near}
+    kinds: dict[str, dict[str, dict[str, float]]] = {}  # by recovery and family
+    for name, size in sizes.items():
+        kinds.setdefault(ways[name].recovery, {}).setdefault(ways[name].family, {})[name] = size
+    pairs = {
+        tuple(sorted(pair, key=place.__getitem__))
+        for families in kinds.values()
+        for one, other in combinations(families.values(), 2)
+        for pair in nearest(one, other)
+    }
     return sorted(pairs, key=lambda pair: [place[name] for name in pair])
+
+
+def nearest(one: Mapping[str, float], other: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Pairs of variants, given with their sizes, of which either is among the nearest to the other.
+
+    None are further apart than `NEAR`. The first of a pair is of `one`; pairs are in its order.
+    """
+    gaps = {(a, b): abs(one[a] - other[b]) for a in one for b in other}
+
+    def is_near(a: str, b: str) -> bool:
+        to_a, to_b = min(gaps[a, name] for name in other), min(gaps[name, b] for name in one)
+        return gaps[a, b] <= min(max(to_a, to_b) + STEP, NEAR)
+
+    return [pair for pair in gaps if is_near(*pair)]
 
 
 def percent(share: float) -> str:

@@ -20,8 +20,10 @@ class Source:
     `limits`, where benchmarks have some: what is left of them, in words; and `shared`, the folder
     of masks, statistics and scores where that is not `results`, which a run with a name has for
     itself. Some runs have others: `pair`, the models that answer at once and think first, and
-    `recovered`, each variant that was trained after pruning with its start and its control. Those
-    of a figure are also its `title` and a value for each of its wildcards.
+    `recovered`, each variant that was trained after pruning with its start and its control; with
+    `tasks`, families by name, also `task_limits`, of how many samples some are, and `data_pairs`,
+    variants that differ in nothing but texts. Those of a figure are also its `title` and a value
+    for each of its wildcards.
     """
 
     results: Path

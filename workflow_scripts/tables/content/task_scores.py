@@ -8,6 +8,7 @@ that a file is without. On disk it is a Parquet file, as `cells.parquet` is.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations, product
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from workflow_scripts.artefacts.task_records import (
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
+from workflow_scripts.tables.statistics.marks import are_marks, is_share
 
 SAMPLE = ["subtask", "doc"]
 COLUMNS = ["model", "variant", "task", *SAMPLE, "value", "weight"]
@@ -48,6 +50,25 @@ class Task:
     higher_is_better: bool
     weights: NDArray
     values: Mapping[tuple[str, str], NDArray]
+
+    @cached_property
+    def is_share(self) -> bool:
+        """Whether its number is a share of 1 in every variant."""
+        return self.kind == "mean" and all(
+            is_share(values, self.weights) for values in self.values.values()
+        )
+
+    @cached_property
+    def of_marks(self) -> bool:
+        """Whether samples have marks, no chances or likelihoods, in every variant."""
+        return self.kind == "mean" and all(
+            are_marks(values, self.weights) for values in self.values.values()
+        )
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether it counts in means over tasks: it is a mean, of which more is better."""
+        return self.kind == "mean" and self.higher_is_better
 
 
 def tasks_of(frame: pd.DataFrame) -> Iterator[Task]:

@@ -20,11 +20,11 @@ from workflow_scripts.tables.statistics.differences import (
     sign_flip_p,
 )
 from workflow_scripts.tables.statistics.intervals import Estimate, mean_of_estimates, wilson
+from workflow_scripts.tables.statistics.marks import STEPS, is_share
 from workflow_scripts.tables.statistics.verdicts import ALPHA
 
 # what a number changes by where Σ value / Σ weight changes by 1: of perplexities, the logarithm
 SCALES: dict[Kind, float] = {"mean": 1.0, "perplexity": -1.0, "bits": -1 / math.log(2)}
-STEPS = 60  # halves, thirds, quarters, fifths and sixths of a mark are whole numbers of this part
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,6 @@ class Change:
     low: float
     high: float
     samples: int
-
-
-def is_share(values: NDArray, weights: NDArray) -> bool:
-    """Whether each value, both of shape (samples,), is a share of its weight: from none to all."""
-    return bool(((values >= 0) & (values <= weights)).all())
 
 
 def estimate_scores(kind: Kind, values: NDArray, weights: NDArray) -> Estimate:
@@ -95,23 +90,23 @@ def _standard_error(errors: NDArray) -> float:
     return float(errors.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
 
 
-def change(kind: Kind, changes: NDArray, weights: NDArray, models: int = 1) -> Change:
+def change(
+    kind: Kind, changes: NDArray, weights: NDArray, of_marks: bool, models: int = 1
+) -> Change:
     """How much the number of a task changes, from what each sample's value changes by.
 
     `changes` has shape (samples, pairs), of which the mean over pairs of variants counts, `weights`
-    (samples,). Of perplexities it is the logarithm of their ratio. Where samples have marks, right
-    or wrong or something between, the interval is that of `differences.difference_intervals`, pairs
-    standing for repeats; where they have chances or likelihoods it is Student's. `models` is 2 for
-    a difference of differences.
+    (samples,). Of perplexities it is the logarithm of their ratio. Of marks the interval is that of
+    `differences.difference_intervals`, pairs standing for repeats; of other scores it is Student's.
+    `models` is 2 for a difference of differences.
     """
     samples = len(weights)
     ratios = changes.sum(axis=0) / weights.sum()
-    moved = changes / weights.mean()
-    # around their means, each sample's part in the error of the ratio
-    moved = SCALES[kind] * (moved - np.outer(weights / weights.mean() - 1, ratios))
-    means = moved.mean(axis=1)
+    # each sample's part in the ratio, to first order
+    moved = changes / weights.mean() - np.outer(weights / weights.mean() - 1, ratios)
+    means = SCALES[kind] * moved.mean(axis=1)
     difference = float(means.mean())
-    if kind == "mean" and _in_steps(changes, weights, models) is not None:
+    if of_marks:
         repeats = independent_repeats(moved)
         se, low, high = map(float, difference_intervals(means, repeats, models))
         return Change(difference, se, low, high, samples)
@@ -120,30 +115,16 @@ def change(kind: Kind, changes: NDArray, weights: NDArray, models: int = 1) -> C
     return Change(difference, se, difference - reach, difference + reach, samples)
 
 
-def _in_steps(changes: NDArray, weights: NDArray, models: int = 1) -> NDArray | None:
-    """Changes of marks as whole numbers of the largest step that all are made of.
-
-    None where they are none: no multiples of a sixtieth, or larger than a sample's weight allows.
-    """
-    whole = np.rint(STEPS * changes)
-    if np.abs(STEPS * changes - whole).max() > 1e-6:  # thirds and tenths are not exact
-        return None
-    if (np.abs(changes) > models * weights[:, np.newaxis] + 1e-9).any():
-        return None
-    steps = whole.astype(np.int64)
-    return steps // max(1, np.gcd.reduce(np.abs(steps), axis=None))
-
-
-def change_p(kind: Kind, changes: NDArray, weights: NDArray) -> float:
+def change_p(kind: Kind, changes: NDArray, weights: NDArray, of_marks: bool) -> float:
     """The two-sided p value of a change of one pair of variants; both of shape (samples,).
 
     Of marks, that of the exact permutation test that flips the signs of samples' changes; it needs
     no weights, which are the same on both sides. Of others, that of Student's paired test.
     """
-    steps = _in_steps(changes[:, np.newaxis], weights)
-    if kind == "mean" and steps is not None:
-        return sign_flip_p(steps[:, 0])
-    return mean_p([change(kind, changes[:, np.newaxis], weights)])
+    if not of_marks:
+        return mean_p([change(kind, changes[:, np.newaxis], weights, of_marks)])
+    steps = np.rint(STEPS * changes).astype(np.int64)
+    return sign_flip_p(steps // max(1, np.gcd.reduce(np.abs(steps))))
 
 
 def mean_change(changes: Sequence[Change]) -> Change:

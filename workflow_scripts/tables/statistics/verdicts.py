@@ -16,5 +16,9 @@ NOT_SHOWN = "no difference shown"
 # in the place of a variant's name, which has no brackets: over variants without recovery, and with
 MEAN_PRUNED, MEAN_RECOVERED = "(mean of pruned)", "(mean of recovered)"
 
+# of claims
+SUPPORTED, CONTRADICTED = "supported", "contradicted"
+UNDECIDED, NOT_TESTED = "undecided", "not tested"
+
 # of training after pruning
 GAINS, HARMS, NO_GAIN = "gains", "loses", "no gain shown"
