@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.tables import pair_results
+from tests.tables import pair_results, task_results
 from workflow_scripts.artefacts.records import Answer, Grade, write_records
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
 from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.content.task_scores import FILE as SCORES
+from workflow_scripts.tables.content.task_scores import read_task_scores, write_task_scores
 from workflow_scripts.tables.table import make
 
 BUDGETS = (6, 12, 24)
@@ -41,6 +43,22 @@ def pair_source(tmp_path_factory) -> Source:
     write_cells(folder / "tables" / FILE, read_cells(folder / "results", **names))
     source = Source(folder / "results", folder / "tables", pair_results.OPTIONS)
     for table in ("accuracy", "comparison", "pair", "recovered"):
+        make(table, source)
+    return source
+
+
+@pytest.fixture(scope="session")
+def task_source(tmp_path_factory) -> Source:
+    """A run of a pair of models on tasks, and its tables."""
+    folder = tmp_path_factory.mktemp("tasks")
+    task_results.write_run(folder / "results")
+    names = {key: task_results.OPTIONS[key] for key in ("models", "variants")}
+    tasks = read_task_scores(folder / "results", **names, tasks=task_results.OPTIONS["tasks"])
+    write_task_scores(folder / "tables" / SCORES, tasks)
+    cells = read_cells(folder / "results", **names, benchmarks=["chains"])
+    write_cells(folder / "tables" / FILE, cells)
+    source = Source(folder / "results", folder / "tables", task_results.OPTIONS)
+    for table in ("tasks", "task_claims"):
         make(table, source)
     return source
 

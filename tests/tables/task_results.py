@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.tables.sources import mask, write_masks
+from workflow_scripts.artefacts.records import Answer, Grade, write_records
 from workflow_scripts.artefacts.task_records import (
     TaskResult,
     TaskResults,
@@ -72,10 +73,12 @@ WAYS = {
     "shortgpt-other-1": Way("shortgpt", "shortgpt-other", "1", "depth"),
     "shortgpt-1-lora": Way("shortgpt", "shortgpt-1-lora", "", "depth", "lora", "shortgpt"),
 }
+# the set of shortgpt-1 is the model's own
+PAIRS = {"calibration": [[model, "shortgpt-1", "shortgpt-other-1"] for model in PAIR.values()]}
 OPTIONS: dict[str, Any] = {
     "reference": "dense", "ways": as_lists(WAYS), "pair": PAIR,
     "tasks": {name: made.family for name, made in TASKS.items()},
-    "recovered": [["shortgpt-1-lora", "shortgpt-1", ""]],
+    "recovered": [["shortgpt-1-lora", "shortgpt-1", ""]], "data_pairs": PAIRS,
     "models": [*PAIR.values()], "variants": [*KEPT], "benchmarks": ["chains"],
 }  # fmt: skip
 
@@ -119,6 +122,19 @@ def write_run(results: Path) -> None:
         share = REMOVED.get(variant, 0.1667)
         method = variant.split("-")[0]
         write_masks(results, {variant: mask(share, removed, method=method)}, model)
+        _write_answers(results / model / variant, sum(map(ord, model + variant)))
+
+
+def _write_answers(folder: Path, seed: int) -> None:
+    """Of a benchmark with budgets, since no run is without one."""
+    random, grades, answers = np.random.default_rng(seed), [], []
+    for problem, repeat, budget in np.ndindex(20, 2, 2):
+        at = (f"p-{problem:02}", repeat, (6, 24)[budget])
+        right = bool(random.random() < 0.4 + 0.2 * budget)
+        grades.append(Grade(*at, str(problem + right), right, "stated"))
+        answers.append(Answer(*at, 0, at[2], "length", 2, "eos", "1"))
+    write_records(folder / "grades/chains.jsonl", grades)
+    write_records(folder / "answers/chains.jsonl", answers)
 
 
 def write_family(folder: Path, family: str, tasks: list[tuple[str, NDArray, NDArray]]) -> None:

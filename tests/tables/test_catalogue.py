@@ -11,6 +11,7 @@ from workflow_scripts.config.methods.depth import SLEB
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.schedules import Gradual
 from workflow_scripts.config.tables import Pair
+from workflow_scripts.config.tasks import Task
 from workflow_scripts.paths import CONFIG
 from workflow_scripts.tables import catalogue, plot
 from workflow_scripts.tables.all_figures import FIGURES
@@ -69,7 +70,7 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
     added = {"sleb-1": sleb, "wanda-own-50": other}
     more = settings.model_copy(update={"variants": {**settings.variants, **added}})
     more = changed(more, run={"variants": (*settings.run.variants, *added)})
-    assert kinds(more) == set(FIGURES) - {"pair", "recovered", "recovery_losses"}
+    assert kinds(more) == set(FIGURES) - {"pair", "recovered", "recovery_losses", "tasks"}
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
@@ -106,6 +107,32 @@ def test_a_pair_and_recoveries_have_tables_and_figures_where_there_are_some(sett
         "recovered"
     }
     assert of(changed(both, run={"variants": ("wanda-50",)}))[0] == set()  # nothing to compare with
+
+
+def with_tasks(settings, **entries):
+    """Settings with entries of `tasks`, all of them run."""
+    known = settings.model_copy(update={"tasks": entries})
+    return changed(known, run={"tasks": tuple(entries)})
+
+
+def test_tasks_have_tables_and_a_figure_where_some_are_run(settings):
+    def of(settings):
+        tables = {name for name, table in TABLES.items() if table.exists(settings)}
+        figures = {path.split("/")[2] for path in catalogue.figure_files(settings, ["svg"])}
+        return (tables | figures) & {"tasks", "task_claims"}
+
+    piqa = Task(family="classification")
+    both = with_tasks(settings, piqa=piqa, wikitext=Task(family="language", limit=5))
+    assert of(settings) == set() and of(both) == {"tasks", "task_claims"}
+    assert "results/figures/tasks/reasoner.svg" in catalogue.figure_files(both, ["svg"])
+    shared = catalogue.shared_options(both)
+    assert shared["tasks"] == {"piqa": "classification", "wikitext": "language"}
+    assert shared["task_limits"] == {"wikitext": 5} and "data_pairs" not in shared
+    told = {name: catalogue.needed(TABLES[name], shared) for name in ("tasks", "task_claims")}
+    assert "task_limits" in told["tasks"] and "task_limits" not in told["task_claims"]
+    # nothing to compare with: numbers, and no figure of losses
+    alone = changed(both, run={"variants": ("dense",)})
+    assert not [path for path in catalogue.figure_files(alone, ["svg"]) if "/tasks/" in path]
 
 
 def test_starts_and_controls_are_found_among_what_is_run(settings):

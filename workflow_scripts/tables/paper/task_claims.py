@@ -133,7 +133,7 @@ def _verdict(found: Change, small: bool) -> str:
     if small:
         if max(abs(found.low), abs(found.high)) <= RELEVANT:
             return SUPPORTED
-        return CONTRADICTED if min(found.low, -found.high) > RELEVANT else UNDECIDED
+        return CONTRADICTED if max(found.low, -found.high) > RELEVANT else UNDECIDED
     if found.low > 0:
         return SUPPORTED
     return CONTRADICTED if found.high < 0 else UNDECIDED
