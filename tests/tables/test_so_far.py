@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.tables import task_results
 from tests.tables.sources import mask, named_ways, write_masks
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import everything
+from workflow_scripts.tables.all_figures import FIGURES
 from workflow_scripts.tables.content.columns import read_table
 from workflow_scripts.tables.ways import as_lists
 
@@ -70,3 +72,29 @@ def test_variants_that_share_no_budget_with_dense_are_drawn_all_the_same(
     assert "<li>grades of m/wanda-50: b</li>" in page
     drawn = {path.parts[-3] for path in (tmp_path / "new/figures").rglob("b.svg")}
     assert drawn == {"scaling_curves", "token_curves", "parallel", "sparsity"}
+
+
+def test_tasks_are_told_of_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(everything, "FIGURES", {"tasks": FIGURES["tasks"]})
+    results, output = tmp_path / "results", tmp_path / "new"
+    task_results.write_run(results)
+    for ending in ("json", "scores.jsonl"):
+        (results / f"reasoner/flap-20/tasks/generation.{ending}").unlink()
+    few = {"models": ["reasoner"], "variants": ["dense", "shortgpt-1", "flap-20"]}
+    rest = {"calibration": [], "influence": [], "variant": []}
+    known = {key: value for key, value in task_results.OPTIONS.items() if key != "pair"}
+    options = known | few | rest | {"recovered": []}
+    everything.build(results, results, [results], {"generation": {}}, options, output)
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert "<li>results of tasks of reasoner/flap-20: generation</li>" in page
+    assert '<div class="part tasks" id="tasks"><h2>Tasks</h2>' in page
+    assert "claims of arXiv 2601.18091 about tasks, in this run" in page
+    assert "reasoner: loss by family of tasks" in page
+    for name in ("tasks", "task_claims"):
+        text = (output / f"tables/{name}.md").read_text(encoding="utf-8")
+        assert "Missing: reasoner/flap-20: generation." in text, name
+    claims = read_table(output / "tables", "task_claims").set_index(["claim", "model"])
+    row = claims.loc[("width-generation", "reasoner")]
+    assert row["verdict"] == "not tested"
+    assert row["evidence"] == "results of these variants are missing"
+    assert claims.loc[("depth-classification", "reasoner"), "verdict"] == "supported"

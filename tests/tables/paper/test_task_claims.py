@@ -225,7 +225,7 @@ def test_a_file_of_ones_own_is_read_beside_it(tmp_path):
         (("kind: training", "kind: luck"), "claims.one.compares"),
         (("where: here", "when: now"), "claims.one.where: Field required"),
         (("kind: training", "kind: training, families: []"), "one.compares.training.families"),
-        (("kind: training", "kind: models}\n    than: {kind: training"), "is not allowed with than"),
+        (("kind: training", "kind: models}\n    than: {kind: training"), "not allowed with than"),
         (("paper: mine", "paper: mine\npaper: you"), "claims_mine.yaml:3: paper: this key stands"),
     ],
 )  # fmt: skip
