@@ -35,7 +35,7 @@ def run_files(pattern, **wildcards):
         "variant": RUN.variants,
         "recovered": [name for name in RUN.variants if name in RECOVERED],
         "benchmark": RUN.benchmarks,
-        "family": list(dict.fromkeys(FIGURE_OPTIONS.get("tasks", {}).values())),
+        "family": [*SETTINGS.families],
     }
     return expand(pattern, **lists | wildcards)
 

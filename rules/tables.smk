@@ -52,7 +52,7 @@ rule collect_task_scores:
             {
                 "models": RUN.models,
                 "variants": RUN.variants,
-                "tasks": FIGURE_OPTIONS.get("tasks", {}),
+                "tasks": FIGURE_OPTIONS.get("tasks", []),
             }
         ),
     shell:

@@ -77,7 +77,7 @@ WAYS = {
 PAIRS = {"calibration": [[model, "shortgpt-1", "shortgpt-other-1"] for model in PAIR.values()]}
 OPTIONS: dict[str, Any] = {
     "reference": "dense", "ways": as_lists(WAYS), "pair": PAIR,
-    "tasks": {name: made.family for name, made in TASKS.items()},
+    "tasks": [[name, made.family] for name, made in TASKS.items()],
     "recovered": [["shortgpt-1-lora", "shortgpt-1", ""]], "data_pairs": PAIRS,
     "models": [*PAIR.values()], "variants": [*KEPT], "benchmarks": ["chains"],
 }  # fmt: skip

@@ -126,7 +126,7 @@ def test_tasks_have_tables_and_a_figure_where_some_are_run(settings):
     assert of(settings) == set() and of(both) == {"tasks", "task_claims"}
     assert "results/figures/tasks/reasoner.svg" in catalogue.figure_files(both, ["svg"])
     shared = catalogue.shared_options(both)
-    assert shared["tasks"] == {"piqa": "classification", "wikitext": "language"}
+    assert shared["tasks"] == [["piqa", "classification"], ["wikitext", "language"]]
     assert shared["task_limits"] == {"wikitext": 5} and "data_pairs" not in shared
     told = {name: catalogue.needed(TABLES[name], shared) for name in ("tasks", "task_claims")}
     assert "task_limits" in told["tasks"] and "task_limits" not in told["task_claims"]

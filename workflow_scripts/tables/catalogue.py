@@ -84,7 +84,7 @@ def shared_options(settings: Settings) -> dict[str, Any]:
         some[RECOVERED] = recovered_in_run(settings)
     if has_tasks(settings):
         tasks = {name: settings.tasks[name] for name in settings.run.tasks}
-        some[TASKS] = {name: task.family for name, task in tasks.items()}
+        some[TASKS] = [[name, task.family] for name, task in tasks.items()]
         if limits := {name: task.limit for name, task in tasks.items() if task.limit}:
             some[TASK_LIMITS] = limits
         if pairs := data_pairs(settings):

@@ -2,7 +2,7 @@
 
     python -m workflow_scripts.tables.collect_task_scores --results results --options \
         '{"models": ["reasoner"], "variants": ["dense", "wanda-20"],
-        "tasks": {"piqa": "classification", "ifeval": "generation"}}' \
+        "tasks": [["piqa", "classification"], ["ifeval", "generation"]]}' \
         --output results/tables/task_scores.parquet
 
 Names are in the order of the tables, tasks with their families. Raises `InputError`, a line for

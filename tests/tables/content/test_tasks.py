@@ -162,7 +162,7 @@ def incomplete(task_source, tmp_path_factory):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes((task_source.results / name).read_bytes())
     variants = ["dense", "wanda-50", "flap-20"]
-    tasks = {name: family for name, family in OPTIONS["tasks"].items() if family in FAMILIES[:2]}
+    tasks = [[name, family] for name, family in OPTIONS["tasks"] if family in FAMILIES[:2]]
     return read_task_scores(folder, ["reasoner"], variants, tasks), folder
 
 
@@ -186,6 +186,6 @@ def test_no_mean_is_made_of_what_happens_to_be_there(incomplete):
 def test_a_run_of_which_nothing_is_there_has_empty_tables(tmp_path):
     nothing = read_task_scores(tmp_path, ["m"], ["dense"], {"piqa": "classification"})
     write_task_scores(tmp_path / "tables" / FILE, nothing)
-    options = {"reference": "dense", "ways": as_lists(named_ways(["dense"])), "tasks": {}}
+    options = {"reference": "dense", "ways": as_lists(named_ways(["dense"])), "tasks": []}
     make("tasks", Source(tmp_path, tmp_path / "tables", options))
     assert read_table(tmp_path / "tables", "tasks").empty

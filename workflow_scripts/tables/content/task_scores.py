@@ -82,15 +82,16 @@ def tasks_of(frame: pd.DataFrame) -> Iterator[Task]:
 
 
 def read_task_scores(
-    results: Path, models: Sequence[str], variants: Sequence[str], tasks: Mapping[str, str]
+    results: Path, models: Sequence[str], variants: Sequence[str], tasks: Sequence[Sequence[str]]
 ) -> pd.DataFrame:
-    """Gather the scores of tasks, given with their families.
+    """Gather the scores of tasks: pairs of a name and a family, in the order of the tables.
 
     What a model's variant has no file of, or a file without, is missing; tasks that a file has
     besides are from before the config was changed, and left out. Raises `InputError` naming file,
     task and sample where a number does not follow from its scores, a sample is there twice, or two
     variants have other samples, other weights or another version of a task.
     """
+    tasks = dict(tasks)
     found: list[pd.DataFrame] = []
     missing: list[str] = []
     first: dict[str, tuple[str, TaskResult, pd.DataFrame]] = {}
