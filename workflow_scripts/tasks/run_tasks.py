@@ -65,7 +65,7 @@ def main() -> None:
         job = job.model_copy(update={"thinking_end": None})  # a model that answers at once
     model = OneModel(given.model, pruned, settings, job)
     found: dict[str, Evaluated] = {}
-    producers: dict[str, dict[str, str]] = {}
+    producers: dict[str, dict[str, dict[str, str]]] = {}
     with ChatTemplate(tokenizer, job.date, job.chat_template_args) as template:
         for name, task in job.tasks.items():
             loaded = _load(name, task)
@@ -73,16 +73,17 @@ def main() -> None:
             with closing(Responses(place)) as responses:
                 kept = KeptModel(model.starter(task), template, responses, f"task {name}")
                 found[name] = evaluate_task(name, task, loaded, kept)
-                producers |= responses.producers()
+                producers[name] = responses.producers()
         day = template.day
-    provenance = {
-        "generator": depends_on,
-        "settings": plain(job, exclude=TaskJob.SPEED),
-        "producers": [producers[digest] for digest in sorted(producers)],
-    } | ({} if day is None else {"date": day})
     for family in sorted({task.family for task in job.tasks.values()}):
-        mine = {name: one for name, one in found.items() if job.tasks[name].family == family}
-        _write(given.output / family, mine, provenance)
+        mine = {name: task for name, task in job.tasks.items() if task.family == family}
+        made_by = {digest: one for name in mine for digest, one in producers[name].items()}
+        provenance = {
+            "generator": depends_on,
+            "settings": plain(job.model_copy(update={"tasks": mine}), exclude=TaskJob.SPEED),
+            "producers": [made_by[digest] for digest in sorted(made_by)],
+        } | ({} if day is None else {"date": day})
+        _write(given.output / family, {name: found[name] for name in mine}, provenance)
 
 
 class OneModel:
