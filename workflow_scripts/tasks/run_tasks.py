@@ -82,7 +82,9 @@ def main() -> None:
             "generator": depends_on,
             "settings": plain(job.model_copy(update={"tasks": mine}), exclude=TaskJob.SPEED),
             "producers": [made_by[digest] for digest in sorted(made_by)],
-        } | ({} if day is None else {"date": day})
+        }
+        if day is not None and any(task.chat for task in mine.values()):
+            provenance["date"] = day
         _write(given.output / family, {name: found[name] for name in mine}, provenance)
 
 
