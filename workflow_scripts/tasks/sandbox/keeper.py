@@ -15,7 +15,6 @@ no use for. It knows the processors in CALLS.
 import ctypes
 import json
 import os
-import platform
 import resource
 import signal
 import sys
@@ -177,9 +176,9 @@ def excess(limits: dict[str, float]) -> str:
 
 def filter_calls() -> None:
     """Refuse the system calls that the program has no use for, from here on."""
-    if platform.machine() not in CALLS:
+    if os.uname().machine not in CALLS:
         return
-    processor, refused, cloning = CALLS[platform.machine()]
+    processor, refused, cloning = CALLS[os.uname().machine]
     refuse, is_missing = (RETURN, 0, 0, REFUSE | EPERM), (RETURN, 0, 0, REFUSE | ENOSYS)
     steps = [
         (LOAD, 0, 0, PROCESSOR),
