@@ -154,6 +154,17 @@ def test_plain_data_come_through_as_they_are():
     assert not passes("    return list(xs)\n", problem)
 
 
+def test_verdicts_do_not_hang_on_chance():
+    problem = PROBLEM | {
+        "entry_point": "draw",
+        "prompt": 'def draw():\n    """A number from 0 to 1."""\n',
+        "test": "import random\ndef check(candidate):\n    assert candidate() == random.random()\n",
+    }
+    assert passes("    import random\n    return random.random()\n", problem)
+    draws = ProblemTests(None, [("", "0.8444218515250481"), ("", "0.8444218515250481")])
+    assert passes_cases("import random\nprint(random.random())", draws, seconds=1)
+
+
 def test_numbers_of_numpy_are_numbers():
     problem = PROBLEM | {
         "entry_point": "mean",

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -60,6 +61,25 @@ def are_gone(name: str) -> bool:
     while processes_named(name) and time.monotonic() < end:
         time.sleep(0.02)
     return not processes_named(name)
+
+
+@pytest.mark.parametrize(
+    ("mode", "by_hand"),
+    [
+        (
+            Mode.NAMESPACES,
+            ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net", "true"],
+        ),
+        (
+            Mode.BUBBLEWRAP,
+            ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
+        ),
+    ],
+)
+def test_a_machine_that_can_have_a_sandbox_has_it(mode, by_hand):
+    if not shutil.which(by_hand[0]) or subprocess.run(by_hand, check=False).returncode:
+        pytest.skip(f"{' '.join(by_hand)}: not possible here")
+    assert choice.missing_in(mode) == ""
 
 
 def test_a_harmless_program_reads_computes_and_tells(mode):
@@ -122,6 +142,7 @@ def test_threads_count_as_processes(mode):
                 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
             except RuntimeError:
                 break
+        time.sleep(0.5)
         print(started)
         import os
         os._exit(0)
@@ -423,6 +444,43 @@ def test_a_box_that_is_left_ends():
         assert are_gone("left-in-a-box")
 
 
+def test_a_box_ends_with_the_process_that_opened_it():
+    opener = """
+        import sys
+        from workflow_scripts.tasks.sandbox.box import Box
+        from workflow_scripts.tasks.sandbox.limits import Limits
+        from workflow_scripts.tasks.sandbox.modes import Mode
+        program = "import ctypes, time\\nctypes.CDLL(None).prctl(15, b'orphan-in-a-box')\\n"
+        program += "print('ready', flush=True)\\ntime.sleep(60)"
+        with Box(program, Limits(), Mode(sys.argv[1])) as box:
+            print(box.ask(b"", 10), flush=True)
+            box.finish()
+    """
+    for mode in (Mode.UNSAFE, choice.sandbox_for("sandboxed")):
+        command = [sys.executable, "-c", textwrap.dedent(opener), mode.value]
+        with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b"b'ready'\n"
+            assert processes_named("orphan-in-a-box")
+            process.kill()
+        assert are_gone("orphan-in-a-box")
+
+
+def test_a_sandbox_that_is_ended_is_no_verdict(mode):
+    """As the system may where memory runs out."""
+    program = """
+        import ctypes, sys, time
+        ctypes.CDLL(None).prctl(15, b"ended-in-a-box")
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    with Box(textwrap.dedent(program), SMALL, mode) as box:
+        assert box.ask(b"", seconds=5) == b"ready"
+        (inside,) = processes_named("ended-in-a-box")
+        inside.parent().kill()
+        with pytest.raises(InputError, match="harness.run_code: the sandbox was ended"):
+            box.finish()
+
+
 def test_unsafe_has_limits_and_an_empty_folder_though_no_walls(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_sesame")
     mode = choice.sandbox_for("unsafe")
@@ -455,6 +513,30 @@ def test_where_nothing_walls_programs_in_none_is_run(monkeypatch):
     )
     with pytest.raises(InputError, match="harness.run_code: careful is not allowed"):
         choice.sandbox_for.__wrapped__("careful")
+
+
+WITHOUT_NAMESPACES = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -c "$1"'
+
+
+def test_a_machine_that_forbids_namespaces_is_told_in_a_line():
+    code = textwrap.dedent("""
+        from workflow_scripts.errors import InputError
+        from workflow_scripts.tasks.sandbox.choice import sandbox_for
+        try:
+            print(sandbox_for("sandboxed"))
+        except InputError as error:
+            print(error)
+    """)
+    command = ["unshare", "-U", "-r", "sh", "-c", WITHOUT_NAMESPACES, sys.executable, code]
+    if not shutil.which("unshare"):
+        pytest.skip("needs unshare")
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no namespace to forbid others in: {done.stderr}")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("harness.run_code: bubblewrap cannot be used (")
+    assert "unshare: No space left on device" in line  # as the kernel says it
+    assert line.endswith("or set harness.run_code: unsafe") and not done.stderr
 
 
 def test_a_world_that_cannot_be_made_is_told(mode, monkeypatch):
@@ -490,7 +572,9 @@ def test_an_ordinary_user_has_the_same_sandbox():
         from workflow_scripts.tasks.sandbox.limits import Limits
         from workflow_scripts.tasks.sandbox.modes import Mode
         counting = '''
-        import os, time
+        import os, signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)
         print(os.getuid(), os.access("/usr", os.W_OK), flush=True)
         forked = 0
         while True:

@@ -98,7 +98,7 @@ def main() -> None:
 def be_called(order: dict[str, Any], lines: Any, answer: Any) -> None:
     """Answer calls of the solution's function; in a contest, of the method of its Solution."""
     is_contest, seconds = order["contest"], order["seconds"]
-    module = new_module("solution", is_contest)
+    module = new_module("solution", is_contest, order["source"])
     signal.setitimer(signal.ITIMER_PROF, seconds)  # ends this process
     try:
         exec(compile(order["source"], "solution.py", "exec"), module.__dict__)
@@ -122,7 +122,7 @@ def be_called(order: dict[str, Any], lines: Any, answer: Any) -> None:
 def be_run(order: dict[str, Any], lines: Any, answer: Any) -> None:
     """Run the solution as a script, in a process of its own for each input."""
     try:
-        module = new_module("__main__", preamble=True)
+        module = new_module("__main__", True, order["source"])
         code = compile(order["source"], "solution.py", "exec")
     except BaseException as error:
         return answer(error=repr(error))
@@ -152,6 +152,7 @@ def run_script(code: types.CodeType, module: types.ModuleType, seconds: int) -> 
     os.dup2(os.open("stdout", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 1)
     sys.stdin, sys.stdout = os.fdopen(0, encoding="utf-8"), os.fdopen(1, "w", encoding="utf-8")
     sys.modules["__main__"] = module
+    seed()  # a new process is seeded anew
     status = 0
     try:
         exec(code, module.__dict__)
@@ -179,7 +180,7 @@ def be_tests(order: dict[str, Any], lines: Any, answer: Any) -> None:
             raise RuntimeError(answered["error"])
         return decode(answered["value"])
 
-    module = new_module("tests", preamble=False)
+    module = new_module("tests", False, order["test"])
     try:
         # helpers that tests use stand in the prompt, before the function that is to be written
         exec(compile(order["prompt"], "prompt.py", "exec"), module.__dict__)
@@ -191,9 +192,17 @@ def be_tests(order: dict[str, Any], lines: Any, answer: Any) -> None:
     return answer(passed=True)
 
 
-def new_module(name: str, preamble: bool) -> types.ModuleType:
+def seed() -> None:
+    """Have what is drawn at random be the same in every run."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed(0)
+
+
+def new_module(name: str, preamble: bool, source: str) -> types.ModuleType:
     """An empty module that can be found by its name, with what a solution may take as imported."""
     module = types.ModuleType(name)
+    if "random" in source:  # before it is imported there
+        import random  # noqa: F401
     sys.modules.setdefault(name, module)
     if preamble:
         sys.setrecursionlimit(RECURSION)
@@ -201,6 +210,7 @@ def new_module(name: str, preamble: bool) -> types.ModuleType:
             exec(f"from {imported} import *", module.__dict__)
         for imported in PREAMBLE:
             exec(f"import {imported}", module.__dict__)
+    seed()
     return module
 
 

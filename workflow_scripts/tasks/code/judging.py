@@ -52,16 +52,11 @@ def passes_checks(program: str, problem: Mapping[str, str], seconds: int) -> boo
     with Box(_program(), limits, _mode()) as solution, Box(_program(), limits, _mode()) as checks:
         if not _is_ready(solution, order | {"role": "function", "seconds": seconds}, seconds):
             return False
-        said = checks.ask(_line(tests | {"role": "tests"}), limits.wall_seconds)
-        while said is not None and said.startswith(b'{"call"'):
-            value = solution.ask(said, limits.wall_seconds)
-            if value is None:
-                return False
-            said = checks.ask(value, limits.wall_seconds)
-        if said is None:
-            checks.finish()  # tells a box that could not be made from tests that did not end
-            return False
-        return json.loads(said)["passed"]
+        said = _ask(checks, _line(tests | {"role": "tests"}), limits.wall_seconds)
+        while said.startswith(b'{"call"'):
+            value = _ask(solution, said, limits.wall_seconds)
+            said = _ask(checks, value, limits.wall_seconds) if value else b""
+        return _said(said).get("passed") is True
 
 
 def passes_cases(program: str, tests: ProblemTests, seconds: int) -> bool:
@@ -82,7 +77,7 @@ def passes_cases(program: str, tests: ProblemTests, seconds: int) -> bool:
 
 def _returns(box: Box, given: str, right: str, wait: float) -> bool:
     arguments = tuple(json.loads(line) for line in given.split("\n"))
-    said = _said(box.ask(_line({"call": encode(arguments)}), wait))
+    said = _said(_ask(box, _line({"call": encode(arguments)}), wait))
     try:
         value = decode(said["value"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -92,22 +87,30 @@ def _returns(box: Box, given: str, right: str, wait: float) -> bool:
 
 
 def _prints(box: Box, given: str, right: str, wait: float) -> bool:
-    written = _said(box.ask(_line({"stdin": given}), wait)).get("stdout")
+    written = _said(_ask(box, _line({"stdin": given}), wait)).get("stdout")
     return isinstance(written, str) and same_output(written, right)
 
 
 def _is_ready(box: Box, order: dict[str, Any], seconds: int) -> bool:
     """Whether the program could be loaded. Raises InputError where its box could not be made."""
-    answer = box.ask(_line(order), _patience(seconds))
+    return _said(_ask(box, _line(order), _patience(seconds))) == {"ready": True}
+
+
+def _ask(box: Box, line: bytes, wait: float) -> bytes:
+    """What a box answers; nothing where its program ended or is late.
+
+    Raises InputError where it was not the program that ended, but its sandbox.
+    """
+    answer = box.ask(line, wait)
     if answer is None:
         box.finish()
-    return _said(answer) == {"ready": True}
+    return answer or b""
 
 
-def _said(answer: bytes | None) -> dict[str, Any]:
+def _said(answer: bytes) -> dict[str, Any]:
     """What a box answered, if it is anything: a solution can write there what it likes."""
     try:
-        said = json.loads(answer or b"{}")
+        said = json.loads(answer or b"null")
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

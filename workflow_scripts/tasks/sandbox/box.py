@@ -33,8 +33,8 @@ class Outcome:
     """How a program ended, and what it wrote.
 
     `ended`: `exit` with `code`, its exit status; `signal`, with `code` the signal's number; for a
-    limit that it broke (`time`, `memory`, `processes`, `output`); or `killed`, together with its
-    keeper, which nothing inside a sandbox can do. stdout and stderr are cut at the limit of output.
+    limit that it broke (`time`, `memory`, `processes`, `output`); or, without a sandbox, `killed`
+    together with its keeper. stdout and stderr are cut at the limit of output.
     """
 
     ended: Ending
@@ -51,17 +51,14 @@ class Outcome:
 def run(program: str, stdin: str, limits: Limits, mode: Mode) -> Outcome:
     """Run Python source to its end.
 
-    Raises InputError where its world cannot be made.
+    Raises InputError where its world cannot be made, or is ended from outside.
     """
     with Box(program, limits, mode) as box:
         return box.finish(stdin.encode())
 
 
 class Box:
-    """A running program, which ends with the `with` that it was made in.
-
-    Raises InputError where its world cannot be made.
-    """
+    """A running program, which ends with the `with` that it was made in."""
 
     def __init__(self, program: str, limits: Limits, mode: Mode) -> None:
         self._limits, self._mode = limits, mode
@@ -151,7 +148,10 @@ class Box:
         return bytes(answer)
 
     def finish(self, stdin: bytes = b"") -> Outcome:
-        """How the program ends, given the rest of its input, and the rest of what it wrote."""
+        """How the program ends, given the rest of its input, and the rest of what it wrote.
+
+        Raises InputError where its world could not be made, or was ended from outside.
+        """
         self._exchange(stdin, self._deadline, for_line=False)
         texts = [
             bytes(stream[: self._limits.output_bytes]).decode(errors="replace")
@@ -162,7 +162,10 @@ class Box:
     def _ending(self) -> tuple[Ending, int]:
         """How the program ended, and with which number."""
         if not self._told:
-            return self._broken or "killed", 0
+            if self._broken or self._mode is Mode.UNSAFE:
+                return self._broken or "killed", 0
+            last = bytes(self._err).decode(errors="replace").strip().rpartition("\n")[2]
+            raise InputError(f"harness.run_code: the sandbox was ended: {last or 'no word why'}")
         told = json.loads(self._told)
         if "failed" in told:
             raise InputError(f"harness.run_code: the sandbox could not be made: {told['failed']}")

@@ -6,7 +6,7 @@ from functools import cache
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
-from workflow_scripts.tasks.sandbox.box import run
+from workflow_scripts.tasks.sandbox.box import Outcome, run
 from workflow_scripts.tasks.sandbox.limits import Limits
 from workflow_scripts.tasks.sandbox.modes import Mode
 
@@ -25,10 +25,10 @@ if ctypes.CDLL(None).unshare(0x10000000) == 0:
 with suppress(OSError):
     open("/proc/1/environ", "rb").close()
     print("the keeper can be looked into")
-places = ["/", "/usr", "/dev", "/packages", "/proc/sys/kernel/hostname", sys.base_prefix]
-for place in places:
-    if os.access(place, os.W_OK):
-        print(f"{place} can be written to")
+for line in open("/proc/self/mountinfo"):
+    place, options = line.split()[4:6]
+    if not (options.startswith("ro") or place == "/tmp" or place.startswith("/dev/")):
+        print(f"{place} is mounted to be written to")
 """
 
 
@@ -39,6 +39,9 @@ def sandbox_for(run_code: str) -> Mode:
     Raises InputError where nothing walls programs in, and the config does not do without.
     """
     if run_code == UNSAFE:
+        outcome = run("", "", LIMITS, Mode.UNSAFE)
+        if not outcome.passed:
+            raise InputError(f"harness.run_code: no program can be run: {_reason(outcome)}")
         return Mode.UNSAFE
     if run_code != SANDBOXED:
         raise InputError(
@@ -63,8 +66,12 @@ def missing_in(mode: Mode) -> str:
     try:
         outcome = run(TRIAL, "\n".join(outside), LIMITS, mode)
     except InputError as error:
-        return str(error).rpartition(": ")[2]
+        return str(error).removeprefix("harness.run_code: ")
     if not outcome.passed:
-        lines = outcome.stderr.strip().splitlines() or [f"ended by {outcome.ended} {outcome.code}"]
-        return lines[-1]
+        return _reason(outcome)
     return ", ".join(outcome.stdout.split("\n")).strip(", ")
+
+
+def _reason(outcome: Outcome) -> str:
+    last = outcome.stderr.strip().rpartition("\n")[2]
+    return last or f"it ended by {outcome.ended} {outcome.code}"

@@ -210,4 +210,7 @@ def kernel() -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as failure:
+        os.write(json.loads(sys.argv[1])["status"], json.dumps({"failed": str(failure)}).encode())

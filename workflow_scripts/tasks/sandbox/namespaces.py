@@ -44,7 +44,6 @@ def main() -> None:
         is_root = enter()
         keeper = os.fork()
         if keeper == 0:
-            call("prctl", SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
             source = read(world["keeper"])
             build(world)
             drop_powers(is_root)
@@ -64,9 +63,10 @@ def enter() -> bool:
     reading, writing = os.pipe()
     helper = os.fork()
     if helper == 0:  # stays outside, where the right to map other users is
-        os.read(reading, 1)
+        os.close(writing)
         try:
-            map_users(me)
+            if os.read(reading, 1):  # otherwise the other process has ended
+                map_users(me)
         except OSError:
             os._exit(1)
         os._exit(0)

@@ -22,7 +22,7 @@ LINKS += (("/proc/self/fd/1", "/dev/stdout"), ("/proc/self/fd/2", "/dev/stderr")
 @cache
 def python() -> str:
     """The interpreter that runs this, outside of any virtual environment."""
-    return os.path.realpath(sys.executable)
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
 @cache
