@@ -6,10 +6,11 @@ from itertools import combinations, pairwise
 
 import pytest
 
-from workflow_scripts.tasks.code import human_eval, inside
+from workflow_scripts.tasks.code import human_eval, inside, judging
 from workflow_scripts.tasks.code.judging import judge, passes_cases, passes_checks
 from workflow_scripts.tasks.code.live_code_bench import ProblemTests
 from workflow_scripts.tasks.code.pass_at_k import metrics, pass_at_k
+from workflow_scripts.tasks.sandbox.modes import Mode
 
 # in the form of HumanEval, with a helper in the prompt that the test uses
 PROBLEM = {
@@ -195,6 +196,25 @@ def test_a_sample_of_human_eval():
 
     assert all(verdicts(lambda row: row["canonical_solution"]))
     assert not any(verdicts(lambda row: "    pass\n"))
+
+
+def test_code_runs_as_the_config_says(monkeypatch):
+    asked = []
+
+    def mode(run_code: str) -> Mode:
+        asked.append(run_code)
+        return Mode.UNSAFE
+
+    monkeypatch.setattr(judging, "sandbox_for", mode)
+    monkeypatch.setenv("PRUNETHINK_RUN_CODE", "unsafe")
+    judging._mode.cache_clear()
+    try:
+        assert passes(RIGHT) and not passes("    return xs\n")
+        assert passes_cases("input()\nprint(sum(map(int, input().split())))", SUM, seconds=1)
+        assert not passes_cases("print(3)", SUM, seconds=1)
+    finally:
+        judging._mode.cache_clear()
+    assert asked == ["unsafe"]
 
 
 def test_what_was_judged_is_not_judged_again():

@@ -66,7 +66,9 @@ class Box:
         self._broken: Ending | None = None
         self._has_ended = False
         self._bytes = 0  # of stdout and stderr so far
-        self._folder = tempfile.TemporaryDirectory(prefix="box-") if mode is Mode.UNSAFE else None
+        self._folder = None
+        if mode is Mode.UNSAFE:
+            self._folder = tempfile.TemporaryDirectory(prefix="box-", ignore_cleanup_errors=True)
         self._process, self._status = self._start(program)
         self._out, self._err, self._told = bytearray(), bytearray(), bytearray()
         self._streams = {
