@@ -7,7 +7,7 @@
 The task is loaded once: every data set that it asks for is fetched as the lock file says, and a
 task that cannot be loaded is refused before any model runs it. Beside the manifest are links to
 the files of each data set, `data/OWNER/NAME/`. The manifest holds commits and digests, where the
-task's file is among the harness's, and how many samples it has.
+task's file is among the harness's, its samples, and whether it runs what a model wrote.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from workflow_scripts.download.hub.rows import DATA_FILES
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
-from workflow_scripts.files.digests import file_digest
+from workflow_scripts.files.digests import file_digest, value_digest
 from workflow_scripts.inputs.harness_tasks import find_in_harness, load_task
 from workflow_scripts.jobs.stage import run_stage
 
@@ -44,8 +44,9 @@ def fetch_task(name: str, task: FetchedTask, manifest: Path, lock: Path | None =
 
     place = None if task_file(name, task) else find_in_harness(task.task or name)
     loaded = load_task(name, task, place, folder_of)
+    tasks = dict(sorted(loaded["tasks"].items()))
     try:
-        samples = {found: len(one.eval_docs) for found, one in sorted(loaded["tasks"].items())}
+        samples = {found: len(one.eval_docs) for found, one in tasks.items()}
     except Exception as error:  # of any class: tasks bring code of their own
         reason = " ".join(str(error).split())
         raise InputError(
@@ -53,7 +54,15 @@ def fetch_task(name: str, task: FetchedTask, manifest: Path, lock: Path | None =
         ) from None
     if not all(samples.values()):
         raise InputError(f"tasks.{name}: no samples in its data")
-    write_json(manifest, {"file": place, "samples": samples, "data": fetched})
+    found = {
+        "file": place,
+        "samples": samples,
+        "runs_code": any(one.get_config("unsafe_code") for one in tasks.values()),
+        "data": fetched,
+    }
+    if not fetched:  # rows that a Python package brings have no file of their own here
+        found["rows"] = value_digest([[*one.eval_docs] for one in tasks.values()])
+    write_json(manifest, found)
 
 
 def _fetch(

@@ -38,9 +38,11 @@ from workflow_scripts.models.chat_templates import ChatTemplate
 from workflow_scripts.models.checkpoints import check_weights, model_digest
 from workflow_scripts.models.manifests import MANIFEST, check_digest
 from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
+from workflow_scripts.tasks.code.judging import RUN_CODE
 from workflow_scripts.tasks.evaluation import Evaluated, evaluate_task, seed_everything
 from workflow_scripts.tasks.models import STARTS, end_thinking_at
 from workflow_scripts.tasks.responses import KeptModel, Responses
+from workflow_scripts.tasks.sandbox.choice import sandbox_for
 
 if TYPE_CHECKING:
     from lm_eval.api.model import TemplateLM
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
 FETCHED = Path("resources/tasks")
 KEPT = "tasks"  # the folder in the store
 KEY_DIGITS = 16
-RUN_CODE = "PRUNETHINK_RUN_CODE"  # tells the functions of tasks how code may be run
 
 
 def main() -> None:
@@ -59,6 +60,8 @@ def main() -> None:
     pruned = read_pruned(VariantFiles(*given.variant), model_digest(given.model))
     settings = _engine_settings(job)
     check_runs(settings, pruned, given.model)
+    if any(_manifest(name)["runs_code"] for name in job.tasks):
+        sandbox_for(job.run_code)  # before any model runs
     depends_on = identity(given.model, pruned, settings) | {"harness": version("lm_eval")}
     tokenizer = load_tokenizer(given.model)
     if tokenizer.convert_tokens_to_ids(job.thinking_end) in end_of_turn_ids(given.model, tokenizer):
@@ -115,8 +118,7 @@ class OneModel:
 
 def _load(name: str, task: Task) -> "TaskDict":
     """The task as it was fetched, with Python's generator as the harness has it then."""
-    folder = FETCHED / name
-    manifest = read_json(folder / MANIFEST)
+    folder, manifest = FETCHED / name, _manifest(name)
 
     def folder_of(repository: str, _: str | None) -> Path:
         if repository not in manifest["data"]:
@@ -130,6 +132,10 @@ def _load(name: str, task: Task) -> "TaskDict":
 
     seed_everything()
     return load_task(name, task, manifest["file"], folder_of)
+
+
+def _manifest(name: str) -> dict[str, Any]:
+    return read_json(FETCHED / name / MANIFEST)
 
 
 def _place(task: Task, depends_on: dict[str, Any], loaded: "TaskDict", job: TaskJob) -> Path:
