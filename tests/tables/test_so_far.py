@@ -90,6 +90,9 @@ def test_tasks_are_told_of_what_is_there(tmp_path, monkeypatch):
     assert '<div class="part tasks" id="tasks"><h2>Tasks</h2>' in page
     assert "claims of arXiv 2601.18091 about tasks, in this run" in page
     assert "reasoner: loss by family of tasks" in page
+    words = " ".join(page.split())
+    assert "measures boolq (acc, 80 samples), hellaswag (acc_norm, 120 samples)," in words
+    assert "The Language Model Evaluation Harness" in words
     for name in ("tasks", "task_claims"):
         text = (output / f"tables/{name}.md").read_text(encoding="utf-8")
         assert "Missing: reasoner/flap-20: generation." in text, name

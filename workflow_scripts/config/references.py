@@ -50,6 +50,10 @@ REFERENCES = {
     "arXiv:2106.09685",
     "holm": "S. Holm. A Simple Sequentially Rejective Multiple Test Procedure. Scandinavian "
     "Journal of Statistics 6, 1979",
+    "harness": "L. Gao et al. The Language Model Evaluation Harness. 2024. "
+    "doi:10.5281/zenodo.12608602",
+    "satterthwaite": "F. E. Satterthwaite. An Approximate Distribution of Estimates of Variance "
+    "Components. Biometrics Bulletin 2, 1946",
     "passk": "M. Chen et al. Evaluating Large Language Models Trained on Code. 2021. "
     "arXiv:2107.03374",
     "majority": "X. Wang et al. Self-Consistency Improves Chain of Thought Reasoning in Language "

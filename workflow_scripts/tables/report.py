@@ -96,7 +96,13 @@ def write(
             *(f"figure {path}" for path in figures if not path.exists()),
         ],
         methods=methods_paragraphs(
-            cells, config, rows["comparison"], citations, source.limits, source.options.get("pair")
+            cells,
+            config,
+            rows["comparison"],
+            citations,
+            source.limits,
+            source.options.get("pair"),
+            rows["tasks"],
         ),
         reference=reference,
         samples=(source.tables / SAMPLES).exists(),

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 from workflow_scripts.config.allocations import ALLOCATIONS
 from workflow_scripts.config.methods import METHODS
 from workflow_scripts.config.references import Citations
+from workflow_scripts.tables.content.columns import MEAN
 from workflow_scripts.tables.content.formats import TEMPLATES, count
 from workflow_scripts.tables.reporting.training_text import (
     own_texts,
@@ -26,10 +27,11 @@ def methods_paragraphs(
     citations: Citations,
     limits: Mapping[str, str],
     pair: Mapping[str, str] | None = None,
+    tasks: pd.DataFrame | None = None,
 ) -> list[str]:
     """Paragraphs of plain text; the template is `tables/templates/methods.txt.j2`.
 
-    `pair` names the models of a pair, where the run has one.
+    `pair` names the models of a pair, where the run has one; `tasks` is the table of tasks.
     """
     run, generation = cells.attrs, config.get("generation", {})
     used = [config["variants"][v] for v in run["variants"] if v in config.get("variants", {})]
@@ -51,6 +53,7 @@ def methods_paragraphs(
         own=own_texts(config),
         recoveries=trained_variants(config) and recovery_paragraphs(config, citations),
         pair=pair,
+        tasks=[] if tasks is None else measured(tasks),
         cite=citations.cite,
         methods=methods and cited(methods),
         allocations=allocations and cited(allocations),
@@ -77,6 +80,15 @@ def methods_paragraphs(
     )
     found = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
     return [paragraph for paragraph in found if paragraph]
+
+
+def measured(tasks: pd.DataFrame) -> list[str]:
+    """Each task with its metric and size."""
+    of_tasks = tasks[tasks["task"] != MEAN].drop_duplicates("task")
+    return [
+        f"{row.task} ({row.metric}, {count(row.samples, 'sample')})"
+        for row in of_tasks.itertuples()
+    ]
 
 
 def _wordings(config: Mapping[str, Any]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from workflow_scripts.tables.content.removals import Masks
 
 LIBRARIES = (
     "snakemake", "torch", "transformers", "vllm", "numpy", "scipy", "pandas", "statsmodels",
-    "matplotlib",
+    "matplotlib", "lm-eval",
 )  # fmt: skip
 # as `generation.progress` says it
 DECODED = re.compile(
