@@ -91,6 +91,10 @@ def test_tasks_are_told_of_what_is_there(tmp_path, monkeypatch):
     assert "claims of arXiv 2601.18091 about tasks, in this run" in page
     assert "reasoner: loss by family of tasks" in page
     words = " ".join(page.split())
+    assert (
+        "<li>reasoner on 6 tasks: dense has 61 % on average; the pruned variant is worse "
+        "(shortgpt-1 −0.35).</li>"
+    ) in words
     assert "measures boolq (acc, 80 samples), hellaswag (acc_norm, 120 samples)," in words
     assert "The Language Model Evaluation Harness" in words
     for name in ("tasks", "task_claims"):

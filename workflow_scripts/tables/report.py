@@ -48,7 +48,7 @@ from workflow_scripts.tables.content.task_scores import load_task_scores
 from workflow_scripts.tables.entries import TASKS
 from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
-from workflow_scripts.tables.reporting.findings import heat_maps, of_pair, sentences
+from workflow_scripts.tables.reporting.findings import heat_maps, of_pair, of_tasks, sentences
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
 from workflow_scripts.tables.statistics.verdicts import RELEVANT
 
@@ -110,6 +110,7 @@ def write(
         findings=[
             *sentences(rows["comparison"], rows["accuracy"], reference),
             *of_pair(rows["pair"]),
+            *of_tasks(rows["tasks"], reference),
         ],
         cautions=[*cautions(cells, rows["comparison"], loop_shares(source.tables), reference)],
         heat_maps=[*heat_maps(rows["comparison"])],

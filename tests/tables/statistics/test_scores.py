@@ -93,6 +93,12 @@ def test_one_document_tells_no_error():
     assert change_p("perplexity", np.array([-2.0]), np.array([10.0]), False) == 1.0
 
 
+def test_two_documents_may_leave_everything_open():
+    found = estimate_scores("perplexity", np.array([-10.0, -3000.0]), np.array([10.0, 10.0]))
+    assert found.value == pytest.approx(math.exp(150.5))
+    assert (found.low, found.high) == (0.0, math.inf)
+
+
 def test_marks_are_compared_as_answers_without_repeats_are():
     one, other = marks(4), marks(5, p=0.4)
     wanted = paired_difference(one[:, None].astype(int), other[:, None].astype(int))

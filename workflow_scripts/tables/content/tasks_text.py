@@ -140,9 +140,17 @@ def _difference(row: pd.Series, of: str = "difference") -> str:
         return "–"
     return {
         "mean": lambda: in_percent(value),
-        "perplexity": lambda: f"×{math.exp(value):.3f}",
+        "perplexity": lambda: f"×{_exp(value):#.4g}",
         "bits": lambda: signed(value, 4),
     }[row.kind]()
+
+
+def _exp(value: float) -> float:
+    """Infinite where it is too large for a number: two documents may leave everything open."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
 
 
 def _p_value(value: float) -> str:

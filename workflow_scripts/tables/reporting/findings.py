@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 
+from workflow_scripts.tables.content.columns import ALL
 from workflow_scripts.tables.content.formats import count, signed
 from workflow_scripts.tables.content.pair_text import overall
 from workflow_scripts.tables.statistics.verdicts import BETTER, INCONCLUSIVE, RELEVANT, WORSE
@@ -63,6 +64,20 @@ def of_pair(rows: pd.DataFrame) -> Iterator[str]:
         budget = members["budget"].max()
         for said in overall(members[members["budget"] == budget]):
             yield f"{benchmark}, with {count(budget, 'thinking token')}: {said}."
+
+
+def of_tasks(rows: pd.DataFrame, reference: str) -> Iterator[str]:
+    """What pruning costs on average over all tasks, a sentence for each model."""
+    bounds = {"difference_low": "ci_low", "difference_high": "ci_high"}
+    for model, members in rows[rows["family"] == ALL].groupby("model", sort=False):
+        dense = members[members["variant"] == reference]
+        compared = members[(members["verdict"] != "") & (members["removed"] != 0)]
+        if dense.empty or compared.empty:
+            continue
+        compared = compared.drop(columns=[*bounds.values()]).rename(columns=bounds)
+        tasks = count(dense["tasks"].iloc[0], "task")
+        average = f"{100 * dense['value'].iloc[0]:.0f} %"
+        yield f"{model} on {tasks}: {reference} has {average} on average; {_verdicts(compared)}."
 
 
 def _against(comparison: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:

@@ -55,7 +55,9 @@ def estimate_scores(kind: Kind, values: NDArray, weights: NDArray) -> Estimate:
     se = abs(scale) * _standard_error(_errors(values, weights))
     reach = stats.t.ppf(1 - ALPHA / 2, samples - 1) * se if samples > 1 else math.nan
     if kind == "perplexity":
-        return Estimate(value, value * se, value * math.exp(-reach), value * math.exp(reach))
+        with np.errstate(over="ignore"):  # two documents may leave everything open
+            low, high = value * np.exp([-reach, reach])
+        return Estimate(value, value * se, float(low), float(high))
     return Estimate(value, se, value - reach, value + reach)
 
 
