@@ -14,9 +14,11 @@ from workflow_scripts.tables.statistics.marks import are_marks
 from workflow_scripts.tables.statistics.scores import (
     change,
     change_p,
+    correlations,
     estimate_scores,
     mean_change,
     mean_p,
+    sample_errors,
 )
 
 ONES = np.ones(40)
@@ -171,7 +173,7 @@ def test_a_mean_of_tasks_weighs_tasks_alike_and_adds_their_errors():
         )
         for seed, size in ((0, 30), (1, 300), (2, 60))
     ]
-    mean = mean_change(changes)
+    mean = mean_change(changes, np.eye(3))
     assert mean.difference == pytest.approx(sum(c.difference for c in changes) / 3)
     assert mean.se == pytest.approx(math.sqrt(sum(c.se**2 for c in changes)) / 3)
     assert mean.samples == 390
@@ -179,12 +181,33 @@ def test_a_mean_of_tasks_weighs_tasks_alike_and_adds_their_errors():
     assert mean.low == pytest.approx(mean.difference - below)
     # between the least and all degrees of freedom
     statistic = abs(mean.difference) / mean.se
-    assert 2 * stats.t.sf(statistic, 387) < mean_p(changes) < 2 * stats.t.sf(statistic, 29)
+    assert (
+        2 * stats.t.sf(statistic, 387) < mean_p(changes, np.eye(3)) < 2 * stats.t.sf(statistic, 29)
+    )
+
+
+def test_tasks_about_the_same_samples_tell_no_more_than_one_of_them():
+    one, other = (marks(seed, 164) - marks(seed + 9, 164, 0.4) for seed in (0, 1))
+    ones = np.ones(164)
+    single = change("mean", one[:, None], ones, True)
+
+    def mean(*of_tasks):
+        found = [change("mean", moved[:, None], ones, True) for moved in of_tasks]
+        return mean_change(found, correlations([sample_errors(m, ones) for m in of_tasks]))
+
+    twice = mean(one, one)
+    assert vars(twice) == pytest.approx(vars(single) | {"samples": 328})
+    # of samples that have nothing to do with each other nearly as independent tasks do
+    apart = [change("mean", moved[:, None], ones, True) for moved in (one, other)]
+    alone = mean_change(apart, np.eye(2)).se
+    assert alone <= mean(one, other).se < 1.1 * alone
+    # other numbers of samples are other samples
+    assert np.array_equal(correlations([one - one.mean(), other[1:]]), np.eye(2))
 
 
 def test_nothing_that_changes_is_no_evidence():
     nothing = change("perplexity", np.zeros((5, 1)), np.ones(5), False)
-    assert (nothing.difference, nothing.se) == (0.0, 0.0) and mean_p([nothing]) == 1.0
+    assert (nothing.difference, nothing.se) == (0.0, 0.0) and mean_p([nothing], np.eye(1)) == 1.0
 
 
 def test_intervals_of_means_hold_the_truth_and_tests_their_level():
@@ -202,8 +225,8 @@ def test_intervals_of_means_hold_the_truth_and_tests_their_level():
             nothing += [
                 change("mean", one, np.ones(samples), one is marked) for one in (noise, marked)
             ]
-        mean = mean_change(lost)
+        mean = mean_change(lost, np.eye(3))
         held += mean.low <= -0.7 * (0.1 + 0.2 + 0.0) / 3 <= mean.high
-        found += mean_p(nothing) < 0.05
+        found += mean_p(nothing, np.eye(6)) < 0.05
     assert 0.93 <= held / experiments <= 0.995
     assert found / experiments <= 0.075

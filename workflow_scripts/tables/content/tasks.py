@@ -3,7 +3,7 @@
 The number of each task with its interval, and its difference to the reference on the same samples.
 Means over the tasks of a family, and over all, weigh tasks alike and take those alone whose number
 is a mean of which more is better: shares of right answers and the like, no perplexities. Tasks have
-samples of their own, so that errors of means follow from those of tasks.
+samples of their own, but for a few that share them, see `statistics.scores.correlations`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,11 +23,16 @@ from workflow_scripts.tables.statistics.scores import (
     Change,
     change,
     change_p,
+    correlations,
     estimate_scores,
     mean_change,
     mean_p,
+    sample_errors,
 )
 from workflow_scripts.tables.statistics.verdicts import ALPHA, BETTER, NOT_SHOWN, WORSE
+
+ESTIMATE = ("value", "se", "ci_low", "ci_high")
+CHANGE = ("difference", "difference_se", "difference_low", "difference_high")
 
 Row = dict[str, object]
 Place = tuple[str, str]  # a model and a variant
@@ -63,7 +68,7 @@ def compare(frame: pd.DataFrame, reference: str, masks: Masks) -> pd.DataFrame:
             for place in places
             if place in task.values
         ]
-        means = [*_means(tasks, of_tasks, places)]
+        means = [*_means(tasks, of_tasks, places, reference)]
         for family in (of_tasks, means):
             _judge(family)
             rows += family
@@ -90,39 +95,46 @@ def _task_row(task: Task, place: Place, reference: str) -> Row:
     return row
 
 
-def _means(tasks: Sequence[Task], rows: Sequence[Row], places: Iterable[Place]) -> Iterator[Row]:
+def _means(
+    tasks: Sequence[Task], rows: Sequence[Row], places: Iterable[Place], reference: str
+) -> Iterator[Row]:
     """Means of variants that have all tasks of a family, of rows of single tasks."""
     averaged = [task for task in tasks if task.is_averaged]
-    families = {ALL: [task.name for task in averaged]}
+    families = {ALL: averaged} if averaged else {}
     for task in averaged:
-        families.setdefault(task.family, []).append(task.name)
+        families.setdefault(task.family, []).append(task)
     found = {(row["model"], row["variant"], row["task"]): row for row in rows}
     for family in [*families][1:] + [*families][:1]:  # over all last
         for place in places:
-            members = [found[*place, name] for name in families[family] if (*place, name) in found]
-            if members and len(members) == len(families[family]):
-                yield _mean_row(family, members)
+            if all(place in task.values for task in families[family]):
+                members = [found[*place, task.name] for task in families[family]]
+                yield _mean_row(family, members, families[family], reference)
 
 
-def _mean_row(family: str, members: Sequence[Row]) -> Row:
+def _mean_row(family: str, members: Sequence[Row], tasks: Sequence[Task], reference: str) -> Row:
+    model, variant = members[0]["model"], members[0]["variant"]
+    scores = [(task.values[model, variant], task.weights) for task in tasks]
+    alike = correlations([sample_errors(*one) for one in scores])
     estimates = [Estimate(*(row[name] for name in ESTIMATE)) for row in members]
     row: Row = {
         **{name: members[0][name] for name in ("model", "variant", "kind", "better")},
         "family": family, "task": MEAN, "metric": "", "tasks": len(members),
         "samples": sum(row["samples"] for row in members),
         "share": all(row["share"] for row in members),
-        **_estimated(mean_of_estimates(estimates)),
+        **_estimated(mean_of_estimates(estimates, alike)),
     }  # fmt: skip
     if all("p" in row for row in members):
         changes = [Change(*(row[name] for name in CHANGE), row["samples"]) for row in members]
+        others = [task.values[model, reference] for task in tasks]
+        moved = [
+            sample_errors(values - other, weights)
+            for (values, weights), other in zip(scores, others, strict=True)
+        ]
+        alike = correlations(moved)
         # of a single task its own, which may be of an exact test
-        p = members[0]["p"] if len(members) == 1 else mean_p(changes)
-        row |= _changed(mean_change(changes), p)
+        p = members[0]["p"] if len(members) == 1 else mean_p(changes, alike)
+        row |= _changed(mean_change(changes, alike), p)
     return row
-
-
-ESTIMATE = ("value", "se", "ci_low", "ci_high")
-CHANGE = ("difference", "difference_se", "difference_low", "difference_high")
 
 
 def _estimated(found: Estimate) -> Row:

@@ -29,6 +29,7 @@ LEGEND_LINE = 0.2
 COLUMNS = 3  # panels in a line
 LEGEND_COLUMNS = 3
 ROOM = 0.05  # of an axis beside what it shows
+BOUNDS = ("difference_low", "difference_high")
 
 
 def draw(source: Source) -> Figure:
@@ -97,9 +98,6 @@ def _begin(members: pd.DataFrame, line: pd.DataFrame, source: Source) -> pd.Data
         if source.ways[variant].family == "none" and source.ways[variant].recovery == way.recovery
     ]
     return members[members["variant"].isin(controls)]
-
-
-BOUNDS = ("difference_low", "difference_high")
 
 
 def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, number: int) -> None:

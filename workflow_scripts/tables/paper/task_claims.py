@@ -23,7 +23,13 @@ from workflow_scripts.tables.paper.claim_files import (
     OfTraining,
     OfVariants,
 )
-from workflow_scripts.tables.statistics.scores import Change, change, mean_change
+from workflow_scripts.tables.statistics.scores import (
+    Change,
+    change,
+    correlations,
+    mean_change,
+    sample_errors,
+)
 from workflow_scripts.tables.statistics.verdicts import (
     CONTRADICTED,
     NOT_TESTED,
@@ -145,7 +151,7 @@ def _answer(claim: Claim, run: Run, models: Sequence[str]) -> tuple[Change, list
     if not tasks:
         raise NotTested(f"no task of family {' or '.join(claim.tasks or ())} in this run")
     compared = [_pairs(one, run, models, tasks) for one in (claim.compares, claim.than) if one]
-    changes = []
+    changes, moved = [], []
     for task in tasks:
         of_pairs = [
             np.stack([_changes(task, pair, run, models) for pair in pairs], axis=1)
@@ -156,8 +162,9 @@ def _answer(claim: Claim, run: Run, models: Sequence[str]) -> tuple[Change, list
             of_pairs = [means[0] - means[1]]
         doubly = 2 if len(compared) > 1 or len(models) > 1 else 1
         changes.append(change(task.kind, of_pairs[0], task.weights, task.of_marks, doubly))
+        moved.append(sample_errors(of_pairs[0].mean(axis=1), task.weights))
     said = [" / ".join(pair) for pairs in compared for pair in pairs]
-    return mean_change(changes), tasks, said
+    return mean_change(changes, correlations(moved)), tasks, said
 
 
 def _pairs(

@@ -114,19 +114,28 @@ def mean_intervals(values: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]
     return mean, np.sqrt(variance / problems), low, high
 
 
-def mean_of_estimates(estimates: Sequence[Estimate]) -> Estimate:
+def mean_of_estimates(
+    estimates: Sequence[Estimate], correlation: NDArray | None = None
+) -> Estimate:
     """The mean of accuracies on different benchmarks, each weighing the same.
 
-    The distances to the bounds add as independent errors do (MOVER: Zou and Donner, Statistics in
-    Medicine 27, 2008), so that the interval is as lopsided as those it is made of.
+    The distances to the bounds add as errors with this `correlation` do, of shape (estimates,
+    estimates), or as independent ones without (MOVER: Zou and Donner, Statistics in Medicine 27,
+    2008), so that the interval is as lopsided as those it is made of.
     """
     count = len(estimates)
+
+    def added(errors: Sequence[float]) -> float:
+        if correlation is None:
+            return math.hypot(*errors)
+        return math.sqrt(np.asarray(errors) @ correlation @ np.asarray(errors))
+
     mean = sum(one.value for one in estimates) / count
     return Estimate(
         mean,
-        math.hypot(*(one.se for one in estimates)) / count,
-        mean - math.hypot(*(one.value - one.low for one in estimates)) / count,
-        mean + math.hypot(*(one.high - one.value for one in estimates)) / count,
+        added([one.se for one in estimates]) / count,
+        mean - added([one.value - one.low for one in estimates]) / count,
+        mean + added([one.high - one.value for one in estimates]) / count,
     )
 
 

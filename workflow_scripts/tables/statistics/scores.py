@@ -8,6 +8,7 @@ bring other samples, with other weights.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def estimate_scores(kind: Kind, values: NDArray, weights: NDArray) -> Estimate:
         return _share(values, weights)
     scale = SCALES[kind]
     value, samples = estimate(kind, values, weights), len(values)
-    se = abs(scale) * _standard_error(_errors(values, weights))
+    se = abs(scale) * _standard_error(sample_errors(values, weights))
     reach = stats.t.ppf(1 - ALPHA / 2, samples - 1) * se if samples > 1 else math.nan
     if kind == "perplexity":
         with np.errstate(over="ignore"):  # two documents may leave everything open
@@ -69,7 +70,7 @@ def _share(values: NDArray, weights: NDArray) -> Estimate:
     `mean_intervals`, to which this comes with equal weights, λ is averaged with 1.
     """
     samples, share = len(values), min(1.0, estimate("mean", values, weights))
-    errors = _errors(values, weights)
+    errors = sample_errors(values, weights)
     worth = weights.sum() ** 2 / (weights**2).sum()
     weight, prior = worth * share * (1 - share), 0.5
     own = 1.0
@@ -80,7 +81,7 @@ def _share(values: NDArray, weights: NDArray) -> Estimate:
     return Estimate(share, _standard_error(errors), float(low), float(high))
 
 
-def _errors(values: NDArray, weights: NDArray) -> NDArray:
+def sample_errors(values: NDArray, weights: NDArray) -> NDArray:
     """What each sample adds to the error of Σ value / Σ weight, to first order and times samples:
     (value - ratio · weight) / mean weight, whose mean is 0."""
     return (values - values.sum() / weights.sum() * weights) / weights.mean()
@@ -124,27 +125,44 @@ def change_p(kind: Kind, changes: NDArray, weights: NDArray, of_marks: bool) -> 
     no weights, which are the same on both sides. Of others, that of Student's paired test.
     """
     if not of_marks:
-        return mean_p([change(kind, changes[:, np.newaxis], weights, of_marks)])
+        return mean_p([change(kind, changes[:, np.newaxis], weights, of_marks)], np.eye(1))
     steps = np.rint(STEPS * changes).astype(np.int64)
     return sign_flip_p(steps // max(1, np.gcd.reduce(np.abs(steps))))
 
 
-def mean_change(changes: Sequence[Change]) -> Change:
-    """The mean of changes of different tasks, each weighing the same.
+def correlations(errors: Sequence[NDArray]) -> NDArray:
+    """How errors of numbers of different tasks go together, of shape (tasks, tasks).
 
-    Tasks have samples of their own, so that their errors are independent; see `mean_of_estimates`.
+    `errors` are those of samples, see `sample_errors`. Tasks with samples of their own have
+    independent errors, but those of HumanEval and HumanEval+ are the same problems, and so are
+    those of TruthfulQA's mc1 and mc2. Names do not say so; where two tasks have equally many
+    samples, in one order, their correlation is measured and counts where it is above 0. Of samples
+    that have nothing to do with each other it is near 0.
     """
-    mean = mean_of_estimates([Estimate(c.difference, c.se, c.low, c.high) for c in changes])
+    found = np.eye(len(errors))
+    for (i, one), (j, other) in combinations(enumerate(errors), 2):
+        if len(one) == len(other) and (size := math.sqrt((one @ one) * (other @ other))) > 0:
+            found[i, j] = found[j, i] = np.clip(one @ other / size, 0.0, 1.0)
+    return found
+
+
+def mean_change(changes: Sequence[Change], correlation: NDArray) -> Change:
+    """The mean of changes of different tasks, each weighing the same, see `mean_of_estimates`.
+
+    `correlation` is that of their errors, see `correlations`.
+    """
+    estimates = [Estimate(c.difference, c.se, c.low, c.high) for c in changes]
+    mean = mean_of_estimates(estimates, correlation)
     return Change(mean.value, mean.se, mean.low, mean.high, sum(c.samples for c in changes))
 
 
-def mean_p(changes: Sequence[Change]) -> float:
+def mean_p(changes: Sequence[Change], correlation: NDArray) -> float:
     """The two-sided p value of the mean of changes of different tasks.
 
     Student's test with Welch and Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946).
     1 where nothing changes, and where one sample says nothing.
     """
-    mean = mean_change(changes)
+    mean = mean_change(changes, correlation)
     if mean.difference == 0 or math.isnan(mean.se):
         return 1.0
     variances = np.array([c.se**2 for c in changes])
