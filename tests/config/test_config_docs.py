@@ -34,13 +34,18 @@ def schema_keys(schema: dict, path: str = "") -> Iterator[tuple[str, dict]]:
 
 def config_keys(config: dict, schema: dict, path: str = "") -> Iterator[str]:
     """Every key of a config, by its path; a name in a catalogue is NAME."""
+    of_names = (
+        kind["additionalProperties"]
+        for kind in schema.get("oneOf", [schema])
+        if isinstance(kind.get("additionalProperties"), dict)
+    )
+    catalogue = next(of_names, None)
     for key, value in config.items():
-        catalogue = isinstance(schema.get("additionalProperties"), dict)
         where = f"{path}.NAME" if catalogue else f"{path}.{key}" if path else key
         if not catalogue:
             yield where
         if isinstance(value, dict):
-            inner = schema["additionalProperties"] if catalogue else dict(schema_here(schema))[key]
+            inner = catalogue or dict(schema_here(schema))[key]
             yield from config_keys(value, inner, where)
 
 

@@ -9,6 +9,7 @@ from workflow_scripts.config.prompts import filled, places
 
 CHAINS, MODEL = ("benchmarks", "chains"), ("models", "reasoner", "chat_template_args")
 GPQA, GSM8K = ("benchmarks", "gpqa-diamond", "prompt"), ("benchmarks", "gsm8k", "prompt")
+JEEBENCH = ("benchmarks", "jeebench", "prompt")
 BRACES = "; must be {question}, {choices}, or {A}, {B}, ...; braces of the text itself are doubled"
 LIMIT = "must be a whole number of at least 1, or a mapping with the keys problems and seed"
 
@@ -22,8 +23,14 @@ def test_placeholders_are_filled_once_and_other_braces_stay():
 
 @pytest.mark.parametrize("name", DEFAULT["prompts"])
 def test_every_prompt_of_the_default_config_names_its_origin_and_suits_a_benchmark(name):
-    """A text without choices suits GSM8K, one with choices GPQA, whose four it puts."""
+    """A text without choices suits GSM8K, one with choices GPQA, whose four it puts; texts for
+    kinds of problems suit JEEBench, which has them."""
     text = DEFAULT["prompts"][name]["text"]
+    if isinstance(text, dict):
+        job = load_settings(changed((JEEBENCH, name))).generation_job("reasoner", ["jeebench"])
+        assert plain(job)["wordings"] == {"jeebench": {"prompt": text}}
+        assert {*map(tuple, map(places, text.values()))} == {("question_lines",)}
+        return
     there = set(places(text))
     assert there in ({"question"}, {"question", "choices"}, {"question", *"ABCD"})
     assert DEFAULT["prompts"][name]["origin"]
@@ -73,6 +80,17 @@ def test_limits_in_words():
         ((*GPQA,), "boxed", "has no place for the choices; must hold {choices}, or {A}, {B}, ..."),
         ((*GSM8K,), "bare-choices", "has a place for choices, and source.columns has no choices"),
         (("prompts", "bare", "text"), "{q}", f"'{{q}}' is no placeholder{BRACES}"),
+        ((*JEEBENCH,), "bare-choices", "has a place for choices, and source.columns has no"),
+        (
+            ("benchmarks", "math500", "prompt"),
+            "evalchemy-jeebench",
+            "has no text for kind math; there: choice, choices, integer, number",
+        ),
+        (
+            ("prompts", "evalchemy-jeebench", "text", "choice"),
+            "Solve it.",
+            "has no {question}, which the question is put in place of",
+        ),
         ((*CHAINS, "system"), "", "'' is not allowed; must be text that is not empty"),
         ((*CHAINS, "limit"), 0, f"0 is not allowed; {LIMIT}"),
         ((*CHAINS, "limit"), [3], f"a list is not allowed; {LIMIT}"),
@@ -95,6 +113,6 @@ def test_mistakes_are_one_line(place, value, said):
 
 def test_a_name_without_a_catalogue_is_one_line():
     config = changed(((*CHAINS, "prompt"), "boxed"))
-    del config["prompts"]
+    del config["prompts"], config["benchmarks"]["jeebench"]
     (line,) = lines_of(config)
     assert line == "config: benchmarks.chains.prompt: 'boxed' is not in prompts; there: none"

@@ -72,6 +72,29 @@ GPQA = {
     "Record ID": "recMadeUp",
     "Canary String": "made up",
 }
+JEE = {
+    "description": "a made-up paper",
+    "index": 7,
+    "subject": "math",
+    "type": "MCQ(multiple)",
+    "question": "Which are even?\n\n(A) 2\n\n(B) 3\n\n(C) 5\n\n(D) 8",
+    "gold": "AD",
+}
+JEE_KINDS = [
+    (JEE, Problem("jeebench-0", JEE["question"], "AD", "choices")),
+    (
+        JEE | {"type": "MCQ", "gold": "B", "question": "Which is odd? (A) 2 (B) 3 (C) 4 (D) 8"},
+        Problem("jeebench-1", "Which is odd? (A) 2 (B) 3 (C) 4 (D) 8", "B", "choice"),
+    ),
+    (
+        JEE | {"type": "Integer", "gold": "7", "question": "What is 3 + 4?"},
+        Problem("jeebench-2", "What is 3 + 4?", "7", "integer", None, 0.01),
+    ),
+    (
+        JEE | {"type": "Numeric", "gold": "-0.333", "question": "What is -1/3?"},
+        Problem("jeebench-3", "What is -1/3?", "-0.333", "number", None, 0.01),
+    ),
+]
 
 # what the hub would serve, and the problem that comes of the first row
 LAYOUTS = {
@@ -122,6 +145,10 @@ LAYOUTS = {
         },
         Problem("recMadeUp", GPQA["Question"], "C", "choice", ["3", "None, of these", "4", "5"]),
     ),
+    "jeebench": (
+        {"test.jsonl": as_jsonl([JEE])},
+        Problem("jeebench-0", JEE["question"], "AD", "choices"),
+    ),
 }
 
 
@@ -139,6 +166,40 @@ def test_a_public_benchmark_is_read_as_its_entry_says(hub, run_stage, tmp_path, 
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert read_records(tmp_path / output, Problem) == [expected]
+
+
+def test_a_benchmark_of_several_kinds_says_the_kind_of_each_row(hub, run_stage, tmp_path):
+    """Indices stand in the papers, so that several rows have the same one: ids count rows."""
+    source = HUB["jeebench"]["source"]
+    rows, expected = zip(*JEE_KINDS, strict=True)
+    hub.files[f"datasets/{source['id']}"] = {"test.jsonl": as_jsonl(rows)}
+    fetch = (
+        "fetch_benchmark", "--options", json.dumps({"source": source}),
+        "--output", "resources/benchmarks/jeebench.jsonl",
+    )  # fmt: skip
+    done = run_stage(*fetch, env={"HF_ENDPOINT": hub.address})
+    assert done.returncode == 0, done.stderr
+    assert read_records(tmp_path / fetch[-1], Problem) == [*expected]
+    # and the file is one of problems itself
+    again = {"source": {"kind": "local", "path": fetch[-1]}}
+    done = run_stage(*fetch[:2], json.dumps(again), "--output", "again.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / fetch[-1]).read_bytes()
+
+
+def test_a_kind_that_the_config_does_not_know_is_one_line(hub, run_stage, tmp_path):
+    source = HUB["jeebench"]["source"]
+    hub.files[f"datasets/{source['id']}"] = {"test.jsonl": as_jsonl([JEE, JEE | {"type": "Essay"}])}
+    done = run_stage(
+        "fetch_benchmark", "--options", json.dumps({"source": source}),
+        "--output", "jeebench.jsonl", env={"HF_ENDPOINT": hub.address},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "(jeebench-1): kind is 'Essay', which answer_kind has not: "
+        "MCQ, MCQ(multiple), Integer, Numeric\n"
+    )
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "jeebench.jsonl").exists()
 
 
 def test_another_number_of_problems_is_one_line(hub, run_stage, tmp_path):
@@ -164,6 +225,7 @@ def test_the_numbers_of_problems_are_the_published_ones():
         "amc23": 40,
         "gsm8k": 1319,
         "gpqa-diamond": 198,
+        "jeebench": 515,
     }
 
 

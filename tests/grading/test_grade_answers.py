@@ -9,10 +9,12 @@ import pytest
 
 from workflow_scripts.answers.comparison import pool
 from workflow_scripts.answers.comparison.expressions import PACKAGES
+from workflow_scripts.answers.kinds import KINDS as GRADED
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
+from workflow_scripts.config.sources import problems as config_kinds
 from workflow_scripts.config.thinking import AnswerPrefix
 from workflow_scripts.errors import InputError
-from workflow_scripts.grading.grade_answers import GRADERS, grade, main
+from workflow_scripts.grading.grade_answers import grade, main
 from workflow_scripts.inputs.problems.answers import KINDS
 from workflow_scripts.jobs.source_digests import PACKAGE, source_digest
 from workflow_scripts.paths import PROJECT
@@ -64,7 +66,8 @@ def test_grades_have_the_keys_and_the_order_of_the_answers(tmp_path):
 
 def test_the_grader_is_all_that_grading_runs():
     """A module that only runs in worker processes counts as well."""
-    folder = PACKAGE / "grading"
+    folder = PACKAGE / "answers"
+    assert (folder / "comparison").is_dir() and (folder / "extraction").is_dir()
     before = source_digest("grading.grade_answers")
     for part in ("comparison", "extraction"):
         for path in [p for p in (folder / part).glob("*.py") if p.stem != "__init__"]:
@@ -177,7 +180,10 @@ def test_answers_that_do_not_fit_the_benchmark(answers, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "letter"}, "problem 'a': kind is 'letter'; graded are: integer, math, choice"),
+        (
+            {"kind": "letter"},
+            "problem 'a': kind is 'letter'; graded are: integer, math, number, choice, choices",
+        ),
         ({"answer": "two"}, "problem 'a': answer is 'two', not a whole number"),
         ({"kind": "math", "answer": " "}, "problem 'a': answer is ' ', not an answer"),
         ({"kind": "choice", "answer": "B", "choices": ["1", "2"]}, None),
@@ -186,8 +192,20 @@ def test_answers_that_do_not_fit_the_benchmark(answers, message):
             "problem 'a': answer is 'C', not the letter of one of its choices",
         ),
         (
-            {"kind": "choice", "answer": "A"},
-            "problem 'a': answer is 'A', not the letter of one of its choices",
+            {"kind": "choice", "answer": "E"},  # of the choices A to D in its question
+            "problem 'a': answer is 'E', not the letter of one of its choices",
+        ),
+        (
+            {"kind": "choices", "answer": "ABE"},
+            "problem 'a': answer is 'ABE', not letters of its choices",
+        ),
+        (
+            {"kind": "number", "answer": "x", "tolerance": 0.1},
+            "problem 'a': answer is 'x', not a number with a tolerance",
+        ),
+        (
+            {"kind": "number", "answer": "0.5"},
+            "problem 'a': answer is '0.5', not a number with a tolerance",
         ),
     ],
 )
@@ -202,7 +220,7 @@ def test_a_problem_that_cannot_be_graded(change, message):
 
 
 def test_every_kind_that_a_benchmark_may_have_is_graded():
-    assert set(GRADERS) == set(KINDS)
+    assert list(GRADED) == list(KINDS) == list(config_kinds.KINDS)
 
 
 @pytest.mark.parametrize("gold", ["2", "-7", "+007", 12, 3.0, "-0", "9" * 5000])

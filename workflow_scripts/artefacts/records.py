@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
@@ -14,19 +15,33 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
 
+IN_QUESTION = "ABCD"  # the letters of choices that stand in a question
+
 # how records are checked; frozen is what the decorator says
 RECORD = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, config=RECORD)
 class Problem:
-    """One benchmark problem. `kind` says how its answer is compared, e.g. `integer`."""
+    """One benchmark problem. `kind` says how its answer is compared, e.g. `integer`.
+
+    Without `choices` those of a multiple-choice problem stand in its question. `tolerance` is by
+    how much a number may differ from the right one, `marks` is `exact` where an answer that names
+    some of several right choices gets nothing.
+    """
 
     id: str
     question: str
     answer: str
     kind: str
     choices: list[str] | None = None
+    tolerance: float | None = None
+    marks: str | None = None
+
+    @property
+    def letters(self) -> str:
+        """The letters of its choices, one after the other."""
+        return ascii_uppercase[: len(self.choices)] if self.choices else IN_QUESTION
 
 
 @dataclass(frozen=True, config=RECORD)
@@ -68,7 +83,11 @@ class Answer:
 
 @dataclass(frozen=True, config=RECORD)
 class Grade:
-    """Whether an answer is correct, with what was extracted from it and the reason."""
+    """Whether an answer is correct, with what was extracted from it and the reason.
+
+    `score` is the part of full marks that it gets, where there are part marks; `correct` is then
+    full marks.
+    """
 
     id: str
     repeat: int
@@ -76,6 +95,12 @@ class Grade:
     extracted: str | None
     correct: bool
     reason: str
+    score: float | None = None
+
+    @property
+    def mark(self) -> float:
+        """The part of full marks that the answer gets: 0 or 1 where there are no part marks."""
+        return float(self.correct) if self.score is None else self.score
 
 
 @dataclass(frozen=True, config=RECORD)

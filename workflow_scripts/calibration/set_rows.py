@@ -72,10 +72,10 @@ def _key(record: Trace | Grade | TokenSequence) -> tuple[str, int]:
 
 
 def _accuracy(grades: Iterable[Grade]) -> dict[str, float]:
-    """The part of its repeats that are right, by problem."""
-    right: dict[str, list[bool]] = {}
+    """The part of its repeats that are right, by problem: their mean mark."""
+    right: dict[str, list[float]] = {}
     for grade in grades:
-        right.setdefault(grade.id, []).append(grade.correct)
+        right.setdefault(grade.id, []).append(grade.mark)
     return {identity: sum(found) / len(found) for identity, found in right.items()}
 
 

@@ -227,7 +227,8 @@ def _refused(path: KeyPath, value: Any, schema: Schema, kind: str) -> Problem:
         wanted = f"below 2**{MAX_BITS}"
     if kind == "nul":
         wanted = "text without NUL"
-    near = _did_you_mean(value, schema.get("enum", []))
+    words = [word for kind in (schema, *schema.get("oneOf", ())) for word in kind.get("enum", ())]
+    near = _did_you_mean(value, words)
     said = f"{shown(value)} is not allowed{near or ';'} must be {wanted}"
     return Problem(path, said + _hint(value, schema))
 

@@ -1,8 +1,8 @@
 """Prompts: the texts that questions are put in.
 
 `{question}` and `{choices}` stand in such a text for what a problem has; `{A}`, `{B}`, ... for one
-choice each. Empty braces are a part of the text (`\\boxed{}`), and so are doubled ones, which are
-written as one: `\\boxed{{ANSWER}}`.
+choice each; `{question_lines}` for the question without blank lines. Empty braces are a part of the
+text (`\\boxed{}`), and so are doubled ones, which are written as one: `\\boxed{{ANSWER}}`.
 """
 
 import re
@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from string import ascii_uppercase
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from workflow_scripts.config.entry import Entry, Said, absent
-from workflow_scripts.config.types import AnyText, From, Text, check_name
+from workflow_scripts.config.sources.problems import KINDS, Kind
+from workflow_scripts.config.types import AnyText, From, Text, check_name, in_words
 
-PLACES = ("question", "choices", *ascii_uppercase)
+QUESTIONS = ("question", "question_lines")  # the question, and without blank lines
+PLACES = (*QUESTIONS, "choices", *ascii_uppercase)
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
 
 
@@ -39,22 +41,41 @@ def mistakes(text: str) -> Iterator[str]:
                 "or {A}, {B}, ...; braces of the text itself are doubled"
             )
             return
-    if "question" not in places(text):
+    if not {*places(text)} & {*QUESTIONS}:
         yield "has no {question}, which the question is put in place of"
+
+
+def _text_type(value: Any) -> str:
+    return "object" if isinstance(value, dict) else "string"
+
+
+TextOrTexts = Annotated[
+    Annotated[Text, Tag("string")] | Annotated[dict[Kind, Text], Tag("object")],
+    Discriminator(_text_type),
+    Field(**in_words(f"text, or a mapping of kinds ({', '.join(KINDS)}) to texts")),
+]
+
+
+def texts_of(prompt: str | Mapping[str, str]) -> dict[str, str]:
+    """The texts of a prompt by the kinds of problems that they are for; "" is any kind."""
+    return {"": prompt} if isinstance(prompt, str) else {**prompt}
 
 
 class Prompt(Entry):
     """A text that benchmarks name."""
 
-    text: Text
-    """The text, with `{question}` and, for multiple choice, `{choices}` (lines `A) ...`) or `{A}`,
-    `{B}`, ... in place of what a problem has. Braces of the text itself are doubled, empty ones
-    need not be."""
+    text: TextOrTexts
+    """The text, with `{question}` (or `{question_lines}`, without its blank lines) and, for
+    multiple choice, `{choices}` (lines `A) ...`) or `{A}`, `{B}`, ... in place of what a problem
+    has. Braces of the text itself are doubled, empty ones need not be. Where kinds of problems are
+    put in other words, a mapping of kinds to texts."""
     origin: Text = absent()
     """Whose wording it is, for the report: project, version and file."""
 
     def contradictions(self) -> Iterator[Said]:
-        yield from ((("text",), said) for said in mistakes(self.text))
+        for kind, text in texts_of(self.text).items():
+            place = ("text", kind) if kind else ("text",)
+            yield from ((place, said) for said in mistakes(text))
 
 
 def is_text(prompt: Any) -> bool:
@@ -81,7 +102,7 @@ TextOrName = Annotated[
 class Wording(Entry):
     """How a benchmark's questions are put to models; without a prompt as they are."""
 
-    prompt: Text = absent()
+    prompt: TextOrTexts = absent()
     system: Text = absent()
 
 

@@ -17,7 +17,15 @@ from workflow_scripts.config.generation import Generation, GenerationJob
 from workflow_scripts.config.judge import Judge, JudgeJob
 from workflow_scripts.config.methods import METHODS, Variant
 from workflow_scripts.config.places import fetched_texts
-from workflow_scripts.config.prompts import BARE, Prompt, Wording, is_text, places
+from workflow_scripts.config.prompts import (
+    BARE,
+    QUESTIONS,
+    Prompt,
+    Wording,
+    is_text,
+    places,
+    texts_of,
+)
 from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.config.recoveries import AnyRecovery, ByModel, Recovery
 from workflow_scripts.config.schedules import PRUNED, mistakes, start_of, turns_of
@@ -186,17 +194,25 @@ class Settings(Entry):
     def _choices(self) -> Iterator[Said]:
         """A prompt without the choices that problems have, or with some that they have not."""
         for name, benchmark in self.benchmarks.items():
-            prompt = self.wording_of(name).prompt
             columns = getattr(benchmark.source, "columns", None)
-            if prompt is None or columns is None:
+            asked = benchmark.prompt
+            if columns is None or asked is None or not (is_text(asked) or asked in self.prompts):
                 continue
-            puts_choices = {*places(prompt)} != {"question"}
-            if puts_choices and columns.choices is None:
-                said = "has a place for choices, and source.columns has no choices"
-                yield ("benchmarks", name, "prompt"), said
-            elif columns.choices is not None and not puts_choices:
-                said = "has no place for the choices; must hold {choices}, or {A}, {B}, ..."
-                yield ("benchmarks", name, "prompt"), said
+            prompt = self.wording_of(name).prompt
+            texts, kinds = texts_of(prompt), benchmark.source.answer_kind
+            for kind in [kinds] if isinstance(kinds, str) else dict.fromkeys(kinds.values()):
+                if not {"", kind} & texts.keys():
+                    said = f"has no text for kind {kind}; there: {', '.join(texts)}"
+                    yield ("benchmarks", name, "prompt"), said
+            has_choices = columns.choices not in (None, (columns.question,))
+            for text in texts.values():
+                puts_choices = not {*places(text)} <= {*QUESTIONS}
+                if puts_choices and not has_choices:
+                    said = "has a place for choices, and source.columns has no choices"
+                    yield ("benchmarks", name, "prompt"), said
+                elif has_choices and not puts_choices:
+                    said = "has no place for the choices; must hold {choices}, or {A}, {B}, ..."
+                    yield ("benchmarks", name, "prompt"), said
 
     def wording_of(self, benchmark: str) -> Wording:
         """How a benchmark's questions are put, with the text that it names."""

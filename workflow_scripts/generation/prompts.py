@@ -1,13 +1,13 @@
 """The prompt of a problem as token ids: its chat template, then what opens the thinking."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.artefacts.records import Problem
-from workflow_scripts.config.prompts import BARE, Wording, filled, places
+from workflow_scripts.config.prompts import BARE, QUESTIONS, Wording, filled, places
 from workflow_scripts.config.thinking import ThinkingFormat
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.chat_templates import ChatTemplate
@@ -52,17 +52,27 @@ def shown(tokenizer: PreTrainedTokenizerBase, problem: str, ids: Sequence[int]) 
     return {"id": problem, "tokens": len(ids), "text": text}
 
 
-def _content(problem: Problem, text: str | None, benchmark: str) -> str:
+def _content(problem: Problem, text: str | Mapping[str, str] | None, benchmark: str) -> str:
     """A question in its text; without one bare, as the paper gives it, and choices below it."""
     letters = dict(zip(ascii_uppercase, problem.choices or (), strict=False))
     lines = "\n".join(f"{letter}) {choice}" for letter, choice in letters.items())
     if text is None:
         text = "{question}\n\n{choices}" if lines else "{question}"
-    put, choices = {*places(text)} - {"question"}, {"choices", *letters} if letters else set()
+    if not isinstance(text, str):
+        if problem.kind not in text:
+            raise InputError(
+                f"benchmarks.{benchmark}.prompt: problem {problem.id} is of kind {problem.kind}, "
+                f"and the prompt has texts for {', '.join(text)}"
+            )
+        text = text[problem.kind]
+    put, choices = {*places(text)} - {*QUESTIONS}, {"choices", *letters} if letters else set()
     if not put <= choices or (letters and "choices" not in put and put != letters.keys()):
         has = f"the choices A to {max(letters)}" if letters else "no choices"
         raise InputError(
             f"benchmarks.{benchmark}.prompt: problem {problem.id} has {has}, and the prompt has "
             f"places for {', '.join(sorted(put)) or 'none'}"
         )
-    return filled(text, {"question": problem.question, "choices": lines, **letters})
+    # as Evalchemy takes blank lines out of the questions of JEEBench
+    without_blanks = problem.question.replace("\n\n", "\n").strip()
+    questions = dict(zip(QUESTIONS, (problem.question, without_blanks), strict=True))
+    return filled(text, {**questions, "choices": lines, **letters})

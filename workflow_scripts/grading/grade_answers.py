@@ -13,18 +13,18 @@ an answer.
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.answers.comparison.expressions import PACKAGES
-from workflow_scripts.answers.comparison.notation import clean
 from workflow_scripts.answers.comparison.pool import Verdict, compare_all
-from workflow_scripts.answers.extraction.choices import extract_choice
-from workflow_scripts.answers.extraction.integers import whole_number
 from workflow_scripts.answers.extraction.statements import Extraction, shown
-from workflow_scripts.answers.extraction.values import extract_expression, extract_integer
-from workflow_scripts.artefacts.boxes import box_groups
+from workflow_scripts.answers.kinds import (
+    extraction_of,
+    has_part_marks,
+    mark_at_once,
+    right_answer,
+)
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, read_records, write_records
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.thinking import AnswerPrefix
@@ -32,65 +32,6 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
 from workflow_scripts.jobs.source_digests import source_digest
 from workflow_scripts.jobs.stage import run_stage
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How problems of one kind are graded.
-
-    `extract` finds what an answer states, from the problem, the answer's text and finish, and its
-    prefix. Where `is_plain` says so of that, it is right if it is what `normal` makes of the
-    problem's own answer; else both are compared as mathematics. `normal` returns None for an answer
-    that no problem of this kind can have; `needed` says what it must be.
-    """
-
-    extract: Callable[[Problem, str, str, str], Extraction]
-    normal: Callable[[Problem], str | None]
-    needed: str
-    is_plain: Callable[[str], bool]
-
-
-def _stated(problem: Problem) -> str | None:
-    """What a right answer states: of a solution what it concludes, else what it is in a box."""
-    whole = extract_expression(problem.answer, "eos")
-    if whole.reason not in ("boxed", "stated"):
-        whole = extract_expression(rf"\boxed{{{problem.answer}}}", "eos")
-    is_found = whole.extracted and whole.reason in ("boxed", "stated") and clean(whole.extracted)
-    return whole.extracted if is_found else None
-
-
-def _whole(problem: Problem) -> str | None:
-    boxes = box_groups(problem.answer)
-    return whole_number(boxes[-1][0] if boxes else problem.answer)
-
-
-def _letter(problem: Problem) -> str | None:
-    letters = [chr(ord("A") + n) for n in range(len(problem.choices or []))]
-    return problem.answer if problem.answer in letters else None
-
-
-GRADERS = {
-    "integer": Kind(
-        extract=lambda _, *answer: extract_integer(*answer),
-        normal=_whole,
-        needed="a whole number",
-        is_plain=lambda stated: whole_number(stated) is not None,
-    ),
-    "math": Kind(
-        extract=lambda _, *answer: extract_expression(*answer),
-        normal=_stated,
-        needed="an answer",
-        is_plain=lambda stated: False,
-    ),
-    "choice": Kind(
-        extract=lambda problem, text, finish, prefix: extract_choice(
-            text, finish, problem.choices or [], prefix
-        ),
-        normal=_letter,
-        needed="the letter of one of its choices",
-        is_plain=lambda stated: True,
-    ),
-}
 
 
 def grade(
@@ -109,44 +50,34 @@ def grade(
     by_id = {problem.id: problem for problem in problems}
     right = {problem.id: right_answer(problem) for problem in problems}
     check_complete(by_id, answers, where)
-    stated = [extraction_of(by_id[answer.id], answer, prefix) for answer in answers]
-    pairs = {
+    stated = [stated_in(by_id[answer.id], answer, prefix) for answer in answers]
+    marks = [
+        mark_at_once(by_id[answer.id], right[answer.id], extraction.extracted)
+        for answer, extraction in zip(answers, stated, strict=True)
+    ]
+    pairs = [
         (right[answer.id], extraction.extracted)
         for answer, extraction in zip(answers, stated, strict=True)
-        if extraction.extracted is not None
-        and not GRADERS[by_id[answer.id].kind].is_plain(extraction.extracted)
-    }
-    verdicts = compare_all(sorted(pairs), workers)
+    ]
+    undecided = {pair for pair, mark in zip(pairs, marks, strict=True) if mark is None}
+    verdicts = compare_all(sorted(undecided), workers)
     grades = []
-    for answer, extraction in zip(answers, stated, strict=True):
-        pair = right[answer.id], extraction.extracted
-        verdict = verdicts.get(pair, Verdict(pair[0] == pair[1]))
-        extracted = None if extraction.extracted is None else shown(extraction.extracted)
+    for answer, extraction, pair, mark in zip(answers, stated, pairs, marks, strict=True):
         # where an answer could not be compared, the reason says why
+        verdict = verdicts[pair] if mark is None else Verdict(mark == 1)
         reason = f"{extraction.reason}: {verdict.note}" if verdict.note else extraction.reason
+        extracted = None if extraction.extracted is None else shown(extraction.extracted)
         key = answer.id, answer.repeat, answer.budget
-        grades.append(Grade(*key, extracted, verdict.equal, reason))
+        score = mark if has_part_marks(by_id[answer.id]) else None
+        grades.append(Grade(*key, extracted, verdict.equal, reason, score))
     return grades
 
 
-def extraction_of(problem: Problem, answer: Answer, prefix: AnswerPrefix | None) -> Extraction:
+def stated_in(problem: Problem, answer: Answer, prefix: AnswerPrefix | None) -> Extraction:
     """What an answer states; what the model's format wrote in front may begin the statement."""
     prefix = prefix or AnswerPrefix()
     written = prefix.after_cap if answer.trace_finish == "length" else prefix.after_stop
-    return GRADERS[problem.kind].extract(problem, answer.text, answer.answer_finish, written)
-
-
-def right_answer(problem: Problem) -> str:
-    """The answer of a problem as it is compared. Raises `InputError` where it cannot be."""
-    if problem.kind not in GRADERS:
-        raise InputError(
-            f"problem {problem.id!r}: kind is {problem.kind!r}; graded are: {', '.join(GRADERS)}"
-        )
-    kind = GRADERS[problem.kind]
-    right = kind.normal(problem)
-    if right is None:
-        raise InputError(f"problem {problem.id!r}: answer is {problem.answer!r}, not {kind.needed}")
-    return right
+    return extraction_of(problem, answer.text, answer.answer_finish, written)
 
 
 def grader() -> dict[str, object]:

@@ -11,11 +11,12 @@ Replies are kept in the cache; when the endpoint gives up, starting again goes o
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from workflow_scripts.answers.extraction.statements import shown
+from workflow_scripts.answers.kinds import right_answer
 from workflow_scripts.artefacts.records import (
     Answer,
     Judgement,
@@ -26,7 +27,7 @@ from workflow_scripts.artefacts.records import (
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.judge import JudgeJob
 from workflow_scripts.config.thinking import AnswerPrefix
-from workflow_scripts.grading.grade_answers import check_complete, right_answer
+from workflow_scripts.grading.grade_answers import check_complete
 from workflow_scripts.grading.judge.client import Client
 from workflow_scripts.grading.judge.prompts import PROTOCOLS, Case, compared, stated_in
 from workflow_scripts.jobs.stage import run_stage
@@ -89,7 +90,7 @@ def cases_of(
         written = prefix.after_cap if cut else prefix.after_stop
         cases.append(
             Case(
-                question="\n".join([problem.question, *choices]),
+                question="\n".join([problem.question, *choices, *_allowance(problem)]),
                 right=right_answer(problem),
                 text=answer.text,
                 stated=stated_in(written + answer.text),
@@ -97,6 +98,12 @@ def cases_of(
             )
         )
     return cases
+
+
+def _allowance(problem: Problem) -> Iterator[str]:
+    """What an answer may differ by, as a judge is told it."""
+    if problem.tolerance:
+        yield f"(A number within {problem.tolerance:g} of the correct answer is correct.)"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from workflow_scripts.answers.extraction.choices import extract_choice
 from workflow_scripts.answers.extraction.integers import whole_number
+from workflow_scripts.answers.extraction.several import extract_choices
 from workflow_scripts.answers.extraction.statements import Extraction, without_thinking
 from workflow_scripts.answers.extraction.values import extract_expression, extract_integer
 from workflow_scripts.artefacts.boxes import box_groups
@@ -265,7 +266,7 @@ HOSTILE = [
     "final ", "\0", "the answer is ", "$", "$$", "\\[", "is ", "because ", "A ", "(", "</think>",
     "<|im_start|>", r"\boxed{1},", "so the ", ", and ", "-\n", "- - ", "although ", "; since A",
     "not A, ", "not ", "A, ", "A is ", "x = 1, ", "1. ", "<answer>", "the answer is therefore ",
-    "than 5 ",
+    "than 5 ", "AB", "(A, ", "A; ", "A und ", "A、", "correct options:\n", "(A)\n", "A - ",
 ]  # fmt: skip
 
 
@@ -276,6 +277,7 @@ def test_time_grows_with_the_text_and_not_with_its_square(piece):
     extract_integer(text, "eos", "Final Answer:")
     extract_expression(text, "eos", "Final Answer:")
     extract_choice(text, "eos", ["red", "blue"], "Final Answer:")
+    extract_choices(text, "eos", [], "Final Answer:")
     # a square would take minutes
     assert time.process_time() - start < 5
 

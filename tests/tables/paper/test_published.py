@@ -139,7 +139,7 @@ def test_a_folder_without_the_published_numbers(tmp_path):
 
 def cell(correct: list[list[bool]], variant: str = "wanda-20") -> Cell:
     rows = np.array(correct, dtype=int)
-    return Cell("s1.1-7B", variant, "aime24", 512, rows, rows.astype(object), 1.0, 1.0)
+    return Cell("s1.1-7B", variant, "aime24", 512, rows, rows, rows.astype(object), 1.0, 1.0)
 
 
 def test_the_difference_is_in_units_of_the_combined_error():

@@ -18,7 +18,7 @@ them are compared exactly here, and everything else is asked of `expressions_equ
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import dropwhile
 
 from workflow_scripts.answers.comparison.notation import clean, rational
@@ -73,7 +73,13 @@ def equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
 
     `expressions_equal` decides about two single `clean` expressions, the gold one first.
     """
-    return _equal(clean(gold), clean(answer), expressions_equal)
+    return equal_by(gold, answer, partial(_single_equal, expressions_equal=expressions_equal))
+
+
+def equal_by(gold: str, answer: str, single_equal: Equal) -> bool:
+    """Whether `answer` is `gold`, where `single_equal` decides about two `clean` answers that are
+    no list and have no name."""
+    return _equal(clean(gold), clean(answer), single_equal)
 
 
 def quick_equal(gold: str, answer: str) -> bool | None:
@@ -85,20 +91,20 @@ def quick_equal(gold: str, answer: str) -> bool | None:
     return None if None in values else values[0] == values[1]
 
 
-def _equal(gold: str, answer: str, expressions_equal: Equal, depth: int = 0) -> bool:
+def _equal(gold: str, answer: str, single_equal: Equal, depth: int = 0) -> bool:
     if not answer or depth > 6:
         return False
     if _key(gold) == _key(answer):
         return True
 
     def deeper(one: str, other: str) -> bool:
-        return _equal(one.strip(), other.strip(), expressions_equal, depth + 1)
+        return _equal(one.strip(), other.strip(), single_equal, depth + 1)
 
     for layer in (_times_equal, _bases_equal, _words_equal, _values_equal, _parts_equal):
         verdict = layer(gold, answer, deeper)
         if verdict is not None:
             return verdict
-    return _single_equal(gold, answer, expressions_equal)
+    return single_equal(gold, answer)
 
 
 def _key(text: str) -> str:
@@ -317,15 +323,28 @@ def _single_equal(gold: str, answer: str, expressions_equal: Equal) -> bool:
     gold, answer = (text.partition(r"\approx")[0].strip() or text for text in (gold, answer))
     if "=" in gold and "=" in answer:  # letters at the end are no unit
         return expressions_equal(gold, answer)
-    (gold, unit), (answer, other_unit) = without_unit(gold), without_unit(answer)
-    if unit and other_unit and unit != other_unit and {unit, other_unit} != _POUNDS:
+    bare = without_units(gold, answer)
+    if bare is None:
         return False
+    gold, answer, ratio = bare
     if _key(gold) == _key(answer):
         return True
     values = rational(gold), rational(answer)
     if None in values:
         return expressions_equal(gold, answer)
+    return values[1] in (values[0], values[0] * ratio)
+
+
+def without_units(gold: str, answer: str) -> tuple[str, str, Fraction] | None:
+    """Two single answers without their units; None where these are known and differ.
+
+    Of percentages the answer may be the right one times a ratio as well, which comes last: 10 % is
+    10 and 0.1.
+    """
+    (gold, unit), (answer, other_unit) = without_unit(gold), without_unit(answer)
+    if unit and other_unit and unit != other_unit and {unit, other_unit} != _POUNDS:
+        return None
     ratio = Fraction(1)
     if "percent" in (unit, other_unit) and unit != other_unit:
         ratio = Fraction(100) if other_unit else Fraction(1, 100)
-    return values[1] in (values[0], values[0] * ratio)
+    return gold, answer, ratio

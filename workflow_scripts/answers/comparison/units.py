@@ -6,6 +6,7 @@ say something about the number: `million` is a factor, and `5 squared` is not ta
 """
 
 import re
+from fractions import Fraction
 
 from workflow_scripts.answers.comparison.notation import rational
 
@@ -51,6 +52,14 @@ _MODULUS = re.compile(
     r"\{? ?([0-9A-Za-z]+) ?\}?\)?",
     re.DOTALL,
 )
+_QUANTITY = re.compile(  # a number, and its unit
+    r"([-+]?(?:\\frac\{[^{}]*\}\{[^{}]*\}|[0-9.]+(?: ?/ ?[0-9.]+)?)"
+    r"(?: ?(?:\\times|\\cdot|x|\*) ?10 ?\^ ?(?:\{[^{}]*\}|-?[0-9]+)|[eE][-+]?[0-9]+"
+    r"| ?\^ ?(?:\{[^{}]*\}|-?[0-9]+))?)"
+    r"( ?(?:\\text\{[^{}]*\}|\\(?:mu|Omega|AA|cdot)(?![A-Za-z])|\^(?:\\circ|[ {]?-?[0-9]\}?)"
+    r"|[^\W\d_]{2,}|(?<![^\W\d_])[mgshlLJNWVKACMTFHS](?![^\W\d_])|[ %Å°/.-])*)"
+)
+_POWER_OF_TEN = re.compile(r"^(?=10 ?\^)")
 _FACTORS = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 _FACTORS["trillion"] = 10**12
 _ABOUT_NUMBERS = """
@@ -95,6 +104,18 @@ def without_unit(text: str) -> tuple[str, str | None]:
     if match and is_unit and _is_value(match[1]):
         return _with_factor(match[1].strip(), match[2], match[3])
     return text, None
+
+
+def quantity(text: str) -> tuple[Fraction, str] | None:
+    """The number that a `clean` text begins with, and the unit that is the rest of it, as written.
+
+    None where the rest is none, or where words stand there that more is said with.
+    """
+    match = _QUANTITY.fullmatch(text)
+    number = match and rational(_POWER_OF_TEN.sub(r"1 \\times ", match[1]))
+    if number is None or re.search(r"\b(?:and|or|to)\b", match[2]):
+        return None
+    return number, match[2]
 
 
 def _with_factor(value: str, words: str, power: str | None) -> tuple[str, str | None]:

@@ -50,19 +50,21 @@ _BULLET = re.compile(r"\s*([-•+|]|[0-9]{1,2}[.)])?\s*")
 _ITEM = re.compile(
     rf"[◆◇◈○]({SIGN})(?= ?(?:[).:|✓✗]|[–—-] )|\s*$)|◆({SIGN})(?! (?:is|was|seems)\b)"
 )
+# `(A) the gap is small`, where no option has a text that it could be known by
+_BARE_ITEM = re.compile(rf"◈({SIGN})(?! (?:is|was|seems|and|or)\b)")
 _GOOD_ITEM = re.compile(r"✓|\b(?:yes|correct|right|true|matches|fits|the answer)\b", re.IGNORECASE)
 _BAD_ITEM = re.compile(r"✗|\b(?:not|no|incorrect|wrong|partially|if)\b|n't", re.IGNORECASE)
 _IS = re.compile(words("is_", *LANGUAGES) + r"|=|≈|\\approx", re.IGNORECASE)
 _NOT = re.compile(words("no", *LANGUAGES), re.IGNORECASE)
-_MOST = 20_000  # characters at the end of an answer that are read, but for boxes
-_LONGEST = 500  # characters of a line that may be one option and nothing else
+MOST = 20_000  # characters at the end of an answer that are read, but for boxes
+LONGEST = 500  # characters of a line that may be one option and nothing else
 _CLAUSE = re.compile(r"[,;(]\s|\.\s|\s(?:because|since)\b")
 _LETTERS = re.compile(r"(?<![A-Za-z])[A-Z](?![A-Za-z])")
 _RANGE = re.compile(r"\b(?:or|less|more|least|most|between|above|below|than|from|whether)\b|\?\s*$")
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """A line as it was written and as it is `marked`; `item`: the option of a walk it is about."""
 
     raw: str
@@ -72,13 +74,13 @@ class _Line:
 
 def extract_choice(text: str, finish: str, choices: Sequence[str], prefix: str = "") -> Extraction:
     """The letter of the choice that an answer states; else what it states instead of one."""
-    options = options_of(tuple(choices))
+    options = options_of(tuple(choices) or None)
     first = next(believed(text, finish, prefix), None)
     if first and first.form == "boxed" and (letter := _in_box(first.text, options)):
         return Extraction(letter, "boxed")
     whole, begun = after_prefix(prefix, text)
     whole = f"Answer: {whole.lstrip()}" if begun else whole
-    letter, form = _stated(_lines(whole[-_MOST:], finish, options), options)
+    letter, form = _stated(lines_of(whole[-MOST:], finish, options), options)
     if letter not in (None, SEVERAL):
         return Extraction(letter, form)
     if first and first.form in ("boxed", "stated") and not letter_alone(first.text, options):
@@ -93,12 +95,12 @@ def _in_box(box: str, options: Sequence[Option]) -> str | None:
     return strong(text) or alone(text) or labelled(text)
 
 
-def _stated(lines: Sequence[_Line], options: Sequence[Option]) -> tuple[str | None, str]:
+def _stated(lines: Sequence[Line], options: Sequence[Option]) -> tuple[str | None, str]:
     names = any(NAMES.search(line.raw) for line in lines)
     names = names or any(len(set(_LETTERS.findall(o.key))) > 1 for o in options)
     answers: list[str] = []
     conclusions: list[str] = []
-    free: list[_Line] = []
+    free: list[Line] = []
     for line in lines:
         if not line.item:
             free.append(line)
@@ -110,7 +112,7 @@ def _stated(lines: Sequence[_Line], options: Sequence[Option]) -> tuple[str | No
                 answers.append(letter)
             elif not line.item and concludes(claim, names) and (letter := weak(claim)):
                 conclusions.append(letter)
-        if not line.item and (letter := _whole(line, options) or _after_lead(line, options)):
+        if not line.item and (letter := _whole(line, options) or after_lead(line, options)):
             answers.append(letter)
     if answers:
         return answers[-1], "stated"
@@ -127,14 +129,14 @@ def _stated(lines: Sequence[_Line], options: Sequence[Option]) -> tuple[str | No
     return None, ""
 
 
-def _whole(line: _Line, options: Sequence[Option]) -> str | None:
+def _whole(line: Line, options: Sequence[Option]) -> str | None:
     """The letter of the option that a line is and nothing else."""
-    if len(line.text) > _LONGEST or is_denied(line.text) or is_open(line.text):
+    if len(line.text) > LONGEST or is_denied(line.text) or is_open(line.text):
         return None
     return alone(line.text) or letter_alone(line.raw, options) or option_of(line.raw, options)
 
 
-def _after_lead(line: _Line, options: Sequence[Option]) -> str | None:
+def after_lead(line: Line, options: Sequence[Option]) -> str | None:
     """The letter of the option whose value follows the last lead-in of a line without a mention."""
     if letters(line.text) or not claim_of(sentences(line.text)[-1]):
         return None
@@ -145,7 +147,7 @@ def _after_lead(line: _Line, options: Sequence[Option]) -> str | None:
     return None
 
 
-def _at_end(line: _Line, options: Sequence[Option], names: bool) -> str | None:
+def _at_end(line: Line, options: Sequence[Option], names: bool) -> str | None:
     """The letter that a line concludes with, where nothing in the answer calls itself one.
 
     Where letters are `names` of other things, a letter alone is no option.
@@ -171,7 +173,7 @@ def _long_text(sentence: str, options: Sequence[Option]) -> str | None:
     return next((o.letter for o in options if o.letter == letter and o.is_long), None)
 
 
-def _lines(text: str, finish: str, options: Sequence[Option]) -> list[_Line]:
+def lines_of(text: str, finish: str, options: Sequence[Option]) -> list[Line]:
     """The lines of a text that say something; one that announces the next is one with it."""
     raw = [_QUOTED.sub("", line) for line in text.split("\n")]
     raw = [line for line in raw if not _RULE.fullmatch(line) and not CLOSING.match(line)]
@@ -182,21 +184,21 @@ def _lines(text: str, finish: str, options: Sequence[Option]) -> list[_Line]:
             return []
         raw[-1:] = [finished[0]] if finished else []
     texts = [marked(line, options) for line in raw]
-    lines: list[_Line] = []
+    lines: list[Line] = []
     announced = False
-    for line, text, item in zip(raw, texts, _walk(texts), strict=True):
+    for line, text, item in zip(raw, texts, _walk(texts, options), strict=True):
         if announced and not item:
             before = lines.pop()
-            lines.append(_Line(f"{before.raw}\n{line}", f"{before.text} {text}"))
+            lines.append(Line(f"{before.raw}\n{line}", f"{before.text} {text}"))
         else:
-            lines.append(_Line(line, text, item))
+            lines.append(Line(line, text, item))
         announced = not item and _announces(lines[-1])
         if announced and not text.endswith((":", "=")):
-            lines[-1] = _Line(lines[-1].raw, f"{lines[-1].text}:")
+            lines[-1] = Line(lines[-1].raw, f"{lines[-1].text}:")
     return lines
 
 
-def _announces(line: _Line) -> bool:
+def _announces(line: Line) -> bool:
     """Whether the answer comes in the next line: after a colon, or a heading that says so."""
     if line.text.endswith((":", "=", " is")):
         return True
@@ -204,17 +206,20 @@ def _announces(line: _Line) -> bool:
     return any(end >= len(heading) - 1 for _, end in lead_ins(heading))
 
 
-def _walk(texts: Sequence[str]) -> list[str | None]:
+def _walk(texts: Sequence[str], options: Sequence[Option]) -> list[str | None]:
     """For every line the option that it is about, where lines go through the options in order."""
     items: list[str | None] = [None] * len(texts)
     run: list[tuple[int, str]] = []
     shape = None
+    bare = not any(option.key for option in options)
     for number, text in enumerate([*texts, None]):
         bullet = _BULLET.match(text or "")
         item = _ITEM.match(text or "", bullet.end())
+        if bare and not item:
+            item = _BARE_ITEM.match(text or "", bullet.end())
         if not item and text is not None:
             continue
-        sign = (item[1] or item[2]) if item else ""
+        sign = next(filter(None, item.groups())) if item else ""
         begins = re.sub("[0-9]+", "1", bullet[1] or "")
         if run and (begins != shape or sign <= run[-1][1]):
             if len(run) > 1:
@@ -226,11 +231,17 @@ def _walk(texts: Sequence[str]) -> list[str | None]:
     return items
 
 
-def _good_item(lines: Sequence[_Line]) -> str | None:
+def _good_item(lines: Sequence[Line]) -> str | None:
     """The letter of the only option that a walk through them calls right."""
-    good = {
+    good = good_items(lines)
+    return good.pop() if len(good) == 1 else None
+
+
+def good_items(lines: Sequence[Line]) -> set[str]:
+    """The letters of the options that a walk through them calls right."""
+    good = (
         line.item
         for line in lines
         if line.item and _GOOD_ITEM.search(line.text) and not _BAD_ITEM.search(line.text)
-    }
-    return next(iter(letters(good.pop()))) if len(good) == 1 else None
+    )
+    return letters("".join(good))

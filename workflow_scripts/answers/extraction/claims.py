@@ -27,6 +27,7 @@ def _patterns(*patterns: str) -> list[re.Pattern[str]]:
 _MARK = f"[◆◇◈○]{SIGN}"
 _MANY = rf"{_MARK}(?:(?:[ ,/&–-]|\b(?:n?or|and|maybe|through)\b)*{_MARK})*"
 _LIST = f"({_MANY})"
+_MANY_ALONE = re.compile(_MANY)
 _NON = r"[^\w◆◇◈○\ue000-\uf8ff]"  # no word and no mark
 
 # --- words around an option that is claimed
@@ -225,16 +226,43 @@ def retracts(sentence: str) -> bool:
 
 def strong(claim: str) -> str | None:
     """The letter of the option that a claim calls the answer, `SEVERAL`, or None."""
+    found = _called(claim)
+    return _one(found[-1][1], SEVERAL) if found else None
+
+
+def called_answer(claim: str) -> str | None:
+    """The options that a claim about the answer says it is, as it lists them; the last list."""
+    found = [match[1] for match in _called(claim) if match.start(1) > match.start()]
+    return found[-1] if found else None
+
+
+def called_right(claim: str) -> list[str]:
+    """Every option or list of options that a claim is about and calls right: `◆C is correct`."""
+    return [match[1] for match in _called(claim) if match.start(1) == match.start()]
+
+
+def _called(claim: str) -> list[re.Match[str]]:
+    """Where a claim calls options the answer, in their order; the first group is their list."""
     found = [match for _, end in lead_ins(claim) if (match := _AFTER_LEAD.match(claim, end))]
     found += [match for pattern in _STRONG for match in pattern.finditer(claim)]
-    last = max(found, key=lambda match: match.start(1), default=None)
-    return _one(last[1], SEVERAL) if last else None
+    return sorted(found, key=lambda match: match.start(1))
 
 
 def weak(claim: str) -> str | None:
     """The letter of the only option in a claim that seems to conclude with it."""
-    agree = "○" in claim and re.search("[◇◈◆]", claim)  # its letter and its text
-    return _one(claim) if agree or any(pattern.search(claim) for pattern in _WEAK) else None
+    return _one(claim) if concluded(claim) else None
+
+
+def concluded(claim: str) -> str | None:
+    """The options that a claim seems to conclude with, as it lists them; the last list of them."""
+    if "○" in claim and re.search("[◇◈◆]", claim) and _one(claim):  # its letter and its text
+        return claim
+    found = [match for pattern in _WEAK for match in pattern.finditer(claim)]
+    if not found:
+        return None
+    place = max(match.start(1) for match in found)
+    # a pattern may begin inside the list
+    return next(m[0] for m in _MANY_ALONE.finditer(claim) if m.start() <= place < m.end())
 
 
 def concludes(claim: str, names: bool) -> bool:
@@ -252,8 +280,19 @@ def labelled(claim: str) -> str | None:
 
 def alone(line: str) -> str | None:
     """The letter of the option that a line consists of; a colon announces something else."""
+    found = all_of(line)
+    return _one(found) if found else None
+
+
+def all_of(line: str) -> str | None:
+    """The options that a line consists of, as it lists them; a colon announces something else."""
     match = _TO_THE_END.match(line, _BEFORE_ALONE.match(line).end())
-    return _one(match[1]) if match and not line.endswith((":", "?")) else None
+    return match[1] if match and not line.endswith((":", "?")) else None
+
+
+def denied(sentence: str) -> set[str]:
+    """The letters of the options that a sentence denies."""
+    return letters("".join(match[0] for match in _DENIED.finditer(sentence)))
 
 
 def _one(text: str, several: str | None = None) -> str | None:

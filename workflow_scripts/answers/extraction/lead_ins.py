@@ -17,8 +17,9 @@ class Language:
     `answer`: what names an answer, and `final` what stands behind that (`réponse finale`).
     `option`: what names one of several choices. `is_`: what stands between a subject and its value.
     `so`: what begins a conclusion. `no`: what denies in front of a value. `of`: what puts a number
-    beside the matter (`in 5 days`). `since`: what begins a reason or a condition. `spaced`: whether
-    there are spaces between words.
+    beside the matter (`in 5 days`). `since`: what begins a reason or a condition. `and_`, `or_`:
+    what joins the last of several. `plurals`: several answers, each with what is said of one.
+    `spaced`: whether there are spaces between words.
     """
 
     answer: str
@@ -28,7 +29,10 @@ class Language:
     no: str
     of: str = ""
     since: str = ""
+    and_: str = ""
+    or_: str = ""
     final: str = ""
+    plurals: tuple[tuple[str, str], ...] = ()
     spaced: bool = True
 
 
@@ -48,6 +52,13 @@ LANGUAGES = {
         since="because|since|which|where|when|if|as|while|once|whose|although|though|assuming|"
         "given\\s+that|whenever|unless",
         final="choice|option|key",
+        and_=r"and|as\s+well\s+as|plus",
+        or_=r"or",
+        plurals=(
+            (r"(?:correct|right|true|valid)\s+(?:answers|options|choices|statements)", "answer"),
+            (r"(?:options|choices|statements)\s+(?:that|which)\s+(?:are|hold)", "answer is"),
+            ("answers", "answer"),
+        ),
     ),
     "German": Language(
         answer="(?:end)?antwort|(?:end)?ergebnis|lösung",
@@ -57,6 +68,13 @@ LANGUAGES = {
         no="nicht|keine?|nie|weder|noch",
         of="von|in|im|für|aus|mit|bei|durch|an|am|auf|nach|vor|pro|je|zu|der|des|um",
         since="weil|da|wenn|falls|wobei|denn|als|während",
+        and_=r"und|sowie",
+        or_=r"oder",
+        plurals=(
+            ("(?:end)?antworten", "antwort"),
+            ("ergebnisse", "ergebnis"),
+            (r"richtigen\s+(?:optionen|antwortmöglichkeiten|aussagen)", "antwort"),
+        ),
     ),
     "French": Language(
         answer="réponse|reponse|résultat",
@@ -67,6 +85,13 @@ LANGUAGES = {
         of="de|des|du|en|dans|pour|par|avec|sur|à|au|aux|après|avant|chaque",
         since="car|puisque|parce\\s+que|lorsque|quand|si|comme|où",
         final="finale?|correcte?|exacte?|juste",
+        and_=r"et",
+        or_=r"ou",
+        plurals=(
+            (r"(?:réponses|options|propositions)\s+(?:correctes|exactes|justes|vraies)", "réponse"),
+            (r"(?:bonnes|justes)\s+(?:réponses|options|propositions)", "réponse"),
+            ("réponses", "réponse"),
+        ),
     ),
     "Spanish": Language(
         answer="respuesta|resultado",
@@ -77,6 +102,12 @@ LANGUAGES = {
         of="de|del|en|para|por|con|entre|sobre|después\\s+de|cada|a",
         since="porque|ya\\s+que|pues|cuando|donde|si",
         final="final|correcta|correcto",
+        and_=r"y|e",
+        or_=r"o|u",
+        plurals=(
+            (r"(?:respuestas|opciones|alternativas)\s+correctas", "respuesta correcta"),
+            ("respuestas", "respuesta"),
+        ),
     ),
     "Portuguese": Language(
         answer="resposta|resultado",
@@ -87,6 +118,12 @@ LANGUAGES = {
         of="da|do|das|dos|em|no|na|com|sobre|após|cada",
         since="pois|já\\s+que|quando|onde|se",
         final="final|correta|correto|certa",
+        and_=r"e",
+        or_=r"ou",
+        plurals=(
+            (r"(?:respostas|opções|alternativas)\s+(?:corretas|certas)", "resposta correta"),
+            ("respostas", "resposta"),
+        ),
     ),
     "Italian": Language(
         answer="risposta|risultato",
@@ -97,6 +134,12 @@ LANGUAGES = {
         of="di|del|della|dei|in|per|da|con|su|dopo|ogni",
         since="perché|poiché|quando|dove|se",
         final="finale|corretta|giusta|esatta",
+        and_=r"e|ed",
+        or_=r"o|oppure",
+        plurals=(
+            (r"(?:risposte|opzioni)\s+(?:corrette|giuste|esatte)", "risposta corretta"),
+            ("risposte", "risposta"),
+        ),
     ),
     "Dutch": Language(
         answer="antwoord|uitkomst",
@@ -106,6 +149,12 @@ LANGUAGES = {
         no="niet|geen|nooit",
         of="van|voor|uit|met|bij|door|op|na|per",
         since="omdat|want|als|wanneer|waarbij",
+        and_=r"en",
+        or_=r"of",
+        plurals=(
+            ("antwoorden", "antwoord"),
+            (r"juiste\s+(?:opties|keuzes)", "antwoord"),
+        ),
     ),
     "Polish": Language(
         answer="odpowied(?:ź|zią|z)|wynik(?:iem)?",
@@ -116,6 +165,9 @@ LANGUAGES = {
         of="z|ze|w|we|na|przez|dla|po|do|od|co",
         since="ponieważ|bo|gdyż|gdy|jeśli|kiedy",
         final="końcowa|ostateczna|prawidłowa|poprawna",
+        and_="i|oraz",
+        or_=r"lub|albo",
+        plurals=(("odpowiedzi", "odpowiedź"),),
     ),
     "Czech": Language(
         answer="odpověď|výsledek",
@@ -125,6 +177,9 @@ LANGUAGES = {
         no="není|nejsou|ne",
         of="z|ze|v|ve|na|pro|po|do|od|za",
         since="protože|když|pokud|jestliže",
+        and_=r"a|i",
+        or_=r"nebo",
+        plurals=(("odpovědi", "odpověď"),),
     ),
     "Russian": Language(
         answer="ответ(?:ом)?|результат",
@@ -135,6 +190,12 @@ LANGUAGES = {
         of="из|в|во|на|за|по|с|со|для|от|при|через|до|у|к",
         since="потому\\s+что|так\\s+как|поскольку|если|когда|где|при\\s+этом",
         final="равен",
+        and_="и",
+        or_=r"или|либо",
+        plurals=(
+            ("ответы", "ответ"),
+            (r"(?:правильные|верные)\s+варианты", "ответ"),
+        ),
     ),
     "Ukrainian": Language(
         answer="відповід(?:ь|дю)|результат",
@@ -144,6 +205,9 @@ LANGUAGES = {
         no="не|ні",
         of="із|з|у|в|на|за|по|для|від|до",
         since="тому\\s+що|оскільки|якщо|коли|де",
+        and_=r"і|та|й",
+        or_=r"або|чи",
+        plurals=(("відповіді", "відповідь"),),
     ),
     "Turkish": Language(
         answer="cevap|cevabı|yanıt|sonuç",
@@ -153,6 +217,13 @@ LANGUAGES = {
         no="değil",
         of="için|ile",
         since="çünkü|eğer",
+        and_=r"ve|ile",
+        or_=r"veya|ya\s+da",
+        plurals=(
+            ("cevaplar", "cevap"),
+            (r"(?:doğru\s+)?(?:seçenekler|şıklar)", "cevap"),
+            ("yanıtlar", "yanıt"),
+        ),
     ),
     "Vietnamese": Language(
         answer="đáp\\s+án|đáp\\s+số|câu\\s+trả\\s+lời|kết\\s+quả",
@@ -163,6 +234,8 @@ LANGUAGES = {
         of="trong|của|với|cho|từ|mỗi",
         since="vì|khi|nếu|do",
         final="đúng|cuối\\s+cùng",
+        and_=r"và",
+        or_=r"hoặc|hay",
     ),
     "Chinese": Language(
         answer="答案|答",
@@ -172,6 +245,8 @@ LANGUAGES = {
         so="所以|因此|故|综上|綜上|于是|從而|从而|因而",
         no="不是|不为|不等于|不能|不可能|并非|不",
         spaced=False,
+        and_=r"和|与|與|及|以及|跟",
+        or_=r"或|或者",
     ),
     "Japanese": Language(
         answer="答え|解答|正解|回答|答",
@@ -181,6 +256,8 @@ LANGUAGES = {
         so="よって|したがって|従って|ゆえに|故に|すなわち|以上より|以上から",
         no="",
         spaced=False,
+        and_=r"と|および|及び",
+        or_=r"または|か",
     ),
     "Korean": Language(
         answer="정답|해답|답변|답",
@@ -189,6 +266,8 @@ LANGUAGES = {
         so="따라서|그러므로|그래서|즉|결국",
         no="",
         spaced=False,
+        and_=r"와|과|및|그리고",
+        or_=r"또는|이나|혹은",
     ),
 }
 

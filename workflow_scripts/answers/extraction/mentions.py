@@ -66,6 +66,8 @@ def marked(text: str, options: Sequence[Option]) -> str:
     text = plain(text)
     by_length = sorted(options, key=lambda option: -len(option.key))
     for option in by_length:
+        if not option.key:  # its text stands in the question
+            continue
         if option.pattern is None:  # `B) No`: too short to be found by itself
             short = (
                 rf"(?<![A-Za-z0-9])[(\[]?{option.letter} ?[)\].:(] ?{re.escape(option.key)}\b\)?"

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from workflow_scripts.answers.comparison.notation import MAX_NUMBER, clean, rational
-from workflow_scripts.answers.comparison.units import known
+from workflow_scripts.answers.comparison.notation import MAX_NUMBER, clean
+from workflow_scripts.answers.comparison.units import known, quantity
+from workflow_scripts.artefacts.records import IN_QUESTION
 
 _FONTS = re.compile(
     r"\\(?:text[a-z]{0,2}|math[a-z]{1,4}|boldsymbol|bm|mbox|boxed|fbox|ce|operatorname)\s*"
@@ -51,14 +52,6 @@ _NAME = re.compile(r"[^\W\d_]{1,5} ?= ?(?=\S)")  # of a quantity
 _ABOUT = re.compile(
     r"(?:about|approximately|roughly|approx\.?|~|≈|\\approx|\\sim)\s*", re.IGNORECASE
 )
-_QUANTITY = re.compile(  # a number, and its unit
-    r"([-+]?(?:\\frac\{[^{}]*\}\{[^{}]*\}|[0-9.]+(?: ?/ ?[0-9.]+)?)"
-    r"(?: ?(?:\\times|\\cdot|x|\*) ?10 ?\^ ?(?:\{[^{}]*\}|-?[0-9]+)|[eE][-+]?[0-9]+"
-    r"| ?\^ ?(?:\{[^{}]*\}|-?[0-9]+))?)"
-    r"( ?(?:\\text\{[^{}]*\}|\\(?:mu|Omega|AA|cdot)(?![A-Za-z])|\^(?:\\circ|[ {]?-?[0-9]\}?)"
-    r"|[^\W\d_]{2,}|(?<![^\W\d_])[mgshlLJNWVKACMTFHS](?![^\W\d_])|[ %Å°/.-])*)"
-)
-_POWER_OF_TEN = re.compile(r"^(?=10 ?\^)")
 
 
 @dataclass(frozen=True)
@@ -80,8 +73,13 @@ class Option:
 
 
 @lru_cache(maxsize=256)
-def options_of(choices: tuple[str, ...]) -> tuple[Option, ...]:
-    """The options of a question in their order; the first has the letter A."""
+def options_of(choices: tuple[str, ...] | None) -> tuple[Option, ...]:
+    """The options of a question in their order; the first has the letter A.
+
+    Without choices, which stand in the question then, they are letters alone.
+    """
+    if choices is None:
+        return tuple(Option(letter, "", None, None) for letter in IN_QUESTION)
     return tuple(
         Option(chr(ord("A") + n), _key(text), _pattern(text), _value(text))
         for n, text in enumerate(choices)
@@ -149,13 +147,10 @@ def _value(text: str) -> tuple[Fraction, str] | None:
     r"""Number and unit of a quantity: `4.20\,\text{eV}` and `21/5 eV` are the same one."""
     if len(text) > MAX_NUMBER:
         return None
-    match = _QUANTITY.fullmatch(clean(_NAME.sub("", _ABOUT.sub("", text.strip()), count=1)))
-    number = match and rational(_POWER_OF_TEN.sub(r"1 \\times ", match[1]))
-    if number is None:
+    found = quantity(clean(_NAME.sub("", _ABOUT.sub("", text.strip()), count=1)))
+    if found is None:
         return None
-    unit = _key(match[2])
-    if re.search(r"\b(?:and|or|to)\b", match[2]):
-        return None
+    number, unit = found[0], _key(found[1])
     return number, known(unit) or unit
 
 

@@ -7,11 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from workflow_scripts.artefacts.boxes import box_groups
+from workflow_scripts.artefacts.records import IN_QUESTION
 from workflow_scripts.errors import InputError
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+OF_CHOICES = ("choice", "choices")  # kinds of which an answer names choices
 
 _INTEGER = re.compile(r"([+-]?)([0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.0+)?")
+_DIGITS = r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
+_NUMBER = re.compile(
+    rf"[+-]?(?:(?:{_DIGITS})(?:[eE][+-]?[0-9]{{1,3}}|\s*\\times\s*10\s*\^\s*\{{[+-]?[0-9]{{1,3}}\}})?"
+    rf"|(?:{_DIGITS})\s*/\s*0*[1-9][0-9]*|\\[dt]?frac\{{[+-]?(?:{_DIGITS})\}}\{{0*[1-9][0-9]*\}})"
+    r"(?:\s*\\?%)?"
+)
 
 # a formula as it is set in a text: `$42$` and `\(42\)`, but not `\$42`
 _SET = re.compile(
@@ -58,6 +66,12 @@ def _expression(answer: Any, _: Choices = None) -> str | None:
     return _integer(answer) or repr(answer)
 
 
+def _number(answer: Any, _: Choices = None) -> str | None:
+    """A number that is written out, as a text (also 1/3, 1.5e3 and 20 %) or a JSON number."""
+    text = str(_expression(answer)).replace("−", "-")
+    return text.replace(",", "") if _NUMBER.fullmatch(text) else None
+
+
 def _letter(answer: Any, choices: Choices) -> str | None:
     """The letter of the one choice that the answer is."""
     said = (str(answer).strip(), bare(answer))
@@ -65,11 +79,19 @@ def _letter(answer: Any, choices: Choices) -> str | None:
     return LETTERS[places[0]] if len(places) == 1 else None
 
 
+def _letters(answer: Any, choices: Choices) -> str | None:
+    """The letters of the several choices that the answer names, a list of one or more."""
+    letters = [_letter(one, choices) for one in answer]
+    return None if not letters or None in letters else "".join(sorted({*letters}))
+
+
 # How the answer of each kind is written in a normalised file; None where it is not of that kind.
 KINDS: dict[str, Callable[[Any, Choices], str | None]] = {
     "integer": _integer,
     "math": _expression,
+    "number": _number,
     "choice": _letter,
+    "choices": _letters,
 }
 
 
@@ -100,6 +122,27 @@ FORMS: dict[str, Callable[[Any, Choices], Any]] = {
 }
 
 
+def each_of(cell: Any, form: str) -> list[Any] | None:
+    """The cells of several choices that one names: a list, `A, B and D`, `ABD` or `0, 2`."""
+    if isinstance(cell, list):
+        return cell
+    if form == "letter":
+        said = _ORNAMENT.sub(r"\1", str(bare(cell)))
+        said = re.sub(r"\band\b|[\s,;&()]", "", said)
+        return [*said] if said.isalpha() and (said.isupper() or said.islower()) else None
+    return (
+        re.split(r"\s*[,;]\s*", cell.strip())
+        if form == "index" and isinstance(cell, str)
+        else [cell]
+    )
+
+
+def choices_in(question: str) -> list[str] | None:
+    """What stands for choices that are in a question: their letters; None where these are not."""
+    found = {*re.findall(r"(?<![A-Za-z])[A-Z](?![A-Za-z])", question)}
+    return [*IN_QUESTION] if found >= {*IN_QUESTION} else None
+
+
 def read_choices(cells: Any, where: str) -> list[str]:
     """Choices as texts without space around them; numbers are written out.
 
@@ -120,18 +163,18 @@ def read_choices(cells: Any, where: str) -> list[str]:
 
 
 def place_choices(
-    question: str, choices: Sequence[str], letter: str, order: str
+    question: str, choices: Sequence[str], letters: str, order: str
 ) -> tuple[list[str], str]:
-    """The choices in the order they are given to the model, and the letter of the right one.
+    """The choices in the order they are given to the model, and the letters of the right ones.
 
     `shuffled` is one order for each question, whatever the order in the source: by the sha256 of
     the question and the choice. So it is the same on every machine and in every run.
     """
-    right = choices[LETTERS.index(letter)]
+    right = [choices[LETTERS.index(letter)] for letter in letters]
     placed = list(choices)
     if order == "shuffled":
         placed.sort(key=lambda choice: _digest(f"{question}\0{choice}"))
-    return placed, LETTERS[placed.index(right)]
+    return placed, "".join(sorted(LETTERS[placed.index(choice)] for choice in right))
 
 
 def _digest(text: str) -> bytes:

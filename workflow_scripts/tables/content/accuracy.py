@@ -34,7 +34,7 @@ def build(source: Source) -> Built:
 def row_of_cell(cell: Cell) -> dict[str, object]:
     """A cell's numbers, with the statistics of `intervals.estimate_accuracy`."""
     problems, repeats = cell.correct.shape
-    estimate = estimate_accuracy(cell.correct)
+    estimate = estimate_accuracy(cell.marks)
     return {
         **vars(cell),
         "problems": problems,

@@ -4,7 +4,8 @@ A row for every answer, with the columns `COLUMNS`: a cell is the answers of one
 benchmark and budget. `attrs` of the frame say what the run is to hold (`models`, `variants`,
 `benchmarks`, and `budgets`, which is empty where that is whatever is there) and what of it is
 `missing`: `model/variant: benchmark`, and what is wrong with a file that is there in brackets.
-On disk it is a Parquet file; readers without these attributes can do without them.
+On disk it is a Parquet file; readers without these attributes can do without them. Where some
+answers got part marks there is one column more, `mark`: the part of full marks that each got.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +22,11 @@ from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
 
 NAMES = ["model", "variant", "benchmark"]
+MARK = "mark"
 KEY = ["budget", "id", "repeat"]
-_GRADED = ["correct", "extracted"]
+_GRADED = ["correct", "extracted", MARK]
 _SPENT, _ENDS = ["trace_tokens", "answer_tokens"], ["trace_finish", "answer_finish"]
-COLUMNS = [*NAMES, *KEY, *_GRADED, *_SPENT, *_ENDS]
+COLUMNS = [*NAMES, *KEY, "correct", "extracted", *_SPENT, *_ENDS]
 FILE = "cells.parquet"
 
 
@@ -33,7 +35,8 @@ class Cell:
     """The answers under one budget.
 
     `correct` has shape (problems, repeats), problems by their ids; so has `extracted`, what was
-    taken from the answers as text or None. The token counts are means over the answers.
+    taken from the answers as text or None, and `marks`, the part of full marks that each got: 0 or
+    1, as `correct` is, but where there are part marks. The token counts are means over the answers.
     """
 
     model: str
@@ -41,6 +44,7 @@ class Cell:
     benchmark: str
     budget: int
     correct: NDArray
+    marks: NDArray
     extracted: NDArray
     trace_tokens: float
     answer_tokens: float
@@ -54,6 +58,7 @@ def cells_of(frame: pd.DataFrame) -> Iterator[Cell]:
     extracted = frame["extracted"].astype(object)
     extracted = extracted.where(extracted.notna(), None).to_numpy()
     correct, spent = frame["correct"].to_numpy(int), frame[_SPENT].to_numpy()
+    marks = marks_of(frame).to_numpy(float)
     repeats, start = frame["repeat"].to_numpy(), 0
     for (*names, budget), size in frame.groupby([*NAMES, "budget"], sort=False).size().items():
         rows = slice(start, start + size)
@@ -62,9 +67,15 @@ def cells_of(frame: pd.DataFrame) -> Iterator[Cell]:
             *names,
             int(budget),
             correct[rows].reshape(shape),
+            marks[rows].reshape(shape),
             extracted[rows].reshape(shape),
             *spent[rows].mean(axis=0).tolist(),
         )
+
+
+def marks_of(frame: pd.DataFrame) -> pd.Series:
+    """The part of full marks that each answer got: 0 or 1 where there are no part marks."""
+    return frame[MARK] if MARK in frame else frame["correct"]
 
 
 def read_cells(
@@ -104,9 +115,10 @@ def read_cells(
         found.append(rows[rows["budget"].isin(budgets)] if budgets else rows)
     if not sum(map(len, found)):
         raise InputError(f"{results}: holds no grades of {', '.join(missing)}")
-    cells = pd.concat(found, ignore_index=True)[COLUMNS].astype(
-        dict.fromkeys([*NAMES, *_ENDS], "category")
-    )
+    together = pd.concat(found, ignore_index=True)
+    part_marks = (together[MARK] != together["correct"]).any()
+    columns = [*COLUMNS, MARK] if part_marks else COLUMNS
+    cells = together[columns].astype(dict.fromkeys([*NAMES, *_ENDS], "category"))
     cells.attrs = {
         "models": list(models), "variants": list(variants), "benchmarks": list(benchmarks),
         "budgets": sorted(budgets), "missing": missing,
@@ -179,7 +191,7 @@ def load_cells(folder: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # among them pyarrow's own
         raise InputError(f"{path}: not a file of cells ({error})") from None
-    if list(cells.columns) != COLUMNS or "missing" not in cells.attrs:
+    if list(cells.columns) not in (COLUMNS, [*COLUMNS, MARK]) or "missing" not in cells.attrs:
         raise InputError(f"{path}: not a file of cells, as collect_cells writes it")
     return cells
 

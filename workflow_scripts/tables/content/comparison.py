@@ -87,7 +87,7 @@ def compare(
 def _family(family: str, pairs: Sequence[tuple[Cell, Cell]], masks: Masks) -> Iterator[Row]:
     if not pairs:
         return
-    found = [paired_difference(one.correct, two.correct) for one, two in pairs]
+    found = [paired_difference(one.marks, two.marks) for one, two in pairs]
     corrected = holm([difference.p for difference in found])
     for (one, two), difference, p_holm in zip(pairs, found, corrected, strict=True):
         other = ratios_of(masks, two.model, two.variant)
@@ -101,8 +101,8 @@ def _family(family: str, pairs: Sequence[tuple[Cell, Cell]], masks: Masks) -> It
             "reference": two.variant,
             "problems": problems,
             "repeats": repeats,
-            "accuracy": one.correct.mean(),
-            "reference_accuracy": two.correct.mean(),
+            "accuracy": one.marks.mean(),
+            "reference_accuracy": two.marks.mean(),
             "difference": difference.difference,
             "se": difference.se,
             "ci_low": difference.low,
@@ -130,7 +130,7 @@ def areas(cells: pd.DataFrame, reference: str) -> pd.DataFrame:
     curves: dict[tuple[str, str, str], dict[int, np.ndarray]] = {}
     for cell in cells_of(cells):
         place = cell.model, cell.benchmark, cell.variant
-        curves.setdefault(place, {})[cell.budget] = cell.correct
+        curves.setdefault(place, {})[cell.budget] = cell.marks
     of_answers = {
         place: answer_areas([curve[b] for b in asked[place[1]]], asked[place[1]])
         for place, curve in curves.items()

@@ -68,7 +68,7 @@ def compare(
 
     p values are corrected over all variants' rows, and over all means'.
     """
-    found = {(c.model, c.benchmark, c.budget, c.variant): c.correct for c in cells_of(cells)}
+    found = {(c.model, c.benchmark, c.budget, c.variant): c.marks for c in cells_of(cells)}
     of_variants: list[Row] = []
     of_means: list[Row] = []
     order = cells.attrs["benchmarks"].index
@@ -112,7 +112,7 @@ def _row(dense: Answers, variants: Sequence[Answers]) -> Row:
     less one tells beside the others.
     """
     losses = {
-        kind: np.concatenate([dense[kind].astype(int) - one[kind] for one in variants], axis=1)
+        kind: np.concatenate([dense[kind].astype(float) - one[kind] for one in variants], axis=1)
         for kind in KINDS
     }
     interaction = difference_of_differences(losses["think"] - losses["instruct"])

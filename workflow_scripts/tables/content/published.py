@@ -45,13 +45,13 @@ def build(source: Source) -> Built:
 
 def row_of_cell(cell: Cell, published: Mapping[Key, Published]) -> dict[str, object]:
     """A cell in the paper's form, with its published counterpart where there is one."""
-    mean, sd = mean_and_sd(cell.correct.mean(axis=0))
+    mean, sd = mean_and_sd(cell.marks.mean(axis=0))
     row = {**vars(cell), "repeats": cell.correct.shape[1], "mean": mean, "sd": sd}
     row |= {"origin": "", "place": "", "line": 0, "doubtful": ""}
     one = published.get(key(cell.model, cell.variant, cell.benchmark, cell.budget))
     if one is None:
         return row
-    error = math.hypot(sampling_error(cell.correct), one.error)
+    error = math.hypot(sampling_error(cell.marks), one.error)
     return row | {
         "published_mean": one.mean,
         "published_sd": one.sd,

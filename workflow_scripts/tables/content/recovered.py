@@ -51,7 +51,7 @@ def compare(
 
     Gains and net gains are two families of tests for each model.
     """
-    found = {(c.model, c.benchmark, c.budget, c.variant): c.correct for c in cells_of(cells)}
+    found = {(c.model, c.benchmark, c.budget, c.variant): c.marks for c in cells_of(cells)}
     rows: list[Row] = []
     for model in cells.attrs["models"]:
         of_model = []
@@ -83,7 +83,7 @@ def _named(variant: str, start: str, control: str) -> Row:
 def _row(
     dense: NDArray | None, recovered: NDArray, start: NDArray | None, control: NDArray | None
 ) -> Row:
-    """Numbers of correct answers, each of shape (problems, repeats); None where they are not there.
+    """Numbers of marks, each of shape (problems, repeats); None where they are not there.
 
     What cannot be told is left out.
     """
@@ -108,7 +108,7 @@ def _row(
         row["reason"] = NO_LOSS
     if control is not None and control is not recovered:
         of_control = paired_difference(control, dense)
-        changes = (recovered.astype(int) - start) - (control.astype(int) - dense)
+        changes = (recovered.astype(float) - start) - (control.astype(float) - dense)
         net = difference_of_differences(changes)
         row |= _bounds(of_control, "control_gain", "control_low", "control_high")
         row |= _bounds(net, "net", "net_low", "net_high") | {"net_p": net.p}

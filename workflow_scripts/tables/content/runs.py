@@ -98,14 +98,14 @@ def _row(
         if cell is not None:
             problems, repeats = cell.correct.shape
             row |= {f"{which}_problems": problems, f"{which}_repeats": repeats}
-            row |= {f"{which}_accuracy": cell.correct.mean()}
+            row |= {f"{which}_accuracy": cell.marks.mean()}
     one, two = cells_there
     if one is None or two is None:
         return row
-    row |= {"difference": two.correct.mean() - one.correct.mean()}
+    row |= {"difference": two.marks.mean() - one.marks.mean()}
     row |= {"paired": _what_is_paired(place[1], first, second)}
     if row["paired"] == PAIRED:
-        found = paired_difference(two.correct, one.correct)
+        found = paired_difference(two.marks, one.marks)
         row |= {"ci_low": found.low, "ci_high": found.high}
     return row
 

@@ -93,7 +93,7 @@ def _growth(cells: pd.DataFrame, reference: str) -> Asked:
         ends = of_benchmark["budget"].agg(["min", "max"])
         found = list(cells_of(of_benchmark[of_benchmark["budget"].isin(ends)]))
         for smallest, largest in pairwise(found):
-            grown = difference(largest.correct, smallest.correct)
+            grown = difference(largest.marks, smallest.marks)
             p_values.append(grown.p)
             gains.append(grown.difference)
     if not gains:

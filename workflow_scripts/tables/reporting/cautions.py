@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from workflow_scripts.tables.content.cells import marks_of
 from workflow_scripts.tables.statistics.verdicts import INCONCLUSIVE
 
 CUT = 0.5  # share of the dense model's traces that the largest budget cuts
@@ -54,7 +55,7 @@ def _of_dense(place: str, dense: pd.DataFrame, reference: str, budget: int) -> I
             f"{reference}. "
             "Its curve has not ended there: a larger budget would show more."
         )
-    accuracy = dense["correct"].mean()
+    accuracy = marks_of(dense).mean()
     if accuracy in (0, 1):
         side, other = ("wrong", "worse") if accuracy == 0 else ("right", "better")
         yield (

@@ -23,6 +23,7 @@ from workflow_scripts.tables.statistics.verdicts import (
     WORSE,
 )
 
+PARTS = 4  # part marks are quarters
 POWER = 0.8  # with which the smallest detectable difference is detected
 
 
@@ -43,8 +44,11 @@ class Difference:
 
 
 def paired_difference(variant: NDArray, reference: NDArray) -> Difference:
-    """Compare correct answers, both of shape (problems, repeats) with problems in one order."""
-    changes = np.asarray(variant, dtype=int) - np.asarray(reference, dtype=int)
+    """Compare the marks of answers, both of shape (problems, repeats) with problems in one order.
+
+    Marks are 0 and 1, or quarters between them.
+    """
+    changes = np.asarray(variant, dtype=float) - np.asarray(reference, dtype=float)
     means = changes.mean(axis=-1)
     repeats = independent_repeats(changes)
     se, low, high = difference_intervals(means, repeats)
@@ -57,11 +61,11 @@ def paired_difference(variant: NDArray, reference: NDArray) -> Difference:
 def difference_of_differences(changes: NDArray) -> Difference:
     """How much more one pair of variants differs than another, on the same problems and repeats.
 
-    `changes`, of shape (problems, repeats), hold whole numbers: by how much more each answer
-    changes. Those of several pairs of variants stand beside each other, as more repeats, for their
-    mean. Flipping signs is exact where each problem's change is as likely to have the other sign,
-    as it is where what both pairs lose of a problem could be exchanged; where only the means are
-    equal the level of the test is met in the limit of many problems.
+    `changes`, of shape (problems, repeats), hold by how much more each answer changes, in marks.
+    Those of several pairs of variants stand beside each other, as more repeats, for their mean.
+    Flipping signs is exact where each problem's change is as likely to have the other sign, as it
+    is where what both pairs lose of a problem could be exchanged; where only the means are equal
+    the level of the test is met in the limit of many problems.
     """
     means, repeats = changes.mean(axis=-1), independent_repeats(changes)
     se, low, high = difference_intervals(means, repeats, models=2)
@@ -127,13 +131,21 @@ def difference_intervals(
 def sign_flip_p(changes: NDArray) -> float:
     """The p value of the paired permutation test that flips the sign of each problem's change.
 
-    `changes`, of shape (problems,), are whole numbers: how many more repeats are right. Where
-    nothing differs each is as likely to have the other sign. All 2^problems sums are counted, not
-    drawn: their distribution is that of sums of binomials, so that p is exact and has no seed.
+    `changes`, of shape (problems,), are whole numbers, how many more repeats are right, or whole
+    quarters where there are part marks. Where nothing differs each is as likely to have the other
+    sign. All 2^problems sums are counted, not drawn: their distribution is that of sums of
+    binomials, so that p is exact and has no seed.
     """
+    changes = _counted(np.asarray(changes, dtype=float))
     sizes = np.abs(changes)
     counts = np.bincount(sizes, minlength=2)[1:]
     return _tail(tuple(int(count) for count in counts), abs(int(changes.sum())))
+
+
+def _counted(changes: NDArray) -> NDArray:
+    """Changes in whole numbers: of quarters where some are no whole marks."""
+    is_whole = (changes == np.rint(changes)).all()
+    return np.rint(changes if is_whole else PARTS * changes).astype(int)
 
 
 @cache
