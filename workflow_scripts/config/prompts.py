@@ -32,6 +32,12 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return _BRACES.sub(lambda match: values[match[1]] if match[1] else match[0][0], text)
 
 
+def questions_of(question: str) -> dict[str, str]:
+    """What stands for a question in a text: as it is, and with one line end for two in a row, as
+    Evalchemy puts those of JEEBench."""
+    return dict(zip(QUESTIONS, (question, question.replace("\n\n", "\n").strip()), strict=True))
+
+
 def mistakes(text: str) -> Iterator[str]:
     """What is wrong with a text."""
     for name in places(text):

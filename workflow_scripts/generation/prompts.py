@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.artefacts.records import Problem
-from workflow_scripts.config.prompts import BARE, QUESTIONS, Wording, filled, places
+from workflow_scripts.config.prompts import BARE, QUESTIONS, Wording, filled, places, questions_of
 from workflow_scripts.config.thinking import ThinkingFormat
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.chat_templates import ChatTemplate
@@ -72,7 +72,4 @@ def _content(problem: Problem, text: str | Mapping[str, str] | None, benchmark: 
             f"benchmarks.{benchmark}.prompt: problem {problem.id} has {has}, and the prompt has "
             f"places for {', '.join(sorted(put)) or 'none'}"
         )
-    # as Evalchemy takes blank lines out of the questions of JEEBench
-    without_blanks = problem.question.replace("\n\n", "\n").strip()
-    questions = dict(zip(QUESTIONS, (problem.question, without_blanks), strict=True))
-    return filled(text, {**questions, "choices": lines, **letters})
+    return filled(text, {**questions_of(problem.question), "choices": lines, **letters})
