@@ -60,6 +60,21 @@ def right(name: str, repeat: int) -> bool:
     return PROBLEMS[name][repeat][1]
 
 
+def test_part_marks_count_as_parts_and_only_full_marks_as_right(traces):
+    marks = {"easy": (1.0, 1.0, 0.75), "fair": (0.5, 0.5, 0.5), "hard": (1.0, 0.0, 0.0)}
+    write_records(
+        traces / "grades" / "b.jsonl",
+        [
+            Grade(name, repeat, 99, "A", mark == 1, "boxed", mark)
+            for name, repeat in KEYS
+            for mark in [marks.get(name, (0.0,) * 3)[repeat]]
+        ],
+    )
+    assert passing(traces, min_accuracy=0.5) == KEYS[:6]
+    assert passing(traces, min_accuracy=0.9) == KEYS[:3]
+    assert passing(traces, correct_only=True) == [("easy", 0), ("easy", 1), ("hard", 0)]
+
+
 def test_without_a_filter_every_trace_is_taken(traces):
     assert passing(traces) == KEYS
     neutral = {"min_tokens": 0, "max_tokens": 99, "min_accuracy": 0.0, "max_accuracy": 1.0}

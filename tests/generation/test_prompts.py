@@ -76,6 +76,24 @@ def test_a_text_that_does_not_put_the_choices_is_one_line(problem, text, has, pu
     )
 
 
+def test_a_question_may_be_put_without_its_blank_lines():
+    asked = Problem("p", "7+\n\n3=?\n", "0", "integer")
+    seen = "{{ 1 if messages[0].content == 'So: 7+\\n3=?' else 2 }}"
+    assert prompt_of(asked, seen + USER + BOT, prompt="So: {question_lines}").startswith("1")
+
+
+def test_kinds_of_problems_have_texts_of_their_own():
+    texts = {"integer": "{question}1", "choice": "{question}{choices}"}
+    assert prompt_of(SUM, prompt=texts) == prompt_of(SUM, prompt="{question}1")
+    assert prompt_of(QUIZ, prompt=texts) == prompt_of(QUIZ, prompt="{question}{choices}")
+    with pytest.raises(InputError) as caught:
+        prompt_of(Problem("p", "7+3=?", "0", "math"), prompt=texts)
+    assert str(caught.value) == (
+        "benchmarks.chains.prompt: problem p is of kind math, and the prompt has texts for "
+        "integer, choice"
+    )
+
+
 def test_a_system_message_comes_first():
     whole = "{% for m in messages %}<|user|>{{ m.content }}<|end|>{% endfor %}<|assistant|>"
     assert prompt_of(template=whole, system="1+2") == (

@@ -165,6 +165,18 @@ def test_a_benchmark_that_is_not_on_the_list_is_compared_as_the_paper_compares_a
     assert {j.reason for j in found} == {"compared"} and server.requests == []
 
 
+def test_a_judge_is_told_what_a_number_may_differ_by():
+    problems = {"a": Problem("a", "1/3=?", "0.33", "number", tolerance=0.01)}
+    problems["b"] = Problem("b", "3+4=?", "7", "integer")
+    found = judge_answers.cases_of(
+        problems, [answer("a", 0, "1/3"), answer("b", 0, "7")], AnswerPrefix()
+    )
+    assert [case.question for case in found] == [
+        "1/3=?\n(A number within 0.01 of the correct answer is correct.)",
+        "3+4=?",
+    ]
+
+
 CASE = Case("?", "42", "So it is 42", "So it is 42")
 CHOICE = Case("?", "B", "It is blue", "It is blue", is_choice=True)
 

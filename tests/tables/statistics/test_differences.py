@@ -37,6 +37,26 @@ def test_p_is_scipys_over_all_flips_of_signs(changes):
     assert sign_flip_p(changes) == pytest.approx(found.pvalue)
 
 
+@given(arrays(int, st.integers(2, 8), elements=st.integers(-8, 8)), st.booleans())
+def test_p_of_part_marks_is_that_of_whole_quarters(quarters, has_parts):
+    """The unit that marks are counted in changes nothing."""
+    quarters = quarters if has_parts else 4 * quarters
+    assert sign_flip_p(quarters / 4) == pytest.approx(sign_flip_p(quarters), rel=1e-12)
+
+
+@given(
+    st.tuples(st.integers(2, 10), st.integers(1, 3)).flatmap(
+        lambda shape: st.tuples(*[arrays(int, shape, elements=st.integers(0, 4))] * 2)
+    )
+)
+def test_marks_have_a_difference_in_its_interval(pair):
+    variant, reference = (marks / 4 for marks in pair)
+    found = paired_difference(variant, reference)
+    assert found.difference == pytest.approx(variant.mean() - reference.mean())
+    assert -1 <= found.low <= found.difference <= found.high <= 1 and found.low < found.high
+    assert 0 < found.p <= 1
+
+
 @given(arrays(int, st.integers(1, 300), elements=st.integers(-1, 1)))
 def test_with_one_repeat_it_is_the_exact_test_of_mcnemar(changes):
     gains, changed = int((changes > 0).sum()), int(np.abs(changes).sum())
