@@ -123,6 +123,63 @@ WRITTEN = [
     ("AD", "**A** and **D**"),
     ("BD", "Thus, the correct options are:\n- (B)\n- (D)"),
     ("BD", "Thus, the correct options are:\n\n(B) The force grows.\n(D) The energy falls."),
+    (None, "Options A and C are incorrect."),
+    (None, "A and C are wrong."),
+    (None, "Is it A and C?"),
+    (None, "The answer is not A and B."),
+    (None, "If the mass is large, A and C are correct."),
+    (None, "A or maybe C."),
+    ("BD", "Options A and C are incorrect, so B and D are correct."),
+    ("BD", "A and C are ruled out. Hence B and D."),
+    ("BD", "A and C are false; B and D are true."),
+    ("BD", "The correct options are (B) and (D), since (A) and (C) violate energy conservation."),
+    ("BD", "**Correct options:** (B), (D)"),
+    ("BD", "**Answer:** B and D\n\n**Explanation:** A is too small, and C too large."),
+    ("BD", r"\[\boxed{\text{B and D}}\]"),
+    ("BD", r"$$\boxed{B,\ D}$$"),
+    ("BD", r"\boxed{B, \; D}"),
+    ("BD", r"\boxed{\text{(B)}, \text{(D)}}"),
+    ("BD", r"\boxed{\textbf{B, D}}"),
+    ("BD", r"\boxed{[B, D]}"),
+    ("BD", '\\boxed{"BD"}'),
+    ("BD", r"\boxed{\text{B},\text{D}}"),
+    ("BD", r"\boxed{B\text{ and }D}"),
+    ("BD", r"\boxed{\mathbf{BD}}"),
+    ("BD", r"\boxed{\text{The correct options are B and D}}"),
+    ("BD", r"\boxed{(B) \text{ and } (D)}"),
+    ("BD", r"\boxed{\textbf{(B)} \text{ and } \textbf{(D)}}"),
+    ("BD", r"\boxed{\text{Option B, Option D}}"),
+    ("BD", "Correct answer: Option (B) and Option (D)"),
+    ("BD", "Correct answer: (B, D)"),
+    ("BD", "Ans: B, D"),
+    ("BD", "Ans. (B), (D)"),
+    ("BD", r"The final answer is $\boxed{BD}$. I hope it is correct."),
+    ("BD", "So, the answer is B & D."),
+    ("BD", "Hence, the correct statements are (B) and (D)."),
+    ("BD", "Therefore the correct option(s) are B and D."),
+    ("BD", "Thus the correct option(s): B, D"),
+    ("BD", "Statements (B) and (D) are true."),
+    ("BD", "(B) and (D) are the correct statements."),
+    ("BD", "Therefore, (B) and (D) are correct."),
+    ("B", "Therefore, only (B) is correct."),
+    ("BD", "(A) is false. (B) is true. (C) is false. (D) is true."),
+    (
+        "BD",
+        "Option (A): incorrect\nOption (B): correct\nOption (C): incorrect\nOption (D): correct",
+    ),
+    ("BD", "(A) Incorrect, since the sign is wrong.\n(B) Correct.\n(C) Incorrect.\n(D) Correct."),
+    ("BD", "**Option A**: ✗\n**Option B**: ✓\n**Option C**: ✗\n**Option D**: ✓"),
+    ("BD", "A: no. B: yes. C: no. D: yes."),
+    ("ABCD", "All four options are correct."),
+    (None, "None of them is correct."),
+    ("BD", "B and D only"),
+    ("BD", "B, D only."),
+    ("BD", "Only B and D."),
+    ("BD", "The answer is B, D.\n\nNote that A would hold if the mass were zero."),
+    ("BD", "Final answer: **BD**"),
+    ("BD", "Final answer: **B, D**"),
+    ("BD", "The correct choices are:\n\n1. (B) The force grows\n2. (D) The energy falls"),
+    ("BD", "Correct options: **B** and **D**"),
 ]
 
 
@@ -133,7 +190,7 @@ def letters_of(text: str, finish: str = "eos", choices: tuple[str, ...] = ()) ->
 
 
 def test_there_are_as_many_forms_as_it_takes():
-    assert len({text for _, text in WRITTEN}) == len(WRITTEN) > 100
+    assert len({text for _, text in WRITTEN}) == len(WRITTEN) > 150
 
 
 @pytest.mark.parametrize(("expected", "text"), WRITTEN)

@@ -68,6 +68,11 @@ _SEVERAL_OPTIONS = re.compile(
     r"\b(?:options|choices|statements)(?=\s+[(\[*]{0,3}[A-Z](?![A-Za-z]))", re.I
 )
 _ALL = re.compile(r"(?<=\bare )(?:all|both|each|indeed) (?=correct|right|true)")
+_EVERY = re.compile(
+    r"\b[Aa]ll (?:of )?(?:the )?(?:four |given )?(?:options|choices|statements)"
+    r"(?= are (?:correct|right|true)\b)"
+)
+_ONLY = re.compile(r"(?<=[A-Z)*]) (?:only|alone)(?=[\s.*]*$)", re.MULTILINE)
 _ITEM = re.compile(
     r"^[ \t]{0,12}(?:[-*•+]|[0-9]{1,2}[.)])?[ \t]{0,12}[*_$]{0,3}(?:[Oo]ption\s+)?"
     r"[(\[]?([A-Z])(?:[)\].:*]|$)[^\n]*$",
@@ -141,6 +146,7 @@ def apart(text: str, options: Sequence[Option]) -> str:
     for pattern, word in ((_AND, "and"), (_OR, "or")):
         text = pattern.sub(rf"\1 {word} ", text)
     text = _IN_BRACKETS.sub(r"\1", _SEMICOLON.sub(r"\1, ", text))
+    text = _EVERY.sub(", ".join(sorted(known)), _ONLY.sub("", text))
     text = _SEVERAL_OPTIONS.sub("option", _ALL.sub("", text))
     for several, one in _PLURALS:
         text = several.sub(one, text)
