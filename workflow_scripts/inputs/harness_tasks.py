@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_scripts.config.task_files import task_file
 from workflow_scripts.config.tasks import FetchedTask
 from workflow_scripts.errors import InputError
+from workflow_scripts.inputs.checkers import settled
 
 if TYPE_CHECKING:
     from lm_eval.tasks.manager import TaskDict, TaskManager
@@ -55,7 +56,7 @@ def load_task(name: str, task: FetchedTask, place: str | None, folder_of: Folder
             close = difflib.get_close_matches(wanted, manager.all_tasks, n=3)
             meant = f"; close to it: {', '.join(close)}" if close else ""
             raise InputError(f"tasks.{name}: the harness has no task {wanted!r}{meant}")
-        with _data_from(folder_of, own.parent if own else None):
+        with settled(name, file), _data_from(folder_of, own.parent if own else None):
             return manager.load([wanted])
     except InputError:
         raise
@@ -92,29 +93,41 @@ def _index(folder: Path | None) -> "TaskManager":
 
 @contextmanager
 def _data_from(folder_of: FolderOf, beside: Path | None) -> Iterator[None]:
-    """Where `datasets.load_dataset` opens folders of ours, and files beside a task's own file."""
+    """Where `datasets.load_dataset` opens folders of ours, and files beside a task's own file.
+
+    What a task makes of its rows is kept as long as this process runs: the harness has it made
+    again wherever it asks for rows, and a task that shuffles would then be asked for one order of
+    its choices and graded by another.
+    """
     import datasets
 
     opens = datasets.load_dataset
     datasets.disable_progress_bars()
-    with tempfile.TemporaryDirectory() as cache:
+    datasets.enable_caching()
 
-        def answer(path: str, name: str | None = None, **asked: Any) -> Any:
-            revision = asked.get("revision")
-            rest = {key: asked[key] for key in asked if key not in OF_REPOSITORIES}
-            memory = {"cache_dir": cache, "keep_in_memory": True}
-            if path in FORMS:
-                files = _local(rest.pop("data_files", {}), beside or Path())
-                return opens(path, name, data_files=files, **rest, **memory)
-            local = (beside or Path()) / path
-            folder = local if local.is_dir() else folder_of(path, revision)
-            return opens(str(folder), name, **rest, **memory)
+    def answer(path: str, name: str | None = None, **asked: Any) -> Any:
+        revision = asked.get("revision")
+        rest = {key: asked[key] for key in asked if key not in OF_REPOSITORIES}
+        rest["cache_dir"] = _cache().name
+        if path in FORMS:
+            files = _local(rest.pop("data_files", {}), beside or Path())
+            return opens(path, name, data_files=files, **rest)
+        local = (beside or Path()) / path
+        folder = local if local.is_dir() else folder_of(path, revision)
+        return opens(str(folder), name, **rest)
 
-        datasets.load_dataset = answer
-        try:
-            yield
-        finally:
-            datasets.load_dataset = opens
+    datasets.load_dataset = answer
+    try:
+        yield
+    finally:
+        datasets.load_dataset = opens
+
+
+@cache
+def _cache() -> tempfile.TemporaryDirectory:
+    """A cache of this process alone, which goes when it ends: the user's may hold what an earlier
+    file of the same name was."""
+    return tempfile.TemporaryDirectory()
 
 
 def _local(files: Any, folder: Path) -> Any:

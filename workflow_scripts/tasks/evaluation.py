@@ -4,7 +4,7 @@ import json
 import random
 import sys
 from collections.abc import Iterator, Mapping
-from math import isclose
+from math import isclose, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -132,6 +132,11 @@ def _score(name: str, subtask: str, sample: Mapping[str, Any], metric: str) -> T
         value, weight = value
     elif isinstance(value, list):
         value, weight = sum(value), len(value)
+    if not isfinite(value):  # as of a model that finds every choice impossible
+        raise InputError(
+            f"tasks.{name}: {metric} of sample {sample['doc_id']} is {value}, not a number, on "
+            "this model; leave the task or the model out of the run"
+        )
     return TaskScore(name, subtask, str(sample["doc_id"]), float(value), float(weight))
 
 

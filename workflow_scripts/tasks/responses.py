@@ -15,6 +15,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
+from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.models.chat_templates import ChatTemplate
 
@@ -146,7 +147,18 @@ class KeptModel(LM):
         ]
         if missing:
             model = self._start(self._kept)
+            if kind == "generate_until":
+                self._check_room(model, [request for _, request in missing])
             found = getattr(model, kind)([request for _, request in missing])
             self._kept.flush()
             self._kept.put((key, one) for (key, _), one in zip(missing, found, strict=True))
         return [self._kept.get(key) for key in keys]
+
+    def _check_room(self, model: LM, requests: list[Instance]) -> None:
+        """Raise `InputError` where responses may be so long that a prompt has no place."""
+        most = max(request.args[1].get("max_gen_toks", model.max_gen_toks) for request in requests)
+        if most >= model.max_length:
+            raise InputError(
+                f"{self._where}: a response of up to {most} tokens leaves no room for a prompt in "
+                f"a context of {model.max_length}; set less by generation: {{max_gen_toks: ...}}"
+            )
