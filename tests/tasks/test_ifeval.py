@@ -94,10 +94,10 @@ def test_of_several_instructions_each_counts(task: Any) -> None:
 def test_languages_are_told_the_same_every_time(task: Any) -> None:
     case = {
         "instruction": "language:response_language",
-        "kwargs": {"language": "en"},
-        "response": "ok da no",  # no language's: with another seed another one is found
+        "kwargs": {"language": "it"},
+        "response": "moral",  # one time in five Italian without a seed, and else Slovene
     }
-    assert len({str(judged(task, case)) for _ in range(20)}) == 1
+    assert len({str(judged(task, case)) for _ in range(100)}) == 1
 
 
 @pytest.fixture
