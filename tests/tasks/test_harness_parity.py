@@ -157,12 +157,12 @@ def _run(
         "tensor_parallel": 1, "batch_invariant": False, "engine_options": {}, "batch_size": BATCH,
         "run_code": "sandboxed", "date": "auto", "thinking_end": "</think>",
     }  # fmt: skip
-    output = variant.mask.parent / "tasks/all"
+    output = variant.mask.parent / "tasks"
     flags = ["--model", model, "--variant", *variant, "--options", json.dumps(job)]
     flags += ["--store", "store", "--output", output]
     patch.setattr(sys, "argv", ["run_tasks", *map(str, flags)])
     run_tasks.main()
-    return read_results(output.with_suffix(".json"))
+    return read_results(output / "other.json")
 
 
 def _task_files(folder: Path, hub: Path) -> Path:
@@ -228,7 +228,7 @@ def _by_hand(
 
 
 def _our_samples(variant: VariantFiles) -> Samples:
-    file = variant.mask.parent / "tasks/all.samples.jsonl"
+    file = variant.mask.parent / "tasks/other.samples.jsonl"
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     return {(row["subtask"], row["doc_id"]): row["filtered_resps"] for row in rows}
 

@@ -12,6 +12,8 @@ from workflow_scripts.tasks.responses import KeptModel, Responses
 class Scripted(LM):
     """Answers with the length of a text, in batches of two; ends for good after `batches`."""
 
+    max_gen_toks, max_length = 8, 16
+
     def __init__(self, batches: int = 99) -> None:
         super().__init__()
         self.batches, self.seen = batches, []

@@ -69,7 +69,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Call
             run_stage(stage.main)
         assert ended.value.code == 1
         output = Path(arguments[arguments.index("--output") + 1])
-        assert not list(output.parent.glob(f"{output.name}*"))
+        assert not [*output.parent.glob(f"{output.name}*")] + [*output.glob("*")]
         lines = [line for line in capsys.readouterr().err.splitlines() if "it/s]" not in line]
         assert lines[-1].startswith("error: ")
         assert "Traceback" not in "\n".join(lines)
@@ -160,12 +160,12 @@ def running(model: Path, **task: object) -> list[str]:
         "tasks": {"mine": entry}, "engine": "transformers",
         "device": "cpu", "dtype": "float32", "threads": 1, "tensor_parallel": 1,
         "batch_invariant": False, "engine_options": {}, "batch_size": 16,
-        "run_code": "sandboxed", "date": "auto",
+        "run_code": "sandboxed", "date": "auto", "thinking_end": "</think>",
     }  # fmt: skip
     variant = on_disk(Path("variant"), model, {})
     return [
         *("--model", str(model), "--variant", *map(str, variant), "--options", json.dumps(job)),
-        *("--store", "store", "--output", "tasks/other"),
+        *("--store", "store", "--output", "tasks"),
     ]
 
 

@@ -121,6 +121,6 @@ class TaskJob(Entry):
     max_length: Count = absent()
     run_code: str
     date: str
-    thinking_end: Text = absent()
+    thinking_end: Text
     """The token that the model ends its thinking with; of one that answers at once, its turn."""
     chat_template_args: dict[str, Any] = absent()

@@ -14,17 +14,17 @@ import torch
 from lm_eval.api.model import TemplateLM
 
 from workflow_scripts.artefacts.masks import Pruned
-from workflow_scripts.config.tasks import TaskJob
 from workflow_scripts.engines.interface import EngineSettings
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.tokenizers import load_tokenizer
 
-Start = Callable[[Path, Pruned, EngineSettings, TaskJob], TemplateLM]
+# of a model's folder, what a variant does to it, settings, and the most tokens of a sequence
+Start = Callable[[Path, Pruned, EngineSettings, int | None], TemplateLM]
 
 
 def start_transformers(
-    model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJob
+    model: Path, pruned: Pruned, settings: EngineSettings, max_length: int | None
 ) -> TemplateLM:
     """The harness's `hf` on the dense checkpoint in the folder `model` as `pruned` leaves it."""
     from lm_eval.models.huggingface import HFLM
@@ -49,11 +49,13 @@ def start_transformers(
         pretrained=load_pruned(model, pruned, settings),
         tokenizer=tokenizer,
         batch_size=settings.batch_size,
-        max_length=job.max_length,
+        max_length=max_length,
     )
 
 
-def start_vllm(model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJob) -> TemplateLM:
+def start_vllm(
+    model: Path, pruned: Pruned, settings: EngineSettings, max_length: int | None
+) -> TemplateLM:
     """The harness's `vllm`, whose workers prune each tensor of the checkpoint as they read it."""
     from workflow_scripts.engines.vllm_engine import least_cache_bytes, prepare
 
@@ -73,7 +75,7 @@ def start_vllm(model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJ
     chosen = {"enforce_eager": on_cpu, "enable_prefix_caching": True}
     arguments = {
         "dtype": settings.dtype,
-        "max_model_len": job.max_length,
+        "max_model_len": max_length,
         "tensor_parallel_size": settings.tensor_parallel,
         "seed": 0,
         "generation_config": "vllm",  # no defaults of the model's: requests say everything

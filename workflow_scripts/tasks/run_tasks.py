@@ -64,15 +64,20 @@ def main() -> None:
         sandbox_for(job.run_code)  # before any model runs
     depends_on = identity(given.model, pruned, settings) | {"harness": version("lm_eval")}
     tokenizer = load_tokenizer(given.model)
-    if tokenizer.convert_tokens_to_ids(job.thinking_end) in end_of_turn_ids(given.model, tokenizer):
-        job = job.model_copy(update={"thinking_end": None})  # a model that answers at once
-    model = OneModel(given.model, pruned, settings, job)
+    end = tokenizer.convert_tokens_to_ids(job.thinking_end)
+    is_turn = end in end_of_turn_ids(given.model, tokenizer)  # of a model that answers at once
+    thinking_end = None if is_turn else job.thinking_end
+    model = OneModel(given.model, pruned, settings, job.max_length, thinking_end)
     found: dict[str, Evaluated] = {}
     producers: dict[str, dict[str, dict[str, str]]] = {}
     with ChatTemplate(tokenizer, job.date, job.chat_template_args) as template:
         for name, task in job.tasks.items():
             loaded = _load(name, task)
-            place = given.store / KEPT / _place(task, depends_on, loaded, job)
+            own = {
+                "thinking_end": thinking_end if task.chat else None,
+                "max_length": job.max_length,
+            }
+            place = given.store / KEPT / _place(depends_on, loaded, own)
             with closing(Responses(place)) as responses:
                 kept = KeptModel(model.starter(task), template, responses, f"task {name}")
                 found[name] = evaluate_task(name, task, loaded, kept)
@@ -94,23 +99,31 @@ def main() -> None:
 class OneModel:
     """The harness's model of a variant, which starts for the first request that has no response."""
 
-    def __init__(self, model: Path, pruned: Pruned, settings: EngineSettings, job: TaskJob) -> None:
-        self._of, self._job = (model, pruned, settings), job
+    def __init__(
+        self,
+        model: Path,
+        pruned: Pruned,
+        settings: EngineSettings,
+        max_length: int | None,
+        thinking_end: str | None,
+    ) -> None:
+        self._of, self._settings = (model, pruned, settings, max_length), settings
+        self._thinking_end = thinking_end
         self._model: TemplateLM | None = None
 
     def starter(self, task: Task) -> Callable[[Responses], "TemplateLM"]:
         """What starts it for a task, or has it go on, and tells its responses to their file."""
 
         def start(responses: Responses) -> "TemplateLM":
-            model, pruned, settings = self._of
+            settings = self._settings
             if self._model is None:
                 if settings.device == "cuda":
                     take_gpus(settings.tensor_parallel, "generation.device")
-                check_weights(model)
-                self._model = STARTS[settings.engine](model, pruned, settings, self._job)
+                check_weights(self._of[0])
+                self._model = STARTS[settings.engine](*self._of)
             responses.write_as(fingerprint_of(settings))
             self._model.set_cache_hook(responses)
-            end_thinking_at(self._model, self._job.thinking_end if task.chat else None)
+            end_thinking_at(self._model, self._thinking_end if task.chat else None)
             return self._model
 
         return start
@@ -138,15 +151,11 @@ def _manifest(name: str) -> dict[str, Any]:
     return read_json(FETCHED / name / MANIFEST)
 
 
-def _place(task: Task, depends_on: dict[str, Any], loaded: "TaskDict", job: TaskJob) -> Path:
+def _place(depends_on: dict[str, Any], loaded: "TaskDict", own: dict[str, Any]) -> Path:
     """The file of a task's responses: of other weights, engines or versions they are others."""
-    tasks = sorted((name, str(one.VERSION)) for name, one in loaded["tasks"].items())
-    how = {
-        "tasks": tasks,
-        "thinking_end": job.thinking_end if task.chat else None,
-        "max_length": job.max_length,
-    }
-    return Path(value_digest(depends_on)[:KEY_DIGITS], f"{value_digest(how)[:KEY_DIGITS]}.sqlite")
+    versions = sorted((name, str(one.VERSION)) for name, one in loaded["tasks"].items())
+    task = value_digest({"tasks": versions, **own})
+    return Path(value_digest(depends_on)[:KEY_DIGITS], f"{task[:KEY_DIGITS]}.sqlite")
 
 
 def _engine_settings(job: TaskJob) -> EngineSettings:
