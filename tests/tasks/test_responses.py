@@ -1,12 +1,15 @@
 """Responses that are kept, and the model that starts for those that are not."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 
-from workflow_scripts.tasks.responses import KeptModel, Responses
+from workflow_scripts.errors import InputError
+from workflow_scripts.tasks.responses import KeptModel, Responses, about
 
 
 class Scripted(LM):
@@ -101,6 +104,29 @@ def test_equal_requests_have_a_response_each(tmp_path: Path) -> None:
     asked = requests("generate_until", "a", "a", "b", "a")
     assert kept(responses, Counting()).generate_until(asked) == ["a1", "a2", "b3", "a4"]
     assert kept(responses, Scripted(0)).generate_until(asked) == ["a1", "a2", "b3", "a4"]
+
+
+def test_a_response_that_is_not_what_was_written_is_asked_for_again(tmp_path: Path) -> None:
+    asked = requests("generate_until", "a", "b")
+    responses = Responses(tmp_path / "x.sqlite")
+    assert kept(responses, Scripted()).generate_until(asked) == ["A", "B"]
+    responses.close()
+    with closing(sqlite3.connect(tmp_path / "x.sqlite")) as database, database:
+        database.execute("UPDATE responses SET response = '\"C\"' WHERE response = '\"A\"'")
+    again, model = Responses(tmp_path / "x.sqlite"), Scripted()
+    assert kept(again, model).generate_until(asked) == ["A", "B"]
+    assert model.seen == ["a"]
+
+
+def test_a_file_that_holds_no_responses_is_one_line(tmp_path: Path) -> None:
+    place = tmp_path / "x.sqlite"
+    place.write_text("no database, and longer than the beginning of one would be" * 40)
+    with pytest.raises(InputError) as error, about(place):
+        Responses(place)
+    assert str(error.value) == (
+        f"{place}: file is not a database; free some space, or delete it and start again: what it "
+        "held is asked again"
+    )
 
 
 def test_documents_of_a_perplexity_are_kept_one_by_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,23 @@ from workflow_scripts.files.digests import value_digest
 from workflow_scripts.models.chat_templates import ChatTemplate
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS responses
-    (request TEXT PRIMARY KEY, response TEXT NOT NULL, producer TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS responses (
+    request TEXT PRIMARY KEY, response TEXT NOT NULL, producer TEXT NOT NULL, digest TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS producers (digest TEXT PRIMARY KEY, fingerprint TEXT NOT NULL);
 """
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Where what the system or SQLite says of a file of responses is one line."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path}: {error}; free some space, or delete it and start again: what it held is "
+            "asked again"
+        ) from None
 
 
 class Responses:
@@ -54,16 +68,17 @@ class Responses:
         return {digest: json.loads(fingerprint) for digest, fingerprint in rows}
 
     def get(self, request: str) -> Any:
-        """A response, None where there is none."""
-        asked = "SELECT response FROM responses WHERE request = ?"
-        row = self._database.execute(asked, (request,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        """A response; None where there is none, or one that is not what was written."""
+        asked = "SELECT response, digest FROM responses WHERE request = ?"
+        text, digest = self._database.execute(asked, (request,)).fetchone() or ("", "")
+        return json.loads(text) if digest == value_digest([request, text]) else None
 
     def put(self, found: Iterator[tuple[str, Any]]) -> None:
         """Write responses, all or none."""
-        rows = [(request, json.dumps(response), self._producer) for request, response in found]
+        texts = ((request, json.dumps(response)) for request, response in found)
+        rows = [(*pair, self._producer, value_digest(pair)) for pair in texts]
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO responses VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)", rows)
 
     def add_partial(self, kind: str, arguments: Sequence[Any], response: Any) -> None:
         """A response that a model has found. Of equal requests each is answered by itself."""

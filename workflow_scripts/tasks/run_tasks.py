@@ -41,7 +41,7 @@ from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
 from workflow_scripts.tasks.code.judging import RUN_CODE
 from workflow_scripts.tasks.evaluation import Evaluated, evaluate_task, seed_everything
 from workflow_scripts.tasks.models import STARTS, end_thinking_at
-from workflow_scripts.tasks.responses import KeptModel, Responses
+from workflow_scripts.tasks.responses import KeptModel, Responses, about
 from workflow_scripts.tasks.sandbox.choice import sandbox_for
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def main() -> None:
                 "max_length": job.max_length,
             }
             place = given.store / KEPT / _place(depends_on, loaded, own)
-            with closing(Responses(place)) as responses:
+            with about(place), closing(Responses(place)) as responses:
                 kept = KeptModel(model.starter(task), template, responses, f"task {name}")
                 found[name] = evaluate_task(name, task, loaded, kept)
                 producers[name] = responses.producers()
