@@ -226,7 +226,7 @@ CHANGES = (
     Change(
         "the grader",
         edited(
-            "workflow_scripts/grading/grade_answers.py", "pair[0] == pair[1]", "pair[0] != pair[1]"
+            "workflow_scripts/grading/grade_answers.py", "Verdict(mark == 1)", "Verdict(mark != 1)"
         ),
     ),
     Change("the formula of Wanda's scores", edited(KERNELS, WANDA, WANDA.replace(".sqrt()", ""))),

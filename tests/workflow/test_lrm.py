@@ -68,4 +68,5 @@ def test_it_is_planned_without_a_network(tmp_path):
         planned = job_counts(said)
         assert planned["build_mask"] == 2 * masks and planned["recover"] == 2 * recovered
         assert planned["generate"] == 2 * (masks + recovered)
-        assert planned["grade_answers"] == 3 * planned["generate"]
+        assert planned["grade_answers"] == 4 * planned["generate"]
+        assert planned["fetch_task"] == 19 and planned["run_tasks"] == planned["generate"]

@@ -114,7 +114,8 @@ def problems_of(error: ValidationError, config: dict[str, Any]) -> Iterator[Prob
     unknown: dict[tuple[str, str], list[KeyPath]] = {}
     for found in errors:
         is_name = found["loc"][-1:] == ("[key]",)
-        if not is_name and found["loc"][:2] in misnamed:
+        above = (found["loc"][:length] for length in range(len(found["loc"]) + 1))
+        if not is_name and not misnamed.isdisjoint(above):
             continue  # what is wrong below a name that is no name
         path, node, holder = _spot(found["loc"])
         kind, value, context = found["type"], found["input"], found.get("ctx", {})
@@ -177,7 +178,7 @@ def _spot(loc: Sequence[Any], node: Schema | None = None) -> tuple[KeyPath, Sche
         else:
             path.append(step)
             holder = node
-            rest = node.get("items") if isinstance(step, int) else node.get("additionalProperties")
+            rest = node.get("items", node.get("additionalProperties"))
             node = node.get("properties", {}).get(step) or rest or {}
     return tuple(path), node, holder
 
