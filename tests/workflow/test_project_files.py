@@ -50,7 +50,8 @@ def test_conda_environments_agree_with_the_lock(path):
 
 
 def test_direct_dependencies_agree_with_the_lock():
-    pins = re.findall(r'"([a-z0-9-]+)(?:\[[a-z]+\])?==([^"]+)"', (PROJECT / "pyproject.toml").read_text())
+    project = (PROJECT / "pyproject.toml").read_text()
+    pins = re.findall(r'"([a-z0-9-]+)(?:\[[a-z]+\])?==([^"]+)"', project)
     assert len(pins) > 12
     for name, version in pins:
         assert version in locked()[name], name
