@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.records import Answer, Grade, read_records
 from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import written_atomically
-from workflow_scripts.files.checksums import verify_checksum
+from workflow_scripts.tables.content.gathered import load_gathered, write_gathered
 
 NAMES = ["model", "variant", "benchmark"]
 MARK = "mark"
@@ -177,23 +176,12 @@ def _check_same(one: pd.DataFrame, other: pd.DataFrame) -> None:
 
 def write_cells(path: Path, cells: pd.DataFrame) -> None:
     """Write the cells, atomically and with the same bytes each time."""
-    with written_atomically(path) as temporary:
-        cells.to_parquet(temporary, engine="pyarrow", index=False, compression="zstd")
+    write_gathered(path, cells)
 
 
 def load_cells(folder: Path) -> pd.DataFrame:
     """Read the cells below a folder of tables. Raises `InputError` where there are none."""
-    path = folder / FILE
-    verify_checksum(path)
-    try:
-        cells = pd.read_parquet(path, engine="pyarrow")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # among them pyarrow's own
-        raise InputError(f"{path}: not a file of cells ({error})") from None
-    if list(cells.columns) not in (COLUMNS, [*COLUMNS, MARK]) or "missing" not in cells.attrs:
-        raise InputError(f"{path}: not a file of cells, as collect_cells writes it")
-    return cells
+    return load_gathered(folder / FILE, "cells", "collect_cells", [COLUMNS, [*COLUMNS, MARK]])
 
 
 def benchmark_of(missing: str) -> tuple[str, str]:

@@ -24,8 +24,7 @@ from workflow_scripts.artefacts.task_records import (
     read_scores,
 )
 from workflow_scripts.errors import InputError
-from workflow_scripts.files.atomic import written_atomically
-from workflow_scripts.files.checksums import verify_checksum
+from workflow_scripts.tables.content.gathered import load_gathered, write_gathered
 from workflow_scripts.tables.statistics.marks import are_marks, is_share
 
 SAMPLE = ["subtask", "doc"]
@@ -199,20 +198,9 @@ def _sample(sample: tuple[str, str]) -> str:
 
 def write_task_scores(path: Path, frame: pd.DataFrame) -> None:
     """Write the scores, atomically and with the same bytes each time."""
-    with written_atomically(path) as temporary:
-        frame.to_parquet(temporary, engine="pyarrow", index=False, compression="zstd")
+    write_gathered(path, frame)
 
 
 def load_task_scores(folder: Path) -> pd.DataFrame:
     """Read the scores below a folder of tables. Raises `InputError` where there are none."""
-    path = folder / FILE
-    verify_checksum(path)
-    try:
-        frame = pd.read_parquet(path, engine="pyarrow")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:  # among them pyarrow's own
-        raise InputError(f"{path}: not a file of scores ({error})") from None
-    if list(frame.columns) != COLUMNS or "missing" not in frame.attrs:
-        raise InputError(f"{path}: not a file of scores, as collect_task_scores writes it")
-    return frame
+    return load_gathered(folder / FILE, "scores", "collect_task_scores", [COLUMNS])
