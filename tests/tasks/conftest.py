@@ -15,6 +15,9 @@ from workflow_scripts.download.fetch_model import fetch_model
 from workflow_scripts.download.fetch_task import fetch_task
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 from workflow_scripts.tasks import run_tasks
+from workflow_scripts.tasks.code.judging import RUN_CODE
+from workflow_scripts.tasks.sandbox.choice import UNSAFE, missing_in
+from workflow_scripts.tasks.sandbox.modes import Mode
 
 PLANS = {"dense": Plan(), "shortened": Plan(removed_blocks=(1, 3))}
 DEMO = ("chains-next-step", "chains-result", "chains-answer")
@@ -54,6 +57,15 @@ class Place:
 
     def outputs(self) -> list[bytes]:
         return [self.output(e) for e in (".json", ".scores.jsonl", ".samples.jsonl")]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def best_box() -> Iterator[None]:
+    """Programs of tests run in the best box that the machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        if all(missing_in(mode) for mode in (Mode.NAMESPACES, Mode.BUBBLEWRAP)):
+            patch.setenv(RUN_CODE, UNSAFE)
+        yield
 
 
 @pytest.fixture(scope="package")

@@ -14,6 +14,7 @@ import pytest
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
+from workflow_scripts.tasks.code.judging import RUN_CODE
 from workflow_scripts.tasks.sandbox import choice
 from workflow_scripts.tasks.sandbox.box import Box, Outcome, run
 from workflow_scripts.tasks.sandbox.limits import Limits
@@ -437,7 +438,7 @@ def test_a_box_that_is_left_ends():
         print("ready", flush=True)
         time.sleep(60)
     """
-    for mode in (Mode.UNSAFE, choice.sandbox_for("sandboxed")):
+    for mode in (Mode.UNSAFE, choice.sandbox_for(os.environ.get(RUN_CODE, choice.SANDBOXED))):
         with Box(textwrap.dedent(program), SMALL, mode) as box:
             assert box.ask(b"", seconds=5) == b"ready"
             assert len(processes_named("left-in-a-box")) == 1
@@ -456,7 +457,7 @@ def test_a_box_ends_with_the_process_that_opened_it():
             print(box.ask(b"", 10), flush=True)
             box.finish()
     """
-    for mode in (Mode.UNSAFE, choice.sandbox_for("sandboxed")):
+    for mode in (Mode.UNSAFE, choice.sandbox_for(os.environ.get(RUN_CODE, choice.SANDBOXED))):
         command = [sys.executable, "-c", textwrap.dedent(opener), mode.value]
         with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
             assert process.stdout.readline() == b"b'ready'\n"
