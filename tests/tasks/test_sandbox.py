@@ -564,8 +564,9 @@ def test_an_ordinary_user_has_the_same_sandbox():
         os.geteuid()
         or not shutil.which("setpriv")
         or subprocess.run(version, check=False).returncode
+        or choice.missing_in(Mode.NAMESPACES)
     ):
-        pytest.skip("needs root, setpriv and a system-wide Python of at least 3.11")
+        pytest.skip("needs namespaces, root, setpriv and a system-wide Python of at least 3.11")
     program = """
         import os, sys
         from workflow_scripts.tasks.sandbox.box import run
