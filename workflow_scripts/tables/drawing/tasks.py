@@ -7,7 +7,7 @@ trained after pruning at the dense model with the same training. A variant witho
 way is a mark, since a line would claim what was not measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -27,7 +27,8 @@ from workflow_scripts.tables.drawing.sparsity import LABELS
 HEIGHT = 2.5
 LEGEND_LINE = 0.2
 COLUMNS = 3  # panels in a line
-LEGEND_COLUMNS = 3
+LEGEND_COLUMNS, LEGEND_LETTERS = 3, 100  # at most; the letters are those of a line, signs too
+SIGN_LETTERS = 5
 ROOM = 0.05  # of an axis beside what it shows
 BOUNDS = ("difference_low", "difference_high")
 
@@ -43,7 +44,8 @@ def draw(source: Source) -> Figure:
     lines = _lines(rows, source)
     families = [*rows["family"].unique()]
     columns = min(COLUMNS, len(families))
-    across, down = -(-len(families) // columns), -(-len(lines) // LEGEND_COLUMNS)
+    in_legend = _legend_columns(_labels(lines, source))
+    across, down = -(-len(families) // columns), -(-len(lines) // in_legend)
     figure = style.new_figure(
         across * HEIGHT + down * LEGEND_LINE + 0.3,
         f"95 % intervals of the difference to {source.reference} on the same samples",
@@ -67,7 +69,8 @@ def draw(source: Source) -> Figure:
     panels[0].xaxis.set_major_formatter("{x:g}")
     for axes in panels[-columns:]:
         axes.set_xlabel(LABELS["removed_of_all"], fontsize=style.SMALL)
-    figure.supylabel("loss, percentage points", fontsize=style.FONT)
+    for axes in panels[::columns]:
+        axes.set_ylabel("loss, percentage points", fontsize=style.SMALL)
     _add_legend(figure, lines, of_variants, source)
     return figure
 
@@ -112,15 +115,29 @@ def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, number: int) -> None:
     axes.grid(axis="y", color=style.GRID, linewidth=0.6)
 
 
+def _labels(lines: Mapping[str, list[str]], source: Source) -> list[str]:
+    """What the legend calls each line: its way, and the kind of that."""
+    found = []
+    for name, variants in lines.items():
+        family = source.ways[variants[-1]].family
+        kind = KINDS.get(family, family).partition(":")[0]
+        found.append(f"{name} ({kind})" if family != "none" else name)
+    return found
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    """As many as the longest of the labels leaves room for."""
+    longest = max(map(len, labels)) + SIGN_LETTERS
+    return min(LEGEND_COLUMNS, max(1, LEGEND_LETTERS // longest))
+
+
 def _add_legend(
     figure: Figure, lines: Mapping[str, list[str]], of_variants: Mapping[str, Look], source: Source
 ) -> None:
     """Ways by line and marker, below the panels; their colours by kind, in the same text."""
-    handles, colours = [], []
-    for name, variants in lines.items():
+    handles, colours, labels = [], [], _labels(lines, source)
+    for label, variants in zip(labels, lines.values(), strict=True):
         look = of_variants[variants[-1]]
-        family = source.ways[variants[-1]].family
-        kind = KINDS.get(family, family).partition(":")[0]
         handles.append(
             Line2D(
                 [],
@@ -131,11 +148,11 @@ def _add_legend(
                 markerfacecolor=look.fill or look.hue,
                 dashes=look.dashes or (None, None),
                 linewidth=look.width if len(variants) > 1 else 0,
-                label=f"{name} ({kind})" if family != "none" else name,
+                label=label,
             )  # fmt: skip
         )
         colours.append(look.text_colour)
     figure.legend(
-        handles=handles, loc="outside lower left", ncols=LEGEND_COLUMNS, frameon=False,
+        handles=handles, loc="outside lower left", ncols=_legend_columns(labels), frameon=False,
         fontsize=style.SMALL, labelcolor=colours, handlelength=1.8, columnspacing=1.4,
     )  # fmt: skip
