@@ -97,10 +97,6 @@ class Harness(Entry):
     from this machine's files, by bubblewrap or by user namespaces (sandboxed); or, where a machine
     has neither, in a process like any other (unsafe)."""
 
-    def batch_of(self, engine: str) -> int:
-        """The batch size with an engine."""
-        return AUTO_BATCH[engine] if self.batch_size == "auto" else self.batch_size
-
 
 class TaskJob(Entry):
     """What a job is told that runs tasks."""

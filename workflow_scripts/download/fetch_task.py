@@ -19,7 +19,7 @@ from typing import Any
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.task_files import task_file
 from workflow_scripts.config.tasks import FetchedTask
-from workflow_scripts.download.hub.rows import DATA_FILES
+from workflow_scripts.download.hub.rows import DATA_FILES, linked
 from workflow_scripts.download.hub_lock import enforce
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import write_json
@@ -75,9 +75,7 @@ def _fetch(
     snapshot = fetch_snapshot(source, "dataset", DATA_FILES, lock=lock)
     digests = {file: file_digest(snapshot.folder / file) for file in snapshot.names}
     enforce(lock, snapshot.entry, snapshot.commit, digests)
-    for file in snapshot.names:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).symlink_to((snapshot.folder / file).resolve())
+    linked(snapshot.names, snapshot.folder, folder)
     return {"revision": snapshot.commit, "files": digests}
 
 

@@ -156,7 +156,6 @@ def engine_arguments(
 
     from workflow_scripts.engines import vllm_workers
 
-    chosen = {"enforce_eager": settings.device == "cpu", "enable_prefix_caching": True}
     return EngineArgs(
         model=str(model),
         dtype=settings.dtype,
@@ -172,8 +171,14 @@ def engine_arguments(
         seed=0,
         **vllm_workers.tokenizer_arguments(vocabulary),
         **vllm_workers.pruning_arguments(open_checkpoint(model), pruned),
-        **{**chosen, **settings.engine_options},
+        **options_of(settings),
     )
+
+
+def options_of(settings: EngineSettings) -> dict[str, Any]:
+    """What is chosen for speed and memory, and over it what `engine_options` say."""
+    chosen = {"enforce_eager": settings.device == "cpu", "enable_prefix_caching": True}
+    return {**chosen, **settings.engine_options}
 
 
 def fixed_at_start(checkpoint: Checkpoint, pruned: Pruned) -> tuple[Any, ...]:

@@ -42,7 +42,7 @@ def find_in_harness(name: str) -> str | None:
 
 
 def load_task(name: str, task: FetchedTask, place: str | None, folder_of: FolderOf) -> "TaskDict":
-    """What the harness makes of the entry `name`, its data in memory.
+    """What the harness makes of the entry `name`, with its data opened.
 
     `place` is its file below the harness's, as `find_in_harness` says. `folder_of` gives the folder
     of a data set, by the hub's id and the revision that the task asks for. Raises `InputError` for

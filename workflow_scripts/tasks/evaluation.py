@@ -66,8 +66,7 @@ def evaluate_task(name: str, task: Task, loaded: "TaskDict", model: "LM") -> Eva
         fewshot_as_multiturn=task.turns,
         confirm_run_unsafe_code=True,
     )
-    computed = [key for key in found["results"][first] if "," in key and "_stderr," not in key]
-    metric, filtered = _metric(name, task.metric, computed)
+    metric, filtered = _metric(name, task.metric, [*_numbers(found["results"][first])])
     scores, kind = [], _kind(loaded["tasks"][first], metric)
     for subtask, samples in sorted(found["samples"].items()):
         rows = [sample for sample in samples if sample["filter"] == filtered]
@@ -161,9 +160,13 @@ def _metrics(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     return {
         key if len(results) == 1 else f"{subtask},{key}": float(value)
         for subtask, numbers in sorted(results.items())
-        for key, value in sorted(numbers.items())
-        if "," in key and "_stderr," not in key
+        for key, value in sorted(_numbers(numbers).items())
     }
+
+
+def _numbers(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the harness computed of a task, by `metric,filter`, in its order; no errors."""
+    return {k: value for k, value in results.items() if "," in k and "_stderr," not in k}
 
 
 def _samples(name: str, found: Mapping[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """The harness's own classes of models, handed a variant that is nowhere on a disk.
 
 What they compute is theirs. Here they are given the model as the variant's mask and weights leave
-it, and write the responses of a batch before the next begins.
+it, and write the responses of a batch before the next begins. `end_thinking_at` has responses begin
+behind a token; None: where the model begins to write.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,6 +44,10 @@ def start_transformers(
             torch.manual_seed(int(value_digest(context.tolist())[:8], 16))
             return super()._model_generate(context, *given, **named)
 
+        def end_thinking_at(self, end: str | None) -> None:
+            """As an id: the text that is searched has no special tokens."""
+            self.think_end_token = end and self.tokenizer.convert_tokens_to_ids(end)
+
     torch.set_num_threads(settings.threads)
     tokenizer = load_tokenizer(model)
     return Transformers(
@@ -57,7 +62,7 @@ def start_vllm(
     model: Path, pruned: Pruned, settings: EngineSettings, max_length: int | None
 ) -> TemplateLM:
     """The harness's `vllm`, whose workers prune each tensor of the checkpoint as they read it."""
-    from workflow_scripts.engines.vllm_engine import least_cache_bytes, prepare
+    from workflow_scripts.engines.vllm_engine import least_cache_bytes, options_of, prepare
 
     prepare(settings)
 
@@ -71,8 +76,9 @@ def start_vllm(
             self.cache_hook.flush()
             return super()._model_generate(*given, **named)
 
-    on_cpu = settings.device == "cpu"
-    chosen = {"enforce_eager": on_cpu, "enable_prefix_caching": True}
+        def end_thinking_at(self, end: str | None) -> None:
+            self.think_end_token = end
+
     arguments = {
         "dtype": settings.dtype,
         "max_model_len": max_length,
@@ -81,9 +87,9 @@ def start_vllm(
         "generation_config": "vllm",  # no defaults of the model's: requests say everything
         "use_tqdm_on_load": False,
         **pruning_arguments(open_checkpoint(model), pruned),
-        **{**chosen, **settings.engine_options},
+        **options_of(settings),
     }
-    if on_cpu:
+    if settings.device == "cpu":
         arguments.setdefault("kv_cache_memory_bytes", least_cache_bytes(model, arguments))
     return Vllm(
         pretrained=str(model),
@@ -108,15 +114,6 @@ def _vllm_by_any_name() -> Iterator[None]:
         yield
     finally:
         metadata.version = versions
-
-
-def end_thinking_at(model: TemplateLM, end: str | None) -> None:
-    """Have responses begin behind the token `end`; None: where the model begins to write.
-
-    To transformers it is an id, since the text that its class sees has no special tokens.
-    """
-    is_vllm = end is None or type(model).__name__ == "Vllm"
-    model.think_end_token = end if is_vllm else model.tokenizer.convert_tokens_to_ids(end)
 
 
 STARTS: dict[str, Start] = {"transformers": start_transformers, "vllm": start_vllm}

@@ -52,7 +52,7 @@ class Responses:
         self._database = sqlite3.connect(path)
         self._database.executescript(TABLES)
         self._producer = ""
-        self._told: list[tuple[str, str]] = []
+        self._told: list[tuple[str, Any]] = []
         self._times: Counter[str] = Counter()
 
     def write_as(self, fingerprint: dict[str, str]) -> None:
@@ -109,9 +109,8 @@ def numbered(key: str, time: int) -> str:
 class KeptModel(LM):
     """A model to the harness, which starts when a request comes that has no response yet.
 
-    `start` gives the harness's model of it and is told where responses go. Texts in which nothing
-    is left to do, such as documents for a perplexity, are put to it one at a time: it would tell of
-    them at the end alone.
+    `start` gives the harness's model of it and is told where responses go. Documents for a
+    perplexity are put to it one at a time: of several it would tell at the end alone.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ from workflow_scripts.models.manifests import MANIFEST, check_digest
 from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
 from workflow_scripts.tasks.code.judging import RUN_CODE
 from workflow_scripts.tasks.evaluation import Evaluated, evaluate_task, seed_everything
-from workflow_scripts.tasks.models import STARTS, end_thinking_at
+from workflow_scripts.tasks.models import STARTS
 from workflow_scripts.tasks.responses import KeptModel, Responses, about
 from workflow_scripts.tasks.sandbox.choice import sandbox_for
 
@@ -123,7 +123,7 @@ class OneModel:
                 self._model = STARTS[settings.engine](*self._of)
             responses.write_as(fingerprint_of(settings))
             self._model.set_cache_hook(responses)
-            end_thinking_at(self._model, self._thinking_end if task.chat else None)
+            self._model.end_thinking_at(self._thinking_end if task.chat else None)
             return self._model
 
         return start

@@ -26,12 +26,12 @@ def rows_of_hub(source: Mapping[str, Any], lock: Path | None) -> list[Row]:
     digests = {name: file_digest(snapshot.folder / name) for name in snapshot.names}
     enforce(lock, snapshot.entry, snapshot.commit, digests)
     with tempfile.TemporaryDirectory() as made:
-        folder = _only(snapshot.names, snapshot.folder, Path(made))
+        folder = linked(snapshot.names, snapshot.folder, Path(made))
         return rows_of_dataset(folder, source["id"], source.get("config"), source["split"])
 
 
-def _only(names: Sequence[str], folder: Path, made: Path) -> Path:
-    """A folder with links to these files alone: it decides which files are a split's."""
+def linked(names: Sequence[str], folder: Path, made: Path) -> Path:
+    """The folder `made`, with links to these files alone: it decides which files are a split's."""
     for name in names:
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).symlink_to((folder / name).resolve())
