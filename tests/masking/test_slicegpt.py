@@ -293,8 +293,8 @@ def test_a_sliced_model_is_not_exported(
     with pytest.raises(InputError) as error:
         export(open_checkpoint(folder), pruned, tmp_path / "checkpoint")
     assert str(error.value) == (
-        f"{folder}: no plain checkpoint has a place for what method slicegpt puts between blocks: "
-        "its variants cannot be exported; generation.engine: transformers runs them"
+        f"{folder}: no plain checkpoint has a place for what method slicegpt adds to a model: its "
+        "variants cannot be exported; generation.engine: transformers runs them"
     )
     assert not (tmp_path / "checkpoint").exists()
 
@@ -332,6 +332,6 @@ def test_what_cannot_be_sliced(
     (other / "config.json").write_text(json.dumps(config))
     write_manifest(other)
     assert refused(place, other, SLICEGPT, calibration=calibration(other)) == (
-        f"{other}/config.json: hidden states of a model of type 'mistral' cannot be sliced; those "
-        "of llama, qwen2, qwen3 can"
+        f"{other}/config.json: slicegpt cannot slice the hidden states of a model of type "
+        "'mistral'; must be one of llama, qwen2, qwen3"
     )

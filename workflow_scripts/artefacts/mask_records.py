@@ -8,6 +8,7 @@ from pydantic import BaseModel, NonNegativeInt, PositiveInt, model_validator
 
 from workflow_scripts.artefacts.json_files import AS_LIST, STRICT, read_model_file
 from workflow_scripts.files.digests import value_digest
+from workflow_scripts.models.routing import Routing
 
 FORMAT = 1
 LORA_A, LORA_B = ".lora_A", ".lora_B"  # behind the name of a tensor, those of its low-rank delta
@@ -57,6 +58,27 @@ class Export(BaseModel):
     bytes: PositiveInt
 
 
+class DynamicRecord(BaseModel):
+    """What a dynamic variant skips.
+
+    `spared` is the share of a block's linear weights that a token does not use where it skips a
+    sublayer, by sublayer. `skipped` and `unused` were measured after training, on rows that were
+    not trained on: the share of pairs of a token and a sublayer, and that of the weights of all
+    blocks' linears that a token does not use, on average over tokens.
+    """
+
+    model_config = STRICT
+    routing: Routing
+    spared: Mapping[str, float]
+    skipped: float | None = None
+    unused: float | None = None
+
+    def unused_of(self, skipped: Mapping[str, float]) -> float:
+        """The share of weights that is not used where so much of each kind of sublayer is skipped,
+        over all blocks: they are of one size."""
+        return sum(self.spared[part] * share for part, share in skipped.items())
+
+
 class MaskRecord(BaseModel):
     """What `mask.json` says of a variant of a model.
 
@@ -69,7 +91,8 @@ class MaskRecord(BaseModel):
     by parameter name, `config` what they change in config.json (None: the key goes), `engines`
     those that can run the result (None: all, it is a plain checkpoint). `scores` are what chose
     among whole blocks, once or round by round. `sliced_width` is the width of hidden states where
-    the variant is a model of `models.sliced` (None: it is computed as the dense one). `recovery`
+    the variant is a model of `models.sliced` (None: it is computed as the dense one). `dynamic` is
+    what a variant with routers skips. `recovery`
     holds the keys of the training after pruning and the source of its texts (none: there was none).
     `digest` covers mask and weights.
     """
@@ -93,12 +116,17 @@ class MaskRecord(BaseModel):
     config: Mapping[str, Any] = {}
     engines: Annotated[tuple[str, ...], AS_LIST] | None = None
     sliced_width: PositiveInt | None = None
+    dynamic: DynamicRecord | None = None
     recovery: Mapping[str, Any] = {}
     digest: str
 
     @property
     def kept_blocks(self) -> tuple[int, ...]:
         return tuple(block for block in range(self.blocks) if block not in self.removed_blocks)
+
+    @property
+    def routing(self) -> Routing | None:
+        return self.dynamic and self.dynamic.routing
 
     @model_validator(mode="after")
     def _some_blocks_stay(self) -> "MaskRecord":
@@ -125,14 +153,18 @@ def variant_digest(
     bits: Mapping[str, str],
     weights: Mapping[str, ChangedTensor],
     scales: Mapping[str, float],
+    routing: Routing | None = None,
 ) -> str:
     """The digest of a variant, from the sha256 of every linear's packed bits and every tensor.
 
-    Without weights it is that of the removed blocks and the mask alone.
+    Without weights it is that of the removed blocks and the mask alone; with routers it covers what
+    follows from their numbers.
     """
     linears = {name: [list(shape), bits[name]] for name, shape in shapes.items()}
     content: dict[str, Any] = {"removed_blocks": list(removed_blocks), "linears": linears}
     if weights:
         changed = {name: [list(w.shape), w.dtype, w.sha256] for name, w in weights.items()}
         content |= {"weights": changed, "scales": dict(scales)}
+    if routing:
+        content["routing"] = routing.model_dump(mode="json")
     return value_digest(content)

@@ -22,6 +22,7 @@ from workflow_scripts.artefacts.config_changes import config_changes
 from workflow_scripts.artefacts.mask_records import (
     BlockScores,
     ChangedTensor,
+    DynamicRecord,
     MaskedLinear,
     MaskRecord,
     read_mask_record,
@@ -34,6 +35,7 @@ from workflow_scripts.files.atomic import write_json
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.block_removal import check_removable
 from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.routing import PARTS, Routing
 from workflow_scripts.models.sliced import folded_scales
 from workflow_scripts.models.tensor_files import open_tensors
 from workflow_scripts.models.tensors import StoredTensors, tensor_digest, tensor_writer
@@ -97,7 +99,8 @@ class Plan:
     once. `changes` gives dtype and shape of every tensor that will come with them, or from
     `tensors`, which yields name and tensor of those that go with no mask; `scales` the scales of
     low-rank deltas by parameter name, `scores` what chose among whole blocks. A `sliced_width` says
-    that the tensors are those of `models.sliced`. The default does nothing.
+    that the tensors are those of `models.sliced`, a `routing` that they are the routers of
+    `models.routed`. The default does nothing.
     """
 
     requested: Mapping[str, float] = field(default_factory=dict)
@@ -108,6 +111,7 @@ class Plan:
     scores: tuple[BlockScores, ...] = ()
     tensors: Iterable[tuple[str, Tensor]] = ()
     sliced_width: int | None = None
+    routing: Routing | None = None
 
 
 def pack(keep: Tensor) -> Tensor:
@@ -162,10 +166,10 @@ def write_pruned(
     blocks = tuple(sorted(plan.removed_blocks))
     stored = {name: tensor.shape for name, tensor in weights.items()}
     config, engines = {}, ("transformers",)
-    if plan.sliced_width is None:
+    if plan.sliced_width is None and plan.routing is None:
         with suppress(InputError):  # raised where no checkpoint of any architecture holds them
             config, engines = config_changes(checkpoint, weights), None
-    else:
+    elif plan.sliced_width is not None:
         scales = folded_scales(checkpoint)
         pruned |= {name: math.prod(checkpoint.shapes[name]) for name in scales}
     removed = count_removed(checkpoint, blocks, pruned, stored)
@@ -191,9 +195,10 @@ def write_pruned(
         scales=dict(plan.scales),
         scores=plan.scores,
         sliced_width=plan.sliced_width,
+        dynamic=plan.routing and dynamic_record(checkpoint, plan.routing),
         config=config,
         engines=engines,
-        digest=variant_digest(blocks, shapes, bits, weights, plan.scales),
+        digest=variant_digest(blocks, shapes, bits, weights, plan.scales, plan.routing),
     )
     write_json(files.record, record.model_dump(mode="json"))
 
@@ -210,7 +215,7 @@ def read_pruned(files: VariantFiles, model_digest: str | None = None) -> Pruned:
     keep = StoredTensors(file)
     bits = {name: tensor_digest(packed) for name, packed in keep.items()}
     if bits.keys() != shapes.keys() or record.digest != variant_digest(
-        record.removed_blocks, shapes, bits, record.weights, record.scales
+        record.removed_blocks, shapes, bits, record.weights, record.scales, record.routing
     ):
         raise InputError(
             f"{files.mask}: damaged: its digest is not the one in {files.record}; delete both and "
@@ -230,6 +235,21 @@ def nothing_pruned(model_digest: str, blocks: int, removed_blocks: Iterable[int]
         digest=variant_digest(removed, {}, {}, {}, {}),
     )
     return Pruned(record, {}, {})
+
+
+def dynamic_record(checkpoint: Checkpoint, routing: Routing) -> DynamicRecord:
+    """What is known of a dynamic variant before its routers are trained.
+
+    A token that skips attention uses none of its weights, unless its keys and values stay.
+    """
+    linears = [x for x in checkpoints.linears(checkpoint) if x.block == 0]
+    used = ("k", "v") if routing.keys == "kept" else ()
+    whole = sum(linear.weights for linear in linears)
+    spared = {
+        part: sum(x.weights for x in linears if x.part == part and x.role not in used) / whole
+        for part in PARTS
+    }
+    return DynamicRecord(routing=routing, spared=spared)
 
 
 def _packed_length(shape: Sequence[int]) -> int:

@@ -28,6 +28,8 @@ from workflow_scripts.models.checkpoints import Checkpoint
 from workflow_scripts.models.experts import as_stored, experts_place
 from workflow_scripts.models.file_names import may_be_of_checkpoint
 from workflow_scripts.models.linear_names import BLOCKS
+from workflow_scripts.models.routed import route_model, router_shapes
+from workflow_scripts.models.routing import is_router_tensor
 from workflow_scripts.models.sliced import slice_model, sliced_shapes
 from workflow_scripts.models.tensors import DTYPES, write_tensors
 
@@ -54,6 +56,11 @@ def check_fit(pruned: Pruned, shapes: Mapping[str, tuple[int, ...]], blocks: int
     if blocks != record.blocks:
         raise InputError(f"mask is for a model of {record.blocks} blocks, this one has {blocks}")
     found = {name: linear.shape for name, linear in record.linears.items()}
+    if record.routing:
+        routers = router_shapes(record.routing, shapes[checkpoints.EMBEDDING][1])
+        if missing := routers.keys() - record.weights.keys():
+            raise InputError(f"the variant lacks {min(missing)}, which its record asks for")
+        shapes = {**shapes, **routers}
     found |= {name: tensor.shape for name, tensor in record.weights.items() if name in shapes}
     found |= dict.fromkeys(changed_names(record.weights) - found.keys())  # deltas, new biases
     for name, shape in found.items():
@@ -72,10 +79,10 @@ def exported_tensors(
     `narrow` shapes are of what is left. Raises `InputError` where the variant does not fit, or no
     plain checkpoint can hold the result.
     """
-    if pruned.record.sliced_width is not None:
+    if pruned.record.sliced_width is not None or pruned.record.dynamic is not None:
         raise InputError(
             f"{checkpoint.folder}: no plain checkpoint has a place for what method "
-            f"{pruned.record.method} puts between blocks: its variants cannot be exported; "
+            f"{pruned.record.method} adds to a model: its variants cannot be exported; "
             "generation.engine: transformers runs them"
         )
     check_fit(pruned, checkpoint.shapes, checkpoint.blocks)
@@ -208,8 +215,8 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
     """Prune a model loaded from `checkpoint` in place: zero, change and add weights, drop blocks.
 
     The blocks left are renumbered, for the key-value cache, and the config is shortened with them.
-    Biases are added to any linear, whatever the architecture. Raises `InputError`, and leaves the
-    model as it was, where the variant does not fit.
+    Biases are added to any linear, whatever the architecture, and routers to blocks. Raises
+    `InputError`, and leaves the model as it was, where the variant does not fit.
     """
     layers, record = model.get_submodule(BLOCKS), pruned.record
     if record.sliced_width is not None:
@@ -220,7 +227,7 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
     tensors = as_stored(dict(model.named_parameters()), experts_place(checkpoint))
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     check_fit(pruned, shapes, len(layers))
-    changed = changed_names(record.weights)
+    changed = changed_names([name for name in record.weights if not is_router_tensor(name)])
     for name in record.linears:
         if name not in changed:
             tensors[name].masked_fill_(~pruned.kept(name).to(tensors[name].device), 0)
@@ -235,6 +242,8 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
             module = model.get_submodule(name.removesuffix(BIAS))
             bias = tensor.to(like.device, like.dtype)
             module.bias = nn.Parameter(bias, requires_grad=like.requires_grad)
+    if record.routing:
+        route_model(model, record.routing, pruned.weights)
     if not record.removed_blocks:
         return
     for block in reversed(record.removed_blocks):

@@ -1,19 +1,28 @@
 """What training after pruning makes of a variant: the same mask, other weights."""
 
 import shutil
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from workflow_scripts.artefacts.mask_records import LORA_A, LORA_B, ChangedTensor, variant_digest
+from workflow_scripts.artefacts.mask_records import (
+    LORA_A,
+    LORA_B,
+    ChangedTensor,
+    DynamicRecord,
+    variant_digest,
+)
 from workflow_scripts.artefacts.masks import Pruned, VariantFiles
 from workflow_scripts.artefacts.pruned_checkpoints import note_export
 from workflow_scripts.artefacts.weights import changed_names, weights_writer, with_delta
 from workflow_scripts.files.atomic import write_json, written_atomically
 from workflow_scripts.models.checkpoints import Checkpoint, load_tensor
+from workflow_scripts.models.routing import is_router_tensor
 from workflow_scripts.models.tensors import DTYPES, tensor_digest
 
 Layout = Mapping[str, tuple[torch.dtype, Sequence[int]]]
@@ -27,6 +36,7 @@ def write_recovered(
     trained: Mapping[str, Tensor],
     scale: float | None,
     recovery: Mapping[str, Any],
+    dynamic: DynamicRecord | None = None,
 ) -> None:
     """Write the mask, the weights and the record of a variant that was trained.
 
@@ -34,9 +44,13 @@ def write_recovered(
     holds low-rank deltas in fp32 as `weights` names them, with their scale, or whole weights by
     name, with None. Deltas are kept as they are, behind those that the start has of the same
     tensors; a sliced model, whose weights are all in the file, has them added to its own. A whole
-    weight takes the place of the start's, in its dtype. `recovery` is what the record says of it.
+    weight takes the place of the start's, in its dtype. `recovery` is what the record says of it,
+    `dynamic` what it says of routers that were trained.
     """
-    brought = _Brought(start, checkpoint, trained, scale)
+    routers = {name: tensor for name, tensor in trained.items() if is_router_tensor(name)}
+    start = replace(start, weights=ChainMap(routers, start.weights))
+    rest = {name: tensor for name, tensor in trained.items() if name not in routers}
+    brought = _Brought(start, checkpoint, rest, scale)
     weights: dict[str, ChangedTensor] = {}
     scales = brought.scales
     with weights_writer(files.weights, brought.layout, scales, weights) as put:
@@ -51,8 +65,8 @@ def write_recovered(
         "weights": weights,
         "scales": scales,
         "recovery": recovery,
-        "digest": variant_digest(old.removed_blocks, shapes, bits, weights, scales),
-    }
+        "digest": variant_digest(old.removed_blocks, shapes, bits, weights, scales, old.routing),
+    } | ({} if dynamic is None else {"dynamic": dynamic})
     record = old.model_copy(update=new)
     write_json(files.record, record.model_dump(mode="json"))
     note_export(files, checkpoint)

@@ -32,6 +32,31 @@ class Penalty(Entry):
     """How many times it is added."""
 
 
+class Routers(Entry):
+    """How the routers of a dynamic variant are trained. The loss gains `weight` times how far the
+    share of what runs is from the asked one; with Mixture of Depths as expert choice, where the
+    share is fixed, it gains nothing, and the capacity of a step is (1 - it) / step above its own.
+    """
+
+    weight: float = Field(1.0, ge=0)
+    """How many times that is added."""
+    ramp: Literal["constant", "sine"] = "constant"
+    """Whether the weight is there from the start or rises from 0 to the last step like a sine from
+    0 to π/2."""
+    budget: Literal["batch", "token", "excess"] = "batch"
+    """Whose distance it is: that of the mean over the rows that are in memory at once, as in
+    SkipGPT (batch), the mean of that of each token, as in D-LLM (token), or only what is above the
+    asked share, as in Router-Tuning (excess)."""
+    temperature: float = Field(1.0, gt=0)
+    """The temperature of the Gumbel-softmax that routes are drawn from while training."""
+    final_temperature: float = absent(gt=0)
+    """What the temperature falls to, linearly over the steps; it stays without it."""
+    exact_share: bool = True
+    """Whether one number, the same for all routers, is added to their margins in the end, so that
+    of the validation rows the asked share is skipped. The methods' own papers do not do that, and
+    end where training ends."""
+
+
 class Recovery(Entry):
     """What every kind of training has. A step is one of the optimizer, AdamW."""
 
@@ -80,9 +105,16 @@ class Recovery(Entry):
     """Steps between two saved states, from the last of which a killed job goes on. Results do not
     depend on it."""
 
+    @property
+    def trained_routers(self) -> Routers | None:
+        """How routers are trained, if they are."""
+        return getattr(self, "routers", None)
+
     def own(self) -> dict[str, Any]:
-        """The keys that decide the result."""
-        return plain(self, exclude={*self.SPEED})
+        """The keys that decide the result. Of routers that is `micro_batch` as well: the share that
+        they are trained to is one of rows that are in memory at once."""
+        counts = {"micro_batch"} if self.trained_routers else set()
+        return plain(self, exclude={*self.SPEED - counts})
 
     @property
     def at_once(self) -> int:
@@ -98,6 +130,10 @@ class Recovery(Entry):
             yield ("warm_up",), said
         if self.validation and self.evaluate_every is None:
             yield ("evaluate_every",), "missing; validation needs it"
+        if self.trained_routers and not self.validation:
+            said = "missing; routers needs it: rows that the skipped share is measured on"
+            yield ("validation",), said
+            return
         for key in ("evaluate_every", "patience"):
             if getattr(self, key) is not None and not self.validation:
                 said = f"missing; {key} needs it: how many rows are kept apart to measure"
@@ -122,6 +158,19 @@ class Lora(Recovery):
     targets: Different[Text] = absent(**in_words(NAMES))
     """The linears that have an adapter, by the last part of their names; all linears of the blocks
     without it."""
+    routers: Routers = absent()
+    """Trains the routers of a dynamic variant together with the adapters. Without it they stay as
+    they are, and tokens skip what they would skip when the model is used."""
+
+
+class OnlyRouters(Recovery):
+    """The routers of a dynamic variant are trained, and nothing else is."""
+
+    title = "training of routers"
+
+    kind: Literal["routers"]
+    routers: Routers = Routers()
+    """How."""
 
 
 class Full(Recovery):
@@ -141,6 +190,6 @@ class ByModel(Entry):
     """Names from `recoveries`, by the models that they are for: all that are run."""
 
 
-RECOVERIES = {"lora": Lora, "full": Full, "by-model": ByModel}
+RECOVERIES = {"lora": Lora, "full": Full, "routers": OnlyRouters, "by-model": ByModel}
 
 AnyRecovery = one_of(RECOVERIES, "kind")

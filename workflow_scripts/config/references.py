@@ -26,6 +26,14 @@ REFERENCES = {
     "Comparison of Retraining Methods. 2024. arXiv:2402.02834",
     "slicegpt": "S. Ashkboos et al. SliceGPT: Compress Large Language Models by Deleting Rows and "
     "Columns. ICLR 2024. arXiv:2401.15024",
+    "mod": "D. Raposo et al. Mixture-of-Depths: Dynamically allocating compute in "
+    "transformer-based language models. 2024. arXiv:2404.02258",
+    "router-tuning": "S. He et al. Router-Tuning: A Simple and Effective Approach for Enabling "
+    "Dynamic-Depth in Transformers. 2024. arXiv:2410.13184",
+    "d-llm": "Y. Jiang et al. D-LLM: A Token Adaptive Computing Resource Allocation Strategy for "
+    "Large Language Models. NeurIPS 2024",
+    "skipgpt": "A. Zhao et al. SkipGPT: Dynamic Layer Pruning Reinvented with Token Awareness and "
+    "Module Decoupling. ICML 2025. arXiv:2506.04179",
     "owl": "L. Yin et al. Outlier Weighed Layerwise Sparsity (OWL). ICML 2024. arXiv:2310.05175",
     "layerif": "H. Askari et al. LayerIF: Estimating Layer Quality for Large Language Models using "
     "Influence Functions. NeurIPS 2025. arXiv:2505.23811",

@@ -1,6 +1,7 @@
 """Schedules: a variant that is pruned and trained in turns, as variants that are a turn each.
 
     NAME+round-1+pruned → NAME+round-1 → NAME+round-2+pruned → ... → NAME+pruned → NAME
+    NAME+routers+pruned → NAME+routers → NAME
 
 A turn that prunes is `after` the one before it: its mask is made for what that has become, and
 holds all that is gone.
@@ -15,9 +16,11 @@ from workflow_scripts.config.entry import Entry, Said
 from workflow_scripts.config.types import fitting, named, one_of
 
 PRUNED = "+pruned"  # behind the name of a variant with a recovery, what that starts from
-ROUND, PENALISED = "+round-", "+penalised"  # and of one with a schedule, the turns before its last
+# and of one with a schedule, the turns before its last
+ROUND, PENALISED, ROUTERS = "+round-", "+penalised", "+routers"
 
-UNPENALISED = ("none", "slicing")  # families of methods by which no weight of a linear goes
+# families of methods by which no weight of a linear goes
+UNPENALISED = ("none", "slicing", "dynamic")
 
 
 class Gradual(Entry):
@@ -44,16 +47,28 @@ class Penalised(Entry):
     variant's own recovery is the one after it."""
 
 
-SCHEDULES = {"gradual": Gradual, "penalised": Penalised}
+class RoutersFirst(Entry):
+    """The routers of a dynamic method are trained, and then the rest is, with them as they are
+    (SkipGPT, arXiv 2506.04179)."""
+
+    kind: Literal["routers-first"]
+    recovery: named("recoveries")
+    """A name from `recoveries`, of one that trains routers. The variant's own recovery is the one
+    after it."""
+
+
+SCHEDULES = {"gradual": Gradual, "penalised": Penalised, "routers-first": RoutersFirst}
+# of those by which another recovery comes first, what that turn is called
+_FIRST = {Penalised: PENALISED, RoutersFirst: ROUTERS}
 
 Schedule = one_of(SCHEDULES, "kind")
 
 
 def turns_of(name: str, variant: Any) -> Iterator[tuple[str, Any]]:
     """The variants, by name, that the turns of a schedule before its last end in."""
-    if isinstance(variant.schedule, Penalised):
+    if suffix := _FIRST.get(type(variant.schedule)):
         turn = {"schedule": None, "recovery": variant.schedule.recovery}
-        yield name + PENALISED, variant.model_copy(update=turn)
+        yield name + suffix, variant.model_copy(update=turn)
     if not isinstance(variant.schedule, Gradual):
         return
     before = None
@@ -67,7 +82,7 @@ def turns_of(name: str, variant: Any) -> Iterator[tuple[str, Any]]:
 def start_of(name: str, variant: Any) -> Any:
     """What a variant's recovery starts from, as an entry; itself where it has none."""
     start: dict[str, Any] = {"recovery": None, "schedule": None}
-    if isinstance(variant.schedule, Penalised):
+    if type(variant.schedule) in _FIRST:
         start["recovery"] = variant.schedule.recovery
     if isinstance(variant.schedule, Gradual):
         start["after"] = f"{name}{ROUND}{variant.schedule.rounds - 1}"
@@ -82,22 +97,25 @@ def mistakes(
     `methods` are all there are, by name.
     """
     going_on = ", ".join(sorted(name for name, method in methods.items() if method.goes_on))
-    with_penalty = {name for name, one in recoveries.items() if _has_penalty(one, recoveries)}
+    with_penalty = {name for name in recoveries if _has("penalty", name, recoveries)}
+    with_routers = {name for name in recoveries if _has("routers", name, recoveries)}
     for name, variant in variants.items():
         said = [*_of_schedule(variant, with_penalty)]
         if variant.after is not None or isinstance(variant.schedule, Gradual):
             said += _of_going_on(variant, variants, going_on)
         if variant.recovery in with_penalty:
             said += _of_penalty(variant)
+        said += _of_routers(variant, with_routers)
         for path, what in said:
             yield ("variants", name, *path), what
 
 
-def _has_penalty(entry: Any, recoveries: Mapping[str, Any]) -> bool:
-    """Whether a recovery has one, or leads to one for any model."""
+def _has(key: str, name: str, recoveries: Mapping[str, Any]) -> bool:
+    """Whether a recovery has a key, or leads to one that has it for any model."""
+    entry = recoveries[name]
     names = getattr(entry, "models", {}).values()
     each = [entry, *(recoveries[name] for name in names if name in recoveries)]
-    return any(getattr(one, "penalty", None) is not None for one in each)
+    return any(getattr(one, key, None) is not None for one in each)
 
 
 def _of_schedule(variant: Any, with_penalty: set[str]) -> Iterator[Said]:
@@ -121,6 +139,32 @@ def _of_schedule(variant: Any, with_penalty: set[str]) -> Iterator[Said]:
         if most < rounds:
             said = f"{rounds} is not allowed; must be at most {variant.amount} ({most})"
             yield ("schedule", "rounds"), said
+
+
+def _of_routers(variant: Any, with_routers: set[str]) -> Iterator[Said]:
+    """Routers that are never trained, trained twice, or are not there."""
+    schedule, recovery = variant.schedule, variant.recovery
+    is_first = isinstance(schedule, RoutersFirst)
+    if variant.family != "dynamic":
+        said = f"not allowed with method {variant.method}, which has no routers"
+        if is_first:
+            yield ("schedule",), said
+        elif recovery in with_routers:
+            yield ("recovery",), f"'{recovery}' is {said}: it trains them"
+        return
+    if is_first:
+        if schedule.recovery not in with_routers:
+            said = f"'{schedule.recovery}' is not allowed; must be one that trains routers"
+            yield ("schedule", "recovery"), said
+        if recovery in with_routers:
+            said = f"'{recovery}' is not allowed with schedule; must be one that trains no routers"
+            yield ("recovery",), said
+    elif recovery is None:
+        said = f"missing; method {variant.method} has routers that are to be trained"
+        yield ("recovery",), f"{said}: a name from recoveries"
+    elif recovery not in with_routers:
+        said = f"'{recovery}' is not allowed with method {variant.method}; must be one that trains"
+        yield ("recovery",), f"{said} routers, or come after one that does: see schedule"
 
 
 def _of_penalty(variant: Any) -> Iterator[Said]:

@@ -18,15 +18,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from workflow_scripts.errors import InputError
 from workflow_scripts.models import checkpoints
-from workflow_scripts.models.checkpoints import CONFIG, EMBEDDING, HEAD, Checkpoint
+from workflow_scripts.models.checkpoints import EMBEDDING, HEAD, Checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-# their blocks are norm, attention, sum, norm, MLP, sum; tests build each one
-FAMILIES = ("llama", "qwen2", "qwen3")
 # part of a block -> the norm before it and the linears behind that
 READERS = {
     "self_attn": ("input_layernorm", ("q", "k", "v")),
@@ -39,16 +36,6 @@ def sliced_width(hidden: int, slicing: float, round_to: int) -> int:
     """What is left of `hidden` without the share `slicing`, down to a multiple of `round_to`."""
     left = math.floor((1 - slicing) * hidden + 1e-6)  # 0.1 * 1280 is 127.99...
     return left - left % round_to
-
-
-def check_sliceable(checkpoint: Checkpoint) -> None:
-    """Raise `InputError` for an architecture with other blocks than those described above."""
-    kind = checkpoint.config.get("model_type")
-    if kind not in FAMILIES:
-        raise InputError(
-            f"{checkpoint.folder / CONFIG}: hidden states of a model of type {kind!r} cannot be "
-            f"sliced; those of {', '.join(FAMILIES)} can"
-        )
 
 
 def sliced_shapes(checkpoint: Checkpoint, width: int) -> dict[str, tuple[int, ...]]:

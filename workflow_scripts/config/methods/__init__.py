@@ -8,6 +8,7 @@ from typing import Literal
 
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.methods.depth import DEPTH
+from workflow_scripts.config.methods.dynamic import DYNAMIC
 from workflow_scripts.config.methods.slicing import SLICING
 from workflow_scripts.config.methods.unstructured import UNSTRUCTURED
 from workflow_scripts.config.methods.width import WIDTH
@@ -23,6 +24,6 @@ class Dense(Method):
     method: Literal["dense"]
 
 
-METHODS = {"dense": Dense, **UNSTRUCTURED, **DEPTH, **WIDTH, **SLICING}
+METHODS = {"dense": Dense, **UNSTRUCTURED, **DEPTH, **WIDTH, **SLICING, **DYNAMIC}
 
 Variant = one_of(METHODS, "method")

@@ -57,7 +57,7 @@ class Method(Entry):
 
     title: ClassVar[str]  # in prose
     # what it takes out
-    family: ClassVar[Literal["none", "unstructured", "depth", "width", "slicing"]]
+    family: ClassVar[Literal["none", "unstructured", "depth", "width", "slicing", "dynamic"]]
     cites: ClassVar[str | None] = None  # a key of config.references, or the reference
     amount: ClassVar[str | None] = None  # the key that says how much is removed
     engines: ClassVar[tuple[str, ...]] = tuple(ENGINES)  # those that can run what it makes

@@ -28,12 +28,12 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.masking.inputs import Inputs
 from workflow_scripts.models import blocks, checkpoints
 from workflow_scripts.models.checkpoints import EMBEDDING, HEAD, Checkpoint
+from workflow_scripts.models.plain_blocks import check_plain
 from workflow_scripts.models.sliced import (
     READERS,
     ScaleFreeNorm,
     after_attention,
     after_mlp,
-    check_sliceable,
     set_tensor,
     slice_block,
     sliced_shapes,
@@ -51,7 +51,7 @@ def plan(inputs: Inputs) -> Plan:
     be left, and where the calibration set has fewer tokens than hidden states have directions.
     """
     options, checkpoint = inputs.options, inputs.checkpoint
-    check_sliceable(checkpoint)
+    check_plain(checkpoint, "slicegpt cannot slice the hidden states of")
     hidden = checkpoint.shapes[EMBEDDING][1]
     width = sliced_width(hidden, options.slicing, options.round_to)
     if width < 1:
