@@ -34,7 +34,7 @@ import yaml
 
 from benchmarks import processes
 from tests.workflow.checkout import Checkout, copy_project, job_counts, write_config
-from workflow_scripts.engines.interface import Request
+from workflow_scripts.engines.interface import Completion, Request
 from workflow_scripts.engines.sampling import Sampling
 from workflow_scripts.files.making import note_making
 from workflow_scripts.generation.store.completions import Store
@@ -208,7 +208,9 @@ def write_generator(store: Path, number: int, completions: int, tokens: int) -> 
     prepare_folder(store, generator.folder, identity(number))
     texts = [[draw.randrange(VOCABULARY) for _ in range(tokens)] for _ in range(TEXTS)]
     key = "0" * len(generator.key(request(0)))
-    bodies = [encode_record(key, text, STOP).partition(b" ")[2][:-1] for text in texts]
+    bodies = [
+        encode_record(key, Completion(tuple(text), STOP)).partition(b" ")[2][:-1] for text in texts
+    ]
     for writer in range(WRITERS):
         with (generator.folder / f"made-up-{writer}.jsonl").open("wb") as file:
             file.write(encode({"label": "made/up", "producer": PRODUCER}))

@@ -140,6 +140,10 @@ AWAITED = 1
 # variants that are pruned and those that are trained after it, each in a rule of its own
 RECOVERED = [name for name in SETTINGS.variants if SETTINGS.start_of(name)]
 PRUNED = [name for name in SETTINGS.variants if name not in RECOVERED]
+# those whose tokens skip sublayers
+DYNAMIC = [
+    name for name, variant in SETTINGS.variants.items() if variant.family == "dynamic"
+]
 
 # the parts that a variant's problems are decoded in, where there are several
 SHARDS = [

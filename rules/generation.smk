@@ -107,6 +107,45 @@ rule generate_variants:
         " 3>&2 > {log} 2>&1"
 
 
+# Where in its traces a dynamic variant ran which blocks, from the store: no engine starts.
+rule write_routes:
+    input:
+        **generation_inputs(),
+        traces=expand(
+            of_run("{{model}}/{{variant}}/traces/{benchmark}.jsonl"),
+            benchmark=RUN.benchmarks,
+        ),
+        order=order("write_routes"),
+    output:
+        expand(
+            of_run("{{model}}/{{variant}}/routes/{benchmark}.json"),
+            benchmark=RUN.benchmarks,
+        ),
+    log:
+        log_of_run("write_routes/{model}/{variant}.log"),
+    benchmark:
+        log_of_run("write_routes/{model}/{variant}.tsv")
+    wildcard_constraints:
+        variant=one_of(DYNAMIC),
+    conda:
+        f"../envs/{SETTINGS.generation.environment}.yaml"
+    threads: 1
+    resources:
+        # no parameter: nothing is to rerun for it
+        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        mem_mb=memory("write_routes"),
+        runtime=minutes("write_routes"),
+    params:
+        **generation_params(stage="generation.write_routes"),
+    shell:
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.generation.write_routes --model {params.model}"
+        " --variant {input.mask} {input.weights} {input.record}"
+        " --benchmarks {params.benchmarks}"
+        " --options {params.options:q} --speed {resources.speed:q}"
+        " --store store --output {params.output}/routes > {log} 2>&1"
+
+
 # Every prompt as it would be put to a model: no engine is needed for them.
 rule write_prompts:
     input:

@@ -57,9 +57,10 @@ def of_shared_engine(path):
 
 def generation_params(
     output=lambda wildcards: of_run(f"{wildcards.model}/{wildcards.variant}"),
+    stage="generation.generate",
 ):
     return {
-        "code": code("generation.generate"),
+        "code": code(stage),
         "model": model_folder,
         "benchmarks": [
             f"{name}=resources/benchmarks/{name}.jsonl"

@@ -81,9 +81,9 @@ def steps(setting: Setting, report: Report, model: PreTrainedModel) -> None:
                 engine = Unchecked(model, setting.shape.vocab_size, batch, context)
                 cache = filled_cache(engine, batch, context)
                 at = [context - 2] * batch
-                engine._step(cache, [5] * batch, at)
+                engine.passes.step(cache, [5] * batch, at)
                 step = seconds_of(
-                    lambda e=engine, c=cache, b=batch, a=at: e._step(c, [5] * b, a),
+                    lambda e=engine, c=cache, b=batch, a=at: e.passes.step(c, [5] * b, a),
                     setting.device,
                     7,
                 )
@@ -162,7 +162,7 @@ def padded_linears(model: PreTrainedModel, rows: int) -> Iterator[None]:
 
 def filled_cache(engine: TransformersEngine, rows: int, length: int) -> SlotCache:
     """A cache whose rows all hold the same tokens, as many as there is a place for but two."""
-    _, prefilled = engine._prefill([tuple(range(2, 2 + 17))])
+    _, prefilled = engine.passes.prefill([tuple(range(2, 2 + 17))])
     cache = SlotCache(prefilled, rows, length)
     cache.repeat(prefilled, length - 2)
     return cache
@@ -176,7 +176,7 @@ def equal_shapes(setting: Setting, report: Report, model: PreTrainedModel) -> No
 
     def logits_of(number: int, length: int) -> torch.Tensor:
         cache = filled_cache(engine, number, length)
-        return engine._step(cache, [5] * number, [lengths[0] - 2] * number)
+        return engine.passes.step(cache, [5] * number, [lengths[0] - 2] * number)
 
     for precise in (True, False):
         torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = not precise

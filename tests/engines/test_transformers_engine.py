@@ -19,6 +19,7 @@ from transformers import (
 from workflow_scripts.engines import transformers_engine
 from workflow_scripts.engines.attention import use_grouped_attention
 from workflow_scripts.engines.interface import Request
+from workflow_scripts.engines.passes import Passes
 from workflow_scripts.engines.sampling import Sampling, UniformStream, draw_token
 from workflow_scripts.engines.slots import SlotCache, cache_length
 from workflow_scripts.engines.transformers_engine import TransformersEngine
@@ -110,12 +111,12 @@ def test_a_result_does_not_depend_on_neighbours_order_or_batch_size():
 @torch.inference_mode()
 def test_experts_give_a_row_the_same_bits_however_many_rows_they_are_sent():
     engine = TransformersEngine(tiny_model("experts"), VOCABULARY, 8, longest=40)
-    _, prefilled = engine._prefill([(3, 4, 5)])
+    _, prefilled = engine.passes.prefill([(3, 4, 5)])
     rows = []
     for others in (5, 9, 30):
         cache = SlotCache(prefilled, 8, 64)
         cache.repeat(prefilled, 3)
-        rows.append(engine._step(cache, [5] + [others] * 7, [3] * 8)[0])
+        rows.append(engine.passes.step(cache, [5] + [others] * 7, [3] * 8)[0])
     assert torch.equal(rows[0], rows[1]) and torch.equal(rows[0], rows[2])
 
 
@@ -180,15 +181,15 @@ def test_the_largest_batch_that_rounds_as_the_reference_is_used(
     monkeypatch, caplog, differs, decoded
 ):
     """A kernel that treats the last row of some shapes differently must be found out."""
-    genuine = TransformersEngine._step
+    genuine = Passes.step
 
-    def disturbed(self, cache, ids, positions):
-        logits = genuine(self, cache, ids, positions)
+    def disturbed(self, cache, ids, positions, *how):
+        logits = genuine(self, cache, ids, positions, *how)
         if differs(len(ids), cache.used, max(positions)):
             logits[-1] *= 1 + 2**-20
         return logits
 
-    monkeypatch.setattr(TransformersEngine, "_step", disturbed)
+    monkeypatch.setattr(Passes, "step", disturbed)
     model = tiny_model()
     asked = requests(5, GREEDY)
     engine = TransformersEngine(model, VOCABULARY, 16, longest=200)
@@ -228,13 +229,13 @@ def test_attention_without_copies_computes_the_bits_of_transformers_own(kind, dt
 @pytest.fixture
 def passes(monkeypatch):
     """The lengths of the prompts of each pass in which some are prefilled."""
-    found, genuine = [], TransformersEngine._prefill
+    found, genuine = [], Passes.prefill
 
     def prefill(self, prompts):
         found.append([len(prompt) for prompt in prompts])
         return genuine(self, prompts)
 
-    monkeypatch.setattr(TransformersEngine, "_prefill", prefill)
+    monkeypatch.setattr(Passes, "prefill", prefill)
     return found
 
 
@@ -274,7 +275,7 @@ def test_a_prompt_that_is_being_decoded_is_not_prefilled_again(passes):
 
 
 def test_prompts_that_would_round_differently_together_are_prefilled_alone(monkeypatch, passes):
-    recorded = TransformersEngine._prefill
+    recorded = Passes.prefill
 
     def disturbed(self, prompts):
         logits, cache = recorded(self, prompts)
@@ -282,7 +283,7 @@ def test_prompts_that_would_round_differently_together_are_prefilled_alone(monke
             cache.layers[1].values[..., -1, :] *= 1 + 2**-20
         return logits, cache
 
-    monkeypatch.setattr(TransformersEngine, "_prefill", disturbed)
+    monkeypatch.setattr(Passes, "prefill", disturbed)
     engine = TransformersEngine(tiny_model(**EVEN), VOCABULARY, 6, longest=300)
     passes.clear()
     assert len(list(engine.generate(deque(of_lengths(LENGTHS))))) == 6
@@ -290,14 +291,14 @@ def test_prompts_that_would_round_differently_together_are_prefilled_alone(monke
 
 
 def test_each_thread_computes_rows_of_its_own(monkeypatch):
-    steps, genuine = set(), TransformersEngine._step
+    steps, genuine = set(), Passes.step
 
-    def step(self, cache, ids, positions):
+    def step(self, cache, ids, positions, *how):
         steps.add((threading.get_ident(), len(ids)))
-        return genuine(self, cache, ids, positions)
+        return genuine(self, cache, ids, positions, *how)
 
     engine = TransformersEngine(tiny_model(), VOCABULARY, 16, 80, threads=2)
-    monkeypatch.setattr(TransformersEngine, "_step", step)
+    monkeypatch.setattr(Passes, "step", step)
     list(engine.generate(deque(requests(16, GREEDY))))
     assert sorted(rows for _, rows in steps) == [8, 8]
 

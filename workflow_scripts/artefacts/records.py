@@ -50,7 +50,9 @@ class Trace:
 
     `tokens` counts the thinking tokens without the delimiters; `finish` is `stop` (the model closed
     its thinking), `eos` (it ended its turn inside it) or `length` (the budget cut it). `budget` is
-    set only where every budget has a trace of its own.
+    set only where every budget has a trace of its own. Where tokens skip sublayers, `ran` is the
+    part of all pairs of a token and a block that ran, of attention and of the MLP; a token that was
+    never put into the model while it decoded, as the last one of a cut trace, is left out.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Trace:
     finish: str
     text: str
     budget: int | None = None
+    ran: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, config=RECORD)
@@ -67,7 +70,8 @@ class Answer:
     """What is generated after the trace of one problem and repeat under one budget (tokens).
 
     `trace_tokens` and `trace_finish` describe the trace as this budget cuts it; `answer_finish` is
-    `eos` or `length`.
+    `eos` or `length`. `trace_ran` and `ran` are those of that trace and of the answer, as in a
+    `Trace`.
     """
 
     id: str
@@ -79,6 +83,8 @@ class Answer:
     answer_tokens: int
     answer_finish: str
     text: str
+    trace_ran: dict[str, float] | None = None
+    ran: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, config=RECORD)

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workflow_scripts.config.engines import BatchSize
 from workflow_scripts.engines.sampling import Sampling
 
@@ -30,11 +33,20 @@ class Request:
 class Completion:
     """What followed a prompt, without the stop token.
 
-    `stopped_by` is the id of the stop token, None where `max_tokens` ended it.
+    `stopped_by` is the id of the stop token, None where `max_tokens` ended it. Of a model whose
+    tokens skip sublayers, `routes` says which of them ran: bool (tokens, sublayers), the two of a
+    block side by side; the last of the tokens is left out where it was never put to the model.
     """
 
     tokens: tuple[int, ...]
     stopped_by: int | None
+    routes: NDArray[np.bool_] | None = field(default=None, compare=False)
+
+    def cut(self, max_tokens: int) -> "Completion":
+        """What so many tokens at most would have left of it, one or more."""
+        put_in = max_tokens - 1
+        routes = self.routes[:put_in] if self.routes is not None and put_in else None
+        return Completion(self.tokens[:max_tokens], None, routes)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,14 @@ def _tasks(job: Job) -> Ask:
     return Ask(process + SPARE * job.weights * item / 1e6, START + tokens * second / 60)
 
 
+def _routes(job: Job) -> Ask:
+    """Every completion is read from the store and counted."""
+    generation = job.settings.generation
+    problems = sum(_problems(job, name) for name in job.settings.run.benchmarks)
+    read = problems * generation.repeats * len(generation.budgets)
+    return Ask(2 * TORCH, START + read / GRADED / 60)
+
+
 def _grading(job: Job) -> Ask:
     """Answers are compared one by one, each for a bounded time."""
     generation = job.settings.generation
@@ -140,6 +148,7 @@ RULES: dict[str, Callable[[Job], Ask]] = {
     "generate_shard": _shard,
     "generate_variants": _variants,
     "generate_calibration_traces": _calibration_traces,
+    "write_routes": _routes,
     "run_tasks": _tasks,
     "grade_answers": _grading,
     "grade_calibration_traces": _grading,

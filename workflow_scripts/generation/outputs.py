@@ -5,8 +5,9 @@ from pathlib import Path
 
 from workflow_scripts.artefacts.records import Answer, TokenSequence, Trace, write_records
 from workflow_scripts.engines.interface import Completion, Request
+from workflow_scripts.generation.routes import shares
 from workflow_scripts.generation.store.completions import Store
-from workflow_scripts.generation.sweep import Sample, Sweep
+from workflow_scripts.generation.sweep import Sample, Sweep, routes_of
 from workflow_scripts.generation.thinking import finish_of
 
 
@@ -41,6 +42,7 @@ def write_outputs(
                     finish=finish_of(trace.completion, sweep.thinking),
                     text=decode(list(trace.completion.tokens)),
                     budget=trace.budgets[-1] if sweep.settings.independent else None,
+                    ran=shares(trace.routes),
                 )
             )
             for budget, cut in sweep.cuts(trace).items():
@@ -57,6 +59,8 @@ def write_outputs(
                         answer_tokens=len(answer.tokens),
                         answer_finish="length" if answer.stopped_by is None else "eos",
                         text=decode(list(answer.tokens)),
+                        trace_ran=shares(trace.routes, len(cut.tokens)),
+                        ran=shares(routes_of(answer)),
                     )
                 )
                 if with_sequences:

@@ -6,9 +6,12 @@ has a trace and an answer of its own, with its own seeds.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workflow_scripts.engines.interface import Completion, Engine, Request
 from workflow_scripts.engines.sampling import Sampling, derive_seed
@@ -16,6 +19,11 @@ from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.thinking import Cut, ThinkingFormat, answer_prompt, cut_trace
 
 Get = Callable[[Request], Completion | None]
+
+# (tokens, sublayers) with 1 where a token ran a sublayer, 0 where it skipped it, and UNKNOWN
+# where it was not put into the model while it decoded
+Routes = NDArray[np.int8]
+UNKNOWN = -1
 
 
 @dataclass(frozen=True)
@@ -58,12 +66,35 @@ class Step(NamedTuple):
 class DrawnTrace:
     """A finished trace, the budgets that share it (ascending), and the seed of its first request.
 
-    `completion` holds its tokens, those of extensions included, and how it ended.
+    `completion` holds its tokens, those of extensions included, and how it ended; `routes` what
+    they ran, where tokens skip sublayers.
     """
 
     budgets: tuple[int, ...]
     seed: int
     completion: Completion
+    routes: Routes | None = field(default=None, compare=False)
+
+
+def routes_of(completion: Completion) -> Routes | None:
+    """What each token of a completion ran; None where no token skips anything."""
+    if completion.routes is None:
+        return None
+    found = _unknown(len(completion.tokens), completion.routes.shape[1])
+    found[: len(completion.routes)] = completion.routes
+    return found
+
+
+def _joined(parts: Sequence[tuple[int, Routes | None]]) -> Routes | None:
+    """What the parts of a trace ran that follow each other, each given with its tokens."""
+    width = next((routes.shape[1] for _, routes in parts if routes is not None), None)
+    if width is None:
+        return None
+    return np.concatenate([_unknown(n, width) if part is None else part for n, part in parts])
+
+
+def _unknown(tokens: int, sublayers: int) -> Routes:
+    return np.full((tokens, sublayers), UNKNOWN, dtype=np.int8)
 
 
 @dataclass(frozen=True)
@@ -130,6 +161,7 @@ class Sweep:
         first_seed = self._seed(sample, "trace", largest)
         steps: list[Step] = []
         tokens: tuple[int, ...] = ()
+        parts: list[tuple[int, Routes | None]] = []
         for extended in range(thinking.extensions + 1):
             request = Request(
                 prompt=sample.prompt + tokens,
@@ -143,14 +175,19 @@ class Sweep:
             if completion is None:
                 return steps, None
             tokens += completion.tokens
+            parts.append((len(completion.tokens), routes_of(completion)))
             stopped_by = completion.stopped_by
             if stopped_by is None or not left:
                 break
             tokens += thinking.extend_with
+            parts.append((len(thinking.extend_with), None))
             if len(tokens) >= largest:
                 tokens, stopped_by = tokens[:largest], None
                 break
-        return steps, DrawnTrace(budgets, first_seed, Completion(tokens, stopped_by))
+        routes = _joined(parts)
+        if routes is not None:
+            routes = routes[: len(tokens)]
+        return steps, DrawnTrace(budgets, first_seed, Completion(tokens, stopped_by), routes)
 
     def _seed(self, sample: Sample, phase: str, budget: int, extended: int = 0) -> int:
         settings = self.settings

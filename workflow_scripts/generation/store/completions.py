@@ -32,8 +32,8 @@ from workflow_scripts.generation.store.files import (
     encode_record,
     lock_shared,
     prepare_folder,
+    read_completion,
     read_entry,
-    read_tokens,
 )
 
 KEY_DIGITS = 32
@@ -57,7 +57,7 @@ class Store:
         self._own: WriterFile | None = None
         self._size = 0  # bytes of the file that this process writes
         self._records: dict[str, Record] = {}
-        self._tokens = lru_cache(LATEST_READ)(read_tokens)
+        self._read = lru_cache(LATEST_READ)(read_completion)
         check_format(store)
         self._lock = lock_shared(store) if store.exists() else None
         for file in read_entry(self.folder):
@@ -80,11 +80,11 @@ class Store:
         record = self._records.get(self.key(request))
         if record is None or not _can_serve(record, request.max_tokens):
             return None
-        tokens = tuple(self._tokens(record))
+        whole = self._read(record)
         # a stop token needs one token more than there are, so an equal cap comes before it
-        if record.stopped_by is not None and len(tokens) < request.max_tokens:
-            return Completion(tokens, record.stopped_by)
-        return Completion(tokens[: request.max_tokens], None)
+        if record.stopped_by is not None and len(whole.tokens) < request.max_tokens:
+            return whole
+        return whole.cut(request.max_tokens)
 
     def has(self, request: Request) -> bool:
         """Whether `get` has something for a request, without reading it."""
@@ -110,7 +110,7 @@ class Store:
         added before is kept.
         """
         key, stopped_by = self.key(request), completion.stopped_by
-        line = encode_record(key, completion.tokens, stopped_by)
+        line = encode_record(key, completion)
         with self._clear_errors():
             if self._file is None:
                 self._open()

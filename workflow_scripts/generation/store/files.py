@@ -7,22 +7,27 @@
 
 A line is a CRC-32 (eight hex digits), a space and JSON. The first line of a file is an object, its
 writer: `producer` says what computed the completions, `label` for which model and variant. Every
-other line is a record: `[key, tokens, stopped_by]`. Files are only ever appended to, so a writer
+other line is a record: `[key, tokens, stopped_by]`, and where tokens skip sublayers also how many
+of these there are and, in text, what each token ran. Files are only ever appended to, so a writer
 that is killed leaves at worst a torn last line.
 """
 
+import base64
 import fcntl
 import json
 import os
 import uuid
 import zlib
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow_scripts.engines.interface import Completion
 from workflow_scripts.errors import InputError
 
 FORMAT = 2
@@ -40,7 +45,7 @@ class WriterFile:
 
 
 class Record(NamedTuple):
-    """Where a completion is, and all of it but its tokens, which `read_tokens` reads.
+    """Where a completion is, and what decides which one serves; the rest `read_completion` reads.
 
     So that a store may hold more tokens than memory does. `offset` is in bytes, `count` in tokens.
     """
@@ -59,7 +64,7 @@ class Record(NamedTuple):
         """
         mine, its = ((r.stopped_by is not None, r.count) for r in (self, other))
         if mine == its:
-            mine, its = ((read_tokens(r), r.stopped_by) for r in (self, other))
+            mine, its = ((read_completion(r).tokens, r.stopped_by) for r in (self, other))
         return mine > its
 
 
@@ -69,8 +74,17 @@ def encode(value: Any) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
 
-def encode_record(key: str, tokens: Sequence[int], stopped_by: int | None) -> bytes:
-    return encode([key, list(tokens), stopped_by])
+def encode_record(key: str, completion: Completion) -> bytes:
+    routes, rest = completion.routes, []
+    if routes is not None:
+        packed = zlib.compress(np.packbits(routes).tobytes())
+        rest = [routes.shape[1], base64.b64encode(packed).decode()]
+    return encode([key, list(completion.tokens), completion.stopped_by, *rest])
+
+
+def _routes(tokens: int, sublayers: int, text: str) -> NDArray[np.bool_]:
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)
+    return np.unpackbits(bits, count=tokens * sublayers).reshape(tokens, -1).astype(bool)
 
 
 def _body(line: bytes) -> bytes | None:
@@ -106,12 +120,12 @@ def _record(file: WriterFile, offset: int, body: bytes) -> Record:
     key_end, tokens_end = body.index(b'"', 2), body.rindex(b"]", 0, -1)
     tokens_start = key_end + len('",[')
     count = body.count(b",", tokens_start, tokens_end) + (tokens_end > tokens_start)
-    stopped_by = json.loads(body[tokens_end + len("],") : -1])
+    stopped_by = json.loads(b"[" + body[tokens_end + len("],") :])[0]
     return Record(body[2:key_end].decode(), file, offset, count, stopped_by)
 
 
-def read_tokens(record: Record) -> array:
-    """The tokens (ids, int32) of a record, read from its file.
+def read_completion(record: Record) -> Completion:
+    """All of a record, read from its file.
 
     Raises `InputError` where its line is not what it was when it was found.
     """
@@ -127,7 +141,9 @@ def read_tokens(record: Record) -> array:
             f"{path}: a completion in it was damaged or removed while the store was in use; start "
             "again: it is generated again"
         )
-    return array("i", json.loads(body)[1])
+    _, tokens, stopped_by, *rest = json.loads(body)
+    put_in = len(tokens) - (stopped_by is None)  # the last one only if another came after it
+    return Completion(tuple(tokens), stopped_by, _routes(put_in, *rest) if rest else None)
 
 
 def read_entry(folder: Path) -> list[WriterFile]:
