@@ -255,6 +255,31 @@ def test_padding_before_a_row_changes_nothing(routed: Callable[..., PreTrainedMo
         torch.testing.assert_close(found[:, 4:], logits_of(model), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["skipgpt", "d-llm", "mod"])
+def test_transformers_own_generation_skips_alike(
+    routed: Callable[..., PreTrainedModel], name: str
+) -> None:
+    """As the evaluation harness generates: padded in front, greedy, with a cache."""
+    model = routed(METHODS[name])
+    let_half_run(model)
+    lengths = (13, 9, 4)
+    expected = torch.zeros(3, 6, dtype=torch.long)
+    for row, length in enumerate(lengths):
+        ids = ASKED[row : row + 1, :length]
+        for place in range(6):
+            token = logits_of(model, ids)[:, -1].argmax(-1, keepdim=True)
+            expected[row, place] = token
+            ids = torch.cat([ids, token], dim=1)
+    padded, mask = torch.zeros_like(ASKED), torch.zeros_like(ASKED)
+    for row, length in enumerate(lengths):
+        padded[row, 13 - length :], mask[row, 13 - length :] = ASKED[row, :length], 1
+    found = model.generate(
+        padded, attention_mask=mask, max_new_tokens=6, do_sample=False, eos_token_id=None,
+        pad_token_id=0,
+    )  # fmt: skip
+    assert torch.equal(found[:, 13:], expected)
+
+
 def test_a_seed_decides_what_routers_begin_as(
     tmp_path: Path, tiny_model: Callable[..., Path]
 ) -> None:

@@ -49,11 +49,13 @@ def start_transformers(
             self.think_end_token = end and self.tokenizer.convert_tokens_to_ids(end)
 
     torch.set_num_threads(settings.threads)
-    tokenizer = load_tokenizer(model)
+    tokenizer, routing = load_tokenizer(model), pruned.record.routing
+    # what runs of a row by its own largest numbers must not be padded to the length of another
+    alone = routing is not None and not routing.is_causal
     return Transformers(
         pretrained=load_pruned(model, pruned, settings),
         tokenizer=tokenizer,
-        batch_size=settings.batch_size,
+        batch_size=1 if alone else settings.batch_size,
         max_length=max_length,
     )
 
