@@ -160,12 +160,21 @@ def biased_variant(qwen2):
     return in_memory(qwen2, keeps, (1,), biases)
 
 
+# what the export of a Qwen2 without one KV group becomes -> its hidden width, heads and KV heads
+NARROW = {"llama": (128, 4, 2), "seed_oss": (192, 6, 6)}
+
+
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
-    """The export of a tiny Qwen2 without one of its two KV groups and some neurons: a Llama."""
+    """Exports of tiny Qwen2 without one of their KV groups and some neurons, by their new class."""
+    return {kind: narrow_export(tmp_path_factory, *sizes) for kind, sizes in NARROW.items()}
+
+
+def narrow_export(tmp_path_factory, hidden, heads, kv_heads):
     folder = save_tiny_model(
-        tmp_path_factory.mktemp("whole"), "qwen2", hidden=128, intermediate=128, heads=4, kv_heads=2
-    )
+        tmp_path_factory.mktemp("whole"), "qwen2", hidden=hidden, intermediate=128, heads=heads,
+        kv_heads=kv_heads,
+    )  # fmt: skip
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     whole = {"use_sliding_window": False, "layer_types": ["full_attention"] * 3}
@@ -266,7 +275,8 @@ def works(
     for name, (first, others) in turns.items():
         found[f"{name}, in turn"] = replace(found[name], pruned=first, variants=others)
     found["overflowing"] = Work(qwen2, overflowing, 46, 32, [SHORT])
-    found["narrow"] = Work(narrow, in_memory(narrow), 46, 32, [SHORT])
+    for kind, folder in narrow.items():
+        found[kind] = Work(folder, in_memory(folder), 46, 32, [SHORT])
     found["mixture"] = Work(mixture, masked_mixture, 60, 64, [OF_A_MIXTURE])
     return found
 
@@ -389,11 +399,13 @@ def test_variants_in_turn_say_what_each_says_with_an_engine_of_its_own(decoded, 
         assert dict(first) != dict(second)
 
 
-def test_an_export_with_fewer_heads_and_neurons_is_opened(decoded, narrow):
-    found = dict(decoded["narrow"][0])
+@pytest.mark.parametrize("kind", NARROW)
+def test_an_export_with_fewer_heads_and_neurons_is_opened(decoded, narrow, kind):
+    assert open_checkpoint(narrow[kind]).config["model_type"] == kind
+    found = dict(decoded[kind][0])
     greedy = [request for request in SHORT if request.sampling == GREEDY]
     assert {request: found[request] for request in greedy} == by_transformers(
-        narrow, greedy, vocabulary=46
+        narrow[kind], greedy, vocabulary=46
     )
 
 
