@@ -20,6 +20,7 @@ from workflow_scripts.config.types import (
 )
 
 NAMES = "a list of one or more names of linears such as q_proj, none twice"
+SHARES_MEASURED = 24  # how many times `exact_share` measures the skipped share, at most
 
 
 class Penalty(Entry):
@@ -94,7 +95,7 @@ class Recovery(Entry):
     """Rows that are not trained on but have their loss measured."""
     evaluate_every: Count = absent()
     """Steps between two measurements of the validation rows' loss. Those weights are kept for which
-    it was least."""
+    it was least; of routers, which have more to skip from step to step, the last."""
     patience: Count = absent()
     """Early stopping: after how many measurements without a lesser loss training ends."""
     penalty: Penalty = absent()
@@ -134,6 +135,9 @@ class Recovery(Entry):
             said = "missing; routers needs it: rows that the skipped share is measured on"
             yield ("validation",), said
             return
+        if self.trained_routers and self.patience is not None:
+            said = "not allowed with routers: the loss grows while they learn to skip, so that it "
+            yield ("patience",), said + "says nothing of when to stop"
         for key in ("evaluate_every", "patience"):
             if getattr(self, key) is not None and not self.validation:
                 said = f"missing; {key} needs it: how many rows are kept apart to measure"

@@ -99,23 +99,33 @@ def mistakes(
     going_on = ", ".join(sorted(name for name, method in methods.items() if method.goes_on))
     with_penalty = {name for name in recoveries if _has("penalty", name, recoveries)}
     with_routers = {name for name in recoveries if _has("routers", name, recoveries)}
+    unmeasured = {name for name in recoveries if _is_unmeasured(name, recoveries)}
     for name, variant in variants.items():
         said = [*_of_schedule(variant, with_penalty)]
         if variant.after is not None or isinstance(variant.schedule, Gradual):
             said += _of_going_on(variant, variants, going_on)
         if variant.recovery in with_penalty:
             said += _of_penalty(variant)
-        said += _of_routers(variant, with_routers)
+        said += _of_routers(variant, with_routers, unmeasured)
         for path, what in said:
             yield ("variants", name, *path), what
 
 
 def _has(key: str, name: str, recoveries: Mapping[str, Any]) -> bool:
     """Whether a recovery has a key, or leads to one that has it for any model."""
+    return any(getattr(one, key, None) is not None for one in _each(name, recoveries))
+
+
+def _is_unmeasured(name: str, recoveries: Mapping[str, Any]) -> bool:
+    """Whether a recovery has no validation rows, or leads to one that has none for any model."""
+    return any(getattr(one, "validation", None) == 0 for one in _each(name, recoveries))
+
+
+def _each(name: str, recoveries: Mapping[str, Any]) -> list[Any]:
+    """A recovery and all that it leads to."""
     entry = recoveries[name]
     names = getattr(entry, "models", {}).values()
-    each = [entry, *(recoveries[name] for name in names if name in recoveries)]
-    return any(getattr(one, key, None) is not None for one in each)
+    return [entry, *(recoveries[name] for name in names if name in recoveries)]
 
 
 def _of_schedule(variant: Any, with_penalty: set[str]) -> Iterator[Said]:
@@ -141,8 +151,11 @@ def _of_schedule(variant: Any, with_penalty: set[str]) -> Iterator[Said]:
             yield ("schedule", "rounds"), said
 
 
-def _of_routers(variant: Any, with_routers: set[str]) -> Iterator[Said]:
-    """Routers that are never trained, trained twice, or are not there."""
+def _of_routers(variant: Any, with_routers: set[str], unmeasured: set[str]) -> Iterator[Said]:
+    """Routers that are never trained, trained twice, or are not there; a share that no rows tell.
+
+    `with_routers` are the recoveries that train routers, `unmeasured` those without validation rows.
+    """
     schedule, recovery = variant.schedule, variant.recovery
     is_first = isinstance(schedule, RoutersFirst)
     if variant.family != "dynamic":
@@ -159,6 +172,9 @@ def _of_routers(variant: Any, with_routers: set[str]) -> Iterator[Said]:
         if recovery in with_routers:
             said = f"'{recovery}' is not allowed with schedule; must be one that trains no routers"
             yield ("recovery",), said
+        elif recovery in unmeasured:
+            said = f"'{recovery}' is not allowed with method {variant.method}; must be one with "
+            yield ("recovery",), f"{said}validation rows, by which the skipped share is told"
     elif recovery is None:
         said = f"missing; method {variant.method} has routers that are to be trained"
         yield ("recovery",), f"{said}: a name from recoveries"

@@ -174,7 +174,12 @@ class FullPass:
         of_attention = of_block or gates("attention", hidden)
         if of_attention and router.routing.keys == "evicted":
             attention_mask = _without_evicted(
-                attention_mask, of_attention, hidden.dtype, past_key_values, router.number
+                attention_mask,
+                of_attention,
+                router.routing.is_weighted,
+                hidden.dtype,
+                past_key_values,
+                router.number,
             )
         attended, _ = block.self_attn(
             hidden_states=block.input_layernorm(hidden),
@@ -202,15 +207,21 @@ def _times(gates: Gates | None, computed: Tensor) -> Tensor:
 
 
 def _without_evicted(
-    mask: Tensor | None, gates: Gates, dtype: torch.dtype, cache: Any, block: int
+    mask: Tensor | None,
+    gates: Gates,
+    is_weighted: bool,
+    dtype: torch.dtype,
+    cache: Any,
+    block: int,
 ) -> Tensor:
     """The mask of attention with keys that are not there, (rows, 1, tokens, keys).
 
-    bool; or what is added to scores, where gates have gradients: these then pass as through a
-    product with the probabilities, normalised again. `mask` is one of transformers': True or 0
-    where a key is seen, None for a causal one. A `cache` of transformers is told what is there.
+    bool; or what is added to scores, where gates of 0 and 1 have gradients: these then pass as
+    through a product with the probabilities, normalised again. `mask` is one of transformers': True
+    or 0 where a key is seen, None for a causal one. A `cache` of theirs is told what is there.
     """
     gate, run = gates
+    is_soft = gate.requires_grad and not is_weighted
     tokens = run.shape[1]
     if cache is not None:
         if not hasattr(cache, "present"):
@@ -226,7 +237,7 @@ def _without_evicted(
         seen = (torch.arange(keys, device=run.device) <= queries)[None, None]
     else:
         seen = mask if mask.dtype == torch.bool else mask == 0
-    if gate.requires_grad:
+    if is_soft:
         bias = torch.where(others, (gate + EVICTED).clamp_min(EVICTED).log()[:, None, None], 0.0)
         return torch.where(seen, bias, torch.finfo(dtype).min).to(dtype)
     return seen & (run[:, None, None] | ~others)

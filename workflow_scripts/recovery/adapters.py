@@ -1,4 +1,5 @@
-"""What is trained of a pruned model: low-rank adapters or whole weights, never what was removed.
+"""What is trained of a pruned model: low-rank adapters or whole weights, never what was removed;
+and routers.
 
 An adapter (LoRA, arXiv 2106.09685) adds alpha/rank · B·A to a weight W, (output, input), with A of
 shape (rank, input) and B of shape (output, rank), which starts at zero. Where a part of W was
@@ -23,10 +24,11 @@ from transformers import PreTrainedModel
 
 from workflow_scripts.artefacts.mask_records import LORA_A, LORA_B
 from workflow_scripts.artefacts.masks import Pruned
-from workflow_scripts.config.recoveries import Lora, Recovery
+from workflow_scripts.config.recoveries import Lora, OnlyRouters, Recovery
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.models.checkpoints import Checkpoint, Linear, block_prefix, linears
+from workflow_scripts.models.routing import is_router_tensor
 
 ADAPTER = "default"  # peft's name for the only one
 
@@ -34,7 +36,7 @@ ADAPTER = "default"  # peft's name for the only one
 class Trained:
     """The parameters of a model that are trained, by the names that `weights.safetensors` gives.
 
-    `scale` is that of low-rank adapters, None where whole weights are trained.
+    `scale` is that of low-rank adapters, None where there are none.
     """
 
     def __init__(self, parameters: dict[str, nn.Parameter], scale: float | None) -> None:
@@ -56,11 +58,13 @@ class Trained:
 
 
 def targets_of(checkpoint: Checkpoint, wanted: Recovery) -> list[Linear]:
-    """The linears that are trained.
+    """The linears that are trained; none where routers alone are.
 
     Raises `InputError` for names that no linear has, and for experts: those of a block are one
     tensor in memory.
     """
+    if isinstance(wanted, OnlyRouters):
+        return []
     found = linears(checkpoint)
     names = list(dict.fromkeys(map(_last_part, found)))
     of_experts = {_last_part(linear) for linear in found if linear.of_expert}
@@ -83,7 +87,8 @@ def targets_of(checkpoint: Checkpoint, wanted: Recovery) -> list[Linear]:
 def prepare(
     model: PreTrainedModel, pruned: Pruned, targets: Sequence[Linear], wanted: Recovery
 ) -> Trained:
-    """Make a pruned model, on its device, one of which the targets are trained and nothing else.
+    """Make a pruned model, on its device, one of which the targets are trained, and routers where
+    they are to be, and nothing else.
 
     Targets in removed blocks are passed over. What adapters begin as follows from the seed.
     """
@@ -105,8 +110,15 @@ def prepare(
             gone = ~pruned.kept(name).to(module.weight.device)
             module.register_buffer("gone", gone, persistent=False)
     if isinstance(wanted, Lora):
-        return _with_adapters(model, places, wanted)
-    return Trained({name: _whole(model.get_submodule(p)) for name, p in places.items()}, None)
+        trained = _with_adapters(model, places, wanted)
+    else:
+        whole = {name: _whole(model.get_submodule(place)) for name, place in places.items()}
+        trained = Trained(whole, None)
+    if wanted.trained_routers:
+        for name, parameter in model.named_parameters():
+            if is_router_tensor(name):
+                trained.parameters[name] = parameter.requires_grad_()
+    return trained
 
 
 def _with_adapters(model: PreTrainedModel, places: dict[str, str], wanted: Lora) -> Trained:

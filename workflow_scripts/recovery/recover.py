@@ -28,7 +28,11 @@ from transformers import PreTrainedModel
 from workflow_scripts.artefacts.masks import Pruned, VariantFiles, read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned
 from workflow_scripts.artefacts.recovered import write_recovered
-from workflow_scripts.artefacts.recovery_records import RecoveryRecord, write_recovery_record
+from workflow_scripts.artefacts.recovery_records import (
+    Reached,
+    RecoveryRecord,
+    write_recovery_record,
+)
 from workflow_scripts.artefacts.rows_done import request_of
 from workflow_scripts.config.catalogues import Corpus
 from workflow_scripts.config.entry import parser_of, plain
@@ -47,6 +51,7 @@ from workflow_scripts.models.tokenizers import end_of_turn_ids, load_tokenizer
 from workflow_scripts.recovery.adapters import Trained, prepare, targets_of
 from workflow_scripts.recovery.penalty import Penalised, left, uncut
 from workflow_scripts.recovery.samples import Drawn, draw
+from workflow_scripts.recovery.shares import settle
 from workflow_scripts.recovery.states import States
 from workflow_scripts.recovery.trainer import History, train
 
@@ -96,18 +101,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = open_model(checkpoint, trained_on, wanted, device)
     trained = prepare(model, trained_on, targets, wanted)
     penalised = Penalised(model, start, targets, wanted.penalty) if wanted.penalty else None
+    what = f"{len(targets)} linears" if targets else "routers"
+    if targets and wanted.trained_routers:
+        what += " and of routers"
     tell(
-        f"recovery: {trained.count:,} parameters of {len(targets)} linears are trained on "
+        f"recovery: {trained.count:,} parameters of {what} are trained on "
         f"{len(drawn.train)} rows ({drawn.cut} cut), {len(drawn.validation)} are measured"
     )
     history = train(model, trained, drawn, wanted, states, device, penalised)
+    dynamic, reached = start.record.dynamic, None
+    if dynamic:
+        dynamic, reached = settle(model, dynamic, drawn.validation, wanted, device)
     if device == "cuda":
         tell(f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB of the GPU were taken at most")
     files = VariantFiles(arguments.mask, arguments.weights, arguments.record)
     said = wanted.own() | {"source": plain(source)}
     tensors = left(trained.copies(), start)
-    write_recovered(files, start, before.mask, checkpoint, tensors, trained.scale, said)
-    record = record_of(digest, trained, drawn, history, wanted)
+    write_recovered(files, start, before.mask, checkpoint, tensors, trained.scale, said, dynamic)
+    record = record_of(digest, trained, drawn, history, wanted, reached)
     write_recovery_record(arguments.recovery, record)
     states.forget()
 
@@ -134,10 +145,16 @@ def open_model(
 
 
 def record_of(
-    digest: str, trained: Trained, drawn: Drawn, history: History, wanted: Recovery
+    digest: str,
+    trained: Trained,
+    drawn: Drawn,
+    history: History,
+    wanted: Recovery,
+    reached: Reached | None,
 ) -> RecoveryRecord:
     """What `recovery.json` says."""
     last = history.steps[-1].step
+    has_best = history.validation and not wanted.trained_routers
     return RecoveryRecord(
         model_digest=digest,
         trained=trained.count,
@@ -146,8 +163,9 @@ def record_of(
         cut=drawn.cut,
         steps=tuple(history.steps),
         validation=tuple(history.validation),
-        kept_step=history.least.step if history.validation else last,
+        kept_step=history.least.step if has_best else last,
         stopped_early=last < wanted.steps,
+        reached=reached,
     )
 
 

@@ -1,6 +1,6 @@
 """Rows of text as what is trained on: token ids, and which of them have a loss."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,9 @@ from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.errors import InputError
 from workflow_scripts.inputs.corpora import Rows, shuffled
 from workflow_scripts.models.chat_templates import ChatTemplate
+from workflow_scripts.models.routed import ROUTES
 from workflow_scripts.models.tokenizers import check_ids, encode_pair, encode_text
+from workflow_scripts.recovery.routers import Routes
 
 IGNORED = -100  # the label of a position without a loss
 PADDING = 0  # any token: it stands behind the row, where causal attention never looks
@@ -142,7 +144,8 @@ class Course(Dataset):
 
 
 def batch_of(rows: list[tuple[int, Sample]]) -> dict[str, Tensor]:
-    """Rows of a `Course` side by side: ids and labels int64 (rows, longest), places (rows,).
+    """Rows of a `Course` side by side: ids and labels int64 (rows, longest), places and lengths
+    (rows,).
 
     A label is the token that follows; IGNORED stands where that has no loss, and behind the row.
     """
@@ -154,24 +157,27 @@ def batch_of(rows: list[tuple[int, Sample]]) -> dict[str, Tensor]:
         ids[row, : len(tokens)] = tokens
         labels[row, first - 1 : len(tokens) - 1] = tokens[first:]
     places = torch.tensor([place for place, _ in rows])
-    return {"input_ids": ids, "labels": labels, "places": places}
+    lengths = torch.tensor([len(sample.ids) for _, sample in rows])
+    return {"input_ids": ids, "labels": labels, "places": places, "lengths": lengths}
 
 
-def batches(samples: list[Sample], at_once: int) -> Iterator[dict[str, Tensor]]:
+def batches(samples: Sequence[Sample], at_once: int) -> Iterator[dict[str, Tensor]]:
     """Samples that are measured, so many at once."""
     numbered = [*enumerate(samples)]
     for start in range(0, len(samples), at_once):
         yield batch_of(numbered[start : start + at_once])
 
 
-def summed_loss(model: Any, batch: Batch) -> Tensor:
+def summed_loss(model: Any, batch: Batch, routes: Routes | None = None) -> Tensor:
     """The cross-entropy (nats) of all tokens of a batch that have a loss, summed, fp32.
 
-    The head runs at places only where a row has a loss.
+    The head runs at places only where a row has a loss. `routes` pass the blocks of a model with
+    routers.
     """
     labels = batch["labels"]
     places = (labels != IGNORED).any(0).nonzero().squeeze(1)
-    output = model(input_ids=batch["input_ids"], use_cache=False, logits_to_keep=places)
+    way = {ROUTES: routes.full} if routes else {}
+    output = model(input_ids=batch["input_ids"], use_cache=False, logits_to_keep=places, **way)
     return torch.nn.functional.cross_entropy(
         output.logits.float().flatten(0, 1),
         labels[:, places].flatten(),

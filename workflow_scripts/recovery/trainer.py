@@ -30,16 +30,10 @@ from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.recovery.adapters import Trained, set_places
+from workflow_scripts.recovery.measuring import measure, measured_batch, routes_in_use
 from workflow_scripts.recovery.penalty import Penalised
-from workflow_scripts.recovery.samples import (
-    IGNORED,
-    Batch,
-    Course,
-    Drawn,
-    batch_of,
-    batches,
-    summed_loss,
-)
+from workflow_scripts.recovery.routers import Routes, Skipped, TrainedRoutes
+from workflow_scripts.recovery.samples import IGNORED, Batch, Course, Drawn, batch_of, summed_loss
 from workflow_scripts.recovery.states import States, step_of
 
 SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
@@ -94,8 +88,8 @@ def train(
 ) -> History:
     """Train, from the last saved state where there is one; afterwards `trained` is what is kept.
 
-    A step's loss gains the penalty; what is noted and measured is the loss without it. Raises
-    `InputError` where a loss or a gradient is not finite.
+    A step's loss gains the penalty, and what routers add; what is noted and measured is the loss
+    without it. Raises `InputError` where a loss or a gradient is not finite.
     """
     last = states.last()
     arguments = TrainingArguments(
@@ -120,7 +114,7 @@ def train(
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = _Trainer(model, arguments, Course(drawn, wanted), trained, states, penalised)
+    trainer = _Trainer(model, arguments, drawn, wanted, trained, states, penalised)
     history = trainer.history
     trainer.add_callback(_Watch(trainer, drawn, wanted, step_of(last) if last else 0))
     trainer.remove_callback(PrinterCallback)
@@ -135,24 +129,38 @@ class _Trainer(Trainer):
         self,
         model: PreTrainedModel,
         arguments: TrainingArguments,
-        course: Course,
+        drawn: Drawn,
+        wanted: Recovery,
         trained: Trained,
         states: States,
         penalised: Penalised | None,
     ) -> None:
+        course = Course(drawn, wanted)
         super().__init__(model, arguments, train_dataset=course, data_collator=batch_of)
         self.loss_is_scaled_for_ga = True  # by the tokens of the whole step
         self.history = History()
         self.losses: list[float] = []  # of the parts of a step
+        self.skipped = Skipped()  # of the parts of a step
         self.last_rows: Batch = {}
         self.trained, self._states = trained, states
         self._saving: Path | None = None
         self._penalised = penalised
+        self._wanted, self._blocks = wanted, model.config.num_hidden_layers
+        self._counted = 0  # tokens of a step that routers are trained on
 
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, Tensor]], device: torch.device
     ) -> Tensor:
+        routes = [self._routes(part) for part in batch_samples]
+        self._counted = sum(int(one.counted()) for one in routes if isinstance(one, TrainedRoutes))
         return sum((part["labels"] != IGNORED).sum() for part in batch_samples).to(device)
+
+    def _routes(self, batch: Batch) -> Routes | None:
+        """How a batch passes the model's blocks; None without routers."""
+        if not self._wanted.trained_routers:
+            return routes_in_use(self.model, batch)
+        places, done = batch["places"].tolist(), self.state.global_step
+        return TrainedRoutes(self.model.routing, batch["lengths"], places, self._wanted, done)
 
     def compute_loss(
         self,
@@ -163,7 +171,8 @@ class _Trainer(Trainer):
     ) -> Tensor:
         set_places(model, inputs["places"].tolist())
         self.last_rows = inputs
-        loss = summed_loss(model, inputs) / num_items_in_batch
+        routes = self._routes(inputs)
+        loss = summed_loss(model, inputs, routes) / num_items_in_batch
         self.losses.append(loss.item())
         self.check(self.losses[-1], f"the loss of step {self.state.global_step + 1}")
         if len(self.losses) == 1:
@@ -171,7 +180,17 @@ class _Trainer(Trainer):
         if self._penalised:  # each part of a step by its tokens, so that a step has it once
             share = (inputs["labels"] != IGNORED).sum() / num_items_in_batch
             loss = loss + share * self._penalised.value()
+        if routes:
+            self.skipped.add(routes.skipped())
+        if isinstance(routes, TrainedRoutes):  # likewise, by the tokens that routers are trained on
+            share = routes.counted() / max(1, self._counted)
+            loss = loss + share * routes.added(self._blocks)
         return loss
+
+    def skipped_share(self) -> float | None:
+        """What the parts of a step skipped; None without routers. From now on, those of another."""
+        skipped, self.skipped = self.skipped, Skipped()
+        return skipped.share(self._blocks) if skipped.tokens else None
 
     def check(self, value: float, what: str) -> None:
         """Raise `InputError` for a value that is not finite; `what` names it."""
@@ -232,14 +251,16 @@ class _Watch(TrainerCallback):
         trainer, wanted, step = self._trainer, self._wanted, state.global_step
         history, loss = trainer.history, math.fsum(trainer.losses)
         trainer.losses.clear()
-        history.steps.append(Step(step=step, loss=loss, learning_rate=self._rate))
+        skipped = trainer.skipped_share()
+        history.steps.append(Step(step=step, loss=loss, learning_rate=self._rate, skipped=skipped))
         is_last = step == wanted.steps
         if self._drawn.validation and (is_last or step % wanted.evaluate_every == 0):
             self._measure(step)
             is_last |= history.is_over(wanted.patience)
         elif is_last:
             # what the last step made no other step sees
-            trainer.check(self._loss_of(trainer.last_rows), f"the loss after step {step}")
+            loss_after, _ = measured_batch(trainer.model, trainer.last_rows, args.device)
+            trainer.check(loss_after, f"the loss after step {step}")
         control.should_training_stop = is_last
         # a state after the last step would have nothing to go on with
         control.should_save = step % wanted.save_every == 0 and not is_last
@@ -250,20 +271,19 @@ class _Watch(TrainerCallback):
     ) -> None:
         (self._rate,) = {*self._trainer.lr_scheduler.get_last_lr()}
 
-    @torch.no_grad()
-    def _loss_of(self, batch: Batch) -> float:
-        """The loss of a batch, summed, without dropout."""
-        model, device = self._trainer.model.eval(), self._trainer.args.device
-        return summed_loss(model, {name: part.to(device) for name, part in batch.items()}).item()
-
     def _measure(self, step: int) -> None:
-        """Measure the validation rows; keep what is trained where their loss is the least yet."""
-        trainer, samples = self._trainer, self._drawn.validation
-        total = math.fsum(map(self._loss_of, batches(samples, self._wanted.at_once)))
-        loss = total / sum(sample.tokens for sample in samples)
-        trainer.check(loss, f"the validation loss after step {step}")
+        """Measure the validation rows; keep what is trained where their loss is the least yet.
+
+        Of routers the last is kept: the more they skip, as is asked of them, the larger the loss.
+        """
+        trainer, samples, wanted = self._trainer, self._drawn.validation, self._wanted
+        found = measure(trainer.model, samples, wanted.at_once, trainer.args.device)
+        trainer.check(found.loss, f"the validation loss after step {step}")
         history = trainer.history
-        history.validation.append(Measurement(step=step, loss=loss))
-        if history.least.step == step:
+        history.validation.append(Measurement(step=step, loss=found.loss, skipped=found.skipped))
+        if history.least.step == step and not wanted.trained_routers:
             history.best = trainer.trained.copies()
-        tell(f"step {step}: validation loss {loss:.4f}, the least {history.least.loss:.4f}")
+        said = f"step {step}: validation loss {found.loss:.4f}"
+        if not wanted.trained_routers:
+            said += f", the least {history.least.loss:.4f}"
+        tell(said + ("" if found.skipped is None else f"; {found.skipped:.1%} is skipped"))
