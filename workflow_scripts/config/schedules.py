@@ -154,7 +154,7 @@ def _of_schedule(variant: Any, with_penalty: set[str]) -> Iterator[Said]:
 def _of_routers(variant: Any, with_routers: set[str], unmeasured: set[str]) -> Iterator[Said]:
     """Routers that are never trained, trained twice, or are not there; a share that no rows tell.
 
-    `with_routers` are the recoveries that train routers, `unmeasured` those without validation rows.
+    `with_routers` are recoveries that train routers, `unmeasured` those without validation rows.
     """
     schedule, recovery = variant.schedule, variant.recovery
     is_first = isinstance(schedule, RoutersFirst)
