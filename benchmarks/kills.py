@@ -67,10 +67,14 @@ class Kill:
     is_same: bool
 
 
-def prepared(folder: Path, every: int, variants: Sequence[str] = VARIANTS) -> Checkout:
-    """A checkout with its masks built, on each `every`-th problem of the demo."""
+def prepared(
+    folder: Path, every: int, variants: Sequence[str] = VARIANTS, **sections: object
+) -> Checkout:
+    """A checkout with its masks built, on each `every`-th problem of the demo; `sections` are more
+    of its config.
+    """
     run = {"variants": list(variants), "benchmarks": ["small"]}
-    checkout = small_checkout(folder, run=run, generation=GENERATION)
+    checkout = small_checkout(folder, run=run, generation=GENERATION, **sections)
     problems = (folder / "bundled/benchmarks/chains.jsonl").read_text().splitlines(keepends=True)
     (folder / "small.jsonl").write_text("".join(problems[::every]))
     masks = [f"results/reasoner/{name}/mask.json" for name in variants]
