@@ -18,7 +18,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +68,16 @@ class Kill:
 
 
 def prepared(
-    folder: Path, every: int, variants: Sequence[str] = VARIANTS, **sections: object
+    folder: Path,
+    every: int,
+    variants: Sequence[str] = VARIANTS,
+    sections: Mapping[str, object] | None = None,
 ) -> Checkout:
     """A checkout with its masks built, on each `every`-th problem of the demo; `sections` are more
     of its config.
     """
     run = {"variants": list(variants), "benchmarks": ["small"]}
-    checkout = small_checkout(folder, run=run, generation=GENERATION, **sections)
+    checkout = small_checkout(folder, run=run, generation=GENERATION, **(sections or {}))
     problems = (folder / "bundled/benchmarks/chains.jsonl").read_text().splitlines(keepends=True)
     (folder / "small.jsonl").write_text("".join(problems[::every]))
     masks = [f"results/reasoner/{name}/mask.json" for name in variants]

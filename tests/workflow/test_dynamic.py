@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(folder: Path) -> Checkout:
-    return prepared(folder / "base", 40, [VARIANT], **SECTIONS)
+    return prepared(folder / "base", 40, [VARIANT], SECTIONS)
 
 
 @pytest.fixture(scope="module")
