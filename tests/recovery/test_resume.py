@@ -15,6 +15,7 @@ import pytest
 import torch
 from transformers import Trainer
 
+from tests.artefacts.mask_references import run as prune
 from tests.artefacts.variants import on_disk, random_keeps
 from tests.recovery.recovering import LORA, arguments
 from workflow_scripts.artefacts.masks import variant_files
@@ -22,7 +23,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.recovery import recover
 from workflow_scripts.recovery.states import States, step_of
 
-KILLS = 10
+KILLS = {"masked": 10, "routed": 4}
 TEXTS = [{"text": f"{n}+{n % 7}={n * n}"} for n in range(40)]
 OPTIONS = LORA | {
     "steps": 6,
@@ -31,6 +32,8 @@ OPTIONS = LORA | {
     "evaluate_every": 2,
     "save_every": 1,
 }
+ROUTERS = {"weight": 5.0, "ramp": "sine", "budget": "token", "temperature": 2.0}
+D_LLM = {"method": "d-llm", "skip": 0.2, "width": 8}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,16 @@ def stage(
     model, place = tiny_model("llama", blocks=2), tmp_path_factory.mktemp("start")
     before = on_disk(place, model, random_keeps(model))
     return lambda output, **keys: arguments(output, model, before, OPTIONS | keys, TEXTS)
+
+
+@pytest.fixture(scope="module")
+def routed_stage(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model: Callable[..., Path]
+) -> Callable[..., list[str]]:
+    """Likewise, where routers are trained together with adapters."""
+    model, place = tiny_model("llama", blocks=3), tmp_path_factory.mktemp("start")
+    before, options = prune(place, model, D_LLM), OPTIONS | {"routers": ROUTERS}
+    return lambda output, **keys: arguments(output, model, before, options | keys, TEXTS)
 
 
 def outputs(place: Path) -> list[bytes]:
@@ -96,15 +109,23 @@ def killed(process: int, events: int, wait: int, seconds: float) -> bool:
     return os.WIFSIGNALED(ended(process, events))
 
 
-def test_killed_at_random_moments(tmp_path: Path, stage: Callable[..., list[str]]) -> None:
+@pytest.mark.parametrize("kind", KILLS)
+def test_killed_at_random_moments(
+    tmp_path: Path,
+    stage: Callable[..., list[str]],
+    routed_stage: Callable[..., list[str]],
+    kind: str,
+) -> None:
+    if kind == "routed":
+        stage = routed_stage
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a forked process has none of the others
     log, moments, kills, turn = tmp_path / "log", random.Random(0), 0, 0
     assert ended(*child(stage(tmp_path / "whole"), log)) == 0, log.read_text()
-    while kills < KILLS:
+    while kills < KILLS[kind]:
         turn, was_killed = turn + 1, True
         flags = stage(place := tmp_path / f"killed-{turn}")
-        while was_killed and kills < KILLS:
+        while was_killed and kills < KILLS[kind]:
             # a step and its state are two events: some come further, and some do not
             wait, seconds = moments.randint(2, 5), moments.uniform(0, 0.1)
             was_killed = killed(*child(flags, log), wait, seconds)
@@ -115,7 +136,7 @@ def test_killed_at_random_moments(tmp_path: Path, stage: Callable[..., list[str]
         assert not (place / ".recovery.json.states").exists()
     torch.set_num_threads(threads)
     done = [line for line in log.read_text().splitlines() if "was done before" in line]
-    assert len(done) > KILLS / 2
+    assert len(done) > KILLS[kind] / 2
 
 
 def test_a_state_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,15 +161,18 @@ def test_a_state_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monke
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("kind", ["lora", "full", "routed"])
 def test_each_state_leads_to_the_same_end(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     stage: Callable[..., list[str]],
+    routed_stage: Callable[..., list[str]],
     kind: str,
 ) -> None:
     """Stopped right after a state is saved, of whichever step; one with other keys is not used."""
     keys = {"kind": kind, "save_every": 3, "steps": 7}
+    if kind == "routed":
+        stage, keys["kind"] = routed_stage, "lora"
     if kind == "full":
         keys |= {"learning_rate": 0.002}
         for key in ("rank", "alpha", "dropout"):

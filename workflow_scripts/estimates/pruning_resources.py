@@ -156,7 +156,7 @@ def recovery(job: Job) -> Ask:
     entry = job.settings.recovery_of(job.wildcards["variant"], job.wildcards["model"])
     on_gpu = job.settings.pruning.device == "cuda"
     if on_gpu:
-        changed = 0 if entry.kind == "lora" else FP32 + UNFETCHED
+        changed = FP32 + UNFETCHED if entry.kind == "full" else 0
         held = job.weights * (UNFETCHED + changed)
     else:
         held = cpu_memory(entry, job.weights, job.layers)

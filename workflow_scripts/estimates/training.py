@@ -3,21 +3,22 @@
 Every block keeps only what enters it and runs again for its gradients (activation checkpointing).
 In forward passes, of two FLOP for a weight and a token, a trained token is
 
-    lora   3    forward, forward again, the gradient of what enters
-    full   4    and the gradient of the weights
+    lora      3    forward, forward again, the gradient of what enters
+    routers   3    likewise
+    full      4    and the gradient of the weights
 
-and a token whose loss is only measured is one. What the adapter of a linear without some of its
-weights takes beside is not counted: up to four products of the linear's size. A training's tokens
-are counted as if every row were as long as rows may be and nothing stopped it early: they are at
-most so many.
+and a token whose loss is only measured is one. What tokens skip is computed too while training.
+What the adapter of a linear without some of its weights takes beside is not counted: up to four
+products of the linear's size. A training's tokens are counted as if every row were as long as rows
+may be and nothing stopped it early: they are at most so many.
 """
 
 from collections.abc import Mapping
 
-from workflow_scripts.config.recoveries import Lora, Recovery
+from workflow_scripts.config.recoveries import SHARES_MEASURED, Full, Lora, Recovery
 from workflow_scripts.estimates.sizes import SHARED_HEADS, shape
 
-PASSES = {"lora": 3.0, "full": 4.0}
+PASSES = {"lora": 3.0, "routers": 3.0, "full": 4.0}
 STATE = 16  # bytes of a trained weight: itself, its gradient and AdamW's two moments, in fp32
 BF16, FP32 = 2, 4  # bytes
 ACTIVATIONS = 36  # widths of a token that a block keeps for its gradient
@@ -25,6 +26,8 @@ VOCABULARY = 200_000
 # of a token and a word: the logits and their gradient in bf16; in fp32 they, their softmax, its
 # gradient
 LOGITS = 2 * BF16 + 3 * FP32
+# of two tokens of a row: the mask by which one does not see the other, its parts and gradient
+MASK = 4 * FP32
 
 
 def trained_tokens(entry: Recovery) -> int:
@@ -33,10 +36,13 @@ def trained_tokens(entry: Recovery) -> int:
 
 
 def measured_tokens(entry: Recovery) -> int:
-    """Tokens of the validation rows, as often as their loss is measured, at most."""
+    """Tokens of the validation rows, as often as they are measured, at most."""
     if not entry.validation:
         return 0
-    return entry.validation * entry.length * (1 + entry.steps // entry.evaluate_every)
+    times = 1 + entry.steps // entry.evaluate_every
+    if entry.trained_routers and entry.trained_routers.exact_share:
+        times += SHARES_MEASURED
+    return entry.validation * entry.length * times
 
 
 def passed_tokens(entry: Recovery) -> float:
@@ -47,11 +53,15 @@ def passed_tokens(entry: Recovery) -> float:
 def trained_weights(entry: Recovery, weights: float) -> float:
     """How many weights are trained of a usual model with that many.
 
-    An adapter has the rank times the inputs and outputs of its linear.
+    An adapter has the rank times the inputs and outputs of its linear. Routers are taken for the
+    largest there are: two a block, with a hidden layer of a quarter of the width.
     """
-    if not isinstance(entry, Lora):
+    if isinstance(entry, Full):
         return weights
     width, blocks = shape(weights)
+    routers = 2 * blocks * width**2 / 4 if entry.trained_routers else 0
+    if not isinstance(entry, Lora):
+        return routers
     keys = width / SHARED_HEADS
     # what enters down, as if blocks were all of the model
     inner = (weights / blocks - 2 * width * (width + keys)) / (3 * width)
@@ -65,7 +75,7 @@ def trained_weights(entry: Recovery, weights: float) -> float:
         "down_proj": width + inner,
     }
     targets = sides if entry.targets is None else entry.targets
-    return entry.rank * blocks * sum(sides.get(target, 0) for target in targets)
+    return routers + entry.rank * blocks * sum(sides.get(target, 0) for target in targets)
 
 
 def gpu_memory(entry: Recovery, weights: float, blocks: float) -> Mapping[str, float]:
@@ -78,14 +88,16 @@ def gpu_memory(entry: Recovery, weights: float, blocks: float) -> Mapping[str, f
         trained   16 T        weights, gradients and AdamW's two moments, in fp32
         states    2 n w (b + 36)    what enters each block, and all of one block, in bf16
         logits    16 n v      in bf16 with their gradient, in fp32 with softmax and gradient
+        masks     16 n l      of rows of l tokens, where routers are trained that evict keys
     """
     trained = trained_weights(entry, weights)
     tokens = entry.at_once * entry.length
     return {
-        "base": BF16 * (weights if isinstance(entry, Lora) else weights - trained),
+        "base": BF16 * (weights - trained if isinstance(entry, Full) else weights),
         "trained": STATE * trained,
         "states": BF16 * tokens * shape(weights)[0] * (blocks + ACTIVATIONS),
         "logits": LOGITS * tokens * VOCABULARY,
+        "masks": MASK * tokens * entry.length if entry.trained_routers else 0,
     }
 
 
@@ -93,4 +105,4 @@ def cpu_memory(entry: Recovery, weights: float, blocks: float) -> float:
     """Bytes of the machine's memory that training on a CPU takes: as on a GPU, all in fp32."""
     parts = gpu_memory(entry, weights, blocks)
     logits = parts["logits"] / LOGITS * 3 * FP32
-    return 2 * (parts["base"] + parts["states"]) + parts["trained"] + logits
+    return 2 * (parts["base"] + parts["states"]) + parts["trained"] + logits + parts["masks"]

@@ -1,14 +1,16 @@
 """What a run's models and variants were trained on and how, in words: for its methods."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from workflow_scripts.config.methods.dynamic import DYNAMIC
 from workflow_scripts.config.recoveries import RECOVERIES
 from workflow_scripts.config.references import Citations
 from workflow_scripts.tables.content.formats import count
 
 Config = Mapping[str, Any]
+FIRST = "routers-first"  # a kind of schedule
 TRAINING = ("recovery", "schedule")  # keys of a variant that decide on nothing but training
 
 
@@ -48,12 +50,14 @@ def recovery_paragraphs(config: Config, citations: Citations) -> Iterator[str]:
         for name, models in _by_model(config, named).items():
             entry = config["recoveries"][name]
             whom = "Each model" if models is None or len(models) > 1 else models[0]
-            stays = "" if "penalty" in entry else " What was removed stays removed."
+            nothing_goes = "penalty" in entry or "routers" in entry
+            stays = "" if nothing_goes else " What was removed stays removed."
             yield (
                 f"Recovery {name} trains {_whom(config, variants, entry)}"
                 f"{' of ' + some(models) if models else ''} by {_trained(entry, citations)}, "
                 f"{_course(entry)}. {whom} is trained on {_on(config, entry, models)}"
                 f"{_drawn(entry)}.{stays}{_rounds(config, variants)}"
+                f"{''.join(_routers(config, name, variants, entry, citations))}"
             )
 
 
@@ -86,8 +90,10 @@ def _whom(config: Config, variants: list[str], entry: Config) -> str:
     control = f"the dense model, {some(controls)}" if controls else ""
     if not pruned:
         return control
-    when = "after pruning" if "penalty" not in entry else _penalised(entry["penalty"])
-    return f"{some(pruned)} {when}" + (f", and as a control {control}," if controls else "")
+    when = " after pruning" if "penalty" not in entry else f" {_penalised(entry['penalty'])}"
+    if "routers" in entry:  # nothing was pruned
+        when = ""
+    return f"{some(pruned)}{when}" + (f", and as a control {control}," if controls else "")
 
 
 def _penalised(penalty: Config) -> str:
@@ -109,6 +115,8 @@ def _rounds(config: Config, variants: list[str]) -> str:
 
 
 def _trained(entry: Config, citations: Citations) -> str:
+    if entry["kind"] == "routers":
+        return "changing their routers alone"
     if entry["kind"] == "full":
         return "changing all weights of the blocks' linears that were not removed"
     targets = some(entry["targets"]) if "targets" in entry else "all linears of the blocks"
@@ -117,7 +125,46 @@ def _trained(entry: Config, citations: Citations) -> str:
     return (
         f"{kind.title} {citations.cite(kind.cites)} of rank {entry['rank']} with "
         f"alpha {entry['alpha']:g}{dropout} on {targets}"
+        f"{' and of their routers' if 'routers' in entry else ''}"
     )
+
+
+def _routers(
+    config: Config, name: str, variants: list[str], entry: Config, citations: Citations
+) -> Iterator[str]:
+    """How routers are trained, and what routers do that were trained before."""
+    entries = {one: config["variants"][one] for one in variants}
+    if "routers" not in entry:
+        after = [v for v, one in entries.items() if one.get("schedule", {}).get("kind") == FIRST]
+        if after:
+            verb = "has its" if len(after) == 1 else "have their"
+            yield f" {some(after)} {verb} routers as they were trained before."
+        return
+    wanted = entry["routers"]
+    fall = f" falling to {wanted['final_temperature']:g}" if "final_temperature" in wanted else ""
+    share = "the share of what runs, over all tokens that are in memory at once,"
+    distance = {
+        "batch": f"the distance of {share} from",
+        "token": "the mean over tokens of the distance of the share of what each runs from",
+        "excess": f"what {share} is above",
+    }[wanted["budget"]]
+    ramp = ", rising like a sine," if wanted["ramp"] == "sine" else ""
+    yield (
+        f" Routes {citations.cite(*_sources(entries.values()))} have straight-through gradients; "
+        "where a router has two logits they are drawn while training, by a Gumbel-softmax of "
+        f"temperature {wanted['temperature']:g}{fall}. The loss gains {wanted['weight']:g} "
+        f"times{ramp} {distance} the asked one. Afterwards nothing is drawn"
+    )
+    if wanted["exact_share"]:
+        yield ", and one number is added to all margins so that measured rows skip the asked share"
+    yield "."
+
+
+def _sources(entries: Collection[Config]) -> list[str]:
+    """Keys of the references of dynamic variants."""
+    found = {DYNAMIC[one["method"]].cites for one in entries}
+    thresholds = {"router-tuning" for one in entries if one.get("form") == "threshold"}
+    return sorted(found | thresholds)
 
 
 def _course(entry: Config) -> str:
@@ -132,10 +179,14 @@ def _course(entry: Config) -> str:
         f"({schedule}{warm_up}){decay}, gradients clipped to the norm {entry['clip']:g}"
     )
     if entry["validation"]:
-        said += (
-            f"; the weights of the least loss on {count(entry['validation'], 'other row')} are "
-            f"kept, measured every {count(entry['evaluate_every'], 'step')}"
+        rows, every = (
+            count(entry["validation"], "other row"),
+            count(entry["evaluate_every"], "step"),
         )
+        if "routers" in entry:
+            said += f"; the last weights are kept, and {rows} measured every {every}"
+        else:
+            said += f"; the weights of the least loss on {rows} are kept, measured every {every}"
     if entry.get("patience"):
         said += f", until {count(entry['patience'], 'measurement')} brought none that is less"
     return said
