@@ -588,3 +588,42 @@ def test_a_penalty_is_on_weights_that_are_there_and_will_go(variant, place, said
     with pytest.raises(InputError) as caught:
         load_settings(changed(PENALTY, (("variants", "d"), {"recovery": "small"} | variant)))
     assert str(caught.value).startswith(f"config: variants.d.{place}: {said}")
+
+
+COURSE = {"length": 8, "steps": 2, "batch": 2, "learning_rate": 0.1}
+MEASURED = COURSE | {"validation": 2, "evaluate_every": 1}
+ADAPTERS = {"kind": "lora", "rank": 2, "alpha": 4}
+TRAINS = (("recoveries", "routers"), {"kind": "routers"} | MEASURED)
+FIRST = {"method": "skipgpt", "skip": 0.25, "schedule": {"kind": "routers-first"}}
+FIRST["schedule"]["recovery"] = "routers"
+
+
+def test_routers_are_trained_first_and_once_for_all_that_go_on_from_them():
+    after = (("recoveries", "after"), ADAPTERS | MEASURED)
+    first = FIRST | {"recovery": "after"}
+    settings = load_settings(changed(TRAINS, after, (("variants", "d"), first)))
+    assert settings.start_of("d") == "d+routers"
+    assert settings.variants["d+routers"].recovery == "routers"
+    assert settings.start_of("d+routers") == "d+routers+pruned"
+    alone = {"method": "skipgpt", "skip": 0.25, "recovery": "routers"}
+    variants = [(("variants", "d"), first), (("variants", "e"), alone)]
+    settings = load_settings(changed(TRAINS, after, *variants))
+    assert settings.start_of("d") == "e"
+
+
+@pytest.mark.parametrize(
+    ("recovery", "said"),
+    [
+        ("routers", "'routers' is not allowed with schedule; must be one that trains no routers"),
+        ("short", "'short' is not allowed with method skipgpt; must be one with validation rows"),
+        ("each", "'each' is not allowed with method skipgpt; must be one with validation rows"),
+    ],
+)
+def test_what_comes_after_routers_trains_none_and_measures_what_is_skipped(recovery, said):
+    short = (("recoveries", "short"), ADAPTERS | COURSE)
+    each = (("recoveries", "each"), {"kind": "by-model", "models": {"reasoner": "short"}})
+    with pytest.raises(InputError) as caught:
+        load_settings(
+            changed(TRAINS, short, each, (("variants", "d"), FIRST | {"recovery": recovery}))
+        )
+    assert str(caught.value).startswith(f"config: variants.d.recovery: {said}")

@@ -9,7 +9,7 @@ import pytest
 from tests.config.config_door import HUB_MODEL, changed
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.overlays import read_config
-from workflow_scripts.config.recoveries import Full, Lora
+from workflow_scripts.config.recoveries import Full, Lora, OnlyRouters, Routers
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.errors import InputError
 from workflow_scripts.estimates.cost import disk, report, searched, trainings
@@ -24,7 +24,12 @@ from workflow_scripts.estimates.gpu_hours import (
 )
 from workflow_scripts.estimates.limits import too_long
 from workflow_scripts.estimates.sizes import Size, Tokens, model_size, problem_count, tokens_of
-from workflow_scripts.estimates.training import gpu_memory, trained_weights
+from workflow_scripts.estimates.training import (
+    gpu_memory,
+    measured_tokens,
+    passed_tokens,
+    trained_weights,
+)
 from workflow_scripts.paths import PROJECT
 
 GENERATED = {"source": {"kind": "generated", "benchmark": "chains"}, "samples": 4, "length": 8}
@@ -221,6 +226,24 @@ def test_adapters_have_the_rank_times_both_sides_of_their_linears():
         assert exact <= trained_weights(lora(**targets), LLAMA) < 1.2 * exact
     full = Full(kind="full", length=8, steps=1, batch=1, learning_rate=0.1)
     assert trained_weights(full, LLAMA) == LLAMA
+
+
+def test_routers_are_few_weights_and_their_rows_are_measured_again_and_again():
+    """SkipGPT's, with a hidden layer of a quarter of 4,096, for each sublayer of 32 blocks."""
+    keys = {"length": 4096, "steps": 100, "batch": 16, "learning_rate": 1e-3, "validation": 8}
+    keys |= {"evaluate_every": 50, "micro_batch": 1}
+    alone = OnlyRouters(kind="routers", **keys)
+    exact = 64 * (4096 * 1024 + 1024 + 2 * 1024 + 2)
+    assert exact <= trained_weights(alone, LLAMA) < 1.2 * exact
+    more = trained_weights(lora(routers=Routers()), LLAMA) - trained_weights(lora(), LLAMA)
+    assert exact <= more < 1.2 * exact
+    parts = gpu_memory(alone, LLAMA, 32)
+    assert parts["base"] == 2 * LLAMA and parts["trained"] == 16 * trained_weights(alone, LLAMA)
+    assert fits(alone, Size(2 * LLAMA, LLAMA, 1, blocks=32), CARDS["h100"])
+    stays = alone.model_copy(update={"routers": Routers(exact_share=False)})
+    assert measured_tokens(stays) == 3 * 8 * 4096
+    assert measured_tokens(alone) - measured_tokens(stays) == 24 * 8 * 4096
+    assert passed_tokens(stays) == 3 * 100 * 16 * 4096 + 3 * 8 * 4096
 
 
 def test_a_card_of_80_gb_trains_adapters_of_an_8b_model_and_not_the_model():

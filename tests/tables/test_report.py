@@ -284,6 +284,59 @@ def test_methods_tell_recoveries_by_model_penalties_and_rounds():
     assert ways_to_prune(config, ["dense-each", "rounds", "penalised"]) == 2
 
 
+def test_methods_tell_how_routers_are_trained():
+    course = {
+        "length": 64, "steps": 1, "batch": 1, "clip": 1.0, "learning_rate": 0.1, "warm_up": 0,
+        "schedule": "constant", "weight_decay": 0.0, "validation": 4, "evaluate_every": 1,
+        "loss": "all", "seed": 0,
+    }  # fmt: skip
+    routers = {"weight": 8.0, "ramp": "constant", "budget": "batch", "temperature": 5.0}
+    routers |= {"final_temperature": 1.0, "exact_share": True}
+    each = {"weight": 5.0, "ramp": "sine", "budget": "token", "temperature": 1.0}
+    each |= {"exact_share": False}
+    adapters = course | {"kind": "lora", "rank": 2, "alpha": 4.0}
+    first = {"kind": "routers-first", "recovery": "alone"}
+    config = {
+        "run": {"models": ["one"], "variants": ["skip", "skip-lora", "mod"]},
+        "models": {"one": {"trained_on": "a"}},
+        "recoveries": {
+            "alone": course | {"kind": "routers", "routers": routers},
+            "after": adapters,
+            "together": adapters | {"routers": each},
+        },
+        "variants": {
+            "skip": {"method": "skipgpt", "skip": 0.25, "recovery": "alone"},
+            "skip-lora": {
+                "method": "skipgpt", "skip": 0.25, "recovery": "after", "schedule": first,
+            },
+            "mod": {"method": "mod", "form": "threshold", "skip": 0.25, "recovery": "together"},
+        },
+    }  # fmt: skip
+    citations = Citations()
+    alone, after, together = recovery_paragraphs(config, citations)
+    assert alone.startswith(
+        "Recovery alone trains skip and skip-lora by changing their routers alone, in 1 step of"
+    )
+    assert "the last weights are kept, and 4 other rows measured every 1 step" in alone
+    assert alone.endswith(
+        " Routes [1] have straight-through gradients; where a router has two logits they are drawn "
+        "while training, by a Gumbel-softmax of temperature 5 falling to 1. The loss gains 8 times "
+        "the distance of the share of what runs, over all tokens that are in memory at once, from "
+        "the asked one. Afterwards nothing is drawn, and one number is added to all margins so "
+        "that measured rows skip the asked share."
+    )
+    assert "the weights of the least loss on 4 other rows are kept" in after
+    assert after.endswith(" skip-lora has its routers as they were trained before.")
+    assert "on all linears of the blocks and of their routers, in" in together
+    assert together.endswith(
+        "The loss gains 5 times, rising like a sine, the mean over tokens of the distance of the "
+        "share of what each runs from the asked one. Afterwards nothing is drawn."
+    )
+    skipgpt, lora, mod, tuning = citations.lines()
+    assert "SkipGPT" in skipgpt and "LoRA" in lora
+    assert "Mixture-of-Depths" in mod and "Router-Tuning" in tuning
+
+
 def test_a_run_without_them_says_nothing_of_pairs_and_recoveries(page):
     text = text_of(page)
     assert "Nothing is trained after pruning." in text

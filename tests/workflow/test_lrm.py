@@ -13,6 +13,7 @@ from workflow_scripts.estimates.sizes import Size
 from workflow_scripts.paths import PROJECT
 
 FILES = ("config/lrm.yaml", "config/overlays/lrm-slicegpt.yaml")
+DYNAMIC = ("config/lrm.yaml", "config/overlays/lrm-dynamic.yaml")
 METHODS = {"shortgpt", "sleb", "shortened-ppl", "shortened-taylor", "llm-pruner", "slicegpt"}
 
 
@@ -34,6 +35,27 @@ def test_every_static_arm_is_there_twice_with_and_without_recovery():
         assert {settings.start_of(name) for name in settings.run.variants} <= {
             None, *settings.run.variants,
         }  # fmt: skip
+
+
+def test_every_dynamic_arm_is_there_at_three_shares():
+    """(paper) MoD, D-LLM and SkipGPT as its code has them; two more that skip as published."""
+    settings = settings_of(*DYNAMIC)
+    run = [settings.variants[name] for name in settings.run.variants]
+    dynamic = [v for v in run if v.family == "dynamic"]
+    assert {"dense", "dense-recovered"} == {*settings.run.variants} - {
+        name for name in settings.run.variants if settings.variants[name].family == "dynamic"
+    }
+    arms = Counter((v.method, v.form) for v in dynamic)
+    in_code = {("mod", "lrm"), ("d-llm", "lrm"), ("skipgpt", "lrm")}
+    assert arms.keys() == in_code | {("mod", "threshold"), ("d-llm", "published")}
+    assert {*arms.values()} == {3} and {v.skip for v in dynamic} == {0.2, 0.4, 0.6}
+    assert not [said for variant in dynamic for said in variant.unfit(32)]
+    trained = {name: settings.recovery_of(name, "llm-think") for name in settings.run.variants[2:]}
+    alone = {name for name, recovery in trained.items() if recovery.kind == "routers"}
+    assert alone == {"mod-threshold-20", "mod-threshold-40", "mod-threshold-60"}
+    assert {trained[f"skipgpt-{skip}"].trained_routers for skip in (20, 40, 60)} == {None}
+    first = settings.recovery_of("skipgpt-20+routers", "llm-think")
+    assert (first.kind, first.routers.weight, first.steps) == ("routers", 8.0, 10_000)
 
 
 def test_each_model_is_pruned_and_trained_with_its_own_texts():
@@ -63,10 +85,12 @@ def test_its_cost_is_said_with_training_tokens_and_hours():
 
 def test_it_is_planned_without_a_network(tmp_path):
     checkout = copy_project(tmp_path)
-    for files, masks, recovered in ((FILES[:1], 15, 11), (FILES, 3, 3)):
+    # of dynamic arms none is run without training, and SkipGPT's are trained twice
+    plans = ((FILES[:1], 15, 11, 26), (FILES, 3, 3, 6), (DYNAMIC, 16, 19, 17))
+    for files, masks, recovered, run in plans:
         said = checkout.run("--dry-run", "--quiet", "rules", "--configfile", *files)
         planned = job_counts(said)
         assert planned["build_mask"] == 2 * masks and planned["recover"] == 2 * recovered
-        assert planned["generate"] == 2 * (masks + recovered)
+        assert planned["generate"] == 2 * run
         assert planned["grade_answers"] == 4 * planned["generate"]
         assert planned["fetch_task"] == 19 and planned["run_tasks"] == planned["generate"]

@@ -101,7 +101,8 @@ class Recovery(Entry):
     penalty: Penalty = absent()
     """Trains before weights go in place of after it, with a penalty on those that will."""
     seed: Seed = 0
-    """Decides which rows are drawn, their order, what adapters begin as, and what dropout drops."""
+    """Decides which rows are drawn, their order, what adapters begin as, what dropout drops, and
+    which routes are drawn."""
     save_every: Count = 100
     """Steps between two saved states, from the last of which a killed job goes on. Results do not
     depend on it."""

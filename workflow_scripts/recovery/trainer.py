@@ -32,7 +32,7 @@ from workflow_scripts.jobs.progress import Progress, tell
 from workflow_scripts.recovery.adapters import Trained, set_places
 from workflow_scripts.recovery.measuring import measure, measured_batch, routes_in_use
 from workflow_scripts.recovery.penalty import Penalised
-from workflow_scripts.recovery.routers import Routes, Skipped, TrainedRoutes
+from workflow_scripts.recovery.routers import Routes, Skipped, TrainedRoutes, counted_tokens
 from workflow_scripts.recovery.samples import IGNORED, Batch, Course, Drawn, batch_of, summed_loss
 from workflow_scripts.recovery.states import States, step_of
 
@@ -151,8 +151,9 @@ class _Trainer(Trainer):
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, Tensor]], device: torch.device
     ) -> Tensor:
-        routes = [self._routes(part) for part in batch_samples]
-        self._counted = sum(int(one.counted()) for one in routes if isinstance(one, TrainedRoutes))
+        if routers := self._wanted.trained_routers:
+            lengths = torch.cat([part["lengths"] for part in batch_samples])
+            self._counted = int(counted_tokens(lengths, self.model.routing, routers).sum())
         return sum((part["labels"] != IGNORED).sum() for part in batch_samples).to(device)
 
     def _routes(self, batch: Batch) -> Routes | None:
