@@ -1,4 +1,4 @@
-"""A variant whose tokens skip sublayers, through snakemake: trained, decoded, counted, killed."""
+"""A variant whose tokens skip sublayers, through snakemake; kills in training and in decoding."""
 
 import json
 import os
@@ -12,7 +12,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.chaos.experiment import copied
-from benchmarks.kills import ARGUMENTS, jobs_of, kill_once, prepared, run_undisturbed
+from benchmarks.kills import (
+    ARGUMENTS,
+    Undisturbed,
+    jobs_of,
+    kill_once,
+    prepared,
+    run_undisturbed,
+)
 from tests.workflow.checkout import Checkout, environment, write_config
 
 VARIANT = "skipgpt-25"
@@ -40,7 +47,7 @@ def base(folder: Path) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(base: Checkout, folder: Path) -> object:
+def undisturbed(base: Checkout, folder: Path) -> Undisturbed:
     return run_undisturbed(base, folder / "undisturbed")
 
 
@@ -66,17 +73,26 @@ def test_a_killed_training_goes_on_from_its_last_state(base: Checkout, tmp_path:
     assert [(checkout.folder / path).read_bytes() for path in TRAINED] == expected
 
 
-def test_a_killed_run_decodes_nothing_twice(
-    base: Checkout, undisturbed: object, folder: Path
+def test_a_run_that_was_killed_goes_on_by_itself(
+    base: Checkout, undisturbed: Undisturbed, folder: Path
 ) -> None:
+    """No unlocking, nothing finished is decoded again, and no byte differs.
+
+    A killed job is met in test_chaos.
+    """
     kill = kill_once(
-        base, folder / "killed", undisturbed, "job", lambda run, _: run.decoded() >= 15
+        base, folder / "killed", undisturbed, "snakemake", lambda run, _: run.decoded() >= 15
     )
-    assert kill.target == "job" and kill.running == "generate"
-    assert kill.finished_twice == 0 and kill.is_same
+    assert kill.target == "snakemake" and kill.running == "generate"
+    assert 15 <= kill.stored < undisturbed.completions
+    assert kill.outlived < 20
+    assert kill.finished_twice == 0
+    assert kill.is_same
 
 
-def test_what_it_skips_is_trained_recorded_and_counted(undisturbed: object, folder: Path) -> None:
+def test_what_it_skips_is_trained_recorded_and_counted(
+    undisturbed: Undisturbed, folder: Path
+) -> None:
     checkout = Checkout(folder / "undisturbed")
     record = json.loads((checkout.folder / TRAINED[1]).read_text())["dynamic"]
     assert record["routing"]["asked"] == 0.25
