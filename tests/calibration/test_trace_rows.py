@@ -41,7 +41,10 @@ def traces(tmp_path: Path) -> Path:
     )
     write_records(
         folder / "sequences" / "b.jsonl",
-        [TokenSequence(name, repeat, 99, [place] * 6) for place, (name, repeat) in enumerate(KEYS)],
+        [
+            TokenSequence(name, repeat, 99, [place] * 6, prompt=2, trace=2, answer=1)
+            for place, (name, repeat) in enumerate(KEYS)
+        ],
     )
     return folder
 

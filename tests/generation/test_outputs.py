@@ -12,6 +12,7 @@ from tests.generation.scripted import (
     PROMPT,
     S1,
     STOP,
+    THINK,
     WAIT,
     MemoryStore,
     scripted,
@@ -93,10 +94,25 @@ def test_sequences_are_what_was_read_and_written(written, changes):
     ]
     assert [(s.id, s.repeat, s.budget) for s in sequences] == [("p1", 0, 2), ("p1", 0, 6)]
     # the scripted answer is the length of its prompt
+    assert [(s.prompt, s.trace, s.answer) for s in sequences] == [(3, 2, 2), (3, len(THOUGHT), 2)]
     assert [tuple(s.ids) for s in sequences] == [(*ids, len(ids), EOS) for ids in said]
     assert [(a.text, a.answer_tokens, a.answer_finish) for a in answers] == [
         (str(len(ids)), 1, "eos") for ids in said
     ]
+
+
+@pytest.mark.parametrize(
+    ("wrote", "trace"), [([1, 2, STOP], 3), ([1, 2, EOS], 2), ([1, 2, 3, 4, 5, 6, 7], 6)]
+)
+def test_the_token_that_closes_a_trace_is_its_own_where_the_model_wrote_it(tmp_path, wrote, trace):
+    """And not where the format puts it in, after a turn that ended or a budget that cut."""
+    sample = Sample("p", 0, PROMPT)
+    sweep, store = sweep_of([6], THINK), MemoryStore()
+    run_sweep(sweep, [sample], store, lambda: scripted({PROMPT: wrote}), lambda *_: None)
+    write_outputs(tmp_path, "b", [sample], sweep, store, words, with_sequences=True)
+    (found,) = read_records(tmp_path / "sequences/b.jsonl", TokenSequence)
+    assert found.ids[3 : 3 + trace] == [t for t in wrote if t != EOS][:trace]
+    assert (found.trace, found.ids[-found.answer - 1]) == (trace, STOP)
 
 
 def test_the_paper_s_seeds_stand_in_every_row(written):

@@ -227,21 +227,7 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
     tensors = as_stored(dict(model.named_parameters()), experts_place(checkpoint))
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     check_fit(pruned, shapes, len(layers))
-    changed = changed_names([name for name in record.weights if not is_router_tensor(name)])
-    for name in record.linears:
-        if name not in changed:
-            tensors[name].masked_fill_(~pruned.kept(name).to(tensors[name].device), 0)
-    for name in sorted(changed):
-        stored = name if name in tensors else f"{name.removesuffix(BIAS)}.weight"
-        like, dtype = tensors[stored], DTYPES[checkpoint.dtypes[stored]]
-        shape = tuple(like.shape) if name in tensors else like.shape[:1]
-        tensor = pruned_tensor(checkpoint, pruned, ExportedTensor(name, dtype, tuple(shape), ""))
-        if name in tensors:
-            like.copy_(tensor)
-        else:  # a new bias
-            module = model.get_submodule(name.removesuffix(BIAS))
-            bias = tensor.to(like.device, like.dtype)
-            module.bias = nn.Parameter(bias, requires_grad=like.requires_grad)
+    change_tensors(model, tensors, pruned, checkpoint)
     if record.routing:
         route_model(model, record.routing, pruned.weights)
     if not record.removed_blocks:
@@ -254,6 +240,38 @@ def apply_pruned(model: "PreTrainedModel", pruned: Pruned, checkpoint: Checkpoin
                 module.layer_idx = number
     for key, value in shortened_config(model.config.to_dict(), record.kept_blocks).items():
         setattr(model.config, key, value)
+
+
+def change_tensors(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    pruned: Pruned,
+    checkpoint: Checkpoint,
+    prefix: str = "",
+) -> None:
+    """Zero, change and add what a variant does of a module's `tensors`, in place.
+
+    They have the checkpoint's names, which begin with `prefix`: that of a block, where the module
+    is one. Not for sliced variants, whose tensors have other shapes: `models.sliced` has theirs.
+    """
+    record = pruned.record
+    changed = changed_names(record.weights)
+    for name in record.linears:
+        if name in tensors and name not in changed:
+            tensors[name].masked_fill_(~pruned.kept(name).to(tensors[name].device), 0)
+    for name in sorted(changed):
+        stored = name if name in tensors else f"{name.removesuffix(BIAS)}.weight"
+        if stored not in tensors:
+            continue
+        like, dtype = tensors[stored], DTYPES[checkpoint.dtypes[stored]]
+        shape = tuple(like.shape) if name in tensors else like.shape[:1]
+        tensor = pruned_tensor(checkpoint, pruned, ExportedTensor(name, dtype, tuple(shape), ""))
+        if name in tensors:
+            like.copy_(tensor)
+        else:  # a new bias
+            owner = module.get_submodule(name.removesuffix(BIAS).removeprefix(prefix))
+            bias = tensor.to(like.device, like.dtype)
+            owner.bias = nn.Parameter(bias, requires_grad=like.requires_grad)
 
 
 def shortened_config(config: Mapping[str, Any], kept_blocks: Sequence[int]) -> dict[str, Any]:

@@ -129,13 +129,17 @@ class TokenSequence:
     """All token ids of one problem and repeat under one budget: what the model saw and wrote.
 
     Prompt with the opening of the trace, trace, what leads to the answer, and the answer with the
-    token that ended it, where one did.
+    token that ended it, where one did. Of these, `prompt`, `trace` and `answer` count tokens; to
+    the trace belongs the token that closed it, where the model wrote it and it is among the ids.
     """
 
     id: str
     repeat: int
     budget: int
     ids: list[int]
+    prompt: int
+    trace: int
+    answer: int
 
 
 Record = TypeVar("Record")  # a class of such records

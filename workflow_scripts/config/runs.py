@@ -12,6 +12,7 @@ from workflow_scripts.config.entry import plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.messages import dotted, shown
 from workflow_scripts.config.places import RUNS, run_folder
+from workflow_scripts.config.screening import screen_job
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.tasks import FetchedTask
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, in_use
@@ -49,6 +50,9 @@ def definitions(settings: Settings) -> dict[Key, Any]:
         for name in run.models:
             chat = settings.models[name].chat_template_args
             found["models", name, "chat_template_args"] = chat or {}
+    if run.screen:
+        for key, value in plain(screen_job(settings)).items():
+            found["run", "screen", key] = value
     for benchmark in answered_in_use(settings):
         found |= _of_calibration_traces(settings, benchmark)
     return found

@@ -29,6 +29,7 @@ from workflow_scripts.config.prompts import (
 from workflow_scripts.config.pruning import Pruning
 from workflow_scripts.config.recoveries import AnyRecovery, ByModel, Recovery
 from workflow_scripts.config.schedules import PRUNED, mistakes, start_of, turns_of
+from workflow_scripts.config.screening import Screening, screen_mistakes
 from workflow_scripts.config.tables import Tables
 from workflow_scripts.config.tasks import FAMILIES, Harness, Task, TaskJob
 from workflow_scripts.config.thinking import AnswerPrefix, ThinkingFormat
@@ -70,13 +71,20 @@ class Run(Entry):
     and takes the weights of the next. They are taken in the order of `variants`. All write to the
     one store, from which a job of each variant, without a GPU, then takes traces and answers.
     Results and what is decoded do not depend on it."""
+    screen: Screening = absent()
+    """Screens all variants on the dense model's own traces, before any of them generates, and lets
+    only the best go on; left out, all go on and none is screened."""
 
     @property
     def shared_engines(self) -> dict[str, tuple[str, ...]]:
         """The variants of each engine, by its number from 1; empty where each variant has one."""
+        return self.sharing(self.variants)
+
+    def sharing(self, variants: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The engines that some variants share, as `shared_engines`."""
         size = self.variants_per_engine
-        starts = range(0, len(self.variants), size) if size > 1 else ()
-        groups = enumerate((self.variants[start : start + size] for start in starts), 1)
+        starts = range(0, len(variants), size) if size > 1 else ()
+        groups = enumerate((variants[start : start + size] for start in starts), 1)
         return {str(number): tuple(group) for number, group in groups}
 
     @property
@@ -114,7 +122,10 @@ class Settings(Entry):
     recoveries: dict[Name, AnyRecovery] = {}
     """Ways to train a pruned model, by name; variants name them."""
     variants: dict[
-        name_beside("statistics", "influence", "calibration_traces", "prompts", "engines"), Variant
+        name_beside(
+            "statistics", "influence", "calibration_traces", "prompts", "engines", "screening.json"
+        ),
+        Variant,
     ]
     """Ways to prune a model, by name."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -154,6 +165,8 @@ class Settings(Entry):
         yield from self._choices()
         yield from self._recoveries()
         yield from mistakes(self.variants, self.recoveries, METHODS)
+        for path, said in screen_mistakes(self):
+            yield ("run", "screen", *path), said
         for key, name in self.tables.pair or ():
             if name not in self.run.models:
                 said = f"{name!r} is not in run.models; there: {', '.join(self.run.models)}"

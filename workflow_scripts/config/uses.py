@@ -6,6 +6,7 @@ from workflow_scripts.config.catalogues import CalibrationSet
 from workflow_scripts.config.entry import Entry
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.recoveries import ByModel
+from workflow_scripts.config.screening import screened_on
 from workflow_scripts.config.search import Search
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From
@@ -31,6 +32,8 @@ def in_use(settings: Settings) -> dict[str, list[str]]:
     waiting = [(key, name) for key in ("models", "variants") for name in getattr(settings.run, key)]
     for key in ("benchmarks", "tasks"):
         waiting += [(key, name) for name in getattr(settings.run, key)]
+    if settings.run.screen:
+        waiting.append(("benchmarks", screened_on(settings)))
     while waiting:
         catalogue, name = waiting.pop(0)
         if name not in used[catalogue]:
@@ -92,10 +95,12 @@ def searches_in_use(settings: Settings) -> dict[str, tuple[Search, CalibrationSe
 
 
 def answered_in_use(settings: Settings) -> list[str]:
-    """The benchmarks that the dense model answers for the calibration sets of a run."""
+    """The benchmarks that the dense model answers for the calibration sets and screens of a run."""
     names = in_use(settings)["calibration_sets"]
     sources = [settings.calibration_sets[name].source for name in names]
-    return list(dict.fromkeys(s.benchmark for s in sources if s.kind == "generated"))
+    found = [source.benchmark for source in sources if source.kind == "generated"]
+    found += [screened_on(settings)] if settings.run.screen else []
+    return list(dict.fromkeys(found))
 
 
 def named_by(entry: Entry) -> Iterator[tuple[str, str]]:

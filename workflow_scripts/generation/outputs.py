@@ -7,8 +7,8 @@ from workflow_scripts.artefacts.records import Answer, TokenSequence, Trace, wri
 from workflow_scripts.engines.interface import Completion, Request
 from workflow_scripts.generation.routes import shares
 from workflow_scripts.generation.store.completions import Store
-from workflow_scripts.generation.sweep import Sample, Sweep, routes_of
-from workflow_scripts.generation.thinking import finish_of
+from workflow_scripts.generation.sweep import DrawnTrace, Sample, Sweep, routes_of
+from workflow_scripts.generation.thinking import Cut, ThinkingFormat, finish_of
 
 
 def write_outputs(
@@ -65,9 +65,24 @@ def write_outputs(
                 )
                 if with_sequences:
                     ending = () if answer.stopped_by is None else (answer.stopped_by,)
-                    ids = [*request.prompt, *answer.tokens, *ending]
-                    sequences.append(TokenSequence(sample.problem, sample.repeat, budget, ids))
+                    written = [*answer.tokens, *ending]
+                    sequences.append(
+                        TokenSequence(
+                            sample.problem,
+                            sample.repeat,
+                            budget,
+                            ids=[*request.prompt, *written],
+                            prompt=len(sample.prompt),
+                            trace=len(cut.tokens) + _is_closed(trace, cut, sweep.thinking),
+                            answer=len(written),
+                        )
+                    )
     write_records(output / "traces" / f"{benchmark}.jsonl", traces)
     write_records(output / "answers" / f"{benchmark}.jsonl", answers)
     if with_sequences:
         write_records(output / "sequences" / f"{benchmark}.jsonl", sequences)
+
+
+def _is_closed(trace: DrawnTrace, cut: Cut, thinking: ThinkingFormat) -> bool:
+    """Whether what follows a trace begins with the very token that the model closed it with."""
+    return cut.finish != "length" and thinking.after_stop[:1] == (trace.completion.stopped_by,)

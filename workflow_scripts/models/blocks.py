@@ -107,19 +107,25 @@ def load_block(decoder: Decoder, index: int) -> nn.Module:
     return block
 
 
-def embed(decoder: Decoder, input_ids: Tensor) -> tuple[Tensor, tuple[Call, ...]]:
+def embed(
+    decoder: Decoder, input_ids: Tensor, instead: Tensor | None = None
+) -> tuple[Tensor, tuple[Call, ...]]:
     """What enters block 0 for token ids of shape (batch, length), and the call of every block.
 
     The hidden states have shape (batch, length, hidden). Calls depend on the shape of the ids only.
-    Only the embedding rows of the tokens that occur are read. Raises `InputError` for a token that
-    the model does not have.
+    Only the embedding rows of the tokens that occur are read, or those of `instead`, of shape
+    (tokens of the model, hidden or fewer). Raises `InputError` for a token that the model does not
+    have.
     """
     tokens, places = input_ids.long().unique(return_inverse=True)
     rows = decoder.checkpoint.shapes[checkpoints.EMBEDDING][0]
     if tokens[0] < 0 or tokens[-1] >= rows:
         wrong = int(tokens[0] if tokens[0] < 0 else tokens[-1])
         raise InputError(f"token id {wrong} is not one of the model's {rows} tokens")
-    weight = checkpoints.load_rows(decoder.checkpoint, checkpoints.EMBEDDING, tokens.tolist())
+    if instead is None:
+        weight = checkpoints.load_rows(decoder.checkpoint, checkpoints.EMBEDDING, tokens.tolist())
+    else:
+        weight = instead[tokens]
     embedding = copy.deepcopy(decoder.model.get_input_embeddings())
     embedding.weight = nn.Parameter(weight.to(decoder.device, decoder.dtype), requires_grad=False)
     embedding.padding_idx = None  # its row has moved; it matters to gradients only

@@ -5,6 +5,7 @@ whatever else the architecture does to logits come out as it means them.
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -49,8 +50,11 @@ class Head:
         return logits.float().reshape(*hidden.shape[:-1], -1)
 
 
-def open_head(decoder: Decoder) -> Head:
-    """The norm and the head of a decoder's model with their weights, on its device."""
+def open_head(decoder: Decoder, instead: Mapping[str, Tensor] = {}) -> Head:
+    """The norm and the head of a decoder's model with their weights, on its device.
+
+    `instead` has, by name, tensors in the place of the checkpoint's.
+    """
     checkpoint, model = decoder.checkpoint, copy.deepcopy(decoder.model)
     tied = tied_tensors(checkpoint, model)
     given = _Given(model.model.layers[0])
@@ -58,8 +62,11 @@ def open_head(decoder: Decoder) -> Head:
     for name, parameter in list(model.named_parameters(remove_duplicate=False)):
         if name == checkpoints.EMBEDDING:  # never looked up
             continue
-        stored = name if name in checkpoint.files else tied[name]
-        weight = checkpoints.load_tensor(checkpoint, stored, decoder.device)
+        stored = name if name in {*checkpoint.files, *instead} else tied[name]
+        if stored in instead:
+            weight = instead[stored].to(decoder.device)
+        else:
+            weight = checkpoints.load_tensor(checkpoint, stored, decoder.device)
         owner, _, own = name.rpartition(".")
         loaded = nn.Parameter(weight.to(parameter.dtype), requires_grad=False)
         setattr(model.get_submodule(owner), own, loaded)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.models.linear_names import BLOCKS
-from workflow_scripts.models.routing import BLOCK, PARTS, Routing, is_router_tensor, router_place
+from workflow_scripts.models.routing import BLOCK, PARTS, Routing, router_place
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -253,17 +253,27 @@ def route_model(model: "PreTrainedModel", routing: Routing, tensors: Mapping[str
 
     From then on its forward pass may be given `routes`, which passes each of its blocks.
     """
-    device = next(model.parameters()).device
     hidden = model.get_input_embeddings().weight.shape[1]
     for number, block in enumerate(model.get_submodule(BLOCKS)):
-        block.router = Routed(routing, number, hidden).to_empty(device=device)
-        block.forward = partial(_forward, block)
-    found = {name: tensor for name, tensor in tensors.items() if is_router_tensor(name)}
-    for name, parameter in model.named_parameters():
-        if is_router_tensor(name):
-            parameter.data = found[name].to(device, torch.float32)
-            parameter.requires_grad_(False)
+        route_block(block, number, routing, hidden, tensors)
     model.routing = routing
+
+
+def route_block(
+    block: nn.Module, number: int, routing: Routing, hidden: int, tensors: Mapping[str, Tensor]
+) -> None:
+    """Give one stock block its routers, in place."""
+    device = next(block.parameters()).device
+    block.router = Routed(routing, number, hidden)
+    block.forward = partial(_forward, block)
+    for name in routing.names if number in routing.blocks else ():
+        router, prefix = getattr(block.router, name), f"{router_place(number, name)}."
+        found = {
+            tensor: tensors[prefix + tensor].to(device, torch.float32)
+            for tensor in router.state_dict()
+        }
+        router.load_state_dict(found, assign=True)
+    block.router.requires_grad_(False)
 
 
 def routers_of(model: nn.Module) -> list[Routed]:

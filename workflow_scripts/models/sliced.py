@@ -98,6 +98,12 @@ def after_mlp(block: nn.Module, hidden: Tensor) -> Tensor:
     return block.mlp_adapter(hidden) + block.mlp(block.post_attention_layernorm(hidden))
 
 
+def run_sliced(block: nn.Module, config: Any) -> None:
+    """Slice a stock block and have a call of it run the sliced one."""
+    slice_block(block, config)
+    block.forward = partial(_forward, block)
+
+
 def _forward(block: nn.Module, hidden_states: Tensor, **options: Any) -> Tensor:
     return after_mlp(block, after_attention(block, hidden_states, **options))
 
@@ -120,8 +126,7 @@ def slice_model(model: "PreTrainedModel", tensors: Mapping[str, Tensor]) -> None
     """
     like = model.get_input_embeddings().weight
     for block in model.model.layers:
-        slice_block(block, model.config)
-        block.forward = partial(_forward, block)
+        run_sliced(block, model.config)
     for name, tensor in tensors.items():
         set_tensor(model, name, tensor.to(like.device, like.dtype))
     model.config.tie_word_embeddings = False

@@ -104,8 +104,13 @@ def divergence(head: Head, dense: Tensor, hidden: Tensor) -> float:
     total = 0.0
     for ours, theirs in zip(_rows(dense), _rows(hidden), strict=True):
         p, q = head.logits(ours).log_softmax(-1), head.logits(theirs).log_softmax(-1)
-        total += (p.exp() * (p - q)).sum(-1).sum(dtype=torch.float64).item()
+        total += divergences(p, q).sum(dtype=torch.float64).item()
     return total / (dense.shape[0] * dense.shape[1])
+
+
+def divergences(p: Tensor, q: Tensor) -> Tensor:
+    """KL(p || q) of each token, in nats, from log-probabilities: (..., vocabulary) -> (...)."""
+    return (p.exp() * (p - q)).sum(-1)
 
 
 def mean_loss(head: Head, hidden: Tensor, input_ids: Tensor) -> float:
