@@ -8,12 +8,14 @@ from inspect import signature
 from operator import attrgetter
 
 from workflow_scripts.allocation import kinds as allocation_kinds
+from workflow_scripts.artefacts.screens import read_choice
 from workflow_scripts.config.catalogues import CalibrationSet, FetchedBenchmark
 from workflow_scripts.config.entry import as_json, plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.base import Share
 from workflow_scripts.config.places import (
+    calibration_traces,
     fetched_texts,
     run_folder,
     run_logs,
@@ -21,6 +23,12 @@ from workflow_scripts.config.places import (
 )
 from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.config.runs import check_other_runs, note_definitions
+from workflow_scripts.config.screening import (
+    choice_job,
+    drops_variants,
+    screen_job,
+    screened_on,
+)
 from workflow_scripts.config.source_files import (
     BYTES_READ_WHOLE,
     source_files,

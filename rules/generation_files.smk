@@ -7,7 +7,8 @@ def traces_of_calibration_sets(wildcards):
     A job finds in the store what was there when it began, so that the dense variant's would decode
     them a second time beside those that draw them.
     """
-    variants = ENGINES.get(wildcards.get("engine")) or [wildcards.variant]
+    shared = wildcards.get("engine")
+    variants = sharing(wildcards.model)[shared] if shared else [wildcards.variant]
     if not any(SETTINGS.variants[variant].is_dense for variant in variants):
         return []
     return [
@@ -33,9 +34,14 @@ def generation_inputs():
     }
 
 
+def sharing(model):
+    """The variants of a model that share engines, by the numbers of these."""
+    return RUN.sharing(going_on(model)) if ENGINES else {}
+
+
 def decoded_before(wildcards):
     """What other jobs say that decode a variant, where its own job only takes it from the store."""
-    for engine, variants in ENGINES.items():
+    for engine, variants in sharing(wildcards.model).items():
         if wildcards.variant in variants:
             return expand(
                 of_run("{model}/engines/{engine}/{shard}.json"),
@@ -51,7 +57,9 @@ def decoded_before(wildcards):
 def of_shared_engine(path):
     """A file of every variant that an engine decodes."""
     return lambda wildcards: expand(
-        path, model=wildcards.model, variant=ENGINES[wildcards.engine]
+        path,
+        model=wildcards.model,
+        variant=sharing(wildcards.model)[wildcards.engine],
     )
 
 

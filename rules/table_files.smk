@@ -17,6 +17,8 @@ REFERENCE = dense_variant(SETTINGS)
 
 
 FIGURE_OPTIONS = catalogue.shared_options(SETTINGS)
+# what gathers files of variants must know where not all go on
+DROPS = {"drops": True} if drops_variants(SETTINGS) else {}
 LIMITS = SETTINGS.limits(RUN.benchmarks)
 RUN_LISTS = plain(RUN, include={"models", "variants", "benchmarks"})
 RUN_FOLDER = run_folder(RUN.name)
@@ -44,12 +46,19 @@ def table_code(name):
     return code("tables.table", f"tables.content.{name}")
 
 
+def run_inputs(pattern):
+    """As `run_files`, for an input: of what variants generate, that of those that go on."""
+    is_generated = "{run}" in pattern and "{variant}" in pattern
+    return of_going_on(pattern) if DROPS and is_generated else run_files(pattern)
+
+
 def table_inputs(name):
     table = TABLES[name]
     there = [path for read in table.reads_if_there for path in run_files(read)]
     return [
-        *(path for read in table.reads for path in run_files(read)),
+        *map(run_inputs, table.reads),
         *filter(os.path.exists, there),
+        *choices(),
     ]
 
 

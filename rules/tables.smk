@@ -5,8 +5,9 @@
 
 rule collect_cells:
     input:
-        grades=run_files("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
-        answers=run_files("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
+        choices(),
+        grades=run_inputs("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
+        answers=run_inputs("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
         order=order("collect_cells"),
     output:
         of_run("tables/cells.parquet"),
@@ -22,6 +23,7 @@ rule collect_cells:
         options=as_json(
             {
                 **RUN_LISTS,
+                **DROPS,
                 "budgets": SETTINGS.generation.budgets,
                 "repeats": SETTINGS.generation.repeats,
             }
@@ -34,8 +36,9 @@ rule collect_cells:
 
 rule collect_task_scores:
     input:
-        run_files("{run}/{model}/{variant}/tasks/{family}.json"),
-        run_files("{run}/{model}/{variant}/tasks/{family}.scores.jsonl"),
+        choices(),
+        run_inputs("{run}/{model}/{variant}/tasks/{family}.json"),
+        run_inputs("{run}/{model}/{variant}/tasks/{family}.scores.jsonl"),
         order=order("collect_task_scores"),
     output:
         of_run("tables/task_scores.parquet"),
@@ -53,6 +56,7 @@ rule collect_task_scores:
                 "models": RUN.models,
                 "variants": RUN.variants,
                 "tasks": FIGURE_OPTIONS.get("tasks", []),
+                **DROPS,
             }
         ),
     shell:
@@ -63,10 +67,11 @@ rule collect_task_scores:
 
 rule collect_samples:
     input:
+        choices(),
         run_files("resources/benchmarks/{benchmark}.jsonl"),
-        run_files("{run}/{model}/{variant}/traces/{benchmark}.jsonl"),
-        run_files("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
-        run_files("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
+        run_inputs("{run}/{model}/{variant}/traces/{benchmark}.jsonl"),
+        run_inputs("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
+        run_inputs("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
         order=order("collect_samples"),
     output:
         samples=of_run("tables/samples.parquet"),
@@ -86,7 +91,7 @@ rule collect_samples:
         run=folder_of_run,
         code=code("tables.collect_samples"),
         caption="Answers that were lost or won against the dense model, cut or in circles.",
-        options=as_json({"reference": REFERENCE, **RUN_LISTS}),
+        options=as_json({"reference": REFERENCE, **RUN_LISTS, **DROPS}),
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.tables.collect_samples --results {params.run}"
@@ -255,7 +260,8 @@ rule write_report:
         figures=catalogue.figure_files(SETTINGS, ["svg"]),
         config=of_run("config.json"),
         manifests=run_files("resources/models/{model}/manifest.json"),
-        provenance=run_files("{run}/{model}/{variant}/generation.json"),
+        choices=choices(),
+        provenance=run_inputs("{run}/{model}/{variant}/generation.json"),
         samples=of_run("tables/samples.parquet"),
         order=order("write_report"),
     output:

@@ -34,7 +34,7 @@ LENGTHS = [(3, 9, 2, 4), (5, 0, 1, 3), (2, 6, 3, 0), (4, 12, 0, 5)]
 def sequences_of(
     lengths: Sequence[tuple[int, ...]] = LENGTHS, tokens: int = 45
 ) -> list[TokenSequence]:
-    """Random ids below `tokens`, which are those of the tiny tokenizer; two repeats of a problem."""
+    """Random ids below `tokens`, as many as the tiny tokenizer has; two repeats of a problem."""
     found = []
     for number, (prompt, trace, lead, answer) in enumerate(lengths):
         drawn = token_ids(1, prompt + trace + lead + answer, seed=number)

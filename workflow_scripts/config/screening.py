@@ -83,6 +83,11 @@ def count_going_on(settings: "Settings") -> int:
     return len(always_go_on(settings)) + settings.run.screen.keep
 
 
+def count_engines(settings: "Settings") -> int:
+    """How many engines those of a model need, one for each shard."""
+    return -(-count_going_on(settings) // settings.run.variants_per_engine)
+
+
 def screen_job(settings: "Settings") -> ScreenJob:
     """What screening a variant is told."""
     return ScreenJob(benchmark=screened_on(settings), problems=_of(settings).problems)

@@ -87,11 +87,6 @@ class Run(Entry):
         groups = enumerate((variants[start : start + size] for start in starts), 1)
         return {str(number): tuple(group) for number, group in groups}
 
-    @property
-    def engines(self) -> int:
-        """How many engines a model's variants need, one for each shard."""
-        return len(self.shared_engines) or len(self.variants)
-
 
 class Settings(Entry):
     """What things are stands in catalogues (mappings); what to run stands in lists of names."""

@@ -27,6 +27,7 @@ from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.base import OfWeights
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.recoveries import Recovery
+from workflow_scripts.config.screening import count_engines, count_going_on
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, recovered_in_use, searches_in_use
 from workflow_scripts.errors import InputError
@@ -44,6 +45,7 @@ from workflow_scripts.estimates.gpu_hours import (
     recovery_hours,
 )
 from workflow_scripts.estimates.limits import too_long
+from workflow_scripts.estimates.screened import jobs_behind_screens, screened
 from workflow_scripts.estimates.sizes import (
     UNFETCHED,
     Size,
@@ -128,7 +130,7 @@ def hours(
     notes = []
     counts = (tokens.expected, tokens.most)
     gpus = generation.gpus or 1
-    jobs = len(sizes) * settings.run.engines * generation.shards
+    jobs = len(sizes) * count_engines(settings) * generation.shards
     if speed:
         what = f"generation, at {speed:g} tokens a second"
         rows[what] = [gpus * count / speed / 3600 for count in counts]
@@ -262,9 +264,10 @@ def report(
     for stage, count in jobs.items():
         yield f"  {stage:<24}{count:>16,}"
     problems = sum(counts[name] or 0 for name in run.benchmarks)
-    forms = len(run.models) * len(run.variants)
+    variants = count_going_on(settings)
+    forms = len(run.models) * variants
     yield (
-        f"tokens: {len(run.models)} models x {len(run.variants)} variants x {problems:,} problems "
+        f"tokens: {len(run.models)} models x {variants} variants x {problems:,} problems "
         f"x {generation.repeats} repeats, {len(generation.budgets)} budgets, sweep "
         f"{generation.sweep}"
     )
@@ -283,6 +286,7 @@ def report(
     )
     yield from trained(settings)
     yield from searched(settings, sizes)
+    yield from screened(settings)
     yield from hours(settings, sizes, total, means, speed, card)
     yield "disk, GB"
     most = disk(settings, sizes, total.most)
@@ -310,7 +314,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     means = (options.mean_trace, options.mean_answer)
     if min(*means, options.tokens_per_second or 1) <= 0:
         raise InputError("cost: means and tokens per second must be greater than 0")
-    jobs = jobs_by_stage(options.configs)
+    jobs = Counter(jobs_by_stage(options.configs)) + Counter(jobs_behind_screens(settings))
     for line in report(settings, jobs, means, options.tokens_per_second, CARDS[options.card]):
         print(line)
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_scripts.config.recoveries import Recovery
+from workflow_scripts.config.screening import count_engines
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import (
     answered_in_use,
@@ -32,6 +33,7 @@ from workflow_scripts.estimates.sizes import (
     Size,
     influence_tokens,
     mean_context,
+    screened_tokens,
 )
 from workflow_scripts.estimates.training import gpu_memory, passed_tokens
 
@@ -112,6 +114,8 @@ def _pruning_flop(settings: Settings, size: Size) -> float:
     for_each_weight = sum(2 * count * entry.samples * entry.length for count, entry in passes)
     for name in in_use(settings)["influence_sets"]:
         for_each_weight += 8 * influence_tokens(settings.influence_sets[name])
+    if settings.run.screen:
+        for_each_weight += 2 * 2 * screened_tokens(settings) * len(settings.run.variants)
     for search, entry in searches.values():
         for_each_weight += 2 * search.passed_tokens(size.blocks, entry.samples * entry.length)
     return size.checkpoint / UNFETCHED * for_each_weight
@@ -132,13 +136,14 @@ def fits(entry: Recovery, size: Size, card: Card) -> bool:
 def gpu_jobs(settings: Settings) -> dict[str, int]:
     """How many jobs start on GPUs, of generation, of pruning and of recovery."""
     models, variants = len(settings.run.models), pruned_in_use(settings).values()
-    generation = settings.run.engines * settings.generation.shards
+    generation = count_engines(settings) * settings.generation.shards
     generation += len(answered_in_use(settings))
     pruning = len(statistics_in_use(settings)) + len(in_use(settings)["influence_sets"])
     pruning += sum(variant.runs_model for variant in variants)
     allocations = (getattr(variant, "allocation", None) for variant in variants)
     pruning += sum(allocation.runs_model for allocation in allocations if allocation)
     recovery = len(recovered_in_use(settings))
+    pruning += len(settings.run.variants) if settings.run.screen else 0
     devices = {"generation": settings.generation.device}
     found = {"generation": generation, "pruning": pruning, "recovery": recovery}
     return {

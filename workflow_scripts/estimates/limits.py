@@ -23,10 +23,12 @@ SAMPLES = {  # by rule, the keys of its set that make a job shorter
     "score_influence": "train_samples or a smaller length of influence_sets.{}",
     "build_mask": "samples or a smaller length of calibration_sets.{}",
     "recover": "steps or a smaller batch or length of recoveries.{}",
+    "screen_variant": "problems of run.screen",
 }
+SEARCHING = ("allocate_sparsity", "build_mask")
 SEARCHED = "generations or offspring of variants.{}"
 # those of jobs that go on where they were when they were killed
-GO_ON = (SAMPLES["score_influence"], SAMPLES["recover"], SEARCHED)
+GO_ON = (SAMPLES["score_influence"], SAMPLES["recover"], SAMPLES["screen_variant"], SEARCHED)
 
 
 def too_long(settings: Settings, root: Path = Path()) -> Iterator[str]:
@@ -91,12 +93,18 @@ def _asks(settings: Settings, root: Path) -> Iterator[tuple[str, Ask, str, str]]
             (f"{name}/mask.json", "recover", "variant", name, settings.recovery_name(name, model))
             for name in recovered_in_use(settings)
         ]
+        screened = settings.run.variants if settings.run.screen else ()
+        jobs += [
+            (f"{name}/screen.json", "screen_variant", "variant", name, "run.screen")
+            for name in screened
+        ]
         missing: dict[tuple[str, str, str], list[tuple[str, Ask]]] = {}
         for place, rule, wildcard, name, of in jobs:
             result = root / "results" / model / place
             if not result.exists():
                 ask = RULES[rule](Job(settings, {"model": model, wildcard: name}, root))
-                fewer = SEARCHED if wildcard == "variant" and name in searches else SAMPLES[rule]
+                searched = rule in SEARCHING and name in searches
+                fewer = SEARCHED if searched else SAMPLES[rule]
                 missing.setdefault((rule, fewer, of), []).append((str(result), ask))
         for (_, fewer, of), found in missing.items():
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""

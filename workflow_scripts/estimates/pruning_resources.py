@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from workflow_scripts.config.methods.base import Method
+from workflow_scripts.config.screening import screen_job
 from workflow_scripts.config.search import Search
 from workflow_scripts.estimates.jobs import CUDA, SPARE, START, TORCH, Ask, Job
-from workflow_scripts.estimates.sizes import UNFETCHED, influence_tokens
+from workflow_scripts.estimates.sizes import UNFETCHED, influence_tokens, screened_tokens
 from workflow_scripts.estimates.training import VOCABULARY, cpu_memory, passed_tokens
 
 FP32, FP64 = 4, 8  # bytes
@@ -19,6 +20,7 @@ EIGEN_FLOP = {"cpu": 0.01e12, "cuda": 0.1e12}
 MASKED = 5e6  # weights that are scored and selected, or copied into a checkpoint
 
 BATCH = 2048  # tokens that go through a block at a time on a CPU
+WALKING = 4 * BATCH  # of sequences that are screened together there
 SPECTRUM = 4  # FLOP for a weight and a row: its Gram matrix, and the eigenvalues of that
 LEVELS = 20  # sparsities that a search tries for a block, a bit of each weight kept for each
 ROWS = 512  # tokens whose logits are in memory at a time
@@ -55,6 +57,26 @@ def influence(job: Job) -> Ask:
     return Ask(
         (CUDA if on_gpu else TORCH) + SPARE * held / 1e6,
         START + 8 * job.active * tokens / speed / 60,
+    )
+
+
+def screening(job: Job) -> Ask:
+    """The dense model and a variant, block by block, both heads, and both models' logits.
+
+    On a GPU the weights only pass through the memory of the machine.
+    """
+    tokens = screened_tokens(job.settings)
+    walking = max(WALKING, tokens / screen_job(job.settings).problems)
+    states = 2 * walking * job.width
+    held = job.weights / job.blocks + 2 * VOCABULARY * job.width + states + 4 * ROWS * VOCABULARY
+    device = job.settings.pruning.device
+    on_gpu = device == "cuda"
+    speed = PASS_FLOP[device] * (1 if on_gpu else job.settings.generation.threads)
+    return Ask(
+        CUDA + SPARE * job.weights / job.blocks * FP32 / 1e6
+        if on_gpu
+        else TORCH + SPARE * held * FP32 / 1e6,
+        START + 2 * 2 * job.active * tokens / speed / 60,
     )
 
 

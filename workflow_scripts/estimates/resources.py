@@ -143,6 +143,7 @@ RULES: dict[str, Callable[[Job], Ask]] = {
     "allocate_sparsity": pruning_resources.allocation,
     "build_mask": pruning_resources.mask,
     "recover": pruning_resources.recovery,
+    "screen_variant": pruning_resources.screening,
     "export_checkpoint": pruning_resources.weights,
     "generate": _generation,
     "generate_shard": _shard,

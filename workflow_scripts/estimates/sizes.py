@@ -8,6 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.config.catalogues import InfluenceSet, Model
 from workflow_scripts.config.generation import Generation
+from workflow_scripts.config.screening import count_going_on, screen_job
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards, source_files
 from workflow_scripts.config.uses import answered_in_use, variants_in_use
@@ -111,6 +112,12 @@ def influence_tokens(entry: InfluenceSet) -> int:
     return (rounds * entry.train_samples + entry.validation_samples) * entry.length
 
 
+def screened_tokens(settings: Settings) -> int:
+    """Tokens that a variant is screened on, at most: both models pass each once."""
+    longest = PROMPT + settings.generation.budgets[-1] + settings.generation.answer_tokens
+    return screen_job(settings).problems * longest
+
+
 @functools.cache
 def block_count(shards: tuple[Path, ...]) -> int:
     """The blocks of a checkpoint, a usual number for files that are none."""
@@ -194,7 +201,8 @@ def tokens_of(
     run, models = settings.run, len(settings.run.models)
     problems = sum(counts[name] or 0 for name in run.benchmarks)
     one = decoded(settings.generation, problems, means)
-    found = {what: tokens.times(models * len(run.variants)) for what, tokens in one.items()}
+    variants = count_going_on(settings)
+    found = {what: tokens.times(models * variants) for what, tokens in one.items()}
     # for calibration the dense model answers under the largest budget, where it does not anyway
     dense = any(variant.is_dense for variant in variants_in_use(settings))
     if texts := {*answered_in_use(settings)} - {*(run.benchmarks if dense else ())}:

@@ -6,6 +6,7 @@ Titles and captions may name an entry's wildcards and the reference, `{model}`.
 from workflow_scripts.tables.calibrations import sweeps_calibration
 from workflow_scripts.tables.conditions import (
     compares,
+    compares_screens,
     compares_tasks,
     has_families,
     has_pair,
@@ -21,6 +22,7 @@ from workflow_scripts.tables.entries import (
     PAIR,
     RECOVERED,
     RECOVERIES,
+    SCREENING,
     TASKS,
     Figure,
 )
@@ -103,6 +105,23 @@ FIGURES = {
         ("model",),
         exists=recovers,
         needs=RECOVERED,
+    ),
+    "screening": Figure(
+        "screening",
+        "screening",
+        "{model} on {benchmark}: accuracy lost against divergence",
+        "What variants of {model} lose of {reference}'s accuracy on {benchmark} under the largest "
+        "budget, with 95 % intervals, against their KL divergence from the dense model on its own "
+        "traces, which was measured before they generated. Spearman's rank correlation is over "
+        "variants, its interval from variants drawn with replacement. Ticks at the bottom are "
+        "variants that were screened out. The numbers are in screening_losses.csv and "
+        "screening_correlations.csv.",
+        (
+            *(f"{{run}}/tables/screening{name}.csv" for name in ("", "_losses", "_correlations")),
+            MASKS,
+        ),
+        exists=compares_screens,
+        needs=SCREENING,
     ),
     "tasks": Figure(
         "tasks",

@@ -3,14 +3,17 @@
 Captions may name the reference.
 """
 
-from workflow_scripts.tables.conditions import has_pair, has_tasks, judges, recovers
+from workflow_scripts.tables.conditions import has_pair, has_tasks, judges, recovers, screens
 from workflow_scripts.tables.entries import (
     CELLS,
+    CHOICES,
     DATA_PAIRS,
     MASKS,
     PAIR,
     RECOVERED,
     SCORES,
+    SCREENING,
+    SCREENS,
     SPEEDS,
     TASK_LIMITS,
     TASKS,
@@ -101,6 +104,19 @@ TABLES = {
         reads=(CELLS, MASKS, "{run}/tables/comparison.csv"),
         also=("claims",),
         published="*.csv",
+    ),
+    "screening": Table(
+        "Screening",
+        "How far every variant is from the dense model on the dense model's own traces and "
+        "answers, before it generates: KL divergence, agreement on the likeliest token and cross "
+        "entropy, by kind of token. Which variants went on to generation, what those lost of "
+        "{reference}'s accuracy under the largest budget, and Spearman's rank correlation of the "
+        "two with 95 % intervals from variants drawn with replacement. Where variants were "
+        "screened out, correlations are of the best alone.",
+        reads=(CELLS, SCREENS, CHOICES),
+        also=("screening_losses", "screening_correlations"),
+        exists=screens,
+        needs=SCREENING,
     ),
     "size": Table(
         "Size",

@@ -10,6 +10,7 @@ from typing import Any
 
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.places import run_folder
+from workflow_scripts.config.screening import drops_variants, screen_job
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, statistics_in_use
 from workflow_scripts.tables.all_figures import FIGURES
@@ -20,6 +21,7 @@ from workflow_scripts.tables.conditions import (
     has_tasks,
     recovered_in_run,
     recovers,
+    screens,
     ways_in_run,
 )
 from workflow_scripts.tables.data_pairs import data_pairs
@@ -28,6 +30,7 @@ from workflow_scripts.tables.entries import (
     DATA_PAIRS,
     PAIR,
     RECOVERED,
+    SCREENING,
     SOME,
     TASK_LIMITS,
     TASKS,
@@ -82,6 +85,13 @@ def shared_options(settings: Settings) -> dict[str, Any]:
         some[PAIR] = plain(settings.tables.pair)
     if recovers(settings):
         some[RECOVERED] = recovered_in_run(settings)
+    if screens(settings):
+        some[SCREENING] = {
+            **plain(screen_job(settings)),
+            "models": list(settings.run.models),
+            "by": settings.run.screen.by,
+            "drops": drops_variants(settings),
+        }
     if has_tasks(settings):
         tasks = {name: settings.tasks[name] for name in settings.run.tasks}
         some[TASKS] = [[name, task.family] for name, task in tasks.items()]

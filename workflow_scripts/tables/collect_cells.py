@@ -5,8 +5,8 @@
         "budgets": [512, 1024], "repeats": 3}' --output results/tables/cells.parquet
 
 Names are in the order of the tables; budgets and repeats are those of the run, and any without
-them. What has not been graded, or under other budgets or with other repeats, is listed as missing;
-the tables then say so.
+them. With `"drops": true` variants that were screened out are left out. What has not been graded,
+or under other budgets or with other repeats, is listed as missing; the tables then say so.
 """
 
 import argparse

@@ -5,7 +5,8 @@
         "tasks": [["piqa", "classification"], ["ifeval", "generation"]]}' \
         --output results/tables/task_scores.parquet
 
-Names are in the order of the tables, tasks with their families. Raises `InputError`, a line for
+Names are in the order of the tables, tasks with their families; with `"drops": true` variants that
+were screened out are left out. Raises `InputError`, a line for
 each, where a variant lacks a task: no mean is made of those that happen to be there.
 """
 

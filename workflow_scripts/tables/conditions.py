@@ -64,6 +64,16 @@ def recovers(settings: Settings) -> bool:
     return bool(recovered_in_run(settings))
 
 
+def screens(settings: Settings) -> bool:
+    """Whether the run screens its variants."""
+    return settings.run.screen is not None
+
+
+def compares_screens(settings: Settings) -> bool:
+    """Whether what was screened can be held against what it cost."""
+    return screens(settings) and compares(settings)
+
+
 def ways_in_run(settings: Settings) -> dict[str, Way]:
     return ways_of({name: settings.variants[name] for name in settings.run.variants})
 

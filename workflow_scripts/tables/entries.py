@@ -10,11 +10,14 @@ MASKS = "results/{model}/{variant}/mask.json"
 SCORES = "{run}/tables/task_scores.parquet"
 SPEEDS = "results/{model}/{variant}/speed.json"  # what benchmarks.export_speed leaves
 CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
+SCREENS = "results/{model}/{variant}/screen.json"
+CHOICES = "{run}/{model}/screening.json"
 RECOVERIES = "results/{model}/{recovered}/recovery.json"
 # options that only some runs have
 PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS = SOME = (
     "pair", "recovered", "calibrations", "tasks", "task_limits", "data_pairs",
 )  # fmt: skip
+SCREENING = "screening"  # likewise, and those that have it tell it to all
 FIGURE_FORMATS = ("svg", "pdf", "png")
 
 

@@ -26,7 +26,7 @@ from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.content.task_scores import FILE as SCORES_FILE
 from workflow_scripts.tables.content.task_scores import read_task_scores, write_task_scores
-from workflow_scripts.tables.entries import FIGURE_FORMATS, SOME, TASKS
+from workflow_scripts.tables.entries import FIGURE_FORMATS, SCREENING, SOME, TASKS
 
 LISTS = ("models", "variants", "benchmarks")
 
@@ -43,11 +43,14 @@ def build(
     tables, names = output / "tables", {key: options[key] for key in LISTS}
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
-    write_cells(tables / FILE, read_cells(results, **names, **design))
+    drops = options.get(SCREENING, {}).get("drops", False)
+    write_cells(tables / FILE, read_cells(results, **names, **design, drops=drops))
     if TASKS in options:
-        scores = read_task_scores(results, options["models"], options["variants"], options[TASKS])
+        scores = read_task_scores(
+            results, options["models"], options["variants"], options[TASKS], drops
+        )
         write_task_scores(tables / SCORES_FILE, scores)
-    for_tables = ("reference", "limits", "shared", "ways", *SOME, *LISTS)
+    for_tables = ("reference", "limits", "shared", "ways", SCREENING, *SOME, *LISTS)
     source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
     for name, entry in TABLES.items():
         is_told = entry.needs is None or entry.needs in options
@@ -59,7 +62,7 @@ def build(
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
     """Draw what can be drawn; the SVG file of every figure."""
-    wanted = ("reference", "ways", "shared", *SOME)
+    wanted = ("reference", "ways", "shared", SCREENING, *SOME)
     shared = {key: options[key] for key in wanted if key in options}
     values = {
         "model": options["models"],

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 
@@ -23,6 +24,14 @@ def make(figure: str, source: Source, outputs: Sequence[Path]) -> None:
     with style.applied():
         drawn = import_module(f"workflow_scripts.tables.drawing.{figure}").draw(source)
         style.save(drawn, outputs, source.options["title"])
+
+
+def make_empty(source: Source, outputs: Sequence[Path]) -> None:
+    """Write a figure that says why it shows nothing: a run that screens variants has it all the
+    same, since which of them go on is not known when its figures are planned."""
+    with style.applied():
+        said = "Nothing to show: what this figure compares was screened out."
+        style.save(style.new_figure(0.2, said), outputs, source.options["title"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,7 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--outputs", required=True, nargs="+", type=Path, help="SVG, PDF, PNG")
     options = parser.parse_args(arguments)
     source = Source(options.results, options.tables, options.options)
-    make(options.figure, source, options.outputs)
+    try:
+        make(options.figure, source, options.outputs)
+    except NoRows:
+        if not source.drops:
+            raise
+        make_empty(source, options.outputs)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from workflow_scripts.tables.content import (
     parallel,
     published,
     recovered_text,
+    screening_text,
     size,
     task_claims,
     tasks_text,
@@ -42,6 +43,7 @@ from workflow_scripts.tables.content.formats import Section, page, with_limits
 from workflow_scripts.tables.content.removals import Masks, read_masks
 from workflow_scripts.tables.content.samples import FILE as SAMPLES
 from workflow_scripts.tables.content.samples import loop_shares
+from workflow_scripts.tables.content.screened_out import with_screened_out
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.content.task_scores import FILE as SCORES
 from workflow_scripts.tables.content.task_scores import load_task_scores
@@ -52,7 +54,7 @@ from workflow_scripts.tables.reporting.findings import heat_maps, of_pair, of_ta
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
 from workflow_scripts.tables.statistics.verdicts import RELEVANT
 
-NO_ANSWERS = ("pruning", "tasks")  # parts that limits of benchmarks do not concern
+NO_ANSWERS = ("pruning", "tasks", "screening")  # parts that limits of benchmarks do not concern
 SHOWN = [name for name in COLUMNS if not name.startswith("judge")]
 
 
@@ -120,6 +122,7 @@ def write(
             "pair": "Instruct and think",
             "tasks": "Tasks",
             "recovery": "Training after pruning",
+            "screening": "Screening",
             "parallel": "Sequential and parallel scaling",
             "pruning": "What is pruned",
             "claims": "Published claims",
@@ -127,7 +130,9 @@ def write(
         },
         drawn=drawn,
         sections={
-            name: found if name in NO_ANSWERS else with_limits(found, source.limits)
+            name: found
+            if name in NO_ANSWERS
+            else with_screened_out(with_limits(found, source.limits), source.choices())
             for name, found in _sections(
                 rows, masks, reference, run["missing"], source.options.get("task_limits", {})
             ).items()
@@ -147,8 +152,8 @@ def _missing_tasks(source: Source) -> list[str]:
 
 
 def _is_told(table: str, source: Source) -> bool:
-    """Whether a run has what a table is about."""
-    entry = TABLES.get(table)
+    """Whether a run has what a table is about, or one of those that come with it."""
+    entry = next((one for name, one in TABLES.items() if table in (name, *one.also)), None)
     return entry is None or entry.needs is None or entry.needs in source.options
 
 
@@ -173,6 +178,7 @@ def _sections(
         "recovery": [*recovered_text.sections(rows["recovered"], reference, missing)],
         "parallel": [] if of_budgets.empty else [*parallel.sections(of_budgets, missing)],
         "published": [*published.sections(rows["published"], missing)],
+        "screening": [*screening_text.sections(rows, reference)],
         "pruning": [*size.sections(rows["size"], reference)],
     }
 

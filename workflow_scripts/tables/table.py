@@ -16,7 +16,8 @@ from pathlib import Path
 from workflow_scripts.files.atomic import write_text
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables.content.columns import write_table
-from workflow_scripts.tables.content.formats import latex, markdown, page, with_limits
+from workflow_scripts.tables.content.formats import Section, latex, markdown, page, with_limits
+from workflow_scripts.tables.content.screened_out import with_screened_out
 from workflow_scripts.tables.content.source import Source
 
 
@@ -25,8 +26,12 @@ def make(table: str, source: Source) -> None:
     for name, frame in built.frames.items():
         write_table(source.tables, name, frame)
     limits = source.limits if built.of_answers else {}
-    sections = with_limits(built.sections, limits)
-    shown = with_limits(built.page or built.sections, limits)
+    choices = source.choices() if built.of_answers else {}
+
+    def noted(sections: Sequence[Section]) -> list[Section]:
+        return with_screened_out(with_limits(sections, limits), choices)
+
+    sections, shown = noted(built.sections), noted(built.page or built.sections)
     pages = {
         "md": markdown(sections),
         "tex": latex(sections, table),

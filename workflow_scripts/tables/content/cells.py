@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from workflow_scripts.artefacts.records import Answer, Grade, read_records
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.content.gathered import load_gathered, write_gathered
+from workflow_scripts.tables.content.screened_out import dropped
 
 NAMES = ["model", "variant", "benchmark"]
 MARK = "mark"
@@ -84,19 +85,24 @@ def read_cells(
     benchmarks: Sequence[str],
     budgets: Sequence[int] = (),
     repeats: int | None = None,
+    drops: bool = False,
 ) -> pd.DataFrame:
     """Gather all grades and answers.
 
     A benchmark that a variant has no grades of is missing. Where a run's `budgets` and number of
     `repeats` are given, so are a file's budgets that are not there, and a file with other repeats:
-    it is from before the config was changed. Its other budgets are left out. Raises `InputError`
-    naming file, problem, repeat and budget where a grade or an answer is missing or is there twice,
-    where two files of one benchmark are not about the same problems and repeats, and where there
-    are no grades at all.
+    it is from before the config was changed. Its other budgets are left out, and so is, in a run
+    that `drops` variants, what is there of those that were screened out. Raises `InputError` naming
+    file, problem, repeat and budget where a grade or an answer is missing or is there twice, where
+    two files of one benchmark are not about the same problems and repeats, and where there are no
+    grades at all.
     """
     found, missing = [], []
     first: dict[str, pd.DataFrame] = {}
+    out = dropped(results, models, drops)
     for model, variant, benchmark in product(models, variants, benchmarks):
+        if (model, variant) in out:
+            continue
         name = f"{model}/{variant}: {benchmark}"
         if not (results / model / variant / "grades" / f"{benchmark}.jsonl").exists():
             missing.append(name)

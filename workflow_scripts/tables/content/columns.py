@@ -82,6 +82,14 @@ COLUMNS = {
         # claimed to be above 0, a mean over `tasks` of a mean over `pairs` of variants
         "task_claims": "claim paper says where model tasks pairs estimate ci_low ci_high verdict "
         "evidence",
+        # `part`: trace, answer or (all), `kind`: of token, or (all); `goes_on`: no where it was
+        # screened out; `kl` and `loss` in nats, all three means over `tokens` of `problems`
+        "screening": "model variant goes_on benchmark problems part kind tokens kl agreement loss",
+        # of variants that went on; `kl`, `agreement`, `loss`: over all tokens of their screens
+        "screening_losses": "model benchmark budget variant problems repeats kl agreement loss "
+        "accuracy reference_accuracy lost ci_low ci_high",
+        # Spearman's, of a measure and of what is lost, over so many variants
+        "screening_correlations": "model benchmark budget measure variants rho ci_low ci_high",
         # counts of answers by both verdicts; `grader_only`: right by the grader alone
         "judge_agreement": "model variant benchmark answers both_right grader_only judge_only "
         "both_wrong unjudged agreement kappa",
@@ -99,6 +107,7 @@ _TEXT = {
     "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
     "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",
     "net_verdict", "task", "metric", "kind", "better", "paper", "says", "where",
+    "goes_on", "part", "measure",
 }  # fmt: skip
 _WHOLE = {
     "budget",
@@ -111,6 +120,7 @@ _WHOLE = {
     "tasks",
     "samples",
     "pairs",
+    "variants",
 }
 
 

@@ -17,6 +17,7 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.tables.content.cells import KEY, NAMES
 from workflow_scripts.tables.content.columns import as_frame
 from workflow_scripts.tables.content.formats import Built, Section
+from workflow_scripts.tables.content.screened_out import dropped
 from workflow_scripts.tables.content.source import Source
 
 # each answer is one of these: by the grader's verdict, then by the judge's
@@ -29,10 +30,12 @@ COUNTS = {
 
 
 def build(source: Source) -> Built:
+    out = dropped(source.results, source.options["models"], source.drops)
     verdicts = pd.concat(
         read_verdicts(source.results, model, variant, benchmark)
         for model in source.options["models"]
         for variant in source.options["variants"]
+        if (model, variant) not in out
         for benchmark in source.options["benchmarks"]
     )
     rows = agreements(verdicts)

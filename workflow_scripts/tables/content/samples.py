@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, Trace, read_records
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
+from workflow_scripts.tables.content.screened_out import dropped
 
 SCHEMA = pa.schema(
     [
@@ -61,11 +62,15 @@ def read_samples(
     reference: str,
 ) -> Iterator[pd.DataFrame]:
     """A frame for every model, benchmark and variant that is graded; `names` holds the lists
-    `models`, `benchmarks` and `variants`, `benchmarks` the folder of the problems."""
+    `models`, `benchmarks` and `variants` and, in a run that leaves out what it screens out,
+    `drops`. `benchmarks` is the folder of the problems."""
+    out = dropped(results, names["models"], names.get("drops", False))
     for model, benchmark in product(names["models"], names["benchmarks"]):
         problems = {p.id: p for p in read_records(benchmarks / f"{benchmark}.jsonl", Problem)}
         dense = _grades(results / model / reference, benchmark)
         for variant in names["variants"]:
+            if (model, variant) in out:
+                continue
             is_dense = variant == reference
             grades = dense if is_dense else _grades(results / model / variant, benchmark)
             if grades:

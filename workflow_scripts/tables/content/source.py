@@ -7,8 +7,10 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.artefacts.mask_records import MaskRecord
+from workflow_scripts.artefacts.screens import Choice
 from workflow_scripts.tables.content import cells, columns
 from workflow_scripts.tables.content.removals import read_masks
+from workflow_scripts.tables.content.screened_out import read_choices
 from workflow_scripts.tables.ways import Way, from_lists
 
 
@@ -23,7 +25,9 @@ class Source:
     `recovered`, each variant that was trained after pruning with its start and its control; with
     `tasks`, families by name, also `task_limits`, of how many samples some are, and `data_pairs`,
     variants that differ in nothing but texts. Those of a figure are also its `title` and a value
-    for each of its wildcards.
+    for each of its wildcards. In a run that screens variants all are told of `screening`: of which
+    `models`, `by` which measure, on how many `problems` of which `benchmark`, and whether it
+    `drops` some.
     """
 
     results: Path
@@ -57,6 +61,16 @@ class Source:
         """By variant that was trained after pruning, the one that it starts from and the dense
         model with the same training; empty where they are not run."""
         return {name: (start, control) for name, start, control in self.options["recovered"]}
+
+    @property
+    def drops(self) -> bool:
+        """Whether the run leaves out variants that it screens out."""
+        return self.options.get("screening", {}).get("drops", False)
+
+    def choices(self) -> dict[str, Choice]:
+        """By model, which variants go on, where not all do."""
+        models = self.options["screening"]["models"] if self.drops else ()
+        return read_choices(self.results, models)
 
     def cells(self) -> pd.DataFrame:
         return cells.load_cells(self.tables)

@@ -25,6 +25,7 @@ from workflow_scripts.artefacts.task_records import (
 )
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.content.gathered import load_gathered, write_gathered
+from workflow_scripts.tables.content.screened_out import dropped
 from workflow_scripts.tables.statistics.marks import are_marks, is_share
 
 SAMPLE = ["subtask", "doc"]
@@ -81,20 +82,28 @@ def tasks_of(frame: pd.DataFrame) -> Iterator[Task]:
 
 
 def read_task_scores(
-    results: Path, models: Sequence[str], variants: Sequence[str], tasks: Sequence[Sequence[str]]
+    results: Path,
+    models: Sequence[str],
+    variants: Sequence[str],
+    tasks: Sequence[Sequence[str]],
+    drops: bool = False,
 ) -> pd.DataFrame:
     """Gather the scores of tasks: pairs of a name and a family, in the order of the tables.
 
     What a model's variant has no file of, or a file without, is missing; tasks that a file has
-    besides are from before the config was changed, and left out. Raises `InputError` naming file,
-    task and sample where a number does not follow from its scores, a sample is there twice, or two
-    variants have other samples, other weights or another version of a task.
+    besides are from before the config was changed, and left out, as are variants that were screened
+    out of a run which `drops` some. Raises `InputError` naming file, task and sample where a number
+    does not follow from its scores, a sample is there twice, or two variants have other samples,
+    other weights or another version of a task.
     """
     tasks = dict(tasks)
     found: list[pd.DataFrame] = []
     missing: list[str] = []
     first: dict[str, tuple[str, TaskResult, pd.DataFrame]] = {}
+    out = dropped(results, models, drops)
     for model, variant in product(models, variants):
+        if (model, variant) in out:
+            continue
         of_variant: dict[str, pd.DataFrame] = {}
         for family in dict.fromkeys(tasks.values()):
             path = results / model / variant / "tasks" / f"{family}.json"

@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.digests import file_digest
 from workflow_scripts.tables.content.formats import Section
 from workflow_scripts.tables.content.removals import Masks
+from workflow_scripts.tables.content.screened_out import dropped
 
 LIBRARIES = (
     "snakemake", "torch", "transformers", "vllm", "numpy", "scipy", "pandas", "statsmodels",
@@ -41,6 +42,8 @@ def sections(
     """Tables of times, tokens, digests and versions; what is not there has an empty cell."""
     run, generation = cells.attrs, config.get("generation", {})
     gpus = generation.get("tensor_parallel", 1) if generation.get("device") == "cuda" else 0
+    screen = config.get("run", {}).get("screen", {})
+    is_screened = screen.get("keep", "all") != "all"
     shared_by = generation.get("shards", 1), config.get("run", {}).get("variants_per_engine", 1)
     return [
         run_times(logs, gpus, max(shared_by) > 1),
@@ -49,7 +52,7 @@ def sections(
         _models(run, resources),
         _benchmarks(cells, resources),
         _masks(run, masks),
-        engines(run, results),
+        engines(run, results, dropped(results, run["models"], is_screened)),
         _versions(),
     ]
 
@@ -187,12 +190,16 @@ def _masks(run: Mapping[str, Any], masks: Masks) -> Section:
     return _section("masks", caption, rows, "variant", "removed blocks", "digest")
 
 
-def engines(run: Mapping[str, Any], results: Path) -> Section:
-    """Every distinct engine that completions came from, and of how many variants."""
+def engines(
+    run: Mapping[str, Any], results: Path, out: Collection[tuple[str, str]] = ()
+) -> Section:
+    """Every distinct engine that completions came from, and of how many variants: not of those that
+    were screened `out`.
+    """
     used = Counter(
         json.dumps(one, sort_keys=True)
-        for model in run["models"]
-        for variant in run["variants"]
+        for model, variant in product(run["models"], run["variants"])
+        if (model, variant) not in out
         for one in _read(results / model / variant / "generation.json").get("producers", [])
     )
     rows = [{"variants": number, **json.loads(text)} for text, number in used.items()]
