@@ -95,6 +95,7 @@ if workflow.is_main_process and workflow.modifier.is_main_snakefile():
         workflow.output_settings,
         SLOW_RULES,
         report_of_run,
+        lambda: workflow.dag.stats()[1],
     )
 
 

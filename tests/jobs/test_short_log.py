@@ -21,7 +21,14 @@ class Run:
         self.now, self.asked, self._stream = 0.0, 0, io.StringIO()
         self.handler = ColorizingTextHandler(stream=self._stream)
         self.handler.setFormatter(DefaultFormatter(show_failed_logs=True))
-        ShortLog(self.handler, {"generate"}, lambda: self._where(report), lambda: self.now)
+        self.planned = PLANNED
+        ShortLog(
+            self.handler,
+            {"generate"},
+            lambda: self._where(report),
+            lambda: self.planned,
+            lambda: self.now,
+        )
 
     def _where(self, report: str | None) -> str | None:
         self.asked += 1
@@ -61,6 +68,17 @@ def test_a_job_has_a_line_with_what_is_done_and_its_names(run):
     assert run.ends(1) == ""
     line = run.starts(2, "generate", "reasoner", "wanda-50")
     assert is_line(line, "1 of 8 done generate reasoner wanda-50")
+
+
+def test_jobs_that_follow_from_a_checkpoint_count_when_they_are_known(run):
+    run.starts(1, "fetch")
+    run.ends(1)
+    run.planned = PLANNED | {"generate": 6, "total": 10}
+    assert run.says("progress", LogEvent.PROGRESS, done=1, total=8) == ""
+    assert is_line(run.starts(2, "generate"), "1 of 8 done generate")
+    run.ends(2)
+    run.says("progress", LogEvent.PROGRESS, done=2, total=10)
+    assert "2 of 10 done" in run.starts(3, "generate")
 
 
 def test_the_time_left_is_told_once_every_slow_rule_has_ended(run):
@@ -133,6 +151,6 @@ def test_flags_about_the_log_leave_it_as_it_is(asked, is_short):
     logger = logging.Logger("of a run")
     logger.addHandler(terminal)
     logger.addHandler(file)
-    shorten_log(logger, OutputSettings(**asked), set(), lambda: None)
+    shorten_log(logger, OutputSettings(**asked), set(), lambda: None, lambda: {})
     assert isinstance(terminal.formatter, ShortLog) == is_short
     assert not file.filters and file.formatter is None

@@ -10,6 +10,7 @@ from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.depth import SLEB
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.schedules import Gradual
+from workflow_scripts.config.screening import Screening
 from workflow_scripts.config.tables import Pair
 from workflow_scripts.config.tasks import Task
 from workflow_scripts.paths import CONFIG
@@ -70,11 +71,28 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
     added = {"sleb-1": sleb, "wanda-own-50": other}
     more = settings.model_copy(update={"variants": {**settings.variants, **added}})
     more = changed(more, run={"variants": (*settings.run.variants, *added)})
-    assert kinds(more) == set(FIGURES) - {"pair", "recovered", "recovery_losses", "tasks"}
+    others = {"pair", "recovered", "recovery_losses", "tasks", "screening"}
+    assert kinds(more) == set(FIGURES) - others
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
     assert kinds(alone) == {"scaling_curves", "token_curves", "allocation"}
+
+
+def test_a_screened_run_has_its_table_and_figure_and_tells_all_of_it(settings):
+    screened = changed(settings, run={"screen": Screening(keep=2, by="loss")})
+    assert not TABLES["screening"].exists(settings) and TABLES["screening"].exists(screened)
+    file = "results/figures/screening/reasoner/chains.svg"
+    assert file in catalogue.figure_files(screened, ["svg"])
+    alone = changed(screened, run={"variants": ("dense",)})
+    assert file not in catalogue.figure_files(alone, ["svg"])  # nothing to lose accuracy against
+    options = catalogue.shared_options(screened)
+    expected = {"benchmark": "chains", "problems": 32, "by": "loss", "drops": True}
+    assert options["screening"] == expected | {"models": ["reasoner"]}
+    assert "screening" in catalogue.needed(TABLES["accuracy"], options)
+    assert "screening" not in catalogue.shared_options(settings)
+    every = changed(settings, run={"screen": Screening()})
+    assert catalogue.shared_options(every)["screening"]["drops"] is False
 
 
 def paired(settings, **tables):

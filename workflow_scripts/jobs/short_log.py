@@ -10,7 +10,7 @@ Its file below `.snakemake/log` has everything.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from math import ceil
 from statistics import fmean
@@ -39,6 +39,7 @@ class ShortLog(DefaultFormatter):
 
     `slow` are the rules by whose jobs the time left is told: the others take seconds. `report`
     returns the path of the report where the run is to make it; it is asked when the run ends.
+    `plan` counts the jobs by rule; it is asked when a checkpoint has changed how many there are.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class ShortLog(DefaultFormatter):
         handler: ColorizingTextHandler,
         slow: Collection[str],
         report: Callable[[], str | None],
+        plan: Callable[[], Mapping[str, int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(show_failed_logs=handler.formatter.show_failed_logs)
         handler.addFilter(self)
         handler.setFormatter(self)
         self._handler, self._slow, self._report, self._clock = handler, slow, report, clock
+        self._plan, self._total = plan, 0
         self._begin = clock()
         self._planned: Counter[str] = Counter()
         # of jobs that have ended, by rule, seconds; of those that run, by id, rule and begin
@@ -62,9 +65,11 @@ class ShortLog(DefaultFormatter):
         """Whether a record is shown; what it tells of the run is noted."""
         event = get_event(record)
         if event == LogEvent.RUN_INFO:
-            self._planned = Counter(record.stats)
-            del self._planned["total"]
+            self._note_plan(record.stats)
             self._begin = self._clock()
+        elif event == LogEvent.PROGRESS and record.total != self._total:
+            self._note_plan(self._plan())
+            self._total = record.total
         elif event == LogEvent.JOB_INFO:
             self._running[record.jobid] = (record.rule_name, self._clock())
             self._handler.last_msg_was_job_info = True  # no empty line before this one
@@ -76,6 +81,10 @@ class ShortLog(DefaultFormatter):
             self._running.pop(record.jobid, None)
         is_noise = event in SILENT or str(record.msg).startswith(NOISE)
         return record.levelno >= logging.WARNING or not is_noise
+
+    def _note_plan(self, stats: Mapping[str, int]) -> None:
+        self._planned = Counter(stats)
+        self._total = self._planned.pop("total", 0)
 
     def format(self, record: logging.LogRecord) -> str:
         """A record's text; at the end of a run, where its report is."""
@@ -133,6 +142,7 @@ def shorten_log(
     settings: OutputSettings,
     slow: Collection[str],
     report: Callable[[], str | None],
+    plan: Callable[[], Mapping[str, int]],
 ) -> None:
     """Shorten what goes to the terminal, unless a flag asks for Snakemake's own log.
 
@@ -144,4 +154,4 @@ def shorten_log(
         return
     for handler in logger.handlers:
         if handler.name == TERMINAL:
-            ShortLog(handler, slow, report)
+            ShortLog(handler, slow, report, plan)

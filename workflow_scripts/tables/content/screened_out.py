@@ -8,7 +8,7 @@ from workflow_scripts.artefacts.screens import Choice, read_choice
 from workflow_scripts.tables.content.formats import Section
 
 CHOICE = "screening.json"  # in the folder of a run's model
-MEASURES = {"kl": "KL", "agreement": "agreement", "loss": "loss"}
+NAMES = {"kl": "KL", "agreement": "agreement", "loss": "loss"}  # of measures, in words
 
 
 def read_choices(results: Path, models: Iterable[str]) -> dict[str, Choice]:
@@ -31,7 +31,7 @@ def out_of(choice: Choice) -> list[str]:
 def with_screened_out(sections: Sequence[Section], choices: Mapping[str, Choice]) -> list[Section]:
     """The sections, with what was screened out in their captions, and by which number."""
     said = [
-        f"{model}/{name} ({MEASURES[choice.by]} {choice.scores[name]:.3g})"
+        f"{model}/{name} ({NAMES[choice.by]} {choice.scores[name]:.3g})"
         for model, choice in choices.items()
         for name in out_of(choice)
     ]

@@ -6,9 +6,15 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from workflow_scripts.tables.content.columns import ALL
-from workflow_scripts.tables.content.formats import Section, count, design, with_percent_bounds
+from workflow_scripts.tables.content.formats import (
+    Section,
+    count,
+    design,
+    signed,
+    with_percent_bounds,
+)
+from workflow_scripts.tables.content.screened_out import NAMES
 
-NAMES = {"kl": "KL", "agreement": "agreement", "loss": "loss"}
 WORDS = {"yes": "yes", "no": "screened out", "": ""}
 
 
@@ -41,13 +47,12 @@ def sections(rows: Mapping[str, pd.DataFrame], reference: str) -> Iterator[Secti
 
 def said_of(row) -> str:
     """A row of the correlations as a sentence."""
-    name = NAMES[row.measure]
+    over = f"Spearman's ρ of {NAMES[row.measure]} and lost accuracy over "
+    over += count(row.variants, "variant")
     if math.isnan(row.rho):
-        return f"{name}: no rank correlation of {count(row.variants, 'variant')}."
-    return (
-        f"Spearman's ρ of {name} and loss {row.rho:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}] over "
-        f"{count(row.variants, 'variant')}."
-    )
+        return f"{over}: undefined."
+    bounds = f"[{signed(row.ci_low, 2)}, {signed(row.ci_high, 2)}]"
+    return f"{over}: {signed(row.rho, 2)} {bounds}."
 
 
 def _caption(row: pd.Series) -> str:
@@ -105,4 +110,4 @@ def _losses(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.4f}"
+    return "" if math.isnan(value) else f"{value:.3g}".replace("-", "−")

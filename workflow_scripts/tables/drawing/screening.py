@@ -68,4 +68,7 @@ def _mark_out(axes: Axes, divergences: list[float]) -> None:
         divergences, [0.02] * len(divergences), transform=axes.get_xaxis_transform(), marker="|",
         markersize=9, color=style.FAINT_INK, linestyle="none", zorder=2, label="screened out",
     )  # fmt: skip
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=style.SMALL)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=style.SMALL,
+        borderaxespad=0.2, handlelength=0.8,
+    )  # fmt: skip
