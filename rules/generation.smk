@@ -25,11 +25,9 @@ rule generate:
         f"../envs/{SETTINGS.generation.environment}.yaml"
     threads: SETTINGS.generation.threads
     resources:
-        gpu=lambda wildcards: (
-            0 if decoded_before(wildcards) else SETTINGS.generation.gpus
-        ),
+        gpu=lambda wildcards: (0 if only_takes(wildcards) else SETTINGS.generation.gpus),
         # no parameters: nothing is to rerun for them
-        part=lambda wildcards: "--from-store" if decoded_before(wildcards) else "",
+        part=lambda wildcards: "--from-store" if only_takes(wildcards) else "",
         speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate"),
         runtime=minutes("generate"),

@@ -1,4 +1,5 @@
 # What jobs of generation are made from: a variant's files, problems, and what was decoded before.
+from snakemake.exceptions import IncompleteCheckpointException
 
 
 def traces_of_calibration_sets(wildcards):
@@ -52,6 +53,17 @@ def decoded_before(wildcards):
     return expand(
         of_run("{model}/{variant}/shards/{shard}.json"), **wildcards, shard=SHARDS
     )
+
+
+def only_takes(wildcards):
+    """Whether a variant's own job only takes from the store what others decode.
+
+    Resources are asked for in a dry run too, before it is known which variants share engines.
+    """
+    try:
+        return bool(decoded_before(wildcards))
+    except IncompleteCheckpointException:
+        return True
 
 
 def of_shared_engine(path):
