@@ -95,6 +95,18 @@ def test_a_run_without_a_name_notes_nothing_and_spoils_no_other(tmp_path):
         check_other_runs(settings_of(None, (("generation", "threads"), 2)))
 
 
+def test_screens_are_shared_and_who_goes_on_is_not():
+    screen = ("run", "screen")
+    note_definitions(settings_of("a", (screen, {"keep": 2})))
+    check_other_runs(settings_of("b", (screen, {"keep": 1, "by": "loss"})))
+    check_other_runs(settings_of("b"))
+    with pytest.raises(InputError) as refused:
+        check_other_runs(settings_of("b", (screen, {"problems": 8})))
+    assert "config: run.screen.problems: 8 in run b and 32 in run a" in str(refused.value)
+    with pytest.raises(InputError, match="generation.temperature"):  # of the traces
+        check_other_runs(settings_of("b", (screen, {}), (("generation", "temperature"), 0.5)))
+
+
 def test_calibration_on_own_traces_shares_what_these_depend_on():
     plain, own = (definitions(settings_of("a", *more)) for more in ((), OWN_TEXTS))
     assert ("generation", "temperature") in own.keys() - plain.keys()

@@ -23,6 +23,7 @@ from workflow_scripts.estimates.gpu_hours import (
     recovery_hours,
 )
 from workflow_scripts.estimates.limits import too_long
+from workflow_scripts.estimates.screened import jobs_behind_screens
 from workflow_scripts.estimates.sizes import Size, Tokens, model_size, problem_count, tokens_of
 from workflow_scripts.estimates.training import (
     gpu_memory,
@@ -426,6 +427,42 @@ def test_variants_that_share_an_engine_are_one_job_and_one_start():
     (line,) = [line for line in told if "4 jobs at once (shards: 4)" in line]
     assert line.endswith(f" {240 * 2 * 2 * (30 + 16) / 4 / 0.5 / 3600:,.1f}")
     assert any("starts of 4 jobs" in line for line in told)
+
+
+def test_a_screened_run_decodes_with_those_that_go_on_and_reads_with_all():
+    """Three variants of three others: the dense model, and one of two."""
+    variants = (("run", "variants"), ["dense", "wanda-50", "wanda-60"])
+    screen = (("run", "screen"), {"keep": 1, "problems": 5})
+    plain, screened = (settings_of(variants, *more) for more in ((), (screen,)))
+    of_each = {"chains": 7}
+    whole, kept = (tokens_of(one, of_each, (20, 6)) for one in (plain, screened))
+    assert {what: 2 * t.most for what, t in whole.items()} == {
+        what: 3 * t.most for what, t in kept.items()
+    }
+    tokens = 5 * (200 + 30 + 8)  # prompt, largest budget, answer
+    told = lines(screened)
+    start = told.index(next(line for line in told if line.startswith("screens, 1 models x 3")))
+    assert told[start].endswith("2 variants of a model go on")
+    assert [line.split()[1] for line in told[start + 1 : start + 3]] == [
+        f"{tokens:,}", f"{3 * tokens:,}",
+    ]  # fmt: skip
+    size = {"m": Size(checkpoint=16_000_000_000, linear_weights=7, cached=1.0)}
+    more = pruning_hours(screened, size, CARDS["h100"]) - pruning_hours(plain, size, CARDS["h100"])
+    passes = 3 * 2 * tokens * 2 * 8e9  # both models, two operations a weight
+    assert more == pytest.approx(passes / (0.3 * CARDS["h100"].rate) / 3600)
+
+
+def test_jobs_behind_a_screen_are_counted_where_a_dry_run_cannot_show_them():
+    variants = (("run", "variants"), ["dense", "wanda-50", "wanda-60", "wanda-70"])
+    keep = (("run", "screen"), {"keep": 2})
+    assert jobs_behind_screens(settings_of(variants)) == {}
+    assert jobs_behind_screens(settings_of(variants, (("run", "screen"), {}))) == {}
+    assert jobs_behind_screens(settings_of(variants, keep)) == {"generation": 3, "grading": 3}
+    sharded = jobs_behind_screens(settings_of(variants, keep, shards=4))
+    assert sharded == {"generation": 3 + 3 * 4, "grading": 3}
+    more = ((("run", "variants_per_engine"), 2), (("run", "tasks"), ["chains-result"]))
+    shared = jobs_behind_screens(settings_of(variants, keep, *more, shards=4))
+    assert shared == {"generation": 3 + 2 * 4, "grading": 3, "tasks": 1 + 3}
 
 
 def test_configs_that_are_none_are_one_line(tmp_path):

@@ -318,6 +318,38 @@ def test_a_shard_has_time_for_its_part_and_what_gathers_them_holds_no_model(tmp_
     assert needs("generate", parts, tmp_path)["mem_mb"] < 20 * GB
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_screen_has_a_block_two_heads_and_hidden_states_and_time_for_two_passes(tmp_path, device):
+    """Of an 8B model: 36 blocks, a width of 4,096, 152k tokens."""
+    problems, tokens = 50, 200 + 8192 + 1024
+    settings = settings_of(
+        8.2e9,
+        (("device",), device),
+        (("generation", "budgets"), [8192]),
+        (("generation", "answer_tokens"), 1024),
+        (("run", "screen"), {"problems": problems}),
+    )
+    asked = needs("screen_variant", settings, tmp_path)
+    held = 8.2e9 / 36 * 4
+    if device == "cpu":
+        held += (2 * 152_000 * 4096 + 2 * tokens * 4096) * 4
+    assert held / 1e6 + 1 * GB < asked["mem_mb"] < 1.5 * held / 1e6 + 9 * GB
+    few = (("run", "screen"), {"problems": 1})
+    more, less = (
+        computed(
+            "screen_variant",
+            tmp_path,
+            (("generation", "budgets"), [8192]),
+            (("generation", "answer_tokens"), 1024),
+            change,
+        )
+        for change in ((("run", "screen"), {"problems": problems}), few)
+    )
+    # 2e9 weights, 0.05e12 operations a second, both models
+    assert less == pytest.approx(2 * 2 * 2e9 * tokens / 0.05e12 / 60, abs=2)
+    assert more == pytest.approx(min(problems * less, MAX_MINUTES - 10), rel=0.1)
+
+
 def test_variants_that_share_an_engine_have_time_for_each(tmp_path):
     engines, variants = (("run", "variants_per_engine"), 4), (("run", "variants"), ["dense", "m"])
     catalogue = (("variants", "m"), {"method": "magnitude", "sparsity": 0.5})

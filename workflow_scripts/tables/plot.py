@@ -31,7 +31,9 @@ def make_empty(source: Source, outputs: Sequence[Path]) -> None:
     same, since which of them go on is not known when its figures are planned."""
     with style.applied():
         said = "Nothing to show: what this figure compares was screened out."
-        style.save(style.new_figure(0.2, said), outputs, source.options["title"])
+        figure = style.new_figure(0.2, said)
+        figure.subplots().set_axis_off()
+        style.save(figure, outputs, source.options["title"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
