@@ -1,6 +1,6 @@
 """The stages of prunethink, and the wings that they stand on.
 
-    download calibration allocation masking recovery generation grading tasks tables demo
+    download calibration allocation masking recovery screening generation grading tasks tables demo
                          the stages
     estimates  inputs    sizes, resources of a job, costs; rows of problems and texts in files
     pruning              scores of weights, the choice among them, the search for a better one
