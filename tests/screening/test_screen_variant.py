@@ -22,6 +22,7 @@ from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned, export
 from workflow_scripts.artefacts.records import TokenSequence, write_records
 from workflow_scripts.artefacts.screens import Distance, Screen, read_screen
 from workflow_scripts.errors import InputError
+from workflow_scripts.models import blocks
 from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.token_kinds import TOKEN_KINDS, token_kinds
 from workflow_scripts.screening import screen_variant
@@ -183,6 +184,45 @@ def test_the_dense_model_is_no_distance_from_itself(
         assert (distance.kl, distance.agreement) == (0, 1)
         assert distance.loss > 0
     assert found.all.tokens == sum(trace + answer for _, trace, _, answer in LENGTHS)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
+def test_on_a_gpu_they_are_those_of_the_model_in_bf16(
+    tmp_path: Path,
+    tiny_model: Callable[..., Path],
+    traces: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    architecture: str,
+) -> None:
+    """What differs on a GPU beside the kernels: logits from bf16, all that follows in fp32."""
+    monkeypatch.setitem(blocks.DTYPES, "cpu", blocks.DTYPES["cuda"])
+    model = tiny_model(architecture, dtype=torch.bfloat16)
+    files = on_disk(tmp_path / "v", model, random_keeps(model))
+    found = screen(model, files, traces, tmp_path / "screen.json")
+    dense, other = (load_model(model, torch.bfloat16) for _ in range(2))
+    apply_pruned(other, read_pruned(files), open_checkpoint(model))
+    expected = by_hand(dense, other, sequences_of()[::2], "trace")
+    for kind, (tokens, *means) in expected.items():
+        one = found.trace[kind]
+        assert one.tokens == tokens
+        assert (one.kl, one.agreement, one.loss) == pytest.approx(means, rel=0.01, abs=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_screens_as_the_cpu_does_and_twice_the_same(
+    tmp_path: Path, tiny_model: Callable[..., Path], traces: Path
+) -> None:
+    model = tiny_model("qwen3", dtype=torch.bfloat16)
+    files = on_disk(tmp_path / "v", model, random_keeps(model))
+    on_cpu = screen(model, files, traces, tmp_path / "cpu.json")
+    outputs = [tmp_path / f"{name}.json" for name in "ab"]
+    for output in outputs:
+        given = flags(model, files, traces, output, 99)
+        screen_variant.main([*given, "--pruning", '{"device": "cuda"}'])
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    on_gpu = read_screen(outputs[0]).all
+    assert (on_gpu.kl, on_gpu.loss) == pytest.approx((on_cpu.all.kl, on_cpu.all.loss), rel=0.05)
 
 
 def test_how_sequences_walk_together_does_not_matter(
