@@ -42,6 +42,8 @@ STARTS = {
     "flap": (DATA | {"sparsity": 0.4}, "statistics"),
     "llm-pruner": (DATA | {"sparsity": 0.4, "keep_first": 0, "keep_last": 0}, "calibration"),
     "slicegpt": (DATA | {"slicing": 0.3, "round_to": 4}, "calibration"),
+    "skipgpt": ({"skip": 0.3}, ""),
+    "mod": ({"skip": 0.3, "form": "lrm", "decode_densely": True}, ""),
 }
 
 

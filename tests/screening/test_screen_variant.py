@@ -27,7 +27,7 @@ from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.token_kinds import TOKEN_KINDS, token_kinds
 from workflow_scripts.screening import screen_variant
 
-METHODS = ["wanda", "sparsegpt", "blocks", "flap", "llm-pruner", "slicegpt"]
+METHODS = ["wanda", "sparsegpt", "blocks", "flap", "llm-pruner", "slicegpt", "skipgpt", "mod"]
 # prompt, trace, what leads to the answer, answer
 LENGTHS = [(3, 9, 2, 4), (5, 0, 1, 3), (2, 6, 3, 0), (4, 12, 0, 5)]
 
@@ -129,7 +129,7 @@ def test_numbers_are_those_of_whole_models(
         assert (found.digest, found.problems, found.benchmark) == (pruned.digest, 4, "b")
         others = [load_model(model, torch.float64)]
         apply_pruned(others[0], pruned, checkpoint)
-        if pruned.record.sliced_width is None:
+        if pruned.record.export:
             export(checkpoint, pruned, tmp_path / name / "checkpoint")
             others.append(load_model(tmp_path / name / "checkpoint", torch.float64))
         for other in others:

@@ -29,7 +29,6 @@ from workflow_scripts.models.experts import as_stored, experts_place
 from workflow_scripts.models.file_names import may_be_of_checkpoint
 from workflow_scripts.models.linear_names import BLOCKS
 from workflow_scripts.models.routed import route_model, router_shapes
-from workflow_scripts.models.routing import is_router_tensor
 from workflow_scripts.models.sliced import slice_model, sliced_shapes
 from workflow_scripts.models.tensors import DTYPES, write_tensors
 
