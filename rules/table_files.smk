@@ -161,6 +161,7 @@ def run_options():
             **FIGURE_OPTIONS,
             **shared_by_tables(),
             **RUN_LISTS,
+            "diagnosis": plain(SETTINGS.diagnosis),
             **catalogue.drawn_of(SETTINGS),
         }
     )

@@ -99,6 +99,41 @@ rule collect_samples:
         " --output {output.samples} --page {output.page} > {log} 2>&1"
 
 
+rule collect_traces:
+    input:
+        run_files("resources/models/{model}/manifest.json"),
+        run_files("resources/benchmarks/{benchmark}.jsonl"),
+        run_files("{run}/{model}/{variant}/traces/{benchmark}.jsonl"),
+        cells=of_run("tables/cells.parquet"),
+        order=order("collect_traces"),
+    output:
+        traces=of_run("tables/traces.parquet"),
+        page=report(
+            of_run("departures.html"),
+            caption="../report/entry.rst",
+            category="Samples",
+            labels={"page": "lost problems, side by side"},
+        ),
+    log:
+        log_of_run("collect_traces.log"),
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    threads: 4
+    params:
+        run=folder_of_run,
+        code=code("tables.collect_traces"),
+        caption="Traces of problems that were lost, beside those of the dense model.",
+        options=as_json(
+            {"reference": REFERENCE, "diagnosis": plain(SETTINGS.diagnosis)}
+        ),
+    shell:
+        "PRUNETHINK_ORDER={input.order}"
+        " python -m workflow_scripts.tables.collect_traces --results {params.run}"
+        " --resources resources --tables {params.run}/tables --options {params.options:q}"
+        " --workers {threads} --output {output.traces} --page {output.page} > {log} 2>&1"
+
+
 # One rule for each table of the catalogue.
 for NAME, TABLE in TABLES.items():
 

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.models.tiny_models import save_tiny_model, tiny_tokenizer
 from workflow_scripts.errors import InputError
-from workflow_scripts.models.tokenizers import end_of_turn_ids
+from workflow_scripts.models.tokenizers import encode, end_of_turn_ids, tokens_before
 
 TOKENIZER = tiny_tokenizer()  # ends sequences with 1
 
@@ -50,3 +50,22 @@ def test_what_is_no_id_is_one_line(tmp_path, ids):
         f"{tmp_path}/config.json: eos_token_id is {str(ids)!r}; must be a token's id or a list of "
         "ids"
     )
+
+
+class Slow:
+    """A tokenizer that does not say where its tokens are."""
+
+    is_fast = False
+
+    def __call__(self, text, add_special_tokens):
+        return TOKENIZER(text, add_special_tokens=add_special_tokens)
+
+
+@pytest.mark.parametrize("text", ["", "ab", "What is 2 + 2? 4, of course: four.", "é 等 🤔!"])
+def test_tokens_before_a_place_are_those_that_end_there(text):
+    places = [*range(len(text) + 1)]
+    found = tokens_before(TOKENIZER, text, places)
+    ids = encode(TOKENIZER, text)
+    assert found == sorted(found) and found[-1] == len(ids)
+    slow = tokens_before(Slow(), text, places)
+    assert all(0 <= one - other <= 1 for one, other in zip(found, slow, strict=True))

@@ -1,5 +1,6 @@
 """The whole workflow on a small config: what it makes, and what runs again."""
 
+import os
 import re
 import subprocess
 import sys
@@ -24,8 +25,8 @@ from tests.workflow.checkout import (
 CONFIG = ("--configfile", "small.yaml")
 # the rules that make tables, figures and the report of grades
 FROM_GRADES = {
-    "collect_cells", "collect_samples", "accuracy_table", "comparison_table", "parallel_table",
-    "published_table", "plot", "write_report",
+    "collect_cells", "collect_samples", "collect_traces", "accuracy_table", "comparison_table",
+    "diagnosis_table", "parallel_table", "published_table", "plot", "write_report",
 }  # fmt: skip
 
 
@@ -70,12 +71,12 @@ def test_the_log_is_short_on_the_terminal_and_whole_in_its_file(finished):
     whole = Path(file).read_text(encoding="utf-8")
     ran = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", whole, re.MULTILINE)
     assert jobs_run(printed) == Counter(ran) - Counter(["all"])
-    assert re.search(r"^ *\d+ of 35 done, about 0:\d\d:\d\d left +plot \w", printed, re.MULTILINE)
+    assert re.search(r"^ *\d+ of 39 done, about 0:\d\d:\d\d left +plot \w", printed, re.MULTILINE)
     assert "reason:" in whole and "reason:" not in printed
     decoded = [line for line in printed.splitlines() if line.startswith("reasoner/")]
     assert len(printed.splitlines()) < len(ran) + len(decoded) + 10
     last = printed.splitlines()[-1]
-    assert re.fullmatch(r"35 of 35 done in 0:\d\d:\d\d; the report is results/report.html", last)
+    assert re.fullmatch(r"39 of 39 done in 0:\d\d:\d\d; the report is results/report.html", last)
     assert (finished.folder / last.split()[-1]).is_file()
 
 
@@ -118,7 +119,7 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
     assert changeable.planned(*CONFIG) == {
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
         "plot_model": 1, "plot_calibration": 1, "write_config": 1,
-        "size_table": 1, **dict.fromkeys(FROM_GRADES, 1), "plot": 5,
+        "size_table": 1, **dict.fromkeys(FROM_GRADES, 1), "plot": 7,
     }  # fmt: skip
 
 
@@ -181,6 +182,32 @@ def test_a_run_that_is_not_complete_has_tables_and_says_what_is_missing(changeab
     assert "<li>grades of reasoner/wanda-50: small</li>" in page
     table = pd.read_csv(changeable.folder / target / "tables/accuracy.csv")
     assert set(table.variant) == {*SMALL["run"]["variants"]} - {"wanda-50"}
+
+
+def test_traces_of_a_run_are_measured_and_shown(finished):
+    """Each of the demo's tokens is one character, so that places are tokens."""
+    results = finished.folder / "results"
+    traces = pd.read_parquet(results / "tables/traces.parquet")
+    cells = pd.read_parquet(results / "tables/cells.parquet")
+    key = ["model", "variant", "benchmark", "budget", "id", "repeat"]
+    pd.testing.assert_frame_equal(traces[key], cells[key])
+    assert (traces["characters"] == traces["tokens"]).all()
+    texts = {
+        variant: pd.read_json(
+            results / f"reasoner/{variant}/traces/small.jsonl", lines=True
+        ).set_index(["id", "repeat"])["text"]
+        for variant in SMALL["run"]["variants"]
+    }
+    largest = traces[(traces["budget"] == 72) & (traces["variant"] != "dense")]
+    for row in largest.itertuples():
+        one, other = (texts[name][row.id, row.repeat] for name in ("dense", row.variant))
+        shared = len(os.path.commonprefix([one, other]))
+        assert pd.isna(row.departure) if one == other else row.departure == shared
+    assert largest["departure"].notna().any()
+    lost = largest.merge(cells, on=key).query("not correct")
+    page = (results / "departures.html").read_text(encoding="utf-8")
+    assert 0 < page.count("<article") <= len(lost)
+    assert '<a href="departures.html">' in (results / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_report_is_written(finished):

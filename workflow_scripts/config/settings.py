@@ -12,6 +12,7 @@ from workflow_scripts.config.catalogues import (
     InfluenceSet,
     Model,
 )
+from workflow_scripts.config.diagnosis import Diagnosis
 from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.generation import Generation, GenerationJob
 from workflow_scripts.config.judge import Judge, JudgeJob
@@ -94,7 +95,15 @@ class Settings(Entry):
     run: Run
     models: dict[
         name_beside(
-            "tables", "figures", "demo", "runs", "compare", "logs", "report.html", "samples.html"
+            "tables",
+            "figures",
+            "demo",
+            "runs",
+            "compare",
+            "logs",
+            "report.html",
+            "samples.html",
+            "departures.html",
         ),
         Model,
     ]
@@ -130,6 +139,7 @@ class Settings(Entry):
     generation: Generation
     harness: Harness = Harness()
     judge: Judge = Judge()
+    diagnosis: Diagnosis = Diagnosis()
     tables: Tables = Tables()
 
     @model_validator(mode="before")

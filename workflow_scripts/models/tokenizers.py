@@ -5,10 +5,11 @@ model's chat template up to where the model would answer, the completion follows
 `{"text": ...}`: tokenised plainly.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import NoneType
 
+import numpy as np
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from workflow_scripts.errors import InputError
@@ -86,3 +87,25 @@ def check_ids(
 def encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """The token ids of a text as it is, without the tokens that a tokenizer puts around texts."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def tokens_before(
+    tokenizer: PreTrainedTokenizerBase, text: str, places: Sequence[int]
+) -> list[int]:
+    """How many tokens of a text lie wholly before each of some places, counted in characters.
+
+    What a model wrote may be other tokens with the same text; these are the tokenizer's own.
+    """
+    if tokenizer.is_fast:
+        found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ends = np.maximum.accumulate([end for _, end in found["offset_mapping"]] or [0])
+        return np.searchsorted(ends[: len(found["input_ids"])], places, side="right").tolist()
+    # one that does not say where its tokens are: those that are the same for the text's beginning
+    whole = encode(tokenizer, text)
+    counts = []
+    for place in places:
+        pairs = zip(encode(tokenizer, text[:place]), whole, strict=False)
+        counts.append(next((n for n, (one, two) in enumerate(pairs) if one != two), None))
+        if counts[-1] is None:
+            counts[-1] = min(len(whole), len(encode(tokenizer, text[:place])))
+    return counts

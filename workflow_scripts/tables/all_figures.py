@@ -24,6 +24,7 @@ from workflow_scripts.tables.entries import (
     RECOVERIES,
     SCREENING,
     TASKS,
+    TRACES,
     Figure,
 )
 
@@ -68,6 +69,31 @@ FIGURES = {
         "budget, with 95 % intervals. Filled marks are differences that the permutation test finds "
         "after Holm's correction.",
         ("{run}/tables/comparison.csv", MASKS),
+        exists=compares,
+    ),
+    "endings": Figure(
+        "endings",
+        "diagnosis",
+        "{model} on {benchmark}: how traces end",
+        "How the traces of {model} on {benchmark} end under every budget: by themselves, with the "
+        "model's turn inside its thinking, cut by the budget, or cut in a loop, which is the same "
+        "characters over and over. A panel for every variant. The numbers are in diagnosis.csv.",
+        ("{run}/tables/diagnosis.csv",),
+    ),
+    "departures": Figure(
+        "departures",
+        "diagnosis",
+        "{model} on {benchmark}: where traces depart from those of {reference}, and what that costs",
+        "Traces of {model} on {benchmark} beside those of {reference}, drawn with the same random "
+        "numbers. Left, the share of a variant's traces that are still the same after so many "
+        "tokens. Right, accuracy under the largest budget by the length of the trace and by how "
+        "often {reference} is right in other repeats of the problem.",
+        (
+            TRACES,
+            "{run}/tables/diagnosis_lengths.csv",
+            "{run}/tables/diagnosis_difficulty.csv",
+            MASKS,
+        ),
         exists=compares,
     ),
     "pair": Figure(

@@ -17,6 +17,7 @@ from workflow_scripts.tables.entries import (
     SPEEDS,
     TASK_LIMITS,
     TASKS,
+    TRACES,
     Table,
 )
 
@@ -45,6 +46,16 @@ TABLES = {
         "that is more than 0.1, inconclusive.",
         reads=(CELLS, MASKS),
         also=("areas",),
+    ),
+    "diagnosis": Table(
+        "Diagnosis",
+        "What traces look like where accuracy falls: how they end, whether they go in circles, how "
+        "soon they depart from those of {reference} that were drawn with the same random numbers, "
+        "what is lost and won against it, and accuracy by the length of traces and by how hard "
+        "problems are. Every budget and all intervals are in diagnosis.csv, diagnosis_lengths.csv "
+        "and diagnosis_difficulty.csv; every trace is in traces.parquet.",
+        reads=(CELLS, TRACES),
+        also=("diagnosis_lengths", "diagnosis_difficulty"),
     ),
     "parallel": Table(
         "Sequential and parallel scaling",

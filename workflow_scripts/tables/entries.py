@@ -8,6 +8,7 @@ from workflow_scripts.tables.conditions import Condition, always
 CELLS = "{run}/tables/cells.parquet"
 MASKS = "results/{model}/{variant}/mask.json"
 SCORES = "{run}/tables/task_scores.parquet"
+TRACES = "{run}/tables/traces.parquet"
 SPEEDS = "results/{model}/{variant}/speed.json"  # what benchmarks.export_speed leaves
 CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
 SCREENS = "results/{model}/{variant}/screen.json"

@@ -13,6 +13,7 @@ of the report and in the tables' captions. A figure of which nothing is there is
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,23 @@ from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables import catalogue, plot, report, table
 from workflow_scripts.tables.all_figures import FIGURES
 from workflow_scripts.tables.all_tables import TABLES
-from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
+from workflow_scripts.tables.collect_traces import collect
+from workflow_scripts.tables.content.cells import FILE, load_cells, read_cells, write_cells
 from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.content.departures import FILE as DEPARTURES_FILE
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.content.task_scores import FILE as SCORES_FILE
 from workflow_scripts.tables.content.task_scores import read_task_scores, write_task_scores
-from workflow_scripts.tables.entries import FIGURE_FORMATS, SCREENING, SOME, TASKS
+from workflow_scripts.tables.content.traces import FILE as TRACES_FILE
+from workflow_scripts.tables.entries import (
+    FIGURE_FORMATS,
+    SCREENING,
+    SOME,
+    TASKS,
+    TRACES,
+    Figure,
+    Table,
+)
 
 LISTS = ("models", "variants", "benchmarks")
 
@@ -38,13 +50,17 @@ def build(
     config: Mapping[str, Any],
     options: Mapping[str, Any],
     output: Path,
+    workers: int = 1,
 ) -> None:
-    """Make all of it, below `output`."""
+    """Make all of it, below `output`; `workers` processes read the traces."""
     tables, names = output / "tables", {key: options[key] for key in LISTS}
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
     drops = options.get(SCREENING, {}).get("drops", False)
     write_cells(tables / FILE, read_cells(results, **names, **design, drops=drops))
+    if "diagnosis" in options and any(_trace_files(results, names)):
+        files = tables / TRACES_FILE, output / DEPARTURES_FILE
+        collect(results, resources, load_cells(tables), options, workers, *files)
     if TASKS in options:
         scores = read_task_scores(
             results, options["models"], options["variants"], options[TASKS], drops
@@ -54,10 +70,22 @@ def build(
     source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
     for name, entry in TABLES.items():
         is_told = entry.needs is None or entry.needs in options
+        is_told &= _has_traces(entry, source)
         if is_told and not any("{benchmark}" in path for path in entry.reads):
             table.make(name, source)
     drawn = list(_draw(source, options, output / "figures"))
     report.write(source, resources, logs, config, drawn, output / "report.html")
+
+
+def _trace_files(results: Path, names: Mapping[str, Sequence[str]]) -> Iterator[bool]:
+    """Whether there is each file of traces: without any, nothing is told of traces."""
+    for model, variant, benchmark in product(*(names[name] for name in LISTS)):
+        yield (results / model / variant / "traces" / f"{benchmark}.jsonl").exists()
+
+
+def _has_traces(entry: Table | Figure, source: Source) -> bool:
+    """Whether traces were measured, where a table or a figure is made from them."""
+    return TRACES not in entry.reads or (source.tables / TRACES_FILE).exists()
 
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
@@ -71,6 +99,8 @@ def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator
     }
     for name, entry in FIGURES.items():
         if entry.needs is not None and entry.needs not in options:
+            continue
+        if not _has_traces(entry, source):
             continue
         for place in catalogue.places(name, values):
             more = catalogue.plot_options(name, place, shared)
@@ -92,9 +122,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", required=True, type=Path, help="the config of what was run")
     parser.add_argument("--options", required=True, type=json.loads, help="JSON, see above")
     parser.add_argument("--output", required=True, type=Path, help="folder to write")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read traces")
     given = parser.parse_args(arguments)
     config = read_json(given.config)
-    build(given.results, given.resources, given.logs, config, given.options, given.output)
+    folders = given.results, given.resources, given.logs
+    build(*folders, config, given.options, given.output, given.workers)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.catalogue import figure_title
 from workflow_scripts.tables.content import (
     accuracy,
+    diagnosis_text,
     pair_text,
     parallel,
     published,
@@ -47,7 +48,8 @@ from workflow_scripts.tables.content.screened_out import with_screened_out
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.content.task_scores import FILE as SCORES
 from workflow_scripts.tables.content.task_scores import load_task_scores
-from workflow_scripts.tables.entries import TASKS
+from workflow_scripts.tables.content.traces import FILE as TRACES_FILE
+from workflow_scripts.tables.entries import TASKS, TRACES
 from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.reporting.findings import heat_maps, of_pair, of_tasks, sentences
@@ -108,6 +110,7 @@ def write(
         ),
         reference=reference,
         samples=(source.tables / SAMPLES).exists(),
+        departures=(source.tables / TRACES_FILE).exists(),
         relevant=RELEVANT,
         findings=[
             *sentences(rows["comparison"], rows["accuracy"], reference),
@@ -119,6 +122,7 @@ def write(
         titles={
             "accuracy": "Accuracy",
             "comparison": f"Difference to {reference}",
+            "diagnosis": "Where accuracy is lost",
             "pair": "Instruct and think",
             "tasks": "Tasks",
             "recovery": "Training after pruning",
@@ -152,9 +156,12 @@ def _missing_tasks(source: Source) -> list[str]:
 
 
 def _is_told(table: str, source: Source) -> bool:
-    """Whether a run has what a table is about, or one of those that come with it."""
-    entry = next((one for name, one in TABLES.items() if table in (name, *one.also)), None)
-    return entry is None or entry.needs is None or entry.needs in source.options
+    """Whether a run has what a table is about; of a companion, what that with its name is about."""
+    entry = next((e for name, e in TABLES.items() if table in (name, *e.also)), None)
+    if entry is None:
+        return True
+    has_traces = TRACES not in entry.reads or (source.tables / TRACES_FILE).exists()
+    return has_traces and (entry.needs is None or entry.needs in source.options)
 
 
 def _sections(
@@ -172,6 +179,15 @@ def _sections(
         "comparison": [
             *area_sections(rows["areas"], reference),
             *full_sections(rows["comparison"], reference, missing),
+        ],
+        "diagnosis": [
+            *diagnosis_text.sections(
+                rows["diagnosis"],
+                rows["diagnosis_lengths"],
+                rows["diagnosis_difficulty"],
+                reference,
+                missing,
+            )
         ],
         "pair": [*pair_text.full_sections(rows["pair"], missing)],
         "tasks": [*tasks_text.full_sections(rows["tasks"], reference, limits)],

@@ -7,7 +7,7 @@ from tests.tables.browser import look, needs_browser
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, Trace, write_records
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.tables import collect_samples
-from workflow_scripts.tables.content.samples import examples, loop_shares, loops, read_samples
+from workflow_scripts.tables.content.samples import examples, loop_shares, read_samples
 
 LISTS = {"models": ["m"], "variants": ["dense", "w-50"], "benchmarks": ["b"]}
 LOOP = "so far. " + "Wait, let me check. " * 5
@@ -69,18 +69,6 @@ def test_examples_are_of_the_largest_budget_and_one_of_a_problem(run):
     shown = [(one["shown_as"], one["id"], one["budget"]) for one in examples(frame)]
     cut = [("cut", name, 12) for name in ("p0", "p1", "p3")]
     assert shown == [("lost", "p0", 12), ("won", "p1", 12), *cut, ("looping", "p2", 12)]
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        (LOOP, True), ("1" * 60, True), ("ab" * 30, True), ("\n\nSo?" * 12, True),
-        ("", False), ("1" * 59, False), ("all good things come in threes, " * 2, False),
-        ("7+3=0;0+6=6;", False), (LOOP + "No. It is 4.", False),
-    ],
-)  # fmt: skip
-def test_a_loop_is_the_same_words_over_and_over_at_the_end(text, found):
-    assert loops(text) == found
 
 
 @needs_browser

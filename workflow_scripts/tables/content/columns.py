@@ -90,6 +90,25 @@ COLUMNS = {
         "accuracy reference_accuracy lost ci_low ci_high",
         # Spearman's, of a measure and of what is lost, over so many variants
         "screening_correlations": "model benchmark budget measure variants rho ci_low ci_high",
+        # of traces, as shares of a cell's: `ended` by themselves, `inside`: the model ended its turn
+        # in them, `cut`, `loops`: hold a loop, `looping`: end in one; medians over loops: period in
+        # characters, how many `times` over; means: `compression`, `distinct` n-grams over all of a
+        # problem's repeats; `reflections`: words in 1,000 tokens; `departure_*`: quartiles of the
+        # tokens that traces share with the reference's, NaN where as many stay `together` with
+        # theirs, and `unpaired` why some have none; `lost_*`: of all answers, by how traces ended
+        "diagnosis": "model variant benchmark budget problems repeats ended inside "
+        "cut cut_low cut_high loops loops_low loops_high looping loop_period loop_times "
+        "compression distinct reflections "
+        "departure_q1 departure_median departure_q3 together unpaired "
+        "lost lost_low lost_high won won_low won_high "
+        "lost_looping lost_cut lost_inside lost_ended",
+        # answers by the tokens of their traces, `shortest` to `longest`
+        "diagnosis_lengths": "model variant benchmark budget bin shortest longest problems answers "
+        "accuracy ci_low ci_high",
+        # answers by how hard their problems are: hard, middle or easy for the reference's other
+        # repeats; `difference` to the reference on the same answers, NaN of itself
+        "diagnosis_difficulty": "model variant benchmark budget difficulty problems answers "
+        "reference_accuracy accuracy ci_low ci_high difference difference_low difference_high",
         # counts of answers by both verdicts; `grader_only`: right by the grader alone
         "judge_agreement": "model variant benchmark answers both_right grader_only judge_only "
         "both_wrong unjudged agreement kappa",
@@ -106,8 +125,8 @@ class NoRows(InputError):
 _TEXT = {
     "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
     "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",
-    "net_verdict", "task", "metric", "kind", "better", "paper", "says", "where",
-    "goes_on", "part", "measure",
+    "net_verdict", "task", "metric", "kind", "better", "paper", "says", "where", "unpaired",
+    "difficulty", "goes_on", "part", "measure",
 }  # fmt: skip
 _WHOLE = {
     "budget",
@@ -121,6 +140,10 @@ _WHOLE = {
     "samples",
     "pairs",
     "variants",
+    "bin",
+    "shortest",
+    "longest",
+    "answers",
 }
 
 

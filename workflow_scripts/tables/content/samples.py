@@ -19,6 +19,7 @@ from workflow_scripts.artefacts.records import Answer, Grade, Problem, Trace, re
 from workflow_scripts.files.atomic import written_atomically
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.tables.content.screened_out import dropped
+from workflow_scripts.tables.traces.loops import ends_in_loop
 
 SCHEMA = pa.schema(
     [
@@ -38,21 +39,6 @@ OUTCOMES = {
 FILE = "samples.parquet"
 SHOWN = ("lost", "won", "cut", "looping")
 EACH = 3  # examples of an outcome for each model, benchmark and variant
-
-# a trace loops where it ends in a block of up to so many characters,
-LONGEST = 1000
-# which is there at least so many times in a row
-TIMES = 3
-# and, however short it is, fills so many characters
-FILLED = 60
-
-
-def loops(text: str) -> bool:
-    """Whether a text ends in the same words over and over."""
-    for size in range(1, min(LONGEST, len(text) // TIMES) + 1):
-        if text.endswith(text[-size:] * max(TIMES, -(-FILLED // size))):
-            return True
-    return False
 
 
 def read_samples(
@@ -105,7 +91,7 @@ def _rows(
     }
     # with its budget where each has a trace of its own
     traces = {
-        (t.id, t.repeat, t.budget): (t.text, loops(t.text))
+        (t.id, t.repeat, t.budget): (t.text, ends_in_loop(t.text))
         for t in read_records(folder / "traces" / name, Trace)
     }
     for key, grade in grades.items():

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.artefacts.screens import Choice
-from workflow_scripts.tables.content import cells, columns
+from workflow_scripts.tables.content import cells, columns, traces
 from workflow_scripts.tables.content.removals import read_masks
 from workflow_scripts.tables.content.screened_out import read_choices
 from workflow_scripts.tables.ways import Way, from_lists
@@ -74,6 +74,10 @@ class Source:
 
     def cells(self) -> pd.DataFrame:
         return cells.load_cells(self.tables)
+
+    def traces(self) -> pd.DataFrame:
+        """Of the same answers as the cells, in their order."""
+        return traces.load_traces(self.tables)
 
     def table(self, name: str) -> pd.DataFrame:
         return columns.read_table(self.tables, name)
