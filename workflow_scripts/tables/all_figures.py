@@ -83,7 +83,7 @@ FIGURES = {
     "departures": Figure(
         "departures",
         "diagnosis",
-        "{model} on {benchmark}: where traces depart from those of {reference}, and what that costs",
+        "{model} on {benchmark}: where traces depart from {reference}, and where accuracy falls",
         "Traces of {model} on {benchmark} beside those of {reference}, drawn with the same random "
         "numbers. Left, the share of a variant's traces that are still the same after so many "
         "tokens. Right, accuracy under the largest budget by the length of the trace and by how "

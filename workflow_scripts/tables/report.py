@@ -52,7 +52,13 @@ from workflow_scripts.tables.content.traces import FILE as TRACES_FILE
 from workflow_scripts.tables.entries import TASKS, TRACES
 from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
-from workflow_scripts.tables.reporting.findings import heat_maps, of_pair, of_tasks, sentences
+from workflow_scripts.tables.reporting.findings import (
+    heat_maps,
+    of_diagnosis,
+    of_pair,
+    of_tasks,
+    sentences,
+)
 from workflow_scripts.tables.reporting.methods_text import methods_paragraphs
 from workflow_scripts.tables.statistics.verdicts import RELEVANT
 
@@ -114,6 +120,7 @@ def write(
         relevant=RELEVANT,
         findings=[
             *sentences(rows["comparison"], rows["accuracy"], reference),
+            *of_diagnosis(rows["diagnosis"]),
             *of_pair(rows["pair"]),
             *of_tasks(rows["tasks"], reference),
         ],

@@ -1,11 +1,14 @@
 """What the report says first: sentences, heat maps and cautions."""
 
+import math
+
 import pandas as pd
 import pytest
 
 from tests.tables.sources import rows_of
+from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.reporting.cautions import cautions
-from workflow_scripts.tables.reporting.findings import heat_maps, sentences
+from workflow_scripts.tables.reporting.findings import heat_maps, of_diagnosis, sentences
 
 
 def row(variant, budget, difference, verdict, detectable=0.05, dense=0.9):
@@ -59,6 +62,31 @@ def test_the_dense_model_with_a_recovery_is_no_pruned_variant():
     assert next(sentences(rows, ACCURACY, "dense")) == next(
         sentences(COMPARISON, ACCURACY, "dense")
     )
+
+
+def diagnosed(variant, lost, won, ways, budget=12):
+    row = dict.fromkeys(COLUMNS["diagnosis"], 0.0) | {
+        "model": "m", "benchmark": "b", "variant": variant, "budget": budget, "lost": lost,
+        "won": won,
+    }  # fmt: skip
+    return row | dict(
+        zip(("lost_looping", "lost_cut", "lost_inside", "lost_ended"), ways, strict=True)
+    )
+
+
+def test_a_sentence_tells_how_lost_answers_thought():
+    rows = pd.DataFrame([
+        diagnosed("dense", math.nan, math.nan, [math.nan] * 4),
+        diagnosed("w", 0.4, 0.4, (0.1, 0.1, 0.1, 0.1)),
+        diagnosed("v", 0.2, 0.05, (0.02, 0.12, 0.0, 0.06)),
+        diagnosed("v", 0.9, 0.0, (0.9, 0.0, 0.0, 0.0), budget=6),
+    ])  # fmt: skip
+    assert list(of_diagnosis(rows)) == [
+        "m on b, with 12 thinking tokens: of the traces of answers that v loses, 60 % are cut "
+        "without one, 30 % end by themselves, 10 % end in a loop."
+    ]
+    assert list(of_diagnosis(rows[rows["variant"] != "v"])) == []
+    assert list(of_diagnosis(pd.DataFrame(columns=COLUMNS["diagnosis"]))) == []
 
 
 def test_a_heat_map_has_a_tile_for_each_comparison_and_signs_for_verdicts():

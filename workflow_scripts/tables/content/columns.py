@@ -90,8 +90,8 @@ COLUMNS = {
         "accuracy reference_accuracy lost ci_low ci_high",
         # Spearman's, of a measure and of what is lost, over so many variants
         "screening_correlations": "model benchmark budget measure variants rho ci_low ci_high",
-        # of traces, as shares of a cell's: `ended` by themselves, `inside`: the model ended its turn
-        # in them, `cut`, `loops`: hold a loop, `looping`: end in one; medians over loops: period in
+        # shares of a cell's traces: `ended` by themselves, `inside`: the model ended its turn in
+        # them, `cut`, `loops`: hold a loop, `looping`: end in one; medians over loops: period in
         # characters, how many `times` over; means: `compression`, `distinct` n-grams over all of a
         # problem's repeats; `reflections`: words in 1,000 tokens; `departure_*`: quartiles of the
         # tokens that traces share with the reference's, NaN where as many stay `together` with
@@ -103,8 +103,8 @@ COLUMNS = {
         "lost lost_low lost_high won won_low won_high "
         "lost_looping lost_cut lost_inside lost_ended",
         # answers by the tokens of their traces, `shortest` to `longest`
-        "diagnosis_lengths": "model variant benchmark budget bin shortest longest problems answers "
-        "accuracy ci_low ci_high",
+        "diagnosis_lengths": "model variant benchmark budget bin shortest longest problems "
+        "answers accuracy ci_low ci_high",
         # answers by how hard their problems are: hard, middle or easy for the reference's other
         # repeats; `difference` to the reference on the same answers, NaN of itself
         "diagnosis_difficulty": "model variant benchmark budget difficulty problems answers "

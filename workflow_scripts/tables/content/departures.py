@@ -9,13 +9,13 @@ import pandas as pd
 from workflow_scripts.artefacts.records import Problem, Trace, read_records
 from workflow_scripts.tables.content.cells import KEY, NAMES
 from workflow_scripts.tables.content.formats import page
-from workflow_scripts.tables.traces.files import (
+from workflow_scripts.tables.content.traces import (
     IS_REFERENCE,
     NO_REFERENCE,
     NO_TRACES,
     OTHER_SEED,
-    Pair,
 )
+from workflow_scripts.tables.traces.files import Pair
 
 FILE = "departures.html"
 # characters of a text that a page shows: before and after the place where traces part, of the end

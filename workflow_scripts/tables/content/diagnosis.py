@@ -37,8 +37,8 @@ Row = dict[str, Any]
 class Cell:
     """The traces and answers of one model, variant, benchmark and budget.
 
-    `columns` of shape (problems, repeats), problems by their ids: those of `content.traces`, whether
-    an answer is `correct` and its `mark`.
+    `columns` of shape (problems, repeats), problems by their ids: those of `content.traces`,
+    whether an answer is `correct` and its `mark`.
     """
 
     model: str

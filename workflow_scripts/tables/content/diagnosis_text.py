@@ -94,18 +94,18 @@ def _outcomes(name: str, under: str, rows: pd.DataFrame, reference: str, lacks: 
             "variant": rows["variant"],
             **{outcome: [_with_bounds(row, outcome) for row in rows.itertuples()]
                for outcome in ("lost", "won")},
-            "in a loop": rows["lost_looping"].map(_percent),
-            "cut": rows["lost_cut"].map(_percent),
-            "turn ended": rows["lost_inside"].map(_percent),
-            "ended": rows["lost_ended"].map(_percent),
+            "in a loop": rows["lost_looping"].map(_tenths),
+            "cut": rows["lost_cut"].map(_tenths),
+            "turn ended": rows["lost_inside"].map(_tenths),
+            "ended": rows["lost_ended"].map(_tenths),
         }
     )  # fmt: skip
     return Section(
         f"{name}: what is lost and how",
-        f"{under}: % of answers that are right with {reference} and wrong with a variant (lost), or "
-        "the other way round (won), with 95 % intervals; and by how the traces of the lost ones "
-        "ended: in a loop, cut without one, with the model's turn, by themselves. These four add up "
-        f"to what is lost.{lacks}",
+        f"{under}: % of answers that are right with {reference} and wrong with a variant (lost), "
+        "or the other way round (won), with 95 % intervals; and by how the traces of the lost ones "
+        "ended: in a loop, cut without one, with the model's turn, by themselves. These four add "
+        f"up to what is lost.{lacks}",
         frame,
     )
 
@@ -155,7 +155,7 @@ def _difficulty(name: str, under: str, rows: pd.DataFrame, reference: str, lacks
         f"{name}: accuracy by difficulty",
         f"{under}: accuracy, and difference to {reference} in percentage points with its 95 % "
         "interval, on problems that are hard (less than a third right), middle or easy (more than "
-        f"two thirds) for {reference}. How hard a problem is for one repeat its other repeats tell, "
+        f"two thirds) for {reference}. How hard a problem is in one repeat its other repeats tell, "
         f"so that luck is not taken for ease.{lacks}",
         frame[["variant", *order]],
     )
@@ -163,6 +163,10 @@ def _difficulty(name: str, under: str, rows: pd.DataFrame, reference: str, lacks
 
 def _percent(share: float) -> str:
     return NONE if math.isnan(share) else f"{100 * share:.0f}"
+
+
+def _tenths(share: float) -> str:
+    return NONE if math.isnan(share) else f"{100 * share:.1f}"
 
 
 def _number(digits: int) -> Callable[[float], str]:

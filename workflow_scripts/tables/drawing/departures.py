@@ -105,7 +105,7 @@ def _draw_lengths(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
     for variant, of_it in rows.groupby("variant", sort=False):
         of_it = of_it.sort_values("bin")
         _draw_line(axes, of_it["bin"].map(places), of_it["accuracy"], looks[variant])
-    axes.set_xticks(range(len(parts)), labels=[f"≤{end}" for end in parts["longest"]])
+    axes.set_xticks(range(len(bins)), labels=[f"≤{end}" for end in bins["longest"]])
     set_accuracy(axes)
     axes.set_xlabel("tokens of the trace")
 
@@ -128,7 +128,8 @@ def _draw_line(axes: Axes, across: pd.Series, accuracy: pd.Series, look: Look) -
 
 
 def _handle(variant: str, look: Look) -> Line2D:
+    dashes = (0, look.dashes) if look.dashes else "-"
     return Line2D(
-        [], [], color=look.colour, linewidth=1.2, linestyle=(0, look.dashes) if look.dashes else "-",
+        [], [], color=look.colour, linewidth=1.2, linestyle=dashes,
         marker=look.marker, markersize=3.4, markerfacecolor=look.marker_fill, label=variant,
     )  # fmt: skip

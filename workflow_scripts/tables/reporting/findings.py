@@ -16,6 +16,13 @@ from workflow_scripts.tables.content.pair_text import overall
 from workflow_scripts.tables.statistics.verdicts import BETTER, INCONCLUSIVE, RELEVANT, WORSE
 
 NAMED = 3  # variants that a sentence names
+# by the column of the diagnosis, how the trace of a lost answer ended
+ENDINGS = {
+    "lost_looping": "end in a loop",
+    "lost_cut": "are cut without a loop",
+    "lost_inside": "end with the model's turn",
+    "lost_ended": "end by themselves",
+}
 SIGNS = {BETTER: "▲", WORSE: "▼", INCONCLUSIVE: "?"}  # of the others: none
 # vermillion is worse, blue better; light enough for black text
 _SHADES = LinearSegmentedColormap.from_list("differences", ["#ec9a63", "#ffffff", "#6fb1d9"])
@@ -78,6 +85,23 @@ def of_tasks(rows: pd.DataFrame, reference: str) -> Iterator[str]:
         tasks = count(dense["tasks"].iloc[0], "task")
         average = f"{100 * dense['value'].iloc[0]:.0f} %"
         yield f"{model} on {tasks}: {reference} has {average} on average; {_verdicts(compared)}."
+
+
+def of_diagnosis(rows: pd.DataFrame) -> Iterator[str]:
+    """How the traces of lost answers ended, for each model and benchmark of the variant that lost
+    most more than it won; of the largest budget, and where that is relevant."""
+    for place, members in rows[rows["lost"].notna()].groupby(["model", "benchmark"], sort=False):
+        largest = _largest(members)
+        worst = largest.loc[(largest["lost"] - largest["won"]).idxmax()]
+        if worst["lost"] - worst["won"] < RELEVANT:
+            continue
+        ways = sorted(ENDINGS, key=lambda name: -worst[name])
+        parts = [f"{100 * worst[name] / worst['lost']:.0f} % {ENDINGS[name]}" for name in ways
+                 if worst[name] > 0]  # fmt: skip
+        yield (
+            f"{' on '.join(place)}, with {_budget(members)}: of the traces of answers that "
+            f"{worst['variant']} loses, {', '.join(parts)}."
+        )
 
 
 def _against(comparison: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
