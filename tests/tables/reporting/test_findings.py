@@ -8,7 +8,12 @@ import pytest
 from tests.tables.sources import rows_of
 from workflow_scripts.tables.content.columns import COLUMNS
 from workflow_scripts.tables.reporting.cautions import cautions
-from workflow_scripts.tables.reporting.findings import heat_maps, of_diagnosis, sentences
+from workflow_scripts.tables.reporting.findings import (
+    ENDINGS,
+    heat_maps,
+    of_diagnosis,
+    sentences,
+)
 
 
 def row(variant, budget, difference, verdict, detectable=0.05, dense=0.9):
@@ -69,9 +74,7 @@ def diagnosed(variant, lost, won, ways, budget=12):
         "model": "m", "benchmark": "b", "variant": variant, "budget": budget, "lost": lost,
         "won": won,
     }  # fmt: skip
-    return row | dict(
-        zip(("lost_looping", "lost_cut", "lost_inside", "lost_ended"), ways, strict=True)
-    )
+    return row | dict(zip(ENDINGS, ways, strict=True))
 
 
 def test_a_sentence_tells_how_lost_answers_thought():

@@ -157,11 +157,10 @@ def of_outcomes(cell: Cell, dense: Cell) -> Row:
         "lost_inside": ~looping & (cell["finish"] == "eos"),
         "lost_ended": ~looping & (cell["finish"] == "stop"),
     }
-    return {
-        **_share("lost", lost),
-        **_share("won", ~dense["correct"] & cell["correct"]),
-        **{name: (lost & holds).mean() for name, holds in ways.items()},
-    }
+    row = {**_share("lost", lost), **_share("won", ~dense["correct"] & cell["correct"])}
+    if np.isnan(cell["looping"]).any():  # there are no traces
+        return row
+    return row | {name: (lost & holds).mean() for name, holds in ways.items()}
 
 
 def by_length(cells: Cells, reference: str) -> Iterator[Row]:

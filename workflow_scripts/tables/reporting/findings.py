@@ -93,7 +93,7 @@ def of_diagnosis(rows: pd.DataFrame) -> Iterator[str]:
     for place, members in rows[rows["lost"].notna()].groupby(["model", "benchmark"], sort=False):
         largest = _largest(members)
         worst = largest.loc[(largest["lost"] - largest["won"]).idxmax()]
-        if worst["lost"] - worst["won"] < RELEVANT:
+        if worst["lost"] - worst["won"] < RELEVANT or pd.isna(worst["lost_ended"]):
             continue
         ways = sorted(ENDINGS, key=lambda name: -worst[name])
         parts = [f"{100 * worst[name] / worst['lost']:.0f} % {ENDINGS[name]}" for name in ways
