@@ -51,11 +51,16 @@ class BlockScores(BaseModel):
 
 
 class Export(BaseModel):
-    """What the checkpoint holds that a variant can be exported as: parameters, bytes of tensors."""
+    """What the checkpoint holds that a variant can be exported as: parameters, bytes of tensors.
+
+    `units` says by kind how many of how many units each block keeps, where it is narrower than the
+    dense model.
+    """
 
     model_config = STRICT
     parameters: PositiveInt
     bytes: PositiveInt
+    units: Mapping[str, Annotated[tuple[PositiveInt, PositiveInt], AS_LIST]] = {}
 
 
 class DynamicRecord(BaseModel):

@@ -17,14 +17,8 @@ from workflow_scripts.artefacts.config_changes import FLAGS, WINDOWS, config_cha
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
-from workflow_scripts.models.units import (
-    KV_GROUP,
-    NEURON,
-    QUERY_HEAD,
-    ROWS,
-    BlockUnits,
-    block_units,
-)
+from workflow_scripts.models.unit_names import KV_GROUP, NEURON, QUERY_HEAD
+from workflow_scripts.models.units import ROWS, BlockUnits, block_units
 
 # whose config.json can say that heads are fewer, or that have a class like them that can
 FEWER_HEADS = ("llama", "mistral", "qwen2", "qwen3")

@@ -139,13 +139,15 @@ def note_export(files: VariantFiles, checkpoint: Checkpoint) -> None:
     """Say in a variant's record what the checkpoint holds that it can be exported as."""
     pruned = read_pruned(files)
     try:
-        entries = exported_tensors(checkpoint, pruned, narrowed(checkpoint, pruned))
+        narrow = narrowed(checkpoint, pruned)
+        entries = exported_tensors(checkpoint, pruned, narrow)
     except InputError:
         return
     shapes = {name: entry.shape for name, entry in entries.items()}
     size = Export(
         parameters=count_parameters(checkpoint, shapes),
         bytes=sum(e.dtype.itemsize * math.prod(e.shape) for e in entries.values()),
+        units=narrow.units,
     )
     record = pruned.record.model_copy(update={"export": size})
     write_json(files.record, record.model_dump(mode="json"))

@@ -14,11 +14,14 @@ from workflow_scripts.config.source_files import checkpoint_shards, source_files
 from workflow_scripts.config.uses import answered_in_use, variants_in_use
 from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
-from workflow_scripts.models.linear_names import expert_number, is_of_expert, place_of
+from workflow_scripts.models.linear_names import (
+    chosen_experts,
+    expert_number,
+    is_of_expert,
+    place_of,
+)
 from workflow_scripts.models.tensor_files import open_tensors
 
-# how configs call the number of experts that a token is sent to
-CHOSEN = ("num_experts_per_tok", "moe_k", "moe_topk")
 KEYS_AND_VALUES = (".self_attn.k_proj.weight", ".self_attn.v_proj.weight")
 UNFETCHED = 2  # bytes of a weight, where a checkpoint is not there to be asked
 SHARED_HEADS = 4  # queries to a key and value, with grouped-query attention
@@ -145,8 +148,7 @@ def active_share(shards: tuple[Path, ...]) -> float:
     if not experts:
         return 1.0
     count = len({expert_number(name) for name in experts})
-    chosen = next((config[key] for key in CHOSEN if isinstance(config.get(key), int)), count)
-    idle = sum(weights[name] for name in experts) * (1 - chosen / count)
+    idle = sum(weights[name] for name in experts) * (1 - chosen_experts(config, count) / count)
     return 1 - idle / sum(weights.values())
 
 

@@ -24,7 +24,7 @@ from workflow_scripts.config.references import REFERENCES
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models.checkpoints import CONFIG, Checkpoint, split_block
 from workflow_scripts.models.manifests import MANIFEST
-from workflow_scripts.models.units import KV_GROUP, NEURON, QUERY_HEAD
+from workflow_scripts.models.unit_names import KV_GROUP, NEURON, QUERY_HEAD
 from workflow_scripts.paths import PROJECT
 
 CARD = "README.md"

@@ -7,7 +7,8 @@ import numpy as np
 from workflow_scripts.config.methods.width import OfUnits
 from workflow_scripts.errors import InputError
 from workflow_scripts.masking.width import Removed, Scores, lowest_units, with_neurons
-from workflow_scripts.models.units import NEURON, BlockUnits
+from workflow_scripts.models.unit_names import NEURON
+from workflow_scripts.models.units import BlockUnits
 
 
 def ranked_together(

@@ -6,7 +6,8 @@ gates of shared experts are no linears: they stay dense.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 BLOCKS = "model.layers"
 # role -> module inside a block
@@ -33,6 +34,8 @@ LOOKED_FOR = (
     f"{{qkv,o}}) and {BLOCKS}.N.mlp.{{gate,up,down}}_proj.weight (or {{gate_up,down}}, or "
     "mlp.experts.M.{gate,up,down}_proj, or block_sparse_moe.experts.M.{w1,w3,w2})"
 )
+# how configs call the number of experts that a token is sent to
+CHOSEN = ("num_experts_per_tok", "moe_k", "moe_topk")
 _EXPERT = re.compile(rf"({'|'.join(map(re.escape, EXPERTS))})\.(\d+)\.(\w+)")
 _LINEAR = re.compile(
     rf"{re.escape(BLOCKS)}\.(\d+)\.(?:(self_attn)\.(?:q|k|v|o|qkv)_proj"
@@ -78,3 +81,8 @@ def expert_number(name: str) -> int | None:
 def is_of_expert(name: str) -> bool:
     """Whether a tensor's name, in a model or in a block, is that of an expert's."""
     return any(f".{place}." in f".{name}" for place in EXPERTS)
+
+
+def chosen_experts(config: Mapping[str, Any], experts: int) -> int:
+    """How many of a block's experts a token is sent to: all where config.json does not say."""
+    return next((config[key] for key in CHOSEN if isinstance(config.get(key), int)), experts)

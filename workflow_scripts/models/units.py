@@ -21,8 +21,8 @@ from torch import Tensor
 from workflow_scripts.errors import InputError
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Checkpoint, Linear
+from workflow_scripts.models.unit_names import KV_GROUP, NEURON, QUERY_HEAD
 
-KV_GROUP, QUERY_HEAD, NEURON = "kv-group", "query-head", "neuron"
 ROWS, COLUMNS = 0, 1
 # norms of every head alone, by the scales that all heads share
 HEAD_NORMS = ("q_norm", "k_norm", "query_layernorm", "key_layernorm")

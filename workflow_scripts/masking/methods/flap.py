@@ -23,7 +23,8 @@ from workflow_scripts.masking.width import (
 )
 from workflow_scripts.models import checkpoints
 from workflow_scripts.models.checkpoints import Linear
-from workflow_scripts.models.units import NEURON, BlockUnits
+from workflow_scripts.models.unit_names import NEURON
+from workflow_scripts.models.units import BlockUnits
 from workflow_scripts.pruning.kernels import column_means, variance
 
 

@@ -28,7 +28,8 @@ from workflow_scripts.masking.width import (
     pruned_blocks,
 )
 from workflow_scripts.models.block_gradients import BlockGradients, block_gradients
-from workflow_scripts.models.units import NEURON, QUERY_HEAD, BlockUnits, Lines
+from workflow_scripts.models.unit_names import NEURON, QUERY_HEAD
+from workflow_scripts.models.units import BlockUnits, Lines
 
 USES_SQUARES = ("param_second", "param_mix")
 
