@@ -105,7 +105,7 @@ def wide(tmp_path: Path) -> Callable[..., Path]:
 def test_what_a_mask_and_removed_blocks_leave(
     tmp_path: Path, wide: Callable[..., Path], architecture: str, tied: bool
 ) -> None:
-    """A dense kernel multiplies with zeros as with other weights; blocks that are gone cost nothing."""
+    """A dense kernel multiplies with zeros as with other weights; removed blocks cost nothing."""
     folder = wide(architecture, tied=tied)
     checkpoint, keeps = open_checkpoint(folder), random_keeps(folder)
     files = on_disk(tmp_path / "variant", folder, keeps, (1,))
@@ -162,9 +162,25 @@ def test_what_a_sliced_model_takes(
     assert work.parameters == sum(p.numel() for p in model.parameters()) == left
 
 
+def test_attention_that_nothing_reads_is_left_out_without_zeros(
+    tmp_path: Path, wide: Callable[..., Path]
+) -> None:
+    folder = wide("llama")
+    checkpoint, keeps = open_checkpoint(folder), {}
+    names = {linear.role: linear for linear in block_units(checkpoint)[1].linears.values()}
+    for role in ("q", "k", "v", "o"):
+        keeps[names[role].name] = torch.zeros(names[role].shape, dtype=torch.bool)
+    work = variant_work(checkpoint, read_pruned(on_disk(tmp_path / "v", folder, keeps)).record)
+    assert work.span_flops(0, 20) == model_work(checkpoint).span_flops(0, 20)
+    short = on_disk(tmp_path / "short", folder, {}, (1,))
+    mlp = 2 * 20 * sum(names[role].weights for role in ("gate", "up", "down"))
+    without = variant_work(checkpoint, read_pruned(short).record).span_flops(0, 20)
+    assert work.span_flops(0, 20, kept=True) == without + mlp
+
+
 def test_spans_add_up_and_stop_growing_at_a_window() -> None:
     part = Part(products=10, kept=10, weights=11)
-    work = Work((Block(part, part, 6, 4), Block(part, part, 6, 4, window=3)), 100, 1000)
+    work = Work((Block(part, part, 6, 6, 4), Block(part, part, 6, 6, 4, window=3)), 100, 1000)
     whole = work.span_flops(0, 9)
     assert whole == work.span_flops(0, 4) + work.span_flops(4, 5)
     one_by_one = [
@@ -179,7 +195,7 @@ def test_spans_add_up_and_stop_growing_at_a_window() -> None:
 
 def test_a_token_that_skips_sublayers_runs_their_share() -> None:
     attention, mlp = Part(10, 8, 11), Part(20, 14, 21)
-    work = Work((Block(attention, mlp, 6, 4),) * 2, 100, 1000)
+    work = Work((Block(attention, mlp, 6, 6, 4),) * 2, 100, 1000)
     some = Run(attention=0.5, mlp=0.25)
     assert work.span_flops(0, 1, run=some) == 2 * 2 * (0.5 * (10 + 6) + 0.25 * 20)
     assert work.span_flops(0, 1, kept=True, run=some) == 2 * 2 * (0.5 * (8 + 6) + 0.25 * 14)

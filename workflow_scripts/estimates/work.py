@@ -5,10 +5,9 @@ model has between blocks, the head) and those of queries with keys and of weight
 grow with the tokens before; norms, activations, softmax and positions are not. That is what
 `torch.utils.flop_counter` counts while a model decodes token by token with its cache.
 
-Single weights that are zero are multiplied like others by a dense kernel, and all of what is counted
-here but `kept` is of dense kernels: of the shapes that a variant is exported with, without removed
-blocks, heads and neurons. `kept` is what a kernel would be left with that skips every zero; none that
-runs here does.
+Dense kernels multiply with weights that are zero as with others. What is counted here is what they
+compute, with the shapes that a variant is exported with: without removed blocks, heads and neurons.
+`kept`, and it alone, is what a kernel would be left with that skips every zero; none here does.
 """
 
 import math
@@ -25,7 +24,6 @@ from workflow_scripts.models.checkpoints import (
     HEAD,
     Checkpoint,
     Linear,
-    block_prefix,
     linears,
     split_block,
 )
@@ -73,12 +71,14 @@ class Part:
 @dataclass(frozen=True)
 class Block:
     """One block. `pairs` are multiply-adds for each token that a token attends to, itself included,
-    `window` the most of these (None: all); `cached` numbers it leaves in the key-value cache.
+    and `kept_pairs` the same, but 0 where nothing reads what comes of them; `window` is the most of
+    these tokens (None: all), `cached` how many numbers a token leaves in the key-value cache.
     """
 
     attention: Part
     mlp: Part
     pairs: int
+    kept_pairs: int
     cached: int
     window: int | None = None
 
@@ -101,7 +101,7 @@ class Work:
         With `kept` those that are left without the zeros.
         """
         fixed = sum(self._of_parts(run, "kept" if kept else "products"))
-        pairs = self._attended(before, tokens, "pairs")
+        pairs = self._attended(before, tokens, "kept_pairs" if kept else "pairs")
         return FLOPS * (fixed * np.asarray(tokens) + run.attention * pairs)
 
     def head_flops(self, tokens: ArrayLike) -> NDArray:
@@ -216,8 +216,9 @@ def narrow_shapes(
 def _work(
     checkpoint: Checkpoint, shapes: Shapes, blocks: Iterable[int], kept: Mapping[str, float]
 ) -> Work:
-    """From the shapes of all tensors, those of blocks that are gone included. `kept` has the weights
-    that are not zero, of linears where some are."""
+    """From the shapes of all tensors, those of blocks that are gone included. `kept` has by
+    name the weights that are not zero, of linears where some are.
+    """
     experts = {expert_number(name) for name in shapes} - {None}
     share = chosen_experts(checkpoint.config, len(experts)) / len(experts) if experts else 1.0
     parts: dict[tuple[int, bool], list[float]] = {}  # by block, and whether of its attention
@@ -230,7 +231,7 @@ def _work(
         if len(shape) == 2 and name.endswith(".weight"):
             sums[0] += weights
             sums[1] += kept[name] * weights / math.prod(shape) if name in kept else weights
-    sides = _attention_sides(checkpoint, shapes)
+    sides = _attention_sides(checkpoint, shapes, kept)
     spans = windows(checkpoint.config, checkpoint.blocks)
     stay = tuple(blocks)
     found = [
@@ -248,22 +249,30 @@ def _work(
     return Work(tuple(found), head, sum(map(math.prod, left.values())))
 
 
-def _attention_sides(checkpoint: Checkpoint, shapes: Shapes) -> dict[int, tuple[int, int]]:
-    """By block, multiply-adds for each token attended to, and numbers that a token leaves.
+def _attention_sides(
+    checkpoint: Checkpoint, shapes: Shapes, kept: Mapping[str, float]
+) -> dict[int, tuple[int, int, int]]:
+    """By block, `pairs`, `kept_pairs` and `cached` as `Block` has them.
 
     A query takes its product with a key and then one with a value, and all queries together are as
     wide as what o reads.
     """
     products = PRODUCTS.get(str(checkpoint.config.get("model_type")), 2)
-    queries, cached = {}, {}
+    queries, cached, unread = {}, {}, set()
     for linear in linears(checkpoint):
         rows, columns = shapes[linear.name]
         if linear.role == "o":
             queries[linear.block] = columns
+            if kept.get(linear.name) == 0:
+                unread.add(linear.block)
         elif linear.role in ("k", "v", "qkv"):
             cached[linear.block] = cached.get(linear.block, 0) + rows
     fused = any(linear.role == "qkv" for linear in linears(checkpoint))
     return {
-        block: (products * across, cached[block] - (across if fused else 0))
+        block: (
+            products * across,
+            0 if block in unread else products * across,
+            cached[block] - (across if fused else 0),
+        )
         for block, across in queries.items()
     }

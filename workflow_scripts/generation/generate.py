@@ -27,6 +27,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.artefacts.generation_records import GenerationRecord
 from workflow_scripts.artefacts.masks import (
     Pruned,
     VariantFiles,
@@ -48,6 +49,7 @@ from workflow_scripts.generation.progress import Progress, message_writer, warni
 from workflow_scripts.generation.prompts import shown
 from workflow_scripts.generation.store.completions import Store
 from workflow_scripts.generation.sweep import needed, run_sweep
+from workflow_scripts.generation.thinking import put_between
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
 
@@ -168,21 +170,24 @@ def _decode(
 
 
 def _provenance(settings: GenerationJob, job: Job, store: Store) -> dict[str, Any]:
-    """What the results come from, and the first prompt of each benchmark.
-
-    Equal for equal configs and stores: it holds no times.
-    """
+    """What the results come from, and how long the prompts were."""
     requests = needed(job.sweep, job.samples, store.get)
     producers = {value_digest(p): p for p in map(store.fingerprint_of, requests)}
-    return {
-        "generator": job.identity,
-        "settings": plain(settings),
-        "producers": [producers[digest] for digest in sorted(producers)],
-        "prompts": {
+    return GenerationRecord(
+        generator=job.identity,
+        settings=plain(settings),
+        producers=[producers[digest] for digest in sorted(producers)],
+        prompts={
             name: shown(job.tokenizer, group[0].problem, group[0].prompt)
             for name, group in job.benchmarks.items()
         },
-    } | ({} if job.day is None else {"date": job.day})
+        prompt_tokens={
+            name: {sample.problem: len(sample.prompt) for sample in group}
+            for name, group in job.benchmarks.items()
+        },
+        put_between=put_between(job.sweep.thinking),
+        date=job.day,
+    ).as_json()
 
 
 if __name__ == "__main__":

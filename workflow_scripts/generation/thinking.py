@@ -119,6 +119,13 @@ def answer_prompt(prompt: tuple[int, ...], cut: Cut, thinking: ThinkingFormat) -
     return prompt + cut.tokens + newline + thinking.after_cap
 
 
+def put_between(thinking: ThinkingFormat) -> dict[str, int]:
+    """How many tokens stand between a trace and its answer at most, by how the trace ended."""
+    after_cap = len(thinking.newline) + len(thinking.after_cap)
+    after_stop = len(thinking.after_stop)
+    return {"stop": after_stop, "eos": after_stop, "length": after_cap}
+
+
 def longest_marker(thinking: ThinkingFormat) -> int:
     """The most tokens that stand between a trace and its answer."""
-    return max(len(thinking.after_stop), len(thinking.newline) + len(thinking.after_cap))
+    return max(put_between(thinking).values())

@@ -18,7 +18,12 @@ MEAN = "(mean)"  # in the place of a benchmark's name, which has no brackets: ov
 ALL = "(all)"  # in the place of a family of tasks, likewise
 # Exact tests have small p values that are never 0: significant digits in place of decimals.
 P_VALUES = ("p", "p_holm", "net_p", "net_p_holm")
-COUNTS = ("nonzero", "parameters", "bytes")  # whole, and yet NaN where there is nothing to count
+# whole, and yet NaN where there is nothing to count
+COUNTS = (
+    "nonzero", "parameters", "bytes", "prompt_flops", "trace_flops", "answer_flops", "flops",
+    "kept_flops", "moved_weight_bytes", "moved_cache_bytes", "moved_bytes", "held_bytes",
+    "disk_bytes", "memory_bytes", "compressed_bytes",
+)  # fmt: skip
 
 COLUMNS = {
     name: tuple(columns.split())
@@ -44,6 +49,28 @@ COLUMNS = {
         # ratio to the dense model's beside it, NaN where they were not measured
         "size": "model variant requested removed removed_of_all nonzero parameters bytes "
         "transformers transformers_ratio vllm vllm_ratio",
+        # means over answers, NaN where unknown: tokens; FLOPs of a dense kernel for prompt, trace and
+        # answer and altogether, and in `kept_flops` those that are left without weights that are
+        # zero; bytes of weights and of keys and values that one sequence moves by itself, and of
+        # both that it holds at its end. Bytes of all weights: `disk_bytes` of the export in the
+        # checkpoint's number types, `memory_bytes` in those of the run, `compressed_bytes` likewise
+        # without the zeros of n:m; `form`: how weights are stored. `tokens_per_second` of the job
+        # that decoded, `seconds` of it for an answer
+        "cost": "model variant benchmark budget problems repeats prompt_tokens trace_tokens "
+        "answer_tokens prompt_flops trace_flops answer_flops flops kept_flops moved_weight_bytes "
+        "moved_cache_bytes moved_bytes held_bytes form disk_bytes memory_bytes compressed_bytes "
+        "engine device dtype batch tokens_per_second seconds",
+        # for the mean price `at` which the reference answers under `budget`: the pruned variant
+        # that is the most accurate at that price, and `variant_budget`, which it has for it;
+        # `difference`: `accuracy` less `reference_accuracy`, which has been chosen as the largest,
+        # by `optimism` too large; `corrected`: without it, with bounds; `chosen`: the share of
+        # resampled benchmarks on which the same variant is the best
+        "frontier": "model benchmark price budget at variant variant_budget problems repeats "
+        "accuracy reference_accuracy difference optimism corrected ci_low ci_high p p_holm verdict "
+        "chosen",
+        # every variant and budget `at` its mean price; `on_front`: `yes` where nothing that costs
+        # as little is as accurate
+        "front": "model benchmark price variant budget at accuracy ci_low ci_high on_front",
         # a pair of models, of which `instruct_*` and `think_*` tell: accuracy of the dense one,
         # `loss` of the variant and `relative`, that as a share of the accuracy, NaN where the
         # accuracy is not clearly above 0; `interaction`: loss of the one that thinks less that of
@@ -126,7 +153,8 @@ _TEXT = {
     "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
     "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",
     "net_verdict", "task", "metric", "kind", "better", "paper", "says", "where", "unpaired",
-    "difficulty", "goes_on", "part", "measure",
+    "difficulty", "goes_on", "part", "measure", "form", "engine", "device", "dtype", "batch",
+    "price", "on_front",
 }  # fmt: skip
 _WHOLE = {
     "budget",

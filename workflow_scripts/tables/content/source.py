@@ -24,10 +24,11 @@ class Source:
     itself. Some runs have others: `pair`, the models that answer at once and think first, and
     `recovered`, each variant that was trained after pruning with its start and its control; with
     `tasks`, families by name, also `task_limits`, of how many samples some are, and `data_pairs`,
-    variants that differ in nothing but texts. Those of a figure are also its `title` and a value
-    for each of its wildcards. In a run that screens variants all are told of `screening`: of which
-    `models`, `by` which measure, on how many `problems` of which `benchmark`, and whether it
-    `drops` some.
+    variants that differ in nothing but texts; `logs`, the folder of logs of a run whose tables hold
+    times. `resources` is the folder of models where that is not the usual one. Those of a figure
+    are also its `title` and a value for each of its wildcards. In a run that screens variants all
+    are told of `screening`: of which `models`, `by` which measure, on how many `problems` of which
+    `benchmark`, and whether it `drops` some.
     """
 
     results: Path
@@ -46,6 +47,16 @@ class Source:
     def shared(self) -> Path:
         """Where what all runs share is: masks, statistics and scores."""
         return Path(self.options.get("shared", self.results))
+
+    @property
+    def resources(self) -> Path:
+        """Where models are, as fetched."""
+        return Path(self.options.get("resources", "resources"))
+
+    @property
+    def logs(self) -> Path | None:
+        """Where the logs of jobs are, if times are to be taken from them."""
+        return Path(self.options["logs"]) if "logs" in self.options else None
 
     @property
     def ways(self) -> dict[str, Way]:

@@ -1,7 +1,6 @@
 """What a run's numbers come from: models, benchmarks, masks, engines, versions, times and cost."""
 
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,8 +11,13 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.artefacts.generation_records import (
+    GenerationRecord,
+    read_generation_record,
+)
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.digests import file_digest
+from workflow_scripts.tables.content.decoding import DECODING, decoded_by_jobs
 from workflow_scripts.tables.content.formats import Section
 from workflow_scripts.tables.content.removals import Masks
 from workflow_scripts.tables.content.screened_out import dropped
@@ -22,13 +26,6 @@ LIBRARIES = (
     "snakemake", "torch", "transformers", "vllm", "numpy", "scipy", "pandas", "statsmodels",
     "matplotlib", "lm-eval",
 )  # fmt: skip
-# as `generation.progress` says it
-DECODED = re.compile(
-    r"^(?P<model>[^/\s]+)/(?P<variant>\S+)(?: (?P<part>\d+-of-\d+))?: decoded "
-    r"(?P<completions>\d+) completions in (?P<time>.+), (?P<speed>\d+) tokens/s$",
-    re.MULTILINE,
-)
-DECODING = ("generate", "generate_shard", "generate_variants")  # the rules that decode for one run
 
 
 def sections(
@@ -102,15 +99,7 @@ def speeds(logs: Path, run: Mapping[str, Any]) -> Section:
 
     Jobs that took everything from the store have none.
     """
-    found = [
-        match.groupdict()
-        for rule in DECODING
-        for path in sorted((logs / rule).rglob("*.log"))
-        for match in DECODED.finditer(path.read_text(encoding="utf-8", errors="replace"))
-    ]
-    order = [*product(run["models"], run["variants"])]
-    rows = [row for row in found if (row["model"], row["variant"]) in order]
-    rows.sort(key=lambda row: order.index((row["model"], row["variant"])))
+    rows = decoded_by_jobs(logs, run)
     caption = (
         "of what each job decoded itself, with what else ran beside it. Variants think for "
         "different lengths: for the speed of a checkpoint, measure it (benchmarks.export_speed)."
@@ -200,7 +189,7 @@ def engines(
         json.dumps(one, sort_keys=True)
         for model, variant in product(run["models"], run["variants"])
         if (model, variant) not in out
-        for one in _read(results / model / variant / "generation.json").get("producers", [])
+        for one in _generation(results / model / variant).producers
     )
     rows = [{"variants": number, **json.loads(text)} for text, number in used.items()]
     caption = "what computed the completions, and of how many variants."
@@ -218,7 +207,7 @@ def prompts(
     """
     for model, benchmark in product(run["models"], run["benchmarks"]):
         for variant in run["variants"]:
-            noted = _read(results / model / variant / "generation.json").get("prompts", {})
+            noted = _generation(results / model / variant).prompts
             if benchmark in noted:
                 named = config.get("benchmarks", {}).get(benchmark, {}).get("prompt")
                 origin = config.get("prompts", {}).get(named, {}).get("origin", "")
@@ -236,6 +225,11 @@ def _versions() -> Section:
             continue
     caption = "in the environment that wrote this report."
     return _section("versions", caption, rows, "version")
+
+
+def _generation(variant: Path) -> GenerationRecord:
+    path = variant / "generation.json"
+    return read_generation_record(path) if path.exists() else GenerationRecord()
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""What each answer of a run costs: FLOPs, bytes that are moved, bytes that are held.
+
+An answer under a budget costs what it would if it were all that is asked for: its prompt, its trace
+as the budget cuts it, what is put behind that, and what follows. That a shared sweep draws one trace
+for all budgets, or that an engine computes a trace twice, is a matter of how an experiment is run.
+
+Each of these tokens passes the blocks once; one that is decoded passes the head as well. The prompt
+is read in one go, with the weights read once for it, and decoded tokens one by one: bytes moved are
+those of one sequence by itself. In a batch all sequences share one reading of the weights.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.artefacts.generation_records import GenerationRecord, read_generation_record
+from workflow_scripts.artefacts.mask_records import MaskRecord
+from workflow_scripts.estimates.work import Work, variant_work
+from workflow_scripts.models.checkpoints import Checkpoint, open_checkpoint
+from workflow_scripts.models.file_names import CONFIG
+from workflow_scripts.tables.content.removals import Masks, read_masks
+from workflow_scripts.tables.content.source import Source
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}  # of a number, by `generation.dtype`
+PARTS = ["prompt_flops", "trace_flops", "answer_flops"]
+MOVED = ["moved_weight_bytes", "moved_cache_bytes"]
+COLUMNS = ["prompt_tokens", *PARTS, "flops", "kept_flops", *MOVED, "moved_bytes", "held_bytes"]
+
+
+@dataclass(frozen=True)
+class Spending:
+    """A variant of a model as far as its answers cost something.
+
+    `work` is None where the model's files or the mask's record are not there; `record` says how it
+    was run.
+    """
+
+    work: Work | None
+    record: GenerationRecord
+    mask: MaskRecord | None
+
+    @property
+    def item(self) -> float:
+        """Bytes of a number, as the variant was run; NaN where that is not known."""
+        return BYTES.get(str(self.record.settings.get("dtype")), math.nan)
+
+    def prices(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The price of every answer of this variant, with the index of `rows`; NaN if unknown."""
+        prompt = pd.Series(math.nan, rows.index)
+        for benchmark, of_it in rows.groupby("benchmark", observed=True):
+            known = self.record.prompt_tokens.get(str(benchmark), {})
+            prompt.loc[of_it.index] = of_it["id"].map(dict(known)).astype(float)
+        found = pd.DataFrame(math.nan, rows.index, COLUMNS).assign(prompt_tokens=prompt)
+        if self.work is None:
+            return found
+        work, before = self.work, prompt.to_numpy()
+        trace, answer = (rows[f"{part}_tokens"].to_numpy(float) for part in ("trace", "answer"))
+        put = rows["trace_finish"].map(dict(self.record.put_between)).to_numpy(float)
+        thought = before + trace
+        found["prompt_flops"] = work.span_flops(0, before)
+        found["trace_flops"] = work.span_flops(before, trace) + work.head_flops(trace)
+        found["answer_flops"] = work.span_flops(thought, put + answer) + work.head_flops(answer)
+        found["flops"] = found[PARTS].sum(axis=1, skipna=False)
+        end = thought + put + answer
+        found["kept_flops"] = work.span_flops(0, end, kept=True) + work.head_flops(trace + answer)
+        found["moved_weight_bytes"] = self.item * work.read_weights() * (1 + trace + answer)
+        read = work.read_cache(before, trace) + work.read_cache(thought + put, answer)
+        found["moved_cache_bytes"] = self.item * (read + work.written_cache(end))
+        found["moved_bytes"] = found[MOVED].sum(axis=1, skipna=False)
+        found["held_bytes"] = self.item * (work.parameters + work.held_cache(end))
+        return found
+
+
+def spendings(source: Source, cells: pd.DataFrame) -> dict[tuple[str, str], Spending]:
+    """By model and variant, for all that have answers."""
+    run = cells.attrs
+    masks = read_masks(source.shared, run["models"], run["variants"])
+    places = cells[["model", "variant"]].drop_duplicates().itertuples(index=False, name=None)
+    opened = cache(_opened)
+    return {
+        place: Spending(
+            _work(opened(source.resources / "models" / place[0]), masks, place),
+            _record(source.results.joinpath(*place, "generation.json")),
+            masks.get(place),
+        )
+        for place in places
+    }
+
+
+def answer_prices(cells: pd.DataFrame, known: Mapping[tuple[str, str], Spending]) -> pd.DataFrame:
+    """The price of every answer, a row for each of `cells` with the columns COLUMNS."""
+
+    def by_variant() -> Iterator[pd.DataFrame]:
+        for place, rows in cells.groupby(["model", "variant"], sort=False, observed=True):
+            yield known[place].prices(rows)
+
+    return pd.concat(list(by_variant())).reindex(cells.index)
+
+
+def _opened(folder: Path) -> Checkpoint | None:
+    return open_checkpoint(folder) if (folder / CONFIG).exists() else None
+
+
+def _work(checkpoint: Checkpoint | None, masks: Masks, place: tuple[str, str]) -> Work | None:
+    mask = masks.get(place)
+    return variant_work(checkpoint, mask) if checkpoint and mask else None
+
+
+def _record(path: Path) -> GenerationRecord:
+    return read_generation_record(path) if path.exists() else GenerationRecord()
