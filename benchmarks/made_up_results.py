@@ -91,7 +91,7 @@ def write_resources(folder: Path, text: Text) -> None:
 
 
 def write_run(folder: Path, repeats: int = 3, text: Text | None = None) -> None:
-    """Write masks, statistics, influence scores, grades, answers and traces below `folder`."""
+    """Write masks, statistics, influence scores, grades, traces, answers and what made them."""
     text = text or Text()
     for number, (model, (blocks, accuracies)) in enumerate(MODELS.items()):
         random = np.random.default_rng([number, repeats])
@@ -102,6 +102,7 @@ def write_run(folder: Path, repeats: int = 3, text: Text | None = None) -> None:
         }
         for variant in VARIANTS:
             _write_mask(folder / model / variant / "mask.json", variant, blocks, random)
+            _write_record(folder / model / variant / "generation.json")
             for benchmark, of_problems in hardness.items():
                 correct = _draw(variant, of_problems, repeats, random)
                 lengths = _write_answers(folder / model / variant, benchmark, correct, random)
@@ -209,6 +210,46 @@ def _write_mask(path: Path, variant: str, blocks: int, random: np.random.Generat
     write_json(path, record)
 
 
+def _write_record(path: Path) -> None:
+    """Prompts of 60 to 259 tokens, and what puts two tokens before an answer."""
+    prompts = {
+        name: {f"{name}-{number:03}": 60 + 7 * number % 200 for number in range(size)}
+        for name, size in BENCHMARKS.items()
+    }
+    producer = {"engine": "made up", "device": "made up", "dtype": "bfloat16"}
+    record = {
+        "settings": {"dtype": "bfloat16", "batch_size": "auto"},
+        "producers": [producer],
+        "prompt_tokens": prompts,
+        "put_between": dict.fromkeys(("stop", "eos", "length"), 2),
+    }
+    write_json(path, record)
+
+
+def write_model(folder: Path, blocks: int) -> None:
+    """A checkpoint whose header has the tensors of an 8B model and whose weights are a hole."""
+    shapes = {"model.embed_tokens.weight": (151936, 4096), "lm_head.weight": (151936, 4096)}
+    for block in range(blocks):
+        sides = {
+            "self_attn.q_proj": (4096, 4096), "self_attn.k_proj": (1024, 4096),
+            "self_attn.v_proj": (1024, 4096), "self_attn.o_proj": (4096, 4096),
+            "mlp.gate_proj": (12288, 4096), "mlp.up_proj": (12288, 4096),
+            "mlp.down_proj": (4096, 12288),
+        }  # fmt: skip
+        shapes |= {f"model.layers.{block}.{name}.weight": side for name, side in sides.items()}
+    header, end = {}, 0
+    for name, (rows, columns) in shapes.items():
+        begin, end = end, end + 2 * rows * columns
+        header[name] = {"dtype": "BF16", "shape": [rows, columns], "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    os.truncate(path, 8 + len(text) + end)
+    config = {"model_type": "qwen3", "num_hidden_layers": blocks, "num_attention_heads": 32}
+    write_json(folder / "config.json", config)
+
+
 def _write_statistics(folder: Path, blocks: int, random: np.random.Generator) -> None:
     places = np.linspace(-1, 1, blocks)
     influence = (0.05 + 0.3 * places**4 + random.uniform(0, 0.02, blocks)).astype(np.float32)
@@ -236,6 +277,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results, text = options.output / "results", Text()
     write_resources(options.output / "resources", text)
     write_run(results, options.repeats, text)
+    for model, (blocks, _) in MODELS.items():
+        write_model(options.output / "resources/models" / model, blocks)
     if not options.build:
         return
     wall, processor = time.perf_counter(), time.process_time()

@@ -54,6 +54,8 @@ REFERENCES = {
     "Methods 12, 2007",
     "fieller": "E. C. Fieller. Some Problems in Interval Estimation. Journal of the Royal "
     "Statistical Society B 16, 1954",
+    "optimism": "B. Efron. Estimating the Error Rate of a Prediction Rule: Improvement on "
+    "Cross-Validation. Journal of the American Statistical Association 78, 1983",
     "lora": "E. J. Hu et al. LoRA: Low-Rank Adaptation of Large Language Models. ICLR 2022. "
     "arXiv:2106.09685",
     "holm": "S. Holm. A Simple Sequentially Rejective Multiple Test Procedure. Scandinavian "

@@ -29,6 +29,9 @@ class Tables(Entry):
     log_to: Literal["wandb", "mlflow"] = absent()
     """Where each finished run is logged too, Weights & Biases or MLflow; left out, nowhere. You
     install the package; project, server and keys are those of its environment variables."""
+    timed: bool = False
+    """Whether the tables of costs and of accuracy for a price hold the time that jobs took, too, as
+    their logs tell it. Times differ from run to run, and so do the bytes of these tables then."""
     pair: Pair = absent()
     """Adds a table and figures of what each variant costs the one model and the other; left out,
     there are none."""

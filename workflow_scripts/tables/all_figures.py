@@ -5,7 +5,9 @@ Titles and captions may name an entry's wildcards and the reference, `{model}`.
 
 from workflow_scripts.tables.calibrations import sweeps_calibration
 from workflow_scripts.tables.conditions import (
+    Condition,
     compares,
+    compares_masks,
     compares_screens,
     compares_tasks,
     has_families,
@@ -14,10 +16,12 @@ from workflow_scripts.tables.conditions import (
     repeats,
     sweeps_sizes,
     sweeps_sparsity,
+    times,
 )
 from workflow_scripts.tables.entries import (
     CALIBRATIONS,
     CURVES,
+    FRONT,
     MASKS,
     PAIR,
     RECOVERED,
@@ -27,6 +31,23 @@ from workflow_scripts.tables.entries import (
     TRACES,
     Figure,
 )
+
+
+def _against(price: str, name: str, said: str, exists: Condition = compares) -> Figure:
+    """Accuracy against a price, a column of costs."""
+    return Figure(
+        "frontier",
+        "cost",
+        f"{{model}} on {{benchmark}}: accuracy against {name}",
+        f"Accuracy of {{model}} on {{benchmark}} against {said}, a line for every variant through "
+        "its budgets. The broad line joins the Pareto front: nothing is more accurate for as "
+        "little. It is made of the luckiest of many points, which frontier.csv takes into account. "
+        "The numbers are in front.csv.",
+        FRONT,
+        exists=exists,
+        options={"price": price},
+    )
+
 
 FIGURES = {
     "scaling_curves": Figure(
@@ -172,6 +193,27 @@ FIGURES = {
         "thoughts is worth more than one long thought.",
         ("{run}/tables/parallel.csv",),
         exists=repeats,
+    ),
+    "frontier": _against("flops", "work", "the mean work of an answer, in FLOPs of dense kernels"),
+    "frontier_kept": _against(
+        "kept_flops",
+        "work without zeros",
+        "the mean work of an answer that is left without weights that are zero, which no kernel "
+        "here leaves out",
+        compares_masks,
+    ),
+    "frontier_moved": _against(
+        "moved_bytes",
+        "bytes moved",
+        "the mean bytes of weights and of keys and values that an answer moves by itself",
+    ),
+    "frontier_held": _against(
+        "held_bytes",
+        "memory",
+        "the mean bytes of weights and of keys and values at the end of an answer",
+    ),
+    "frontier_time": _against(
+        "seconds", "time", "the mean time of an answer, as the jobs of this run took it", times
     ),
     "sparsity": Figure(
         "sparsity",

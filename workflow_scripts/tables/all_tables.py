@@ -3,11 +3,19 @@
 Captions may name the reference.
 """
 
-from workflow_scripts.tables.conditions import has_pair, has_tasks, judges, recovers, screens
+from workflow_scripts.tables.conditions import (
+    compares,
+    has_pair,
+    has_tasks,
+    judges,
+    recovers,
+    screens,
+)
 from workflow_scripts.tables.entries import (
     CELLS,
     CHOICES,
     DATA_PAIRS,
+    LOGS,
     MASKS,
     PAIR,
     RECOVERED,
@@ -15,6 +23,7 @@ from workflow_scripts.tables.entries import (
     SCREENING,
     SCREENS,
     SPEEDS,
+    SPENT,
     TASK_LIMITS,
     TASKS,
     TRACES,
@@ -128,6 +137,27 @@ TABLES = {
         also=("screening_losses", "screening_correlations"),
         exists=screens,
         needs=SCREENING,
+    ),
+    "cost": Table(
+        "Cost",
+        "What an answer of every variant costs under every budget, on average: tokens, FLOPs of a "
+        "dense kernel and those that are left without zeros, bytes that are moved and held. Masks "
+        "of single weights save no work of a dense kernel. How weights are stored, and what "
+        "decoded them, is in cost.csv, and so are times where the run asks for them.",
+        reads=(CELLS, *SPENT),
+        told=(LOGS,),
+    ),
+    "frontier": Table(
+        "Accuracy for a price",
+        "For what each budget of {reference} costs, the pruned variant that is right most often at "
+        "that price, and by how much more often than {reference}. The best of several looks "
+        "better than it is on the problems that chose it: the choice is repeated on resampled "
+        "problems, and what it gains by that is taken off. p values are corrected (Holm) over the "
+        "budgets of a model, benchmark and price. Every point and the Pareto fronts are in "
+        "front.csv.",
+        reads=(CELLS, *SPENT, "{run}/tables/cost.csv"),
+        also=("front",),
+        exists=compares,
     ),
     "size": Table(
         "Size",

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from workflow_scripts.config.entry import plain
-from workflow_scripts.config.places import run_folder
+from workflow_scripts.config.places import run_folder, run_logs
 from workflow_scripts.config.screening import drops_variants, screen_job
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, statistics_in_use
@@ -28,6 +28,7 @@ from workflow_scripts.tables.data_pairs import data_pairs
 from workflow_scripts.tables.entries import (
     CALIBRATIONS,
     DATA_PAIRS,
+    LOGS,
     PAIR,
     RECOVERED,
     SCREENING,
@@ -81,6 +82,8 @@ def shared_options(settings: Settings) -> dict[str, Any]:
     some: dict[str, Any] = {}
     if sets := calibrations_of(settings):
         some[CALIBRATIONS] = sets
+    if settings.tables.timed:
+        some[LOGS] = run_logs(settings.run.name)
     if has_pair(settings):
         some[PAIR] = plain(settings.tables.pair)
     if recovers(settings):

@@ -23,6 +23,16 @@ def compares(settings: Settings) -> bool:
     return dense_variant(settings) in settings.run.variants and len(settings.run.variants) > 1
 
 
+def compares_masks(settings: Settings) -> bool:
+    """Whether single weights are set to zero in some of the variants that are compared."""
+    families = {way.family for way in ways_in_run(settings).values()}
+    return compares(settings) and "unstructured" in families
+
+
+def times(settings: Settings) -> bool:
+    return compares(settings) and settings.tables.timed
+
+
 def repeats(settings: Settings) -> bool:
     return settings.generation.repeats > 1
 

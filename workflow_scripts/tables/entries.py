@@ -7,16 +7,21 @@ from workflow_scripts.tables.conditions import Condition, always
 
 CELLS = "{run}/tables/cells.parquet"
 MASKS = "results/{model}/{variant}/mask.json"
+# what prices follow from, beside cells
+SPENT = (
+    MASKS, "{run}/{model}/{variant}/generation.json", "resources/models/{model}/manifest.json",
+)  # fmt: skip
 SCORES = "{run}/tables/task_scores.parquet"
 TRACES = "{run}/tables/traces.parquet"
 SPEEDS = "results/{model}/{variant}/speed.json"  # what benchmarks.export_speed leaves
 CURVES = ("{run}/tables/accuracy.csv", "{run}/tables/comparison.csv", MASKS)
 SCREENS = "results/{model}/{variant}/screen.json"
 CHOICES = "{run}/{model}/screening.json"
+FRONT = ("{run}/tables/front.csv", "{run}/tables/accuracy.csv", MASKS)
 RECOVERIES = "results/{model}/{recovered}/recovery.json"
 # options that only some runs have
-PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS = SOME = (
-    "pair", "recovered", "calibrations", "tasks", "task_limits", "data_pairs",
+PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS, LOGS = SOME = (
+    "pair", "recovered", "calibrations", "tasks", "task_limits", "data_pairs", "logs",
 )  # fmt: skip
 SCREENING = "screening"  # likewise, and those that have it tell it to all
 FIGURE_FORMATS = ("svg", "pdf", "png")

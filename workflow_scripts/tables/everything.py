@@ -67,7 +67,8 @@ def build(
         )
         write_task_scores(tables / SCORES_FILE, scores)
     for_tables = ("reference", "limits", "shared", "ways", SCREENING, *SOME, *LISTS)
-    source = Source(results, tables, {key: options[key] for key in for_tables if key in options})
+    told = {key: options[key] for key in for_tables if key in options}
+    source = Source(results, tables, told | {"resources": str(resources / "models")})
     for name, entry in TABLES.items():
         is_told = entry.needs is None or entry.needs in options
         is_told &= _has_traces(entry, source)

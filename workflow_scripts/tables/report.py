@@ -28,7 +28,9 @@ from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.catalogue import figure_title
 from workflow_scripts.tables.content import (
     accuracy,
+    cost,
     diagnosis_text,
+    frontier,
     pair_text,
     parallel,
     published,
@@ -56,6 +58,7 @@ from workflow_scripts.tables.reporting.findings import (
     heat_maps,
     of_diagnosis,
     of_pair,
+    of_prices,
     of_tasks,
     sentences,
 )
@@ -113,6 +116,7 @@ def write(
             source.limits,
             source.options.get("pair"),
             rows["tasks"],
+            not rows["frontier"].empty,
         ),
         reference=reference,
         samples=(source.tables / SAMPLES).exists(),
@@ -120,6 +124,7 @@ def write(
         relevant=RELEVANT,
         findings=[
             *sentences(rows["comparison"], rows["accuracy"], reference),
+            *of_prices(rows["frontier"], reference),
             *of_diagnosis(rows["diagnosis"]),
             *of_pair(rows["pair"]),
             *of_tasks(rows["tasks"], reference),
@@ -129,6 +134,7 @@ def write(
         titles={
             "accuracy": "Accuracy",
             "comparison": f"Difference to {reference}",
+            "cost": "Accuracy for a price",
             "diagnosis": "Where accuracy is lost",
             "pair": "Instruct and think",
             "tasks": "Tasks",
@@ -186,6 +192,10 @@ def _sections(
         "comparison": [
             *area_sections(rows["areas"], reference),
             *full_sections(rows["comparison"], reference, missing),
+        ],
+        "cost": [
+            *frontier.sections(rows["frontier"], reference, missing),
+            *cost.sections(rows["cost"], missing),
         ],
         "diagnosis": [
             *diagnosis_text.sections(

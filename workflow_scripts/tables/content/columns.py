@@ -49,10 +49,10 @@ COLUMNS = {
         # ratio to the dense model's beside it, NaN where they were not measured
         "size": "model variant requested removed removed_of_all nonzero parameters bytes "
         "transformers transformers_ratio vllm vllm_ratio",
-        # means over answers, NaN where unknown: tokens; FLOPs of a dense kernel for prompt, trace and
-        # answer and altogether, and in `kept_flops` those that are left without weights that are
-        # zero; bytes of weights and of keys and values that one sequence moves by itself, and of
-        # both that it holds at its end. Bytes of all weights: `disk_bytes` of the export in the
+        # means over answers, NaN where unknown: tokens; FLOPs of a dense kernel for prompt, trace
+        # and answer and altogether, and in `kept_flops` those that are left without weights that
+        # are zero; bytes of weights and of keys and values that one sequence moves by itself, and
+        # of both that it holds at its end. Bytes of all weights: `disk_bytes` of the export in the
         # checkpoint's number types, `memory_bytes` in those of the run, `compressed_bytes` likewise
         # without the zeros of n:m; `form`: how weights are stored. `tokens_per_second` of the job
         # that decoded, `seconds` of it for an answer

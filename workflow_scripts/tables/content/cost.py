@@ -5,19 +5,19 @@ run to run: they are there where the run asks for them (`tables.timed`).
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.config.methods.base import read_pattern
 from workflow_scripts.tables.content import prices
-from workflow_scripts.tables.content.cells import NAMES
+from workflow_scripts.tables.content.cells import NAMES, benchmark_of
 from workflow_scripts.tables.content.columns import COUNTS, as_frame
 from workflow_scripts.tables.content.decoding import job_speeds
 from workflow_scripts.tables.content.formats import Built, Section, design, missing_note, pivoted
+from workflow_scripts.tables.content.price_units import three_digits, unit_for
 from workflow_scripts.tables.content.prices import Spending
 from workflow_scripts.tables.content.source import Source
 
@@ -25,16 +25,18 @@ KEYS = [*NAMES, "budget"]
 TOKENS = ["trace_tokens", "answer_tokens"]
 OF_PRODUCERS = ("engine", "device", "dtype")
 BITS = 8  # of a byte
-# the columns that pages show, with what they are divided by and called there
+# the columns that pages show, with their units and what they are called there
 SHOWN = {
-    "prompt_tokens": (1, "prompt"),
-    "trace_tokens": (1, "trace"),
-    "answer_tokens": (1, "answer"),
-    "flops": (1e9, "GFLOP"),
-    "kept_flops": (1e9, "without zeros"),
-    "moved_bytes": (1e6, "MB moved"),
-    "held_bytes": (1e6, "MB held"),
-    "seconds": (1, "seconds"),
+    "prompt_tokens": ("", "prompt"),
+    "trace_tokens": ("", "trace"),
+    "answer_tokens": ("", "answer"),
+    "flops": ("FLOP", "work"),
+    "kept_flops": ("FLOP", "without zeros"),
+    "moved_bytes": ("B", "moved"),
+    "held_bytes": ("B", "held"),
+    "memory_bytes": ("B", "weights"),
+    "compressed_bytes": ("B", "n:m weights"),
+    "seconds": ("s", "time"),
 }
 
 
@@ -111,48 +113,44 @@ def compressed_bytes(spent: Spending) -> float:
     return spent.item * (work.parameters - masked + kept) + places
 
 
-def sections(rows: pd.DataFrame, missing: list[str] = ()) -> Iterator[Section]:
-    """For every model and benchmark FLOPs by budget, and all numbers of the largest budget."""
-    for (model, benchmark), members in rows.groupby(["model", "benchmark"], sort=False):
-        size, lacks = design(members.iloc[0]), missing_note(missing)
-        texts = [_number(value / 1e9) for value in members["flops"]]
+def sections(rows: pd.DataFrame, missing: Sequence[str] = ()) -> Iterator[Section]:
+    """For every model and benchmark the work by budget, and all numbers of the largest budget."""
+    for place, members in rows.groupby(["model", "benchmark"], sort=False):
+        size = design(members.iloc[0])
+        lacks = missing_note([name for name in missing if benchmark_of(name) == place])
+        unit, symbol = unit_for(members["flops"], "FLOP")
+        texts = [three_digits(value / unit) for value in members["flops"]]
         yield Section(
-            f"{model} on {benchmark}: GFLOP of an answer",
-            f"mean work of a prompt, a trace and an answer by budget (thinking tokens). {size}. "
-            f"{DENSE_KERNEL}{lacks}",
+            f"{' on '.join(place)}: work of an answer",
+            f"mean {symbol} of a prompt, a trace and an answer, by budget (thinking tokens). "
+            f"{size}. {DENSE_KERNEL}{lacks}",
             pivoted(members.assign(text=texts), "budget"),
         )
         budget = members["budget"].max()
         largest = members[members["budget"] == budget]
-        shown = {
-            head: (largest[column] / unit).map(_number)
-            for column, (unit, head) in SHOWN.items()
-            if largest[column].notna().any()
-        }
-        named = largest[["variant", "form"]].reset_index(drop=True)
-        weights = (largest["memory_bytes"] / 1e6).map(_number)
-        frame = pd.DataFrame({**shown, "MB of weights": weights}).reset_index(drop=True)
+        frame = largest[["variant", "form"]].assign(**dict(_shown(largest)))
         yield Section(
-            f"{model} on {benchmark}: what an answer takes under budget {budget}",
-            f"means over answers: tokens; work; without zeros: what a kernel would take that skips "
-            "weights that are zero; bytes that one sequence by itself moves between memory and "
-            "processor, and holds at its end. "
-            f"{SECONDS if 'seconds' in shown else ''}{DENSE_KERNEL}{lacks}",
-            pd.concat([named, frame], axis=1),
+            f"{' on '.join(place)}: what an answer takes under a budget of {budget}",
+            "means over answers: tokens of prompt, trace and answer; work; without zeros: what a "
+            "kernel would be left with that skips weights that are zero; bytes that one sequence "
+            "by itself moves between memory and processor, and holds at its end; bytes of all "
+            "weights in memory, and as kernels for n:m hold them. "
+            f"{SECONDS if frame.columns[-1].startswith('time') else ''}{DENSE_KERNEL}{lacks}",
+            frame,
             frozenset({"form"}),
         )
 
 
+def _shown(rows: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """Columns of a page, with their units; none of what nothing is known of."""
+    for column, (unit, head) in SHOWN.items():
+        if rows[column].notna().any():
+            size, symbol = unit_for(rows[column], unit) if unit else (1.0, "")
+            yield f"{head}, {symbol}" if unit else head, (rows[column] / size).map(three_digits)
+
+
 DENSE_KERNEL = (
-    "A dense kernel multiplies with zeros as with other weights, so that masks of single weights "
-    "save no work. Dashes: not known."
+    "Dense kernels multiply with zeros as with other weights: masks of single weights save them no "
+    "work. A dash: not known."
 )
-SECONDS = "Seconds are the share of a job that an answer takes, at the pace of its batch. "
-
-
-def _number(value: float) -> str:
-    """Three digits, and no exponent."""
-    if math.isnan(value):
-        return "–"
-    digits = 2 - int(math.floor(math.log10(abs(value)))) if value else 0
-    return f"{np.round(value, digits):,.{max(digits, 0)}f}"
+SECONDS = "Time is an answer's share of the job that decoded it, at the pace of its whole batch. "

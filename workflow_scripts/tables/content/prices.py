@@ -1,8 +1,9 @@
 """What each answer of a run costs: FLOPs, bytes that are moved, bytes that are held.
 
-An answer under a budget costs what it would if it were all that is asked for: its prompt, its trace
-as the budget cuts it, what is put behind that, and what follows. That a shared sweep draws one trace
-for all budgets, or that an engine computes a trace twice, is a matter of how an experiment is run.
+An answer under a budget costs what it would if it were all that is asked for: its prompt, its
+trace as the budget cuts it, what is put behind that, and what follows. That a shared sweep draws
+one trace for all budgets, or that an engine computes a trace twice, is a matter of how an
+experiment is run.
 
 Each of these tokens passes the blocks once; one that is decoded passes the head as well. The prompt
 is read in one go, with the weights read once for it, and decoded tokens one by one: bytes moved are
@@ -83,7 +84,7 @@ def spendings(source: Source, cells: pd.DataFrame) -> dict[tuple[str, str], Spen
     opened = cache(_opened)
     return {
         place: Spending(
-            _work(opened(source.resources / "models" / place[0]), masks, place),
+            _work(opened(source.resources / place[0]), masks, place),
             _record(source.results.joinpath(*place, "generation.json")),
             masks.get(place),
         )

@@ -51,7 +51,7 @@ class Source:
     @property
     def resources(self) -> Path:
         """Where models are, as fetched."""
-        return Path(self.options.get("resources", "resources"))
+        return Path(self.options.get("resources", "resources/models"))
 
     @property
     def logs(self) -> Path | None:

@@ -73,6 +73,38 @@ def of_pair(rows: pd.DataFrame) -> Iterator[str]:
             yield f"{benchmark}, with {count(budget, 'thinking token')}: {said}."
 
 
+def of_prices(rows: pd.DataFrame, reference: str) -> Iterator[str]:
+    """Whether a pruned model that thinks longer is better than the dense one for the same work, a
+    sentence for each model and benchmark."""
+    for place, members in rows[rows["price"] == "flops"].groupby(
+        ["model", "benchmark"], sort=False
+    ):
+        better, worse = (members[members["verdict"] == one] for one in (BETTER, WORSE))
+        budgets = count(len(members), "budget")
+        if len(better):
+            best = better.loc[better["corrected"].idxmax()]
+            longer = "longer" if best["variant_budget"] > best["budget"] else "no longer"
+            said = (
+                f"pruning pays under {len(better)} of {budgets}: {best['variant']}, which thinks "
+                f"{longer} ({best['variant_budget']:.0f} tokens for {best['budget']}), is right in "
+                f"{100 * best['accuracy']:.0f} % and {reference} in "
+                f"{100 * best['reference_accuracy']:.0f} %, {signed(100 * best['corrected'], 1)} "
+                "points without the luck of the best of several"
+            )
+        elif len(worse):
+            said = (
+                f"no pruned model that thinks longer is better than {reference}; under "
+                f"{len(worse)} of {budgets} even the best is worse"
+            )
+        else:
+            most = 100 * members["ci_high"].max()
+            said = (
+                f"it is not shown that a pruned model that thinks longer is better than {reference}"
+                f", or worse; the intervals leave at most {signed(most, 1)} points"
+            )
+        yield f"{' on '.join(place)}, for the same work: {said}."
+
+
 def of_tasks(rows: pd.DataFrame, reference: str) -> Iterator[str]:
     """What pruning costs on average over all tasks, a sentence for each model."""
     bounds = {"difference_low": "ci_low", "difference_high": "ci_high"}

@@ -17,6 +17,7 @@ from workflow_scripts.tables.reporting.training_text import (
     trained_variants,
     ways_to_prune,
 )
+from workflow_scripts.tables.statistics.equal_price import DRAWS
 from workflow_scripts.tables.statistics.verdicts import ALPHA, RELEVANT
 
 
@@ -28,10 +29,12 @@ def methods_paragraphs(
     limits: Mapping[str, str],
     pair: Mapping[str, str] | None = None,
     tasks: pd.DataFrame | None = None,
+    has_prices: bool = False,
 ) -> list[str]:
     """Paragraphs of plain text; the template is `tables/templates/methods.txt.j2`.
 
-    `pair` names the models of a pair, where the run has one; `tasks` is the table of tasks.
+    `pair` names the models of a pair, where the run has one; `tasks` is the table of tasks;
+    `has_prices` says whether anything was compared at equal price.
     """
     run, generation = cells.attrs, config.get("generation", {})
     used = [config["variants"][v] for v in run["variants"] if v in config.get("variants", {})]
@@ -54,6 +57,8 @@ def methods_paragraphs(
         recoveries=trained_variants(config) and recovery_paragraphs(config, citations),
         pair=pair,
         tasks=[] if tasks is None else measured(tasks),
+        prices=has_prices,
+        draws=DRAWS,
         cite=citations.cite,
         methods=methods and cited(methods),
         allocations=allocations and cited(allocations),
