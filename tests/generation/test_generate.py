@@ -18,7 +18,7 @@ import yaml
 
 from tests.artefacts.variants import on_disk, random_keeps
 from workflow_scripts.artefacts.masks import variant_files
-from workflow_scripts.artefacts.records import Answer, Trace, read_records
+from workflow_scripts.artefacts.records import Answer, TokenSequence, Trace, read_records
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.engines import start as engines
@@ -427,6 +427,20 @@ def test_provenance_names_the_producers_of_what_is_used_and_no_others(project):
     project.run(version="3")
     written = json.loads((project.results / "generation.json").read_text())
     assert written["producers"] == [{"engine": "counting", "version": "1"}]
+
+
+def test_lengths_of_prompts_are_noted_and_add_up_to_what_was_read(project):
+    """The token ids of an answer are its prompt, trace, what is put between, answer and its end."""
+    project.run(flags=["--sequences"])
+    written = json.loads((project.results / "generation.json").read_text())
+    lengths, between = written["prompt_tokens"]["first"], written["put_between"]
+    sequences = read_records(project.results / "sequences/first.jsonl", TokenSequence)
+    answers = project.answers()
+    assert {answer.id for answer in answers} == lengths.keys() and len(set(lengths.values())) > 1
+    for answer, sequence in zip(answers, sequences, strict=True):
+        spent = answer.trace_tokens + between[answer.trace_finish] + answer.answer_tokens
+        ending = answer.answer_finish == "eos"
+        assert len(sequence.ids) == lengths[answer.id] + spent + ending
 
 
 def test_a_job_with_nothing_missing_does_not_load_what_runs_models(project):

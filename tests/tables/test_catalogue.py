@@ -71,8 +71,9 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
     added = {"sleb-1": sleb, "wanda-own-50": other}
     more = settings.model_copy(update={"variants": {**settings.variants, **added}})
     more = changed(more, run={"variants": (*settings.run.variants, *added)})
-    others = {"pair", "recovered", "recovery_losses", "tasks", "screening"}
+    others = {"pair", "recovered", "recovery_losses", "tasks", "screening", "frontier_time"}
     assert kinds(more) == set(FIGURES) - others
+    assert kinds(changed(more, tables={"timed": True})) == set(FIGURES) - others | {"frontier_time"}
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})

@@ -26,7 +26,8 @@ CONFIG = ("--configfile", "small.yaml")
 # the rules that make tables, figures and the report of grades
 FROM_GRADES = {
     "collect_cells", "collect_samples", "collect_traces", "accuracy_table", "comparison_table",
-    "diagnosis_table", "parallel_table", "published_table", "plot", "write_report",
+    "cost_table", "diagnosis_table", "frontier_table", "parallel_table", "published_table", "plot",
+    "write_report",
 }  # fmt: skip
 
 
@@ -71,12 +72,12 @@ def test_the_log_is_short_on_the_terminal_and_whole_in_its_file(finished):
     whole = Path(file).read_text(encoding="utf-8")
     ran = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", whole, re.MULTILINE)
     assert jobs_run(printed) == Counter(ran) - Counter(["all"])
-    assert re.search(r"^ *\d+ of 39 done, about 0:\d\d:\d\d left +plot \w", printed, re.MULTILINE)
+    assert re.search(r"^ *\d+ of 45 done, about 0:\d\d:\d\d left +plot \w", printed, re.MULTILINE)
     assert "reason:" in whole and "reason:" not in printed
     decoded = [line for line in printed.splitlines() if line.startswith("reasoner/")]
     assert len(printed.splitlines()) < len(ran) + len(decoded) + 10
     last = printed.splitlines()[-1]
-    assert re.fullmatch(r"39 of 39 done in 0:\d\d:\d\d; the report is results/report.html", last)
+    assert re.fullmatch(r"45 of 45 done in 0:\d\d:\d\d; the report is results/report.html", last)
     assert (finished.folder / last.split()[-1]).is_file()
 
 
@@ -119,7 +120,7 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
     assert changeable.planned(*CONFIG) == {
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
         "plot_model": 1, "plot_calibration": 1, "write_config": 1,
-        "size_table": 1, **dict.fromkeys(FROM_GRADES, 1), "plot": 7,
+        "size_table": 1, **dict.fromkeys(FROM_GRADES, 1), "plot": 11,
     }  # fmt: skip
 
 

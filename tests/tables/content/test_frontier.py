@@ -1,0 +1,121 @@
+"""Accuracy for a price: the table, what it leaves out, the figure and the sentence."""
+
+import pytest
+
+from tests.tables.priced import VARIANTS, write_run
+from tests.tables.sources import drawn, shown_texts
+from workflow_scripts.tables.content.columns import NoRows, read_table
+from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.drawing import frontier
+from workflow_scripts.tables.reporting.findings import of_prices
+from workflow_scripts.tables.table import make
+
+SIZES = {"hidden": 32, "intermediate": 40, "heads": 4, "kv_heads": 2, "head_dim": 8}
+FIGURE = {"model": "m", "benchmark": "b", "title": "a title"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory, tiny_model):
+    source = write_run(tmp_path_factory.mktemp("run"), tiny_model("llama", **SIZES))
+    for table in ("accuracy", "comparison", "cost", "frontier"):
+        make(table, source)
+    return source
+
+
+def test_a_row_for_the_price_of_every_budget(source):
+    rows, costs = (read_table(source.tables, name) for name in ("frontier", "cost"))
+    dense = costs[costs["variant"] == "dense"].set_index("budget")
+    assert [*rows["price"].unique()] == ["flops", "kept_flops", "moved_bytes", "held_bytes"]
+    for price, members in rows.groupby("price"):
+        assert [*members["budget"]] == [4, 8, 16]
+        assert members["at"].to_numpy() == pytest.approx(dense[price].to_numpy(), rel=1e-6)
+        assert members["reference_accuracy"].to_numpy() == pytest.approx([0.25, 0.5, 1])
+    # without a block the model is as accurate, and thinks longer for the same work
+    by_work = rows[rows["price"] == "flops"]
+    assert set(by_work["variant"]) == {"shortgpt-1"}
+    assert (by_work["variant_budget"].iloc[:2] > [4, 8]).all()
+    assert by_work["variant_budget"].iloc[2] == 16
+    first = by_work.iloc[0]
+    assert first["difference"] > 0.05
+    assert first["corrected"] == pytest.approx(first["difference"] - first["optimism"], abs=2e-6)
+    assert first["ci_low"] <= first["corrected"] <= first["ci_high"]
+
+
+def test_between_budgets_accuracy_goes_as_the_price_does(source):
+    rows, costs = (read_table(source.tables, name) for name in ("frontier", "cost"))
+    row = rows[(rows["price"] == "flops") & (rows["budget"] == 4)].iloc[0]
+    short = costs[costs["variant"] == "shortgpt-1"].set_index("budget")["flops"]
+    part = (row["at"] - short[4]) / (short[8] - short[4])
+    assert 0 < part < 1
+    assert row["variant_budget"] == pytest.approx(4 + 4 * part)
+    assert row["accuracy"] == pytest.approx(0.25 + 0.25 * part, abs=1e-6)
+
+
+def test_the_front_is_what_nothing_as_cheap_beats(source):
+    points = read_table(source.tables, "front")
+    work = points[points["price"] == "flops"]
+    assert len(work) == len(VARIANTS) * 3
+    front = work[work["on_front"] == "yes"]
+    assert [*front.sort_values("at")["variant"]] == ["shortgpt-1"] * 3
+    for point in front.itertuples():
+        assert not ((work["at"] < point.at) & (work["accuracy"] >= point.accuracy)).any()
+
+
+def test_a_variant_that_lacks_a_budget_or_a_price_takes_no_part(tmp_path, tiny_model):
+    source = write_run(tmp_path, tiny_model("llama", **SIZES))
+    (source.results / "m/shortgpt-1/generation.json").unlink()
+    for table in ("cost", "frontier"):
+        make(table, source)
+    rows = read_table(source.tables, "frontier")
+    assert "shortgpt-1" not in set(rows["variant"]) and len(rows) == 12
+    points = read_table(source.tables, "front")
+    assert "shortgpt-1" not in set(points["variant"])
+
+
+def test_without_the_dense_model_nothing_is_compared(source, tmp_path):
+    options = source.options | {"reference": "none"}
+    other = Source(source.results, source.tables, options)
+    before = (source.tables / "frontier.csv").read_bytes()
+    make("frontier", other)
+    assert read_table(source.tables, "frontier").empty
+    make("frontier", source)
+    assert (source.tables / "frontier.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("price", ["flops", "held_bytes"])
+def test_the_figure_has_every_variant_and_the_front(source, price):
+    options = source.options | FIGURE | {"price": price}
+    figure = drawn(frontier.draw, Source(source.results, source.tables, options))
+    texts = {text.get_text() for text in shown_texts(figure)}
+    assert {*VARIANTS} <= texts
+    (axes,) = figure.axes
+    assert len([line for line in axes.lines if line.get_linewidth() == 5.0]) == 1
+
+
+def test_a_figure_of_what_is_not_known_is_none(source):
+    options = source.options | FIGURE | {"price": "seconds"}
+    with pytest.raises(NoRows, match="nothing is known of time"):
+        frontier.draw(Source(source.results, source.tables, options))
+
+
+def test_a_sentence_says_whether_thinking_longer_pays(source):
+    rows = read_table(source.tables, "frontier")
+    (told,) = of_prices(rows, "dense")
+    assert told.startswith("m on b, for the same work: ")
+    better = rows.assign(verdict="better", corrected=0.125, variant_budget=10.0, accuracy=0.5)
+    (told,) = of_prices(better, "dense")
+    assert told == (
+        "m on b, for the same work: pruning pays under 3 of 3 budgets: shortgpt-1, which thinks "
+        "longer (10 tokens for 4), is right in 50 % and dense in 25 %, +12.5 points without the "
+        "luck of the best of several."
+    )
+    worse = rows.assign(verdict=["worse", "no difference shown", "worse"] * 4)
+    (told,) = of_prices(worse, "dense")
+    assert told.endswith(
+        "no pruned model that thinks longer is better than dense; under 2 of 3 budgets even the "
+        "best is worse."
+    )
+    none = rows.assign(verdict="no difference shown", ci_high=0.05)
+    (told,) = of_prices(none, "dense")
+    assert "it is not shown that a pruned model that thinks longer is better than dense" in told
+    assert told.endswith("the intervals leave at most +5.0 points.")
