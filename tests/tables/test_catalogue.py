@@ -71,7 +71,15 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
     added = {"sleb-1": sleb, "wanda-own-50": other}
     more = settings.model_copy(update={"variants": {**settings.variants, **added}})
     more = changed(more, run={"variants": (*settings.run.variants, *added)})
-    others = {"pair", "recovered", "recovery_losses", "tasks", "screening", "frontier_time"}
+    others = {
+        "pair",
+        "recovered",
+        "recovery_losses",
+        "tasks",
+        "screening",
+        "frontier_time",
+        "surface",
+    }
     assert kinds(more) == set(FIGURES) - others
     assert kinds(changed(more, tables={"timed": True})) == set(FIGURES) - others | {"frontier_time"}
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
@@ -222,6 +230,21 @@ def test_calibration_sets_are_drawn_where_variants_differ_in_nothing_else(settin
         "wanda-owl-50": ["Wanda (wanda-owl-50)", "chains"],
         "wanda-owl-own-50": ["Wanda (wanda-owl-50)", "own"],
     }
+
+
+def test_a_surface_is_drawn_where_one_way_has_four_levels(settings):
+    wanda = settings.variants["wanda-50"]
+    more = {f"wanda-{n}": wanda.model_copy(update={"sparsity": n / 100}) for n in (55, 65)}
+    known = settings.model_copy(update={"variants": {**settings.variants, **more}})
+
+    def of(*variants):
+        run = changed(known, run={"variants": variants})
+        figures = {path.split("/")[2] for path in catalogue.figure_files(run, ["svg"])}
+        return "surface" in figures, TABLES["onset"].exists(run)
+
+    four = ("wanda-50", "wanda-55", "wanda-65", "wanda-60")
+    assert of("dense", *four) == (True, True)
+    assert of(*four) == of("dense", *four[:3], "magnitude-50") == (False, False)
 
 
 def test_families_are_drawn_where_several_are_run(settings):

@@ -14,6 +14,7 @@ from workflow_scripts.tables.conditions import (
     has_pair,
     recovers,
     repeats,
+    sweeps_levels,
     sweeps_sizes,
     sweeps_sparsity,
     times,
@@ -235,6 +236,18 @@ FIGURES = {
         CURVES,
         exists=sweeps_sizes,
         options={"ratio": "removed_of_all"},
+    ),
+    "surface": Figure(
+        "surface",
+        "comparison",
+        "{model} on {benchmark}: accuracy over sparsity and budget",
+        "Accuracy of {model} on {benchmark} over the share of the blocks' weights that is removed "
+        "and the thinking budget, a panel for every way of pruning with at least four levels; the "
+        "first column is {reference}. The line is where a loss becomes as large as this benchmark "
+        "finds in 80 of 100 runs, with 95 % intervals: left of it pruning does not show. The "
+        "numbers are in accuracy.csv and onset.csv.",
+        ("{run}/tables/accuracy.csv", "{run}/tables/onset.csv", MASKS),
+        exists=sweeps_levels,
     ),
     "allocation": Figure(
         "allocation",

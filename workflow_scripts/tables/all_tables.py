@@ -10,6 +10,7 @@ from workflow_scripts.tables.conditions import (
     judges,
     recovers,
     screens,
+    sweeps_levels,
 )
 from workflow_scripts.tables.entries import (
     CELLS,
@@ -158,6 +159,16 @@ TABLES = {
         reads=(CELLS, *SPENT, "{run}/tables/cost.csv"),
         also=("front",),
         exists=compares,
+    ),
+    "onset": Table(
+        "Where pruning begins to show",
+        "By way of pruning and budget, the least share of the blocks' weights without which a loss "
+        "of accuracy is as large as the benchmark finds in 80 of 100 runs, and by how much that "
+        "changes with each doubling of the budget. Losses are made to never fall with what is "
+        "removed; intervals are over problems.",
+        reads=(CELLS, MASKS),
+        also=("onset_slopes",),
+        exists=sweeps_levels,
     ),
     "size": Table(
         "Size",

@@ -1,5 +1,6 @@
 """What a run holds, which decides which tables and figures there are of it."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from workflow_scripts.config.methods.base import Method
@@ -7,6 +8,7 @@ from workflow_scripts.config.settings import Settings
 from workflow_scripts.tables.ways import Way, ways_of
 
 Condition = Callable[[Settings], bool]
+LEVELS = 4  # of one way of pruning, from which on it is seen where its losses begin
 
 
 def always(settings: Settings) -> bool:
@@ -45,6 +47,12 @@ def sweeps_sparsity(settings: Settings) -> bool:
     """Whether two variants that are run differ in how much they remove and in nothing else."""
     ways = [way for way in ways_in_run(settings).values() if way.method != "dense"]
     return len({way.name for way in ways}) < len(ways)
+
+
+def sweeps_levels(settings: Settings) -> bool:
+    """Whether there are so many of some way that it can be told where losses begin."""
+    sizes = Counter(way.name for way in ways_in_run(settings).values() if way.method != "dense")
+    return compares(settings) and max(sizes.values(), default=0) >= LEVELS
 
 
 def has_families(settings: Settings) -> bool:

@@ -31,6 +31,7 @@ from workflow_scripts.tables.content import (
     cost,
     diagnosis_text,
     frontier,
+    onset,
     pair_text,
     parallel,
     published,
@@ -192,6 +193,7 @@ def _sections(
         "comparison": [
             *area_sections(rows["areas"], reference),
             *full_sections(rows["comparison"], reference, missing),
+            *onset.sections(rows["onset"], rows["onset_slopes"], missing),
         ],
         "cost": [
             *frontier.sections(rows["frontier"], reference, missing),

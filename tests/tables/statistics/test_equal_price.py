@@ -64,12 +64,8 @@ def test_a_clear_difference_is_found_and_none_is_not() -> None:
 
 def test_it_is_the_same_each_time_and_whatever_the_order() -> None:
     random = np.random.default_rng(0)
-    curves = [
-        Curve(
-            (random.random((3, 30, 2)) < 0.5).astype(float),
-            random.random((3, 30)) + [[1], [2], [3]],
-        )
-        for _ in range(5)
+    curves = [  # with marks of which no two are equal
+        Curve(random.random((3, 30, 2)), random.random((3, 30)) + [[1], [2], [3]]) for _ in range(5)
     ]
     first, again = (best_at_equal_price(curves[0], curves[1:]) for _ in range(2))
     turned = best_at_equal_price(curves[0], curves[:0:-1])

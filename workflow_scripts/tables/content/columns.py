@@ -71,6 +71,12 @@ COLUMNS = {
         # every variant and budget `at` its mean price; `on_front`: `yes` where nothing that costs
         # as little is as accurate
         "front": "model benchmark price variant budget at accuracy ci_low ci_high on_front",
+        # by way of pruning and budget: `onset`, the least share of the blocks' weights without
+        # which a loss is as large as the benchmark finds, of `levels` variants that remove at most
+        # `largest`; infinite where none loses as much. `slope`: what each doubling of the budget
+        # adds to it
+        "onset": "model benchmark way budget levels largest problems repeats onset ci_low ci_high",
+        "onset_slopes": "model benchmark way budgets slope low high",
         # a pair of models, of which `instruct_*` and `think_*` tell: accuracy of the dense one,
         # `loss` of the variant and `relative`, that as a share of the accuracy, NaN where the
         # accuracy is not clearly above 0; `interaction`: loss of the one that thinks less that of
@@ -154,7 +160,7 @@ _TEXT = {
     "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",
     "net_verdict", "task", "metric", "kind", "better", "paper", "says", "where", "unpaired",
     "difficulty", "goes_on", "part", "measure", "form", "engine", "device", "dtype", "batch",
-    "price", "on_front",
+    "price", "on_front", "way",
 }  # fmt: skip
 _WHOLE = {
     "budget",
@@ -172,6 +178,7 @@ _WHOLE = {
     "shortest",
     "longest",
     "answers",
+    "levels",
 }
 
 

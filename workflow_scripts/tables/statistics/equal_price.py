@@ -70,7 +70,7 @@ def best_at_equal_price(reference: Curve, variants: Sequence[Curve]) -> list[Bes
     None where no variant, or on most resampled benchmarks none, can be had for that price.
     """
     problems = reference.prices.shape[-1]
-    drawn = _resampled(problems)
+    drawn = resampled(problems)
     # the real benchmark first, then those that are drawn
     weights = np.vstack([np.ones(problems), drawn[:, :problems]])
     weights /= weights.sum(axis=1, keepdims=True)
@@ -148,7 +148,7 @@ def mixtures(prices: NDArray, caps: NDArray) -> NDArray:
 
 
 @cache
-def _resampled(problems: int) -> NDArray:
+def resampled(problems: int) -> NDArray:
     """How often each problem is drawn, (DRAWS, problems + 2), the last two being made up."""
     random = np.random.default_rng(SEED)
     size = problems + 2
