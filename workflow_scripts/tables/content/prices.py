@@ -20,7 +20,7 @@ import pandas as pd
 
 from workflow_scripts.artefacts.generation_records import GenerationRecord, read_generation_record
 from workflow_scripts.artefacts.mask_records import MaskRecord
-from workflow_scripts.estimates.work import Work, variant_work
+from workflow_scripts.estimates.work import ALL, Run, Work, variant_work
 from workflow_scripts.models.checkpoints import Checkpoint, open_checkpoint
 from workflow_scripts.models.file_names import CONFIG
 from workflow_scripts.tables.content.removals import Masks, read_masks
@@ -37,12 +37,13 @@ class Spending:
     """A variant of a model as far as its answers cost something.
 
     `work` is None where the model's files or the mask's record are not there; `record` says how it
-    was run.
+    was run, `run` what part of its sublayers a token runs.
     """
 
     work: Work | None
     record: GenerationRecord
     mask: MaskRecord | None
+    run: Run = ALL
 
     @property
     def item(self) -> float:
@@ -58,21 +59,24 @@ class Spending:
         found = pd.DataFrame(math.nan, rows.index, COLUMNS).assign(prompt_tokens=prompt)
         if self.work is None:
             return found
-        work, before = self.work, prompt.to_numpy()
+        work, run, before = self.work, self.run, prompt.to_numpy()
         trace, answer = (rows[f"{part}_tokens"].to_numpy(float) for part in ("trace", "answer"))
         put = rows["trace_finish"].map(dict(self.record.put_between)).to_numpy(float)
         thought = before + trace
-        found["prompt_flops"] = work.span_flops(0, before)
-        found["trace_flops"] = work.span_flops(before, trace) + work.head_flops(trace)
-        found["answer_flops"] = work.span_flops(thought, put + answer) + work.head_flops(answer)
+        found["prompt_flops"] = work.span_flops(0, before, run=run)
+        found["trace_flops"] = work.span_flops(before, trace, run=run) + work.head_flops(trace)
+        replied = work.span_flops(thought, put + answer, run=run)
+        found["answer_flops"] = replied + work.head_flops(answer)
         found["flops"] = found[PARTS].sum(axis=1, skipna=False)
         end = thought + put + answer
-        found["kept_flops"] = work.span_flops(0, end, kept=True) + work.head_flops(trace + answer)
-        found["moved_weight_bytes"] = self.item * work.read_weights() * (1 + trace + answer)
-        read = work.read_cache(before, trace) + work.read_cache(thought + put, answer)
-        found["moved_cache_bytes"] = self.item * (read + work.written_cache(end))
+        found["kept_flops"] = work.span_flops(0, end, kept=True, run=run) + work.head_flops(
+            trace + answer
+        )
+        found["moved_weight_bytes"] = self.item * work.read_weights(run) * (1 + trace + answer)
+        read = work.read_cache(before, trace, run) + work.read_cache(thought + put, answer, run)
+        found["moved_cache_bytes"] = self.item * (read + work.written_cache(end, run))
         found["moved_bytes"] = found[MOVED].sum(axis=1, skipna=False)
-        found["held_bytes"] = self.item * (work.parameters + work.held_cache(end))
+        found["held_bytes"] = self.item * (work.parameters + work.held_cache(end, run))
         return found
 
 
