@@ -46,7 +46,7 @@ def draw(source: Source) -> Figure:
         grid = grid.reindex(budgets)
         heights = np.arange(len(budgets) + 1) - 0.5
         mesh = axes.pcolormesh(
-            edges_of(grid.columns), heights, grid, cmap="viridis", vmin=0, vmax=1, rasterized=False
+            edges_of(grid.columns), heights, grid, cmap="viridis", vmin=0, vmax=1
         )
         _draw_onsets(axes, onsets[onsets["way"] == way], budgets)
         style.name_panel(axes, way, columns)
