@@ -101,9 +101,10 @@ rule collect_samples:
 
 rule collect_traces:
     input:
+        choices(),
         run_files("resources/models/{model}/manifest.json"),
         run_files("resources/benchmarks/{benchmark}.jsonl"),
-        run_files("{run}/{model}/{variant}/traces/{benchmark}.jsonl"),
+        run_inputs("{run}/{model}/{variant}/traces/{benchmark}.jsonl"),
         cells=of_run("tables/cells.parquet"),
         order=order("collect_traces"),
     output:
