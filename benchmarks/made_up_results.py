@@ -2,13 +2,13 @@
 
     python -m benchmarks.made_up_results --output FOLDER [--repeats 3] [--build]
 
-2 models × 23 variants × 4 benchmarks × 5 budgets: the dense model, magnitude and Wanda with three
-allocations at 10 and 20 %, attention or MLP alone, and ShortGPT. Nothing is generated: answers are
-drawn from accuracies in the neighbourhood of the published ones, traces are words at random that a
-variant shares with the dense model up to some place, and some end in a loop. Those of three repeats
-are 106,000, of 2,300 tokens on average, and take 1.3 GB. It makes the same files each time. With
---build it then makes all tables, figures and the report, and says how long that took; as many
-processes as there are cores read the traces.
+2 models × 25 variants × 4 benchmarks × 5 budgets: the dense model, magnitude and Wanda with three
+allocations at 10 and 20 %, attention or MLP alone, ShortGPT, and two by which tokens skip
+sublayers. Nothing is generated: answers are drawn from accuracies in the neighbourhood of the
+published ones, traces are words at random that a variant shares with the dense model up to some
+place, and some end in a loop. Those of three repeats are 115,000, of 2,300 tokens on average, and
+take 1.4 GB. It makes the same files each time. With --build it then makes all tables, figures and
+the report, and says how long that took; as many processes as there are cores read the traces.
 """
 
 import argparse
@@ -17,7 +17,9 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +27,14 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from workflow_scripts.artefacts.mask_records import DynamicRecord
+from workflow_scripts.artefacts.routes import Place, Ran, RouteRecord, write_routes
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.load import load_settings
+from workflow_scripts.config.methods import METHODS
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.files.atomic import write_json, write_text
+from workflow_scripts.models.routing import PARTS
 from workflow_scripts.tables import everything
 from workflow_scripts.tables.ways import Way, as_lists
 
@@ -52,7 +58,12 @@ IN_BLOCKS = 0.86  # of them
 WORDS, POOL = 1500, 1_000_000  # different words, and how many in a row traces are taken from
 LOOPING = {"shortgpt-1": 0.15, "shortgpt-2": 0.4}  # of traces that end in a loop; of others:
 FEW = 0.02
-VARIANTS = ("dense", *UNSTRUCTURED, "shortgpt-1", "shortgpt-2")
+# by variant whose tokens skip sublayers, the shares of attentions and MLPs that they skip
+DYNAMIC = {"skipgpt-20": (0.3, 0.1), "mod-20": (0.4, 0.0)}
+PLACES = 64
+# of tokens: how many, and how many times as much they skip
+KINDS = {"digit": (0.25, 0.5), "operator": (0.15, 0.7), "delimiter": (0.2, 1.1), "word": (0.4, 1.4)}
+VARIANTS = ("dense", *UNSTRUCTURED, "shortgpt-1", "shortgpt-2", *DYNAMIC)
 
 
 class Text:
@@ -91,7 +102,9 @@ def write_resources(folder: Path, text: Text) -> None:
 
 
 def write_run(folder: Path, repeats: int = 3, text: Text | None = None) -> None:
-    """Write masks, statistics, influence scores, grades, traces, answers and what made them."""
+    """Write masks, statistics, influence scores, grades, answers and what made them, traces and
+    routes below `folder`.
+    """
     text = text or Text()
     for number, (model, (blocks, accuracies)) in enumerate(MODELS.items()):
         random = np.random.default_rng([number, repeats])
@@ -107,16 +120,64 @@ def write_run(folder: Path, repeats: int = 3, text: Text | None = None) -> None:
                 correct = _draw(variant, of_problems, repeats, random)
                 lengths = _write_answers(folder / model / variant, benchmark, correct, random)
                 _write_traces(folder / model / variant, benchmark, lengths, text)
+                if variant in DYNAMIC:
+                    place = folder / model / variant / "routes" / f"{benchmark}.json"
+                    write_routes(place, _routes(variant, blocks, random))
 
 
 def _draw(variant: str, of_problems: NDArray, repeats: int, random: np.random.Generator) -> NDArray:
     """Correct answers, shape (budgets, problems, repeats)."""
-    kept = {"dense": 1.0, "shortgpt-1": 0.8, "shortgpt-2": 0.55}.get(
+    kept = {"dense": 1.0, "shortgpt-1": 0.8, "shortgpt-2": 0.55, "mod-20": 0.85}.get(
         variant, 0.97 if variant.endswith("10") else 0.93
     )
     growth = np.linspace(0.55, 1, len(BUDGETS))
     chances = kept * growth[:, None] * of_problems
     return random.random((*chances.shape, repeats)) < chances[..., None]
+
+
+def _routes(variant: str, blocks: int, random: np.random.Generator) -> RouteRecord:
+    """What ran where: the middle of the model is skipped most, and more so late in a trace."""
+    hill = 1.8 * np.exp(-(np.linspace(-2, 2, blocks) ** 2))
+
+    def ran(tokens: int, times: float) -> dict[str, Any]:
+        shares = {
+            part: 1 - np.clip(times * share * hill * random.uniform(0.8, 1.2, blocks), 0, 1)
+            for part, share in zip(PARTS, DYNAMIC[variant], strict=True)
+        }
+        return {
+            "tokens": tokens,
+            **{k: np.rint(tokens * v).astype(int).tolist() for k, v in shares.items()},
+        }
+
+    width = BUDGETS[-1] // PLACES
+    return RouteRecord(
+        digest=_digest(variant),
+        blocks=blocks,
+        traces=Ran(**ran(100_000, 1.0)),
+        answers=Ran(**ran(10_000, 1.1)),
+        places=tuple(
+            Place(
+                first=n * width, end=(n + 1) * width, **ran(4000 - 60 * n, 0.7 + 0.6 * n / PLACES)
+            )
+            for n in range(PLACES)
+        ),
+        kinds={kind: Ran(**ran(round(100_000 * of), times)) for kind, (of, times) in KINDS.items()},
+    )
+
+
+def _digest(variant: str) -> str:
+    return hashlib.sha256(variant.encode()).hexdigest()
+
+
+def _ran(variant: str, random: np.random.Generator) -> dict[str, dict[str, float]]:
+    """The shares that ran of a trace and an answer; nothing of a variant that does not skip."""
+    return {
+        of: {
+            part: float(1 - share * random.uniform(0.9, 1.1))
+            for part, share in zip(PARTS, DYNAMIC[variant], strict=True)
+        }
+        for of in (("trace_ran", "ran") if variant in DYNAMIC else ())
+    }
 
 
 def _write_answers(
@@ -140,6 +201,7 @@ def _write_answers(
                 "answer_tokens": 120 + identity % 40,
                 "answer_finish": "eos",
                 "text": f"The answer is \\boxed{{{extracted}}}.",
+                **_ran(folder.name, random),
             }
         )
     for name, rows in (("grades", grades), ("answers", answers)):
@@ -178,7 +240,8 @@ def _write_traces(folder: Path, benchmark: str, lengths: NDArray, text: Text) ->
 
 def _write_mask(path: Path, variant: str, blocks: int, random: np.random.Generator) -> None:
     removed = {"shortgpt-1": [16], "shortgpt-2": [16, 17]}.get(variant, [])
-    share = 0.0 if removed or variant == "dense" else int(variant[-2:]) / 100
+    nothing = removed or variant == "dense" or variant in DYNAMIC
+    share = 0.0 if nothing else int(variant[-2:]) / 100
     parts = {"attention": ("self_attn",), "mlp": ("mlp",)}.get(
         variant.split("-")[1] if variant.count("-") == 2 else "", ("self_attn", "mlp")
     )
@@ -205,8 +268,10 @@ def _write_mask(path: Path, variant: str, blocks: int, random: np.random.Generat
         "removed_of_all": IN_BLOCKS * removed_fraction,
         "parameters": PARAMETERS,
         "export": {"parameters": left, "bytes": 2 * left},
-        "digest": hashlib.sha256(variant.encode()).hexdigest(),
+        "digest": _digest(variant),
     }
+    if variant in DYNAMIC:
+        record |= _dynamic(variant, blocks)
     write_json(path, record)
 
 
@@ -250,6 +315,22 @@ def write_model(folder: Path, blocks: int) -> None:
     write_json(folder / "config.json", config)
 
 
+def _dynamic(variant: str, blocks: int) -> dict[str, Any]:
+    """What the record of a mask says of routers that were trained, and nothing else."""
+    method, skipped = variant.split("-")[0], dict(zip(PARTS, DYNAMIC[variant], strict=True))
+    entry = METHODS[method](method=method, skip=0.2)
+    found = DynamicRecord(
+        routing=entry.routing(blocks),
+        spared={"attention": SHARES["self_attn",], "mlp": SHARES["mlp",]},
+        skipped=sum(skipped.values()) / len(PARTS),
+    )
+    found = found.model_copy(update={"unused": found.unused_of(skipped)})
+    return {
+        "dynamic": found.model_dump(mode="json"), "recovery": {"kind": "routers"},
+        "requested": entry.skip, "removed_fraction": -1e-5, "removed_of_all": -1e-5, "export": None,
+    }  # fmt: skip
+
+
 def _write_statistics(folder: Path, blocks: int, random: np.random.Generator) -> None:
     places = np.linspace(-1, 1, blocks)
     influence = (0.05 + 0.3 * places**4 + random.uniform(0, 0.02, blocks)).astype(np.float32)
@@ -288,7 +369,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, _, level = variant.rpartition("-")
         method = variant.split("-")[0]
         family = {"dense": "none", "shortgpt": "depth"}.get(method, "unstructured")
-        ways[variant] = Way(method, name or variant, level if name else "", family)
+        way = Way(method, name or variant, level if name else "", family)
+        ways[variant] = way
+        if variant in DYNAMIC:
+            ways[variant] = replace(way, family="dynamic", recovery="routers", pruned=name)
     sets = {"calibration": ["c4"], "influence": ["c4"], "variant": []}
     everything.build(
         results,
@@ -299,6 +383,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "reference": "dense",
             "ways": as_lists(ways),
             "diagnosis": plain(load_settings(read_config([])).diagnosis),
+            "dynamic": [*DYNAMIC],
             **names,
             **sets,
         },

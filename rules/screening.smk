@@ -82,10 +82,20 @@ def going_on(model):
     return read_choice(Path(choice)).going_on
 
 
+def dynamic_going_on(model):
+    """Those of them whose tokens skip sublayers."""
+    return [name for name in going_on(model) if name in DYNAMIC]
+
+
 def of_going_on(pattern):
     """The files of the models' variants that go on, for an input that waits for the choice."""
     return lambda wildcards: [
         path
         for model in RUN.models
-        for path in run_files(pattern, model=[model], variant=going_on(model))
+        for path in run_files(
+            pattern,
+            model=[model],
+            variant=going_on(model),
+            dynamic=dynamic_going_on(model),
+        )
     ]

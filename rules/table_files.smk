@@ -36,6 +36,7 @@ def run_files(pattern, **wildcards):
         "model": RUN.models,
         "variant": RUN.variants,
         "recovered": [name for name in RUN.variants if name in RECOVERED],
+        "dynamic": [name for name in RUN.variants if name in DYNAMIC],
         "benchmark": RUN.benchmarks,
         "family": [*SETTINGS.families],
     }
@@ -48,7 +49,9 @@ def table_code(name):
 
 def run_inputs(pattern):
     """As `run_files`, for an input: of what variants generate, that of those that go on."""
-    is_generated = "{run}" in pattern and "{variant}" in pattern
+    is_generated = "{run}" in pattern and (
+        "{variant}" in pattern or "{dynamic}" in pattern
+    )
     return of_going_on(pattern) if DROPS and is_generated else run_files(pattern)
 
 
@@ -118,8 +121,10 @@ def figure(path, about="{model}"):
 
 
 def plot_inputs(wildcards):
-    reads = FIGURES[wildcards.figure].reads
-    return [path for read in reads for path in run_files(read, **wildcards)]
+    reads, found = FIGURES[wildcards.figure].reads, dict(wildcards)
+    if any("{dynamic}" in read for read in reads):
+        found["dynamic"] = dynamic_going_on(wildcards.model)
+    return [path for read in reads for path in run_files(read, **found)]
 
 
 def plot_module(wildcards):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tables import pair_results, task_results
+from tests.tables import dynamic_results, pair_results, task_results
 from workflow_scripts.artefacts.records import Answer, Grade, write_records
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
 from workflow_scripts.tables.content.source import Source
@@ -59,6 +59,19 @@ def task_source(tmp_path_factory) -> Source:
     write_cells(folder / "tables" / FILE, cells)
     source = Source(folder / "results", folder / "tables", task_results.OPTIONS)
     for table in ("tasks", "task_claims"):
+        make(table, source)
+    return source
+
+
+@pytest.fixture(scope="session")
+def dynamic_source(tmp_path_factory) -> Source:
+    """A run with variants whose tokens skip sublayers, and its tables."""
+    folder = tmp_path_factory.mktemp("dynamic")
+    dynamic_results.write_run(folder / "results")
+    names = {key: dynamic_results.OPTIONS[key] for key in ("models", "variants", "benchmarks")}
+    write_cells(folder / "tables" / FILE, read_cells(folder / "results", **names))
+    source = Source(folder / "results", folder / "tables", dynamic_results.OPTIONS)
+    for table in ("accuracy", "comparison", "size", "routes"):
         make(table, source)
     return source
 

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 import pytest
+import yaml
 
 from tests.tables.sources import rows_of, source_of
 from tests.workflow.checkout import copy_project
@@ -54,6 +55,9 @@ def test_titles_and_captions_are_filled_in():
         assert options["reference"] == "base" and place.items() <= options.items()
 
 
+OF_DYNAMIC = {"unused", "dynamic_curves", "routes", "token_kinds"}
+
+
 def changed(settings, **keys):
     """Settings with other values below some of their keys."""
     sections = {
@@ -80,6 +84,7 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
         "frontier_time",
         "surface",
     }
+    others |= OF_DYNAMIC
     assert kinds(more) == set(FIGURES) - others
     assert kinds(changed(more, tables={"timed": True})) == set(FIGURES) - others | {"frontier_time"}
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
@@ -134,6 +139,60 @@ def test_a_pair_and_recoveries_have_tables_and_figures_where_there_are_some(sett
         "recovered"
     }
     assert of(changed(both, run={"variants": ("wanda-50",)}))[0] == set()  # nothing to compare with
+
+
+ROUTERS = {
+    "kind": "lora", "rank": 4, "alpha": 8, "routers": {}, "texts": "chains", "length": 96,
+    "steps": 2, "batch": 2, "learning_rate": 0.01, "validation": 2, "evaluate_every": 1,
+}  # fmt: skip
+
+
+def with_dynamic(*more):
+    """A config that runs the dense model, two levels of a dynamic method, and some others."""
+    entries = {
+        f"skipgpt-{level}": {"method": "skipgpt", "skip": level / 100, "recovery": "routers"}
+        for level in (20, 40)
+    }
+    return {
+        "run": {"variants": ["dense", *entries, *more]},
+        "variants": entries,
+        "recoveries": {"routers": ROUTERS},
+    }
+
+
+def test_dynamic_variants_have_a_table_and_figures_where_some_are_run(settings):
+    def of(settings):
+        figures = {path.split("/")[2] for path in catalogue.figure_files(settings, ["svg"])}
+        return TABLES["routes"].exists(settings), figures
+
+    assert of(settings)[0] is False and not of(settings)[1] & OF_DYNAMIC
+
+    def loaded(*more):
+        config, changes = read_config([]), with_dynamic(*more)
+        return load_settings(config | {key: config[key] | some for key, some in changes.items()})
+
+    alone = loaded()
+    has_table, figures = of(alone)
+    assert has_table and figures >= OF_DYNAMIC
+    # they remove nothing: no sweep of what is removed, and no families of it
+    assert not figures & {"sparsity", "parameters", "families"}
+    assert catalogue.shared_options(alone)["dynamic"] == ["skipgpt-20", "skipgpt-40"]
+    beside = loaded("wanda-50", "wanda-70")
+    assert of(beside)[1] >= OF_DYNAMIC | {"sparsity", "families"}
+    assert "parameters" not in of(beside)[1]
+
+
+def test_what_tokens_skip_is_read_of_dynamic_variants_alone(tmp_path_factory):
+    """The rules know which have routes: those of others no job makes."""
+    checkout = copy_project(tmp_path_factory.mktemp("project"))
+    (checkout.folder / "mine.yaml").write_text(yaml.safe_dump(with_dynamic("wanda-50")))
+    plan = ("--dry-run", "--configfile", "mine.yaml")
+    figures = (f"results/figures/{name}/reasoner/chains.svg" for name in sorted(OF_DYNAMIC))
+    said = checkout.run("results/tables/routes.csv", *figures, *plan)
+    assert "results/reasoner/skipgpt-20/routes/chains.json" in said
+    assert "wanda-50/routes" not in said and "dense/routes" not in said
+    # without one no job reads any
+    assert "routes" not in checkout.run("results/report.html", "--dry-run")
 
 
 def with_tasks(settings, **entries):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tables import task_results
+from tests.tables import dynamic_results, task_results
 from tests.tables.sources import mask, named_ways, write_masks
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
@@ -72,6 +72,33 @@ def test_variants_that_share_no_budget_with_dense_are_drawn_all_the_same(
     assert "<li>grades of m/wanda-50: b</li>" in page
     drawn = {path.parts[-3] for path in (tmp_path / "new/figures").rglob("b.svg")}
     assert drawn == {"scaling_curves", "token_curves", "parallel", "sparsity"}
+
+
+def test_what_tokens_skip_is_told_of_the_variants_that_are_there(tmp_path, monkeypatch):
+    drawn = {name: figure for name, figure in FIGURES.items() if figure.part == "routes"}
+    assert len(drawn) == 4
+    monkeypatch.setattr(everything, "FIGURES", drawn)
+    results, output = tmp_path / "results", tmp_path / "new"
+    dynamic_results.write_run(results)
+    (results / "reasoner/mod-10/routes/chains.json").unlink()
+    rest = {"calibration": [], "influence": [], "variant": []}
+    known = dict(dynamic_results.OPTIONS)
+    for key in ("model", "benchmark", "title"):
+        del known[key]
+    everything.build(results, results, [results], {}, known | rest, output)
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert '<div class="part routes" id="routes"><h2>What tokens skip</h2>' in page
+    for name, figure in drawn.items():
+        assert (output / f"figures/{name}/reasoner/chains.svg").exists()
+        assert figure.title.format(model="reasoner", benchmark="chains") in page.replace(
+            "&#39;", "'"
+        )
+    words = " ".join(page.split())
+    assert "reasoner on chains: what is skipped by kind of token" in words
+    assert "<li>reasoner: skipgpt-40 was to skip 40 % of tokens × sublayers and skips" in words
+    blocks = read_table(output / "tables", "routes_by_block")
+    assert "mod-10" not in {*blocks["variant"]} and len(blocks) == 3 * dynamic_results.BLOCKS
+    assert "mod-10" in {*read_table(output / "tables", "routes")["variant"]}
 
 
 def test_tasks_are_told_of_what_is_there(tmp_path, monkeypatch):

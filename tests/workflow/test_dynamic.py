@@ -34,6 +34,7 @@ SECTIONS = {
 }  # fmt: skip
 TRAINED = [f"results/reasoner/{VARIANT}/{name}" for name in ("weights.safetensors", "mask.json")]
 ROUTES = f"results/reasoner/{VARIANT}/routes/small.json"
+SHOWN = ["results/tables/routes.csv", "results/figures/routes/reasoner/small.svg"]
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +104,19 @@ def test_what_it_skips_is_trained_recorded_and_counted(
     shares = pd.DataFrame(rows["ran"].tolist())
     assert shares.shape == (len(rows), 2)
     assert 0.5 < shares.to_numpy().mean() < 0.95
-    checkout.run(ROUTES, *ARGUMENTS)
+    checkout.run(ROUTES, *SHOWN, *ARGUMENTS)
     found = json.loads((checkout.folder / ROUTES).read_text())
     put_in = rows["tokens"] - (rows["finish"] == "length")
     assert found["traces"]["tokens"] == put_in.sum()
     for part in ("attention", "mlp"):
         assert sum(found["traces"][part]) / 6 == pytest.approx((shares[part] * put_in).sum())
+    assert all((checkout.folder / path).stat().st_size > 1000 for path in SHOWN[1:])
+    shown = pd.read_csv(checkout.folder / SHOWN[0])
+    row = shown.loc[shown["budget"].idxmax()]
+    # traces are those under the largest budget
+    for part in ("attention", "mlp"):
+        of_problems = shares[part].groupby(rows["id"]).mean()
+        assert row[f"trace_{part}"] == pytest.approx(1 - of_problems.mean(), abs=1e-6)
 
 
 def test_vllm_is_refused_in_one_line(base: Checkout, tmp_path: Path) -> None:

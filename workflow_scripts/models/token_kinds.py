@@ -4,17 +4,20 @@ A token is what its text is without blanks around it; one that mixes kinds is `o
 """
 
 import unicodedata
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 TOKEN_KINDS = ("digit", "operator", "delimiter", "word", "space", "special", "other")
 
 OPERATORS = frozenset("+-*/=<>^%&|~")  # beside the symbols of Unicode's class Sm, of which + is one
 
 
-def token_kinds(tokenizer: PreTrainedTokenizerBase) -> NDArray[np.uint8]:
+def token_kinds(tokenizer: "PreTrainedTokenizerBase") -> NDArray[np.uint8]:
     """The kind of every id of a tokenizer, as an index of TOKEN_KINDS; shape (vocabulary,)."""
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])

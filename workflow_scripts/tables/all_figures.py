@@ -10,6 +10,7 @@ from workflow_scripts.tables.conditions import (
     compares_masks,
     compares_screens,
     compares_tasks,
+    has_dynamic,
     has_families,
     has_pair,
     recovers,
@@ -22,11 +23,13 @@ from workflow_scripts.tables.conditions import (
 from workflow_scripts.tables.entries import (
     CALIBRATIONS,
     CURVES,
+    DYNAMIC,
     FRONT,
     MASKS,
     PAIR,
     RECOVERED,
     RECOVERIES,
+    ROUTES,
     SCREENING,
     TASKS,
     TRACES,
@@ -58,9 +61,9 @@ FIGURES = {
         "Accuracy of {model} on {benchmark} against the thinking budget, a line for every variant. "
         "Bands are 95 % intervals, those of pruned variants of their difference to {reference} on "
         "the same problems; with more than eight variants only one is drawn. The hue names the "
-        "method, marker and dashes its way of pruning, the shade how much is removed of the "
-        "blocks' weights; lines that coincide lie on top of one another, the later one thinner. "
-        "The numbers are in accuracy.csv and comparison.csv.",
+        "method, marker and dashes its way of pruning, the shade how much of the blocks' weights "
+        "is removed, or not used by a token; lines that coincide lie on top of one another, the "
+        "later one thinner. The numbers are in accuracy.csv and comparison.csv.",
         CURVES,
     ),
     "families": Figure(
@@ -69,8 +72,9 @@ FIGURES = {
         "{model} on {benchmark}: accuracy against thinking budget, by what is taken out",
         "Accuracy of {model} on {benchmark} against the thinking budget, in one colour for each "
         "kind of pruning: single weights (unstructured), whole blocks, attentions or MLPs (depth), "
-        "heads and neurons (width), the width of hidden states (slicing). The darker, "
-        "the larger the share of all parameters that is gone.",
+        "heads and neurons (width), the width of hidden states (slicing), sublayers token by token "
+        "(dynamic). The darker, the larger the share of all parameters that is gone or, in a run "
+        "with dynamic variants, of the blocks' weights that a token does not use.",
         CURVES,
         exists=has_families,
     ),
@@ -176,7 +180,8 @@ FIGURES = {
         "tasks",
         "{model}: loss by family of tasks",
         "What every variant of {model} loses of the mean over the tasks of a family, against the "
-        "share of all parameters that it removes, with 95 % intervals of the difference to "
+        "share of all parameters that it removes or, in a run with dynamic variants, of the "
+        "blocks' weights that a token does not use, with 95 % intervals of the difference to "
         "{reference} on the same samples. One colour for each kind of pruning; hollow marks were "
         "trained after pruning. A variant that can only guess loses no more than down to chance. "
         "The numbers are in tasks.csv.",
@@ -184,6 +189,55 @@ FIGURES = {
         ("model",),
         exists=compares_tasks,
         needs=TASKS,
+    ),
+    "unused": Figure(
+        "sparsity",
+        "routes",
+        "{model} on {benchmark}: accuracy against share of the blocks' weights not used",
+        "Accuracy of {model} on {benchmark} under the largest budget against the share of the "
+        "linear weights of all blocks that a token does not use, on average: what is removed, or "
+        "what a dynamic variant's tokens skip on rows kept apart from training. One colour for "
+        "each kind of pruning.",
+        CURVES,
+        exists=has_dynamic,
+        options={"ratio": "unused"},
+        needs=DYNAMIC,
+    ),
+    "dynamic_curves": Figure(
+        "dynamic_curves",
+        "routes",
+        "{model} on {benchmark}: dynamic variants beside static ones of as many unused weights",
+        "Accuracy of {model} on {benchmark} against the thinking budget, a panel for every dynamic "
+        "variant, with its unused share of the blocks' weights in per cent. Beside it stand "
+        "{reference} and the variants that lack about as many weights for all tokens, within 5 "
+        "points, of each kind of pruning the nearest. Bands are 95 % intervals, of the dynamic "
+        "variant of its difference to {reference}. The differences are in comparison.csv.",
+        CURVES,
+        exists=has_dynamic,
+        needs=DYNAMIC,
+    ),
+    "routes": Figure(
+        "routes",
+        "routes",
+        "{model} on {benchmark}: which blocks run where in a trace",
+        "The share of tokens that run each block's attention (above) and MLP (below) of {model}, "
+        "by where in a trace of {benchmark} they are, under the largest budget: light runs seldom, "
+        "dark always. Late places hold only the traces that are so long.",
+        (ROUTES, MASKS),
+        exists=has_dynamic,
+        needs=DYNAMIC,
+    ),
+    "token_kinds": Figure(
+        "token_kinds",
+        "routes",
+        "{model} on {benchmark}: what runs at which kinds of tokens",
+        "The share of blocks whose attention and MLP a token runs, on average over tokens of one "
+        "kind in the traces of {model} on {benchmark} under the largest budget. Lines are those of "
+        "all tokens. Right of each panel the share of tokens that are of a kind. The numbers are "
+        "in routes_by_kind.csv.",
+        (ROUTES, MASKS),
+        exists=has_dynamic,
+        needs=DYNAMIC,
     ),
     "parallel": Figure(
         "parallel",
@@ -221,7 +275,8 @@ FIGURES = {
         "pruning",
         "{model} on {benchmark}: accuracy against share of the blocks' weights removed",
         "Accuracy of {model} on {benchmark} under the largest budget against the share of the "
-        "linear weights of all blocks that a variant removes.",
+        "linear weights of all blocks that a variant removes. Dynamic variants remove none and are "
+        "left out.",
         CURVES,
         exists=sweeps_sparsity,
     ),
@@ -232,7 +287,8 @@ FIGURES = {
         "Accuracy of {model} on {benchmark} under the largest budget against the share of all "
         "parameters that a variant removes: embeddings, head, norms and biases count as well. One "
         "colour for each kind of pruning: single weights (unstructured), whole blocks, attentions "
-        "or MLPs (depth), heads and neurons (width), the width of hidden states (slicing).",
+        "or MLPs (depth), heads and neurons (width), the width of hidden states (slicing). Dynamic "
+        "variants remove none and are left out.",
         CURVES,
         exists=sweeps_sizes,
         options={"ratio": "removed_of_all"},

@@ -5,6 +5,7 @@ Captions may name the reference.
 
 from workflow_scripts.tables.conditions import (
     compares,
+    has_dynamic,
     has_pair,
     has_tasks,
     judges,
@@ -16,10 +17,12 @@ from workflow_scripts.tables.entries import (
     CELLS,
     CHOICES,
     DATA_PAIRS,
+    DYNAMIC,
     LOGS,
     MASKS,
     PAIR,
     RECOVERED,
+    ROUTES,
     SCORES,
     SCREENING,
     SCREENS,
@@ -47,13 +50,13 @@ TABLES = {
     "comparison": Table(
         "Comparison",
         "Every variant against {reference} on the same problems and repeats, unstructured against "
-        "structured pruning of at most as many of the blocks' weights, and structured variants of "
-        "different kinds with about as many of all parameters. p values come from the exact "
-        "permutation test that flips the signs of problems, corrected (Holm) within each of these "
-        "families for every model. A difference is better or worse where the corrected p is below "
-        "0.05. Where it "
-        "is not, the verdict says how large a difference the 95 % interval still allows or, if "
-        "that is more than 0.1, inconclusive.",
+        "structured pruning of at most as many of the blocks' weights, structured variants of "
+        "different kinds with about as many of all parameters, and dynamic variants against those "
+        "that lack about as many of the blocks' weights for all tokens. p values come from the "
+        "exact permutation test that flips the signs of problems, corrected (Holm) within each of "
+        "these families for every model. A difference is better or worse where the corrected p is "
+        "below 0.05. Where it is not, the verdict says how large a difference the 95 % interval "
+        "still allows or, if that is more than 0.1, inconclusive.",
         reads=(CELLS, MASKS),
         also=("areas",),
     ),
@@ -92,6 +95,19 @@ TABLES = {
         reads=(CELLS, MASKS),
         exists=recovers,
         needs=RECOVERED,
+    ),
+    "routes": Table(
+        "What tokens skip",
+        "What every dynamic variant skips: the share of tokens × sublayers that was asked for, "
+        "that is skipped on rows kept apart from training, and while traces and answers are "
+        "decoded, and of the blocks' weights that a token then does not use. Beside them its "
+        "accuracy and the difference to {reference} and to variants that lack as much for all "
+        "tokens. Means over problems, with Student's intervals at 95 %. What each block skips is "
+        "in routes_by_block.csv, what kinds of tokens do in routes_by_kind.csv.",
+        reads=(CELLS, MASKS, "{run}/tables/comparison.csv", ROUTES),
+        also=("routes_by_block", "routes_by_kind"),
+        exists=has_dynamic,
+        needs=DYNAMIC,
     ),
     "tasks": Table(
         "Tasks",

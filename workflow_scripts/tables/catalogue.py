@@ -17,6 +17,7 @@ from workflow_scripts.tables.all_figures import FIGURES
 from workflow_scripts.tables.calibrations import calibrations_of
 from workflow_scripts.tables.conditions import (
     dense_variant,
+    dynamic_in_run,
     has_pair,
     has_tasks,
     recovered_in_run,
@@ -28,6 +29,7 @@ from workflow_scripts.tables.data_pairs import data_pairs
 from workflow_scripts.tables.entries import (
     CALIBRATIONS,
     DATA_PAIRS,
+    DYNAMIC,
     LOGS,
     PAIR,
     RECOVERED,
@@ -88,6 +90,8 @@ def shared_options(settings: Settings) -> dict[str, Any]:
         some[PAIR] = plain(settings.tables.pair)
     if recovers(settings):
         some[RECOVERED] = recovered_in_run(settings)
+    if variants := dynamic_in_run(settings):
+        some[DYNAMIC] = variants
     if screens(settings):
         some[SCREENING] = {
             **plain(screen_job(settings)),

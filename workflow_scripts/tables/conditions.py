@@ -45,7 +45,7 @@ def judges(settings: Settings) -> bool:
 
 def sweeps_sparsity(settings: Settings) -> bool:
     """Whether two variants that are run differ in how much they remove and in nothing else."""
-    ways = [way for way in ways_in_run(settings).values() if way.method != "dense"]
+    ways = [way for way in ways_in_run(settings).values() if way.removes]
     return len({way.name for way in ways}) < len(ways)
 
 
@@ -62,7 +62,8 @@ def has_families(settings: Settings) -> bool:
 
 def sweeps_sizes(settings: Settings) -> bool:
     """Whether shares of all parameters tell more than those of the blocks' weights: of families."""
-    return sweeps_sparsity(settings) and has_families(settings)
+    families = {way.family for way in ways_in_run(settings).values() if way.removes}
+    return sweeps_sparsity(settings) and len(families) > 1
 
 
 def has_pair(settings: Settings) -> bool:
@@ -90,6 +91,16 @@ def screens(settings: Settings) -> bool:
 def compares_screens(settings: Settings) -> bool:
     """Whether what was screened can be held against what it cost."""
     return screens(settings) and compares(settings)
+
+
+def has_dynamic(settings: Settings) -> bool:
+    """Whether tokens of a variant that is run skip sublayers."""
+    return bool(dynamic_in_run(settings))
+
+
+def dynamic_in_run(settings: Settings) -> list[str]:
+    """The variants of a run whose tokens skip sublayers."""
+    return [name for name, way in ways_in_run(settings).items() if way.is_dynamic]
 
 
 def ways_in_run(settings: Settings) -> dict[str, Way]:

@@ -19,9 +19,10 @@ SCREENS = "results/{model}/{variant}/screen.json"
 CHOICES = "{run}/{model}/screening.json"
 FRONT = ("{run}/tables/front.csv", "{run}/tables/accuracy.csv", MASKS)
 RECOVERIES = "results/{model}/{recovered}/recovery.json"
+ROUTES = "{run}/{model}/{dynamic}/routes/{benchmark}.json"
 # options that only some runs have
-PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS, LOGS = SOME = (
-    "pair", "recovered", "calibrations", "tasks", "task_limits", "data_pairs", "logs",
+PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS, DYNAMIC, LOGS = SOME = (
+    "pair", "recovered", "calibrations", "tasks", "task_limits", "data_pairs", "dynamic", "logs",
 )  # fmt: skip
 SCREENING = "screening"  # likewise, and those that have it tell it to all
 FIGURE_FORMATS = ("svg", "pdf", "png")

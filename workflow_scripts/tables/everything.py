@@ -41,6 +41,7 @@ from workflow_scripts.tables.entries import (
 )
 
 LISTS = ("models", "variants", "benchmarks")
+OF_WHOLE_RUNS = ("judge_agreement",)  # tables that want every file that they are made from
 
 
 def build(
@@ -72,7 +73,7 @@ def build(
     for name, entry in TABLES.items():
         is_told = entry.needs is None or entry.needs in options
         is_told &= _has_traces(entry, source)
-        if is_told and not any("{benchmark}" in path for path in entry.reads):
+        if is_told and name not in OF_WHOLE_RUNS:
             table.make(name, source)
     drawn = list(_draw(source, options, output / "figures"))
     report.write(source, resources, logs, config, drawn, output / "report.html")

@@ -36,6 +36,7 @@ from workflow_scripts.tables.content import (
     parallel,
     published,
     recovered_text,
+    routes_text,
     screening_text,
     size,
     task_claims,
@@ -60,6 +61,7 @@ from workflow_scripts.tables.reporting.findings import (
     of_diagnosis,
     of_pair,
     of_prices,
+    of_routes,
     of_tasks,
     sentences,
 )
@@ -129,6 +131,7 @@ def write(
             *of_diagnosis(rows["diagnosis"]),
             *of_pair(rows["pair"]),
             *of_tasks(rows["tasks"], reference),
+            *of_routes(rows["routes"], rows["routes_by_block"], masks),
         ],
         cautions=[*cautions(cells, rows["comparison"], loop_shares(source.tables), reference)],
         heat_maps=[*heat_maps(rows["comparison"])],
@@ -140,6 +143,7 @@ def write(
             "pair": "Instruct and think",
             "tasks": "Tasks",
             "recovery": "Training after pruning",
+            "routes": "What tokens skip",
             "screening": "Screening",
             "parallel": "Sequential and parallel scaling",
             "pruning": "What is pruned",
@@ -211,6 +215,9 @@ def _sections(
         "pair": [*pair_text.full_sections(rows["pair"], missing)],
         "tasks": [*tasks_text.full_sections(rows["tasks"], reference, limits)],
         "recovery": [*recovered_text.sections(rows["recovered"], reference, missing)],
+        "routes": [
+            *routes_text.sections(rows["routes"], rows["routes_by_kind"], reference, missing)
+        ],
         "parallel": [] if of_budgets.empty else [*parallel.sections(of_budgets, missing)],
         "published": [*published.sections(rows["published"], missing)],
         "screening": [*screening_text.sections(rows, reference)],

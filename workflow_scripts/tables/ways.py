@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.methods.base import Method
 
+DYNAMIC = "dynamic"  # the family of methods by which tokens decide what they skip
+
 
 @dataclass(frozen=True)
 class Way:
@@ -29,6 +31,16 @@ class Way:
     def base(self) -> str:
         """The name of the way without what follows pruning: one for all that prune alike."""
         return self.pruned or self.name
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether tokens decide for themselves what they skip, and nothing is removed."""
+        return self.family == DYNAMIC
+
+    @property
+    def removes(self) -> bool:
+        """Whether something is taken out of the model, for all tokens alike."""
+        return self.family not in ("none", DYNAMIC)
 
 
 def ways_of(variants: Mapping[str, Method]) -> dict[str, Way]:

@@ -1,6 +1,7 @@
 """What pruning costs the models of a pair: numbers against slow references, and words."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,3 +187,22 @@ def test_what_one_model_lacks_is_not_compared(source):
     cells = cells[~lacking]
     cells.attrs = attrs
     assert "flap-20" not in set(pair.compare(cells, PAIR, "dense", {}, WAYS)["variant"])
+
+
+def test_dynamic_variants_have_a_mean_of_their_own(source):
+    """Whether they were trained or not, which all of them are."""
+    ways = {
+        name: replace(way, family="dynamic") if way.method in ("shortgpt", "flap") else way
+        for name, way in WAYS.items()
+    }
+    rows = pair.compare(source.cells(), PAIR, "dense", {}, ways)
+    largest = rows[rows["budget"] == BUDGETS[-1]].set_index("variant")
+    assert [*largest.index][-3:] == [*MEANS, "(mean of dynamic)"]
+    for mean, members in (
+        ("(mean of dynamic)", ["shortgpt-1", "flap-20", "shortgpt-1-lora"]),
+        ("(mean of pruned)", ["wanda-50", "magnitude-70"]),
+    ):
+        wanted = largest.loc[members, "interaction"].mean()
+        assert largest.loc[mean, "interaction"] == pytest.approx(wanted)
+    said = list(of_pair(rows))
+    assert sum("on average over the dynamic variants" in one for one in said) == 1

@@ -9,6 +9,7 @@ import pytest
 from tests.tables.pair_results import BUDGETS, PAIR, RECOVERED, answers
 from workflow_scripts.tables.content import recovered
 from workflow_scripts.tables.content.columns import read_table
+from workflow_scripts.tables.content.removals import read_masks
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.statistics.differences import holm, paired_difference
 
@@ -83,6 +84,12 @@ def test_a_start_that_is_not_run_leaves_the_accuracies(source):
     assert rows[["accuracy", "dense_accuracy"]].notna().all(axis=None)
     section, _ = recovered.sections(rows, "dense")
     assert section.frame["regained, %"].tolist() == ["– (its start is not run)"] * 2
+
+
+def test_what_has_routers_has_no_start(dynamic_source):
+    masks = read_masks(dynamic_source.results, ["reasoner"], ["skipgpt-20"])
+    rows = recovered.compare(dynamic_source.cells(), {"skipgpt-20": ("", "")}, "dense", masks)
+    assert rows["reason"].eq("nothing was pruned, its routers were trained").all() and len(rows)
 
 
 def test_pages_have_the_shares_in_percent_or_a_dash_with_its_reason(source, rows):

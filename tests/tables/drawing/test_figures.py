@@ -31,7 +31,7 @@ def comparison(variant, budget, difference, verdict):
     return (
         "dense of m", "m", "b", budget, variant, 0.2, "dense", 0.0, 30, 3, 0.5, 0.5 - difference,
         difference, 0.02, difference - 0.05, difference + 0.05, 0.01, 0.04, 0.1, verdict,
-        0.2, 0.18, 0.0, 0.0,
+        0.2, 0.18, 0.0, 0.0, 0.2, 0.0,
     )  # fmt: skip
 
 

@@ -6,7 +6,14 @@ from matplotlib.colors import to_hex
 from tests.tables.sources import drawn, overlapping, rows_of, shown_texts, source_of
 from tests.tables.task_results import OPTIONS
 from workflow_scripts.tables import plot
-from workflow_scripts.tables.content.columns import ALL, COLUMNS, MEAN, NoRows, read_table
+from workflow_scripts.tables.content.columns import (
+    ALL,
+    COLUMNS,
+    MEAN,
+    NoRows,
+    read_table,
+    write_table,
+)
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing.looks import FAMILIES, HUES
 from workflow_scripts.tables.drawing.tasks import draw
@@ -91,6 +98,21 @@ def test_variants_that_differ_in_how_much_they_remove_are_a_line_from_nothing(tm
     (bars,) = axes.containers
     assert bars.lines[0].get_xdata() == pytest.approx([0, 20, 50])
     assert bars.lines[0].get_ydata() == pytest.approx([0, 10, 40])
+
+
+def test_with_dynamic_variants_the_share_is_what_a_token_does_not_use(tmp_path):
+    source = swept(tmp_path)
+    rows = read_table(source.tables, "tasks")
+    rows.loc[rows["variant"] == "wanda-50", ["removed", "removed_of_all"]] = -0.001
+    write_table(source.tables, "tasks", rows)
+    *others, _ = source.options["ways"]
+    ways = [*others, ["wanda-50", "skipgpt", "skipgpt", "50", "dynamic"]]
+    (axes,) = drawn(
+        draw, Source(source.results, source.tables, source.options | {"ways": ways})
+    ).axes
+    found = [bars.lines[0].get_xdata().tolist() for bars in axes.containers]
+    assert found == [pytest.approx([20]), pytest.approx([50])]
+    assert axes.get_xlabel() == "not used by a token, % of the linear weights of all blocks"
 
 
 def test_a_model_of_which_nothing_is_compared_is_not_drawn(tmp_path):

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from tests.tables import task_results
+from tests.tables import dynamic_results, task_results
 from tests.tables.task_results import KEPT, OPTIONS, PAIR, TASKS, WAYS
+from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables.content.columns import read_table
 from workflow_scripts.tables.content.removals import read_masks
@@ -174,6 +175,57 @@ def test_verdicts_are_those_of_the_interval(lost, verdicts):
             made_run(lost), compares={"kind": "texts", "of": "calibration"}, small=small
         )
         assert row["verdict"] == verdict, (row["ci_low"], row["ci_high"])
+
+
+def dynamic_run(lost: float, samples: int = 400) -> Run:
+    """One task, of which dynamic variants lose a share that static ones have; `mod-10` loses none,
+    and uses about as much as `skipgpt-20` does."""
+    random = np.random.default_rng(0)
+    right = (random.random(samples) < 0.8).astype(float)
+    kept = right * (random.random(samples) >= lost)
+    known = dynamic_results.WAYS
+    values = {
+        ("m", v): kept if known[v].method == "skipgpt" else right for v in dynamic_results.KEPT
+    }
+    task = Task("t", "reasoning", "acc", "mean", True, np.ones(samples), values)
+    records = {variant: dynamic_results.record_of(variant) for variant in known}
+    records["mod-10"]["dynamic"]["unused"] = 0.17
+    masks = {("m", v): MaskRecord.model_validate(record) for v, record in records.items()}
+    return Run([task], ["m"], [*known], known, masks, "dense", {}, {}, {})
+
+
+UNUSED = {"kind": "variants", "at_equal": "unused"}
+STATIC = {"families": ["depth", "width", "slicing"]}
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(0.2, "supported"), (0.0, "undecided")])
+def test_what_is_removed_is_compared_with_what_as_many_weights_are_skipped_of(lost, verdict):
+    """The same claims that come with the project; trained weights with trained ones."""
+    claims = {name: one for _, name, one in read_claims()}
+    (row,) = ask(claims["static-reasoning"], dynamic_run(lost))
+    assert row["verdict"] == verdict
+    assert row["evidence"] == (
+        "flap-20 / mod-10; shortgpt-1 / skipgpt-20; shortgpt-1 / mod-10; "
+        "flap-20-lora / skipgpt-20-lora; on t"
+    )
+    (row,) = ask(claims["mod-reasoning"], dynamic_run(lost))
+    assert row["verdict"] == verdict and row["evidence"] == "mod-10 / skipgpt-20; on t"
+    turned = {"better": {"families": ["dynamic"]}, "worse": STATIC}
+    (row,) = answers(dynamic_run(lost), compares=UNUSED | turned)
+    assert row["verdict"] == {"supported": "contradicted"}.get(verdict, verdict)
+
+
+def test_what_was_not_measured_is_not_compared():
+    run = dynamic_run(0.2)
+    masks = {
+        place: mask.model_copy(
+            update={"dynamic": mask.dynamic and mask.dynamic.model_copy(update={"unused": None})}
+        )
+        for place, mask in run.masks.items()
+    }
+    compares = UNUSED | {"better": STATIC, "worse": {"families": ["dynamic"]}}
+    (row,) = answers(Run(**{**vars(run), "masks": masks}), compares=compares)
+    assert row["evidence"] == "no two of these variants remove about as much"
 
 
 def test_benchmarks_stand_in_for_tasks_of_reasoning(task_source):

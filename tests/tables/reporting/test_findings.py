@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 
 from tests.tables.sources import rows_of
-from workflow_scripts.tables.content.columns import COLUMNS
+from workflow_scripts.tables.content.columns import COLUMNS, read_table
+from workflow_scripts.tables.content.removals import read_masks
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.reporting.findings import (
     ENDINGS,
     heat_maps,
     of_diagnosis,
+    of_routes,
     sentences,
 )
 
@@ -20,7 +22,7 @@ def row(variant, budget, difference, verdict, detectable=0.05, dense=0.9):
     return (
         "dense of m", "m", "b", budget, variant, 0.5, "dense", 0.0, 40, 3, dense + difference,
         dense, difference, 0.02, difference - 0.01, difference + 0.01, 0.01, 0.04, detectable,
-        verdict, 0.5, 0.4, 0.0, 0.0,
+        verdict, 0.5, 0.4, 0.0, 0.0, 0.5, 0.0,
     )  # fmt: skip
 
 
@@ -62,7 +64,9 @@ def test_one_or_all_of_the_variants():
 
 
 def test_the_dense_model_with_a_recovery_is_no_pruned_variant():
-    control = COMPARISON[COMPARISON["variant"] == "a"].assign(variant="dense-lora", removed=0.0)
+    control = COMPARISON[COMPARISON["variant"] == "a"].assign(
+        variant="dense-lora", removed=0.0, unused=0.0
+    )
     rows = pd.concat([COMPARISON, control])
     assert next(sentences(rows, ACCURACY, "dense")) == next(
         sentences(COMPARISON, ACCURACY, "dense")
@@ -90,6 +94,28 @@ def test_a_sentence_tells_how_lost_answers_thought():
     ]
     assert list(of_diagnosis(rows[rows["variant"] != "v"])) == []
     assert list(of_diagnosis(pd.DataFrame(columns=COLUMNS["diagnosis"]))) == []
+
+
+def test_of_each_dynamic_variant_a_sentence_says_how_much_it_skips_and_where(dynamic_source):
+    rows, blocks = (read_table(dynamic_source.tables, n) for n in ("routes", "routes_by_block"))
+    masks = read_masks(dynamic_source.results, ["reasoner"], dynamic_source.dynamic)
+    told = list(of_routes(rows, blocks, masks))
+    assert len(told) == 4
+    assert told[0] == (
+        "reasoner: skipgpt-20 was to skip 20 % of tokens × sublayers and skips 22 % while it "
+        "thinks (1 benchmark): 30 % of attentions and 14 % of MLPs; most in the attention of "
+        "block 3 (54 %), least in the MLP of block 0 (3 %)."
+    )
+    # its MLPs have no routers
+    assert told[2].endswith(
+        "most in the attention of block 3 (40 %), least in the attention of block 0 (4 %)."
+    )
+    (nothing, *_) = of_routes(rows.assign(trace_skipped=float("nan")), blocks, masks)
+    assert nothing.endswith("of tokens × sublayers; it put no token of a trace into the model.")
+    assert next(of_routes(rows, blocks[:0], masks)).endswith("and 14 % of MLPs.")
+    others = rows.assign(benchmark="other", trace_skipped=rows["trace_skipped"] + 0.1)
+    both = next(of_routes(pd.concat([rows, others]), blocks, masks))
+    assert "skips 22 to 32 % while it thinks (2 benchmarks): 30 %" in both
 
 
 def test_a_heat_map_has_a_tile_for_each_comparison_and_signs_for_verdicts():

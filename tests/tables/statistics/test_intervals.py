@@ -17,6 +17,7 @@ from workflow_scripts.tables.statistics.intervals import (
     estimate_mean,
     mean_intervals,
     mean_of_estimates,
+    student_mean,
 )
 from workflow_scripts.tables.statistics.parallel import pass_at_k
 
@@ -239,3 +240,16 @@ def test_errors_of_benchmarks_add_as_independent_ones():
     assert mean.low == pytest.approx(0.7 - 0.05) and mean.high == pytest.approx(0.7 + 0.05)
     alone = mean_of_estimates([one])
     assert (alone.low, alone.high) == pytest.approx((one.low, one.high))
+
+
+@given(arrays(float, st.integers(2, 30), elements=st.floats(0, 1)))
+def test_a_mean_of_no_right_answers_has_students_interval(values):
+    found = student_mean(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values) or 1e-300)
+    assert (found.value, found.low, found.high) == pytest.approx((values.mean(), low, high))
+
+
+def test_one_number_tells_no_interval_and_none_no_mean():
+    one, none = student_mean(np.array([0.3])), student_mean(np.array([]))
+    assert one.value == 0.3 and np.isnan([one.se, one.low, one.high]).all()
+    assert np.isnan([none.value, none.se, none.low, none.high]).all()

@@ -10,7 +10,12 @@ import pandas as pd
 from workflow_scripts.tables.content.cells import Cell, benchmark_of, cells_of
 from workflow_scripts.tables.content.columns import COLUMNS, as_frame
 from workflow_scripts.tables.content.formats import Built, Section, design, missing_note, pivoted
-from workflow_scripts.tables.content.removals import RATIOS_NOTE, Masks, read_masks, with_ratios
+from workflow_scripts.tables.content.removals import (
+    Masks,
+    ratios_note,
+    read_masks,
+    with_ratios,
+)
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.statistics.intervals import (
     Estimate,
@@ -78,9 +83,9 @@ def _section(
 ) -> Section:
     reach = (rows["accuracy"] - rows["ci_low"]).combine(rows["ci_high"] - rows["accuracy"], max)
     texts = [f"{a:.2f} ± {r:.2f}" for a, r in zip(rows["accuracy"], reach, strict=True)]
+    frame = with_ratios(pivoted(rows.assign(text=texts), "budget"), masks, rows["model"].iloc[0])
     caption = (
         f"accuracy by budget (thinking tokens). {size}; ± reaches to the farther end of the 95 % "
-        f"interval. {RATIOS_NOTE}{missing_note(missing)}"
+        f"interval. {ratios_note(frame.columns)}{missing_note(missing)}"
     )
-    frame = pivoted(rows.assign(text=texts), "budget")
-    return Section(title, caption, with_ratios(frame, masks, rows["model"].iloc[0]))
+    return Section(title, caption, frame)

@@ -5,19 +5,24 @@ benchmark and budget. `attrs` of the frame say what the run is to hold (`models`
 `benchmarks`, and `budgets`, which is empty where that is whatever is there) and what of it is
 `missing`: `model/variant: benchmark`, and what is wrong with a file that is there in brackets.
 On disk it is a Parquet file; readers without these attributes can do without them. Where some
-answers got part marks there is one column more, `mark`: the part of full marks that each got.
+answers got part marks there is one column more, `mark`: the part of full marks that each got. Where
+tokens of some variants skip sublayers there are the columns `RAN` as well.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.records import Answer, Grade, read_records
 from workflow_scripts.errors import InputError
+from workflow_scripts.models.routing import PARTS
 from workflow_scripts.tables.content.gathered import load_gathered, write_gathered
 from workflow_scripts.tables.content.screened_out import dropped
 
@@ -27,6 +32,14 @@ KEY = ["budget", "id", "repeat"]
 _GRADED = ["correct", "extracted", MARK]
 _SPENT, _ENDS = ["trace_tokens", "answer_tokens"], ["trace_finish", "answer_finish"]
 COLUMNS = [*NAMES, *KEY, "correct", "extracted", *_SPENT, *_ENDS]
+# the part of all pairs of a token and a block that ran, of the trace as the budget cuts it and of
+# the answer; NaN where nothing is known
+_RAN = {
+    f"{of}_ran_{part}": (field, part)
+    for of, field in (("trace", "trace_ran"), ("answer", "ran"))
+    for part in PARTS
+}
+RAN = [*_RAN]
 FILE = "cells.parquet"
 
 
@@ -122,7 +135,8 @@ def read_cells(
         raise InputError(f"{results}: holds no grades of {', '.join(missing)}")
     together = pd.concat(found, ignore_index=True)
     part_marks = (together[MARK] != together["correct"]).any()
-    columns = [*COLUMNS, MARK] if part_marks else COLUMNS
+    skips = together[RAN].notna().any(axis=None)
+    columns = [*COLUMNS, *([MARK] if part_marks else []), *(RAN if skips else [])]
     cells = together[columns].astype(dict.fromkeys([*NAMES, *_ENDS], "category"))
     cells.attrs = {
         "models": list(models), "variants": list(variants), "benchmarks": list(benchmarks),
@@ -133,8 +147,10 @@ def read_cells(
 
 def _read_file(folder: Path, benchmark: str) -> pd.DataFrame:
     paths = {name: folder / name / f"{benchmark}.jsonl" for name in ("grades", "answers")}
-    grades = _by_key(paths["grades"], Grade, _GRADED)
-    answers = _by_key(paths["answers"], Answer, [*_SPENT, *_ENDS])
+    grades = _by_key(paths["grades"], Grade, {name: attrgetter(name) for name in _GRADED})
+    of_answers = {name: attrgetter(name) for name in (*_SPENT, *_ENDS)}
+    of_answers |= {name: _ran(*place) for name, place in _RAN.items()}
+    answers = _by_key(paths["answers"], Answer, of_answers)
     if grades.empty:
         raise InputError(f"{paths['grades']}: holds no grades")
     whole = pd.MultiIndex.from_product([sorted(set(grades.index.get_level_values(k))) for k in KEY])
@@ -151,9 +167,22 @@ def _read_file(folder: Path, benchmark: str) -> pd.DataFrame:
     return joined.reset_index()
 
 
-def _by_key(path: Path, kind: type[Answer] | type[Grade], columns: list[str]) -> pd.DataFrame:
+def _ran(field: str, part: str) -> Callable[[Answer], float]:
+    """What says how much of a kind of sublayer ran."""
+
+    def share(answer: Answer) -> float:
+        ran = getattr(answer, field)
+        return np.nan if ran is None else ran[part]
+
+    return share
+
+
+def _by_key(
+    path: Path, kind: type[Answer] | type[Grade], columns: Mapping[str, Callable[..., Any]]
+) -> pd.DataFrame:
     records = read_records(path, kind)
-    frame = pd.DataFrame({c: [getattr(r, c) for r in records] for c in [*KEY, *columns]})
+    of_key = {name: attrgetter(name) for name in KEY}
+    frame = pd.DataFrame({c: [*map(get, records)] for c, get in (of_key | columns).items()})
     frame = frame.set_index(KEY)
     twice = frame.index.duplicated()
     if twice.any():
@@ -187,7 +216,8 @@ def write_cells(path: Path, cells: pd.DataFrame) -> None:
 
 def load_cells(folder: Path) -> pd.DataFrame:
     """Read the cells below a folder of tables. Raises `InputError` where there are none."""
-    return load_gathered(folder / FILE, "cells", "collect_cells", [COLUMNS, [*COLUMNS, MARK]])
+    layouts = [[*COLUMNS, *marks, *ran] for marks in ([], [MARK]) for ran in ([], RAN)]
+    return load_gathered(folder / FILE, "cells", "collect_cells", layouts)
 
 
 def benchmark_of(missing: str) -> tuple[str, str]:

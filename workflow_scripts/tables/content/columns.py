@@ -33,22 +33,24 @@ COLUMNS = {
         # means over benchmarks that weigh the same
         "mean_accuracy": "model variant budget benchmarks accuracy se ci_low ci_high trace_tokens "
         "answer_tokens",
-        # `family`: what p values are corrected over, `dense`, `structured` or `size` of one model;
-        # shares, NaN where unknown: `requested`, `removed` (of the blocks' linear weights) and
-        # `removed_of_all` (parameters); `difference`: `accuracy` less `reference_accuracy`;
-        # `detectable`: infinite where no difference is
+        # `family`: what p values are corrected over, `dense`, `structured`, `size` or `unused` of
+        # one model; shares, NaN where unknown: `requested`, `removed` (of the blocks' linear
+        # weights), `removed_of_all` (parameters) and `unused` (of the blocks' linear weights, by a
+        # token on average); `difference`: `accuracy` less `reference_accuracy`; `detectable`:
+        # infinite where no difference is
         "comparison": "family model benchmark budget variant removed reference reference_removed "
         "problems repeats accuracy reference_accuracy difference se ci_low ci_high p p_holm "
-        "detectable verdict requested removed_of_all reference_requested reference_removed_of_all",
+        "detectable verdict requested removed_of_all reference_requested reference_removed_of_all "
+        "unused reference_unused",
         # `area`: under a variant's budget curve, a mean accuracy; `difference`: to the reference's
         # on the same problems, NaN where there is none
         "areas": "model benchmark variant budgets area se ci_low ci_high difference difference_low "
         "difference_high",
-        # `removed` as in `comparison`; `parameters` and `bytes`: of the export, NaN where there is
+        # shares as in `comparison`; `parameters` and `bytes`: of the export, NaN where there is
         # none; `nonzero`: parameters that are left; by engine, tokens/s of the export and their
         # ratio to the dense model's beside it, NaN where they were not measured
         "size": "model variant requested removed removed_of_all nonzero parameters bytes "
-        "transformers transformers_ratio vllm vllm_ratio",
+        "transformers transformers_ratio vllm vllm_ratio unused",
         # means over answers, NaN where unknown: tokens; FLOPs of a dense kernel for prompt, trace
         # and answer and altogether, and in `kept_flops` those that are left without weights that
         # are zero; bytes of weights and of keys and values that one sequence moves by itself, and
@@ -87,7 +89,8 @@ COLUMNS = {
         "think_dense think_loss think_loss_low think_loss_high "
         "interaction se ci_low ci_high p p_holm verdict "
         "instruct_relative instruct_relative_low instruct_relative_high "
-        "think_relative think_relative_low think_relative_high more more_low more_high",
+        "think_relative think_relative_low think_relative_high more more_low more_high "
+        "instruct_unused think_unused",
         # variants that were trained after pruning; `start` and `control`: the variants, empty where
         # they are not run; `loss`: dense less start, `gain`: recovered less start, `regained`:
         # gain / loss, NaN where `reason` says why; `net`: gain less that of the control
@@ -95,6 +98,23 @@ COLUMNS = {
         "dense_accuracy start_accuracy accuracy loss loss_low loss_high "
         "gain ci_low ci_high p p_holm verdict regained regained_low regained_high reason "
         "control_gain control_low control_high net net_low net_high net_p net_p_holm net_verdict",
+        # dynamic variants; shares of tokens × sublayers that are skipped: `asked`, `validation` (of
+        # rows kept apart from training), `trace_*` and `answer_*`, means over problems, by sublayer
+        # and together (`skipped`); `unused`: of the blocks' linear weights, by a token on average;
+        # NaN where nothing was decoded; `difference`: in accuracy to the reference
+        "routes": "model variant benchmark budget problems repeats asked validation "
+        "validation_unused "
+        + " ".join(
+            f"{of}_{what}{end}"
+            for of in ("trace", "answer")
+            for what in ("attention", "mlp", "skipped", "unused")
+            for end in ("", "_low", "_high")
+        )
+        + " accuracy difference difference_low difference_high p_holm verdict",
+        # shares of the `tokens` of traces that skip a block's attention and MLP; and of all blocks'
+        # by the kind of the token that is put in
+        "routes_by_block": "model variant benchmark block tokens attention mlp",
+        "routes_by_kind": "model variant benchmark kind tokens attention mlp",
         # what k repeats under one budget are worth together; `tokens`: of all k
         "parallel": "model variant benchmark budget k tokens pass_at_k pass_low pass_high "
         "majority_at_k majority_low majority_high",
@@ -174,6 +194,7 @@ _WHOLE = {
     "samples",
     "pairs",
     "variants",
+    "block",
     "bin",
     "shortest",
     "longest",

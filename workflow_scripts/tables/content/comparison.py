@@ -1,10 +1,11 @@
 """Every variant against the dense model, and kinds of pruning against each other.
 
 On the same problems, repeats and budget: the difference, its interval, an exact permutation test
-corrected over its family, the smallest difference that the design can detect, and a verdict. Three
+corrected over its family, the smallest difference that the design can detect, and a verdict. Four
 families for each model: all its variants against the dense one, unstructured against structured
-variants that remove as much or less (see `removals.matched`), and structured variants that remove
-other things and leave about the same size (see `removals.equal_sizes`).
+variants that remove as much or less (see `removals.matched`), structured variants that remove
+other things and leave about the same size (see `removals.equal_sizes`), and variants whose tokens
+skip sublayers against those that lack as much for all tokens (see `removals.equal_unused`).
 """
 
 import math
@@ -24,6 +25,7 @@ from workflow_scripts.tables.content.formats import Built
 from workflow_scripts.tables.content.removals import (
     Masks,
     equal_sizes,
+    equal_unused,
     matched,
     ratios_of,
     read_masks,
@@ -71,6 +73,7 @@ def compare(
             "dense": [(v, reference) for v in run["variants"] if v != reference],
             "structured": matched(known, ways),
             "size": equal_sizes(known, ways),
+            "unused": equal_unused(known, ways),
         }
         for family, variants in families.items():
             pairs = [

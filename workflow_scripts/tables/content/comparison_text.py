@@ -13,7 +13,7 @@ from workflow_scripts.tables.content.formats import (
     pivoted,
     signed,
 )
-from workflow_scripts.tables.content.removals import RATIOS, RATIOS_NOTE, ratio_columns
+from workflow_scripts.tables.content.removals import ratio_columns, ratios_note, shown_ratios
 from workflow_scripts.tables.statistics.verdicts import (
     ALPHA,
     BETTER,
@@ -27,6 +27,7 @@ from workflow_scripts.tables.statistics.verdicts import (
 PAIRS = {
     "structured": ("unstructured against structured", "unstructured − structured"),
     "size": ("structured variants of about equal size", "structured − structured"),
+    "unused": ("dynamic against static of about equal unused weights", "dynamic − static"),
 }
 CHANGED = "†"
 UNKNOWN = "?"
@@ -36,10 +37,10 @@ def short_sections(
     rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()
 ) -> Iterator[Section]:
     """For a page of text: variants down and budgets across."""
-    for title, members, first, size in _groups(rows, reference):
+    for title, members, first, size, shown in _groups(rows, reference):
         frame = pivoted(members.assign(text=members.apply(_short, axis=1)), "budget")
         of_variant = members.groupby("variant", sort=False)
-        least, removed = of_variant["detectable"].min(), of_variant[[*RATIOS]].first()
+        least, removed = of_variant["detectable"].min(), of_variant[shown].first()
         yield Section(
             title,
             f"difference in accuracy by budget (thinking tokens), {_paired(members)}; ± "
@@ -47,8 +48,8 @@ def short_sections(
             f"paired permutation test after Holm's correction over {size}. "
             f"{UNKNOWN}: inconclusive, a difference of {RELEVANT:.2f} is not ruled out. "
             "Detectable: the smallest of the budgets' differences that would be found with "
-            f"a power of 80 %. {RATIOS_NOTE}{missing_note(missing)}",
-            frame.merge(removed, on="variant")[["variant", *RATIOS, *frame.columns[1:]]]
+            f"a power of 80 %. {ratios_note(shown)}{missing_note(missing)}",
+            frame.merge(removed, on="variant")[["variant", *shown, *frame.columns[1:]]]
             .assign(detectable=[_number(least[v]) for v in frame["variant"]])
             .rename(columns={"variant": first}),
         )
@@ -58,11 +59,11 @@ def full_sections(
     rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()
 ) -> Iterator[Section]:
     """For a screen: a row for every comparison, with all that is known of it."""
-    for title, members, first, size in _groups(rows, reference):
+    for title, members, first, size, shown in _groups(rows, reference):
         frame = pd.DataFrame(
             {
                 first: members["variant"],
-                **{head: members[head] for head in RATIOS},
+                **{head: members[head] for head in shown},
                 "budget": members["budget"].map(str),
                 "accuracy": members["accuracy"].map("{:.3f}".format),
                 "reference": members["reference_accuracy"].map("{:.3f}".format),
@@ -80,7 +81,7 @@ def full_sections(
             f"{_paired(members)}; p values of a paired permutation test, corrected (Holm) over "
             f"{size}; detectable: with a power of 80 % at the family's level. Verdict: ≤ how large "
             f"a difference the interval leaves, inconclusive where that is more than {RELEVANT}. "
-            f"{RATIOS_NOTE}{missing_note(missing)}",
+            f"{ratios_note(shown)}{missing_note(missing)}",
             frame,
             frozenset({"verdict"}),
         )
@@ -97,23 +98,29 @@ def area_sections(curves: pd.DataFrame, reference: str) -> Iterator[Section]:
         )
 
 
-def _groups(rows: pd.DataFrame, reference: str) -> Iterator[tuple[str, pd.DataFrame, str, str]]:
+def _groups(
+    rows: pd.DataFrame, reference: str
+) -> Iterator[tuple[str, pd.DataFrame, str, str, list[str]]]:
     """For each family and benchmark: its title, its rows with variants named and their ratios
-    written as they are shown, the head of the first column, and the family's size in words."""
+    written as they are shown, the head of the first column, the family's size in words, and the
+    heads of the ratios."""
     sizes = rows["family"].value_counts()
     for (family, model, benchmark), members in rows.groupby(
         ["family", "model", "benchmark"], sort=False
     ):
         size, place = count(sizes[family], "comparison"), f"{model} on {benchmark}"
-        kind, removed = family.partition(" ")[0], ratio_columns(members)
+        kind = family.partition(" ")[0]
+        shown = shown_ratios(members, ("", "reference_"))
+        removed, heads = ratio_columns(members, shown), [*shown]
         if kind == "dense":
-            yield f"{place}, against {reference}", members.assign(**removed), "variant", size
+            told = members.assign(**removed)
+            yield f"{place}, against {reference}", told, "variant", size, heads
             continue
-        others = ratio_columns(members, "reference_")
+        others = ratio_columns(members, shown, "reference_")
         both = {head: one + " / " + others[head] for head, one in removed.items()}
         pairs = members["variant"] + " − " + members["reference"]
         title, first = PAIRS[kind]
-        yield f"{place}, {title}", members.assign(variant=pairs, **both), first, size
+        yield f"{place}, {title}", members.assign(variant=pairs, **both), first, size, heads
 
 
 def _paired(rows: pd.DataFrame) -> str:

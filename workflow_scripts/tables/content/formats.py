@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from workflow_scripts.tables.limits import limits_note
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
+SUBLAYERS = {"attention": "attention", "mlp": "MLP"}  # of a block, as people read them
 # characters of a line in LaTeX's 10 points, on a page's text and on that of a turned one
 PAGE = 92
 TURNED_PAGE = 132

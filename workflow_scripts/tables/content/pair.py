@@ -2,10 +2,10 @@
 
 Both answer the same problems under the same budgets, so that their losses are compared problem by
 problem: the interaction is how much more the one that thinks loses. Below the variants stand means
-over those that were not trained after pruning, and over those that were.
+over those that remove something, without training after it and with, and over dynamic ones.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ from workflow_scripts.tables.statistics.verdicts import (
     ALPHA,
     LOSES_LESS,
     LOSES_MORE,
+    MEAN_DYNAMIC,
     MEAN_PRUNED,
     MEAN_RECOVERED,
     NOT_SHOWN,
@@ -42,6 +43,12 @@ Row = dict[str, object]
 Answers = Mapping[str, NDArray]  # by `instruct` and `think`: shape (problems, repeats)
 
 KINDS = ("instruct", "think")
+# which variants a mean is over
+MEANS_OF: Mapping[str, Callable[[Way], bool]] = {
+    MEAN_PRUNED: lambda way: way.removes and not way.recovery,
+    MEAN_RECOVERED: lambda way: way.removes and bool(way.recovery),
+    MEAN_DYNAMIC: lambda way: way.is_dynamic,
+}
 
 
 def build(source: Source) -> Built:
@@ -91,13 +98,10 @@ def compare(
                 of_variants[-1] |= {
                     f"{kind}_removed": shares.removed,
                     f"{kind}_removed_of_all": shares.removed_of_all,
+                    f"{kind}_unused": shares.unused,
                 }
-        for name, is_member in ((MEAN_PRUNED, False), (MEAN_RECOVERED, True)):
-            members = [
-                answers
-                for variant, answers in by_variant.items()
-                if bool(ways[variant].recovery) == is_member and ways[variant].family != "none"
-            ]
+        for name, is_member in MEANS_OF.items():
+            members = [answers for v, answers in by_variant.items() if is_member(ways[v])]
             if len(members) > 1:
                 of_means.append({**at, "variant": name, **_row(dense, members)})
     rows = [*_judged(of_variants), *_judged(of_means)]

@@ -13,17 +13,18 @@ from workflow_scripts.tables.content.formats import (
     pivoted,
     with_percent_bounds,
 )
-from workflow_scripts.tables.content.removals import RATIOS_NOTE, percent
+from workflow_scripts.tables.content.removals import percent, ratios_note, shown_ratios
 from workflow_scripts.tables.statistics.verdicts import (
     ALPHA,
+    MEAN_DYNAMIC,
     MEAN_PRUNED,
     MEAN_RECOVERED,
     NOT_SHOWN,
 )
 
 CHANGED = "†"
-MEANS = (MEAN_PRUNED, MEAN_RECOVERED)
-SHARES = {"blocks": "removed", "all": "removed_of_all"}
+# the kinds of variants that means are over
+MEANS = {MEAN_PRUNED: "pruned", MEAN_RECOVERED: "recovered", MEAN_DYNAMIC: "dynamic"}
 
 
 def short_sections(rows: pd.DataFrame, missing: Sequence[str] = ()) -> Iterator[Section]:
@@ -65,10 +66,9 @@ def full_sections(rows: pd.DataFrame, missing: Sequence[str] = ()) -> Iterator[S
 def overall(rows: pd.DataFrame) -> Iterator[str]:
     """Sentences about the means over variants that rows of one benchmark and budget hold."""
     for row in rows[rows["variant"].isin(MEANS)].itertuples():
-        kind = "pruned" if row.variant == MEAN_PRUNED else "recovered"
-        after = "" if row.variant == MEAN_PRUNED else " after training"
+        after = " after training" if row.variant == MEAN_RECOVERED else ""
         yield (
-            f"on average over the {kind} variants {row.think} loses "
+            f"on average over the {MEANS[row.variant]} variants {row.think} loses "
             f"{_plain(row.think_loss)} and {row.instruct} {_plain(row.instruct_loss)} percentage "
             f"points{after}, a "
             f"difference of {in_percent(row.interaction)} [{in_percent(row.ci_low)}, "
@@ -95,7 +95,7 @@ def _caption(largest: pd.DataFrame, rows: pd.DataFrame) -> str:
         f"{count(tests, 'comparison')}, those of means over the means. Relative: the loss in % of "
         f"the dense model's accuracy, {one.instruct} {100 * one.instruct_dense:.1f} % and "
         f"{one.think} {100 * one.think_dense:.1f} % with {budget}; none where that is not clearly "
-        f"above 0. {RATIOS_NOTE} Two numbers: {one.instruct} / {one.think}.{said}"
+        f"above 0. {ratios_note(_shares(rows))} Two numbers: {one.instruct} / {one.think}.{said}"
     )
 
 
@@ -104,7 +104,7 @@ def _frame(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "variant": rows["variant"],
-            **{head: rows.apply(_both, axis=1, of=of) for head, of in SHARES.items()},
+            **{head: rows.apply(_both, axis=1, of=of) for head, of in _shares(rows).items()},
             **{f"loss, {name}": _with_bounds(rows, f"{kind}_loss") for kind, name in names.items()},
             "more": _with_bounds(rows, "interaction", ("ci_low", "ci_high")),
             "p": rows["p"].map("{:.2g}".format),
@@ -117,6 +117,12 @@ def _frame(rows: pd.DataFrame) -> pd.DataFrame:
             "more, relative": _with_bounds(rows, "more"),
         }
     )
+
+
+def _shares(rows: pd.DataFrame) -> dict[str, str]:
+    """The columns about what is removed; what was asked for both models share with its name."""
+    shown = shown_ratios(rows, ("instruct_", "think_"))
+    return {head: of for head, of in shown.items() if of != "requested"}
 
 
 def _with_bounds(rows: pd.DataFrame, name: str, bounds: tuple[str, str] | None = None) -> list[str]:

@@ -31,6 +31,7 @@ Recovered = Mapping[str, tuple[str, str]]  # by variant, its start and its contr
 
 DENSE = "starts from the dense model"
 NOT_RUN = "its start is not run"
+OF_ROUTERS = "nothing was pruned, its routers were trained"
 NO_LOSS = "no loss shown"  # the interval of the loss holds 0, or is below it
 
 
@@ -70,6 +71,9 @@ def compare(
                         )
                         if recovered[variant][0] == reference:
                             of_model[-1] |= {"reason": DENSE, "regained": math.nan}
+                        mask = masks.get((model, variant))
+                        if mask is not None and mask.dynamic is not None:
+                            of_model[-1] |= {"reason": OF_ROUTERS}
         _judge(of_model, "p", "p_holm", "gain", "verdict")
         _judge(of_model, "net_p", "net_p_holm", "net", "net_verdict")
         rows += of_model

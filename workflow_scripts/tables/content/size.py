@@ -16,11 +16,12 @@ from workflow_scripts.files.atomic import read_json
 from workflow_scripts.tables.content.columns import as_frame
 from workflow_scripts.tables.content.formats import Built, Section
 from workflow_scripts.tables.content.removals import (
-    RATIOS_NOTE,
     Masks,
     ratio_columns,
+    ratios_note,
     ratios_of,
     read_masks,
+    shown_ratios,
 )
 from workflow_scripts.tables.content.source import Source
 
@@ -68,11 +69,12 @@ def _speeds(path: Path, digest: str) -> dict[str, float]:
 def sections(rows: pd.DataFrame, reference: str) -> Iterator[Section]:
     """A section for each model: variants down, with their sizes beside the reference's."""
     for model, members in rows.groupby("model", sort=False):
+        shown = shown_ratios(members)
         dense = members.loc[members["variant"] == reference, "bytes"]
         frame = pd.DataFrame(
             {
                 "variant": members["variant"],
-                **ratio_columns(members),
+                **ratio_columns(members, shown),
                 "not zero": members["nonzero"].map(_whole),
                 "parameters": members["parameters"].map(_whole),
                 "MB": members["bytes"].map(_megabytes),
@@ -80,14 +82,14 @@ def sections(rows: pd.DataFrame, reference: str) -> Iterator[Section]:
                 **{f"tokens/s, {engine}": _speed(members, engine) for engine in _measured(members)},
             }
         )
-        yield Section(str(model), _CAPTION + (_SPEEDS if [*_measured(members)] else ""), frame)
+        speeds = _SPEEDS if [*_measured(members)] else ""
+        yield Section(str(model), f"{_CAPTION} {ratios_note(shown)}{speeds}", frame)
 
 
 _CAPTION = (
     "what each variant is as an exported checkpoint. Parameters and MB (10⁶ bytes, in the dense "
     "model's number types) are those that its files hold: zeros take as much place as other "
-    "weights, and removed blocks, heads and neurons none. None: no plain checkpoint can hold it. "
-    f"{RATIOS_NOTE}"
+    "weights, and removed blocks, heads and neurons none. None: no plain checkpoint can hold it."
 )
 _SPEEDS = (
     " Tokens/s as benchmarks.export_speed measured them of the export and, in brackets, their "

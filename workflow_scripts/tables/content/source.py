@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.artefacts.mask_records import MaskRecord
+from workflow_scripts.artefacts.routes import RouteRecord, read_routes
 from workflow_scripts.artefacts.screens import Choice
 from workflow_scripts.tables.content import cells, columns, traces
 from workflow_scripts.tables.content.removals import read_masks
-from workflow_scripts.tables.content.screened_out import read_choices
+from workflow_scripts.tables.content.screened_out import dropped, read_choices
+from workflow_scripts.tables.entries import DYNAMIC
 from workflow_scripts.tables.ways import Way, from_lists
 
 
@@ -21,14 +23,15 @@ class Source:
     Options of all are `reference`, the variant without pruning; the `ways` of the run's variants;
     `limits`, where benchmarks have some: what is left of them, in words; and `shared`, the folder
     of masks, statistics and scores where that is not `results`, which a run with a name has for
-    itself. Some runs have others: `pair`, the models that answer at once and think first, and
-    `recovered`, each variant that was trained after pruning with its start and its control; with
-    `tasks`, families by name, also `task_limits`, of how many samples some are, and `data_pairs`,
-    variants that differ in nothing but texts; `logs`, the folder of logs of a run whose tables hold
-    times. `resources` is the folder of models where that is not the usual one. Those of a figure
-    are also its `title` and a value for each of its wildcards. In a run that screens variants all
-    are told of `screening`: of which `models`, `by` which measure, on how many `problems` of which
-    `benchmark`, and whether it `drops` some.
+    itself. Some runs have others: `pair`, the models that answer at once and think first,
+    `recovered`, each variant that was trained after pruning with its start and its control, and
+    `dynamic`, the variants whose tokens skip sublayers; with `tasks`, families by name, also
+    `task_limits`, of how many samples some are, and `data_pairs`, variants that differ in nothing
+    but texts; `logs`, the folder of logs of a run whose tables hold times. `resources` is the
+    folder of models where that is not the usual one. Those of a figure are also its `title` and a
+    value for each of its wildcards. In a run that screens variants all are told of `screening`: of
+    which `models`, `by` which measure, on how many `problems` of which `benchmark`, and whether it
+    `drops` some.
     """
 
     results: Path
@@ -82,6 +85,21 @@ class Source:
         """By model, which variants go on, where not all do."""
         models = self.options["screening"]["models"] if self.drops else ()
         return read_choices(self.results, models)
+
+    @property
+    def dynamic(self) -> list[str]:
+        """The variants whose tokens skip sublayers."""
+        return self.options[DYNAMIC]
+
+    def routes(self, model: str, benchmark: str) -> dict[str, RouteRecord]:
+        """By dynamic variant, where in a benchmark's traces it ran what; where that is there."""
+        out = dropped(self.results, [model], self.drops)
+        paths = {
+            variant: self.results / model / variant / "routes" / f"{benchmark}.json"
+            for variant in self.dynamic
+            if (model, variant) not in out
+        }
+        return {variant: read_routes(path) for variant, path in paths.items() if path.exists()}
 
     def cells(self) -> pd.DataFrame:
         return cells.load_cells(self.tables)

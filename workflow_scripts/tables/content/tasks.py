@@ -74,7 +74,7 @@ def compare(frame: pd.DataFrame, reference: str, masks: Masks) -> pd.DataFrame:
             rows += family
     for row in rows:
         ratios = ratios_of(masks, row["model"], row["variant"])
-        row |= {**ratios._asdict(), "unused": ratios.unused}
+        row |= ratios._asdict()
     return as_frame("tasks", rows)
 
 

@@ -14,7 +14,7 @@ from workflow_scripts.tables.content.formats import (
     pivoted,
     signed,
 )
-from workflow_scripts.tables.content.removals import RATIOS, RATIOS_NOTE, percent
+from workflow_scripts.tables.content.removals import RATIOS, UNUSED, percent, ratios_note
 from workflow_scripts.tables.statistics.verdicts import (
     ALPHA,
     BETTER,
@@ -25,8 +25,8 @@ from workflow_scripts.tables.statistics.verdicts import (
 )
 
 CHANGED, UNKNOWN = "†", "?"
-SHARES = {**RATIOS, "unused": "unused"}
-SHARES_NOTE = f"{RATIOS_NOTE} Unused: % of the blocks' weights that a token does not use."
+SHARES = RATIOS | UNUSED
+SHARES_NOTE = ratios_note(SHARES)
 OVERALL = "all tasks"  # the head of a column
 MORE, LESS = "more", "less"  # is better
 

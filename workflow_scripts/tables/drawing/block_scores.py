@@ -14,12 +14,12 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.content.formats import SUBLAYERS
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.looks import HUES
 
 HEIGHT = 3.0  # inches
-PARTS = {"attention": "attention", "mlp": "MLP"}
 
 
 def read_block_influence(path: Path) -> list[float]:
@@ -39,7 +39,7 @@ def read_scores(path: Path) -> dict[str, list[float]]:
     record = read_json(path)
     try:
         return {
-            name: [float(row[part]) for row in record["blocks"]] for part, name in PARTS.items()
+            name: [float(row[part]) for row in record["blocks"]] for part, name in SUBLAYERS.items()
         }
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: not influence scores") from None

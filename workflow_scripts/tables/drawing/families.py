@@ -1,6 +1,7 @@
 """Accuracy against budget, with one colour for each kind of pruning: what is taken out.
 
-The shade of a line says how much of all parameters is gone, its marker which way of pruning it is.
+The shade of a line says how much of all parameters is gone, or, with dynamic variants, how much of
+the blocks' weights a token does not use; its marker says which way of pruning it is.
 Where there are many variants every family has a panel of its own, with the others in grey behind
 it, since what is compared are families.
 """
@@ -32,12 +33,14 @@ from workflow_scripts.tables.drawing.curves import (
 )
 from workflow_scripts.tables.drawing.labels import name_ends, thin_ticks
 from workflow_scripts.tables.drawing.looks import Look, family_looks_of
+from workflow_scripts.tables.ways import DYNAMIC
 
 KINDS = {
     "unstructured": "unstructured: single weights",
     "depth": "depth: whole blocks",
     "width": "width: heads and neurons",
     "slicing": "slicing: hidden states",
+    DYNAMIC: "dynamic: sublayers, token by token",
 }
 # inches
 HEIGHT = 3.9
@@ -58,7 +61,8 @@ def draw(source: Source) -> Figure:
     if len(members) < 2:
         raise NoRows(f"{source.tables}/accuracy.csv: variants of no two families")
     looks = family_looks_of(source)
-    note = f"mean of {design(curves[reference].iloc[0])}; darker: more removed"
+    more = "unused" if DYNAMIC in members else "removed"
+    note = f"mean of {design(curves[reference].iloc[0])}; darker: more {more}"
     if any(source.ways[variant].recovery for variant in curves):
         note += "; hollow: trained after pruning"
     if len(curves) > MAX_TOGETHER:

@@ -1,12 +1,12 @@
 """How each variant is drawn, the same in every figure of a model.
 
 A method has one hue, the dense model is black. Within it marker and dashes tell the ways of pruning
-apart (allocation, scope, pattern, ...), and the shade says how much is removed: from light, the
-least of all variants, to dark, the most. A variant that was trained after pruning has the marker of
-one that was not, hollow, and other dashes; the dense model with that training is black, too. Where
-a figure is about what is taken out, each family of methods has one hue instead. The hues are Okabe
-and Ito's, which readers with any common colour blindness tell apart, without the yellow that is
-lost on white.
+apart (allocation, scope, pattern, ...), and the shade says how much is removed, or not used by a
+token: from light, the least of all variants, to dark, the most. A variant that was trained after
+pruning has the marker of one that was not, hollow, and other dashes; the dense model with that
+training is black, too. Where a figure is about what is taken out, each family of methods has one
+hue instead. The hues are Okabe and Ito's, which readers with any common colour blindness tell
+apart, without the yellow that is lost on white.
 """
 
 import math
@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 
 from matplotlib.colors import to_hex, to_rgb
 
+from workflow_scripts.tables.content.removals import sizes_of, unused_of
 from workflow_scripts.tables.content.source import Source
-from workflow_scripts.tables.ways import Way
+from workflow_scripts.tables.ways import DYNAMIC, Way
 
 # (line, the same hue darkened until text in it is readable on white)
 HUES = (
@@ -31,7 +32,7 @@ HUES = (
 MARKERS = ("s", "^", "D", "v", "P", "X", "h")
 DASHES: tuple[tuple[float, ...], ...] = ((), (4.2, 1.6), (1.2, 1.3), (5.0, 1.3, 1.2, 1.3))
 # in the order of their hues
-FAMILIES = ("unstructured", "depth", "width", "slicing")
+FAMILIES = ("unstructured", "depth", "width", "slicing", DYNAMIC)
 LIGHTEST = 0.45  # of white in the shade of the least that is removed
 DARKEST = 0.3  # of black in that of the most
 
@@ -59,15 +60,14 @@ DENSE = Look("#000000", "#000000", "#000000", "o", dashes=(), width=2.5)
 
 
 def looks_of(source: Source) -> dict[str, Look]:
-    """A look for every variant of the run, from its way and what its mask really removes."""
-    removed = {variant: mask.removed_fraction for variant, mask in source.masks().items()}
+    """A look for every variant of the run, from its way and what a token really does without."""
+    removed = {variant: unused_of(mask) for variant, mask in source.masks().items()}
     return looks(source.ways, removed, source.reference)
 
 
 def family_looks_of(source: Source) -> dict[str, Look]:
     """The same with one hue for each family, the same in every run, and shades by size."""
-    removed = {variant: mask.removed_of_all for variant, mask in source.masks().items()}
-    return looks(source.ways, removed, source.reference, "family", FAMILIES)
+    return looks(source.ways, sizes_of(source.masks()), source.reference, "family", FAMILIES)
 
 
 def looks(
@@ -83,6 +83,7 @@ def looks(
     families, as `hue_by` says, those that are `known` have the first hues, whether run or not.
     """
     shares = [share for variant, share in removed.items() if variant != reference]
+    shares = [share for share in shares if not math.isnan(share)]
     low, high = min(shares, default=0.0), max(shares, default=0.0)
     hues = {kind: number for number, kind in enumerate(known)}
     recoveries = [*dict.fromkeys(way.recovery for way in ways.values() if way.recovery)]

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from workflow_scripts.tables.content.formats import design
+from workflow_scripts.tables.content.removals import unused_of
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.curves import (
@@ -63,7 +64,7 @@ def draw(source: Source) -> Figure:
     if any(source.ways[variant].recovery for variant in curves):
         note += "; hollow: trained after pruning"
     if in_panels:
-        removed = {variant: mask.removed_fraction for variant, mask in source.masks().items()}
+        removed = {variant: unused_of(mask) for variant, mask in source.masks().items()}
         for variants in members.values():
             variants.sort(key=lambda variant: removed.get(variant, 0.0))
         levels = {variant: way.level for variant, way in source.ways.items()}

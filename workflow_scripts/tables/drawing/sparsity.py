@@ -1,7 +1,9 @@
 """Accuracy against the share of weights removed, a line for every way of pruning.
 
 The share is that of the blocks' linear weights or, with `ratio` = `removed_of_all`, of all
-parameters, by which families of methods are compared: each then has one hue.
+parameters, by which families of methods are compared: each then has one hue. Variants whose tokens
+skip sublayers remove nothing and are left out of both; with `ratio` = `unused`, the share of the
+blocks' linear weights that a token does not use, they stand among the others.
 
 Variants that differ only in how much they remove are one line, which begins at the dense model, or
 where they were trained after pruning at the dense model with the same training; a variant without
@@ -9,14 +11,17 @@ others of its way is a mark, since a line would claim what was not measured. The
 under the largest budget that a pruned variant has.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.formats import design
+from workflow_scripts.tables.content.removals import unused_of
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.curves import paired_bounds, set_accuracy
@@ -24,10 +29,11 @@ from workflow_scripts.tables.drawing.labels import LINE_HEIGHT, name_ends
 from workflow_scripts.tables.drawing.looks import family_looks_of, looks_of
 
 HEIGHT = 3.7  # inches
-# by the ratio of a record, what the axis says
+# by the ratio, what the axis says
 LABELS = {
     "removed_fraction": "removed, % of the linear weights of all blocks",
     "removed_of_all": "removed, % of all parameters",
+    "unused": "not used by a token, % of the linear weights of all blocks",
 }
 
 
@@ -40,23 +46,29 @@ def _begin(
 
 
 def draw(source: Source) -> Figure:
-    rows, masks, reference = source.rows("accuracy"), source.masks(), source.reference
+    rows, reference = source.rows("accuracy"), source.reference
+    ratio = source.options.get("ratio", "removed_fraction")
+    share_of = unused_of if ratio == "unused" else attrgetter(ratio)
+    masks = {
+        variant: mask
+        for variant, mask in source.masks().items()
+        if (ratio == "unused" or mask.dynamic is None) and not math.isnan(share_of(mask))
+    }
     pruned = rows["variant"].isin(masks) & (rows["variant"] != reference)
     if not pruned.any():
         model = source.options["model"]
         raise NoRows(f"{source.shared}/{model}: no graded variant has a mask.json")
     largest = rows.loc[pruned, "budget"].max()
     rows = rows[rows["budget"] == largest].copy()
-    ratio = source.options.get("ratio", "removed_fraction")
-    shares = {variant: 100 * getattr(mask, ratio) for variant, mask in masks.items()}
+    shares = {variant: 100 * share_of(mask) for variant, mask in masks.items()}
     rows["removed"] = rows["variant"].map(shares)
     rows["asked"] = rows["variant"].map({variant: m.requested for variant, m in masks.items()})
     rows = paired_bounds(rows, source)
     dense = rows[rows["variant"] == reference].assign(removed=0.0)
     others = rows[pruned.reindex(rows.index)]
-    by_family = ratio == "removed_of_all"
+    by_family = ratio != "removed_fraction"
     families = {source.ways[variant].family for variant in others["variant"]} - {"none"}
-    if by_family and len(families) < 2:
+    if ratio == "removed_of_all" and len(families) < 2:
         raise NoRows(f"{source.tables}/accuracy.csv: variants of no two families")
     ways = {variant: way.name for variant, way in source.ways.items()}
     begins = {"": dense} | {

@@ -1,5 +1,8 @@
 """What pruning costs on the families of tasks, against the share of all parameters removed.
 
+With dynamic variants among them, which remove none, it is the share of the blocks' weights that a
+token does not use.
+
 A panel for every family of tasks, with what a variant loses of the mean over its tasks: percentage
 points, more is worse. A hue is what is taken out, the same in every figure; variants that differ
 only in how much they remove are one line, which begins at the dense model, or where they were
@@ -36,10 +39,12 @@ BOUNDS = ("difference_low", "difference_high")
 def draw(source: Source) -> Figure:
     table, model = source.table("tasks"), source.options["model"]
     rows = table[(table["model"] == model) & (table["task"] == MEAN) & (table["family"] != ALL)]
-    rows = rows.dropna(subset=["difference", "removed_of_all"])
+    is_dynamic = any(source.ways[variant].is_dynamic for variant in rows["variant"])
+    share = "unused" if is_dynamic else "removed_of_all"
+    rows = rows.assign(share=rows[share]).dropna(subset=["difference", "share"])
     if rows.empty:
         raise NoRows(f"{source.tables}/tasks.csv: no mean over a family of {model} is compared")
-    removed = rows.groupby("variant", sort=False)["removed_of_all"].first()
+    removed = rows.groupby("variant", sort=False)["share"].first()
     of_variants = looks(source.ways, removed.to_dict(), source.reference, "family", FAMILIES)
     lines = _lines(rows, source)
     families = [*rows["family"].unique()]
@@ -58,7 +63,7 @@ def draw(source: Source) -> Figure:
         style.name_panel(axes, f"{family}, {size}", columns)
         axes.axhline(0, color=style.INK, linewidth=0.8, zorder=1)
         for number, variants in enumerate(lines.values()):
-            line = members[members["variant"].isin(variants)].sort_values("removed_of_all")
+            line = members[members["variant"].isin(variants)].sort_values("share")
             if len(line):
                 look = of_variants[line["variant"].iloc[-1]]
                 begin = _begin(members, line, source)
@@ -68,7 +73,7 @@ def draw(source: Source) -> Figure:
     panels[0].xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     panels[0].xaxis.set_major_formatter("{x:g}")
     for axes in panels[-columns:]:
-        axes.set_xlabel(LABELS["removed_of_all"], fontsize=style.SMALL)
+        axes.set_xlabel(LABELS[share], fontsize=style.SMALL)
     for axes in panels[::columns]:
         axes.set_ylabel("loss, percentage points", fontsize=style.SMALL)
     _add_legend(figure, lines, of_variants, source)
@@ -93,7 +98,7 @@ def _begin(members: pd.DataFrame, line: pd.DataFrame, source: Source) -> pd.Data
     if len(line) < 2 or way.family == "none":
         return None
     if not way.recovery:
-        zero = dict.fromkeys(("removed_of_all", "difference", *BOUNDS), 0.0)
+        zero = dict.fromkeys(("share", "difference", *BOUNDS), 0.0)
         return pd.DataFrame([zero])
     controls = [
         variant
@@ -106,7 +111,7 @@ def _begin(members: pd.DataFrame, line: pd.DataFrame, source: Source) -> pd.Data
 def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, number: int) -> None:
     loss, high, low = (-100 * line[name] for name in ("difference", *BOUNDS))
     axes.errorbar(
-        100 * line["removed_of_all"], loss, yerr=[loss - low, high - loss], color=look.hue,
+        100 * line["share"], loss, yerr=[loss - low, high - loss], color=look.hue,
         linewidth=look.width, dashes=look.dashes or (None, None), marker=look.marker,
         markersize=style.MARKER, markerfacecolor=look.fill or look.hue, elinewidth=0.8,
         zorder=3 + number,

@@ -4,6 +4,7 @@ An answer is a mean over tasks that weigh the same, of a mean over pairs of vari
 interval. Where a run has no task of reasoning, its benchmarks under the largest budget stand in.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_scripts.tables.content.cells import cells_of
-from workflow_scripts.tables.content.removals import Masks, nearest, ratios_of
+from workflow_scripts.tables.content.removals import (
+    Masks,
+    has_trained_weights,
+    nearest,
+    ratios_of,
+)
 from workflow_scripts.tables.content.task_scores import Task
 from workflow_scripts.tables.paper.claim_files import (
     Chosen,
@@ -202,15 +208,31 @@ def _pairs(
 
 
 def _equal(comparison: OfVariants, run: Run, model: str) -> list[Pair]:
-    """Those that remove about as much, and were trained likewise afterwards or not at all."""
+    """Those that remove about as much, and were trained likewise afterwards or not at all.
+
+    With dynamic ones among them no two recoveries need be the same, see `removals.equal_unused`.
+    """
     sides = [run.chosen(comparison.better), run.chosen(comparison.worse)]
+    known = [
+        variant
+        for variant in run.variants
+        if (model, variant) in run.masks
+        and not math.isnan(getattr(ratios_of(run.masks, model, variant), comparison.at_equal))
+    ]
+    by_weights = any(run.ways[variant].is_dynamic for side in sides for variant in side)
+    trained = {
+        variant: has_trained_weights(run.ways[variant], run.masks[model, variant])
+        if by_weights
+        else run.ways[variant].recovery
+        for variant in known
+    }
     pairs: list[Pair] = []
-    for recovery in dict.fromkeys(run.ways[variant].recovery for variant in run.variants):
+    for training in dict.fromkeys(trained.values()):
         one, other = (
             {
                 variant: getattr(ratios_of(run.masks, model, variant), comparison.at_equal)
                 for variant in side
-                if run.ways[variant].recovery == recovery and (model, variant) in run.masks
+                if variant in trained and trained[variant] == training
             }
             for side in sides
         )

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 
+from workflow_scripts.artefacts.mask_records import MaskRecord
 from workflow_scripts.tables.content.columns import ALL
-from workflow_scripts.tables.content.formats import count, signed
+from workflow_scripts.tables.content.formats import SUBLAYERS, count, signed
 from workflow_scripts.tables.content.pair_text import overall
+from workflow_scripts.tables.content.removals import Masks
 from workflow_scripts.tables.statistics.verdicts import BETTER, INCONCLUSIVE, RELEVANT, WORSE
 
 NAMED = 3  # variants that a sentence names
@@ -47,8 +49,8 @@ class HeatMap:
 
 
 def sentences(comparison: pd.DataFrame, accuracy: pd.DataFrame, reference: str) -> Iterator[str]:
-    """One for each model and benchmark, in their order: of variants that remove something."""
-    compared = dict(_against(comparison[comparison["removed"] != 0]))
+    """One for each model and benchmark, in their order: of what is removed or skipped."""
+    compared = dict(_against(comparison[comparison["unused"] != 0]))
     for place, cells in accuracy.groupby(["model", "benchmark"], sort=False):
         rows = compared.get(place)
         if rows is None:
@@ -110,7 +112,7 @@ def of_tasks(rows: pd.DataFrame, reference: str) -> Iterator[str]:
     bounds = {"difference_low": "ci_low", "difference_high": "ci_high"}
     for model, members in rows[rows["family"] == ALL].groupby("model", sort=False):
         dense = members[members["variant"] == reference]
-        compared = members[(members["verdict"] != "") & (members["removed"] != 0)]
+        compared = members[(members["verdict"] != "") & (members["unused"] != 0)]
         if dense.empty or compared.empty:
             continue
         compared = compared.drop(columns=[*bounds.values()]).rename(columns=bounds)
@@ -134,6 +136,47 @@ def of_diagnosis(rows: pd.DataFrame) -> Iterator[str]:
             f"{' on '.join(place)}, with {_budget(members)}: of the traces of answers that "
             f"{worst['variant']} loses, {', '.join(parts)}."
         )
+
+
+def of_routes(rows: pd.DataFrame, blocks: pd.DataFrame, masks: Masks) -> Iterator[str]:
+    """How much a dynamic variant skips while it thinks, a sentence for each of a model; of the
+    largest budget, benchmarks weighing the same."""
+    where = dict(list(blocks.groupby(["model", "variant"], sort=False)))
+    for place, members in rows.groupby(["model", "variant"], sort=False):
+        of_benchmarks = _largest(members).dropna(subset=["trace_skipped"])
+        said = f"{place[0]}: {place[1]} was to skip {_share(members['asked'].iloc[0])}"
+        if of_benchmarks.empty:
+            yield f"{said} of tokens × sublayers; it put no token of a trace into the model."
+            continue
+        least, most = (_share(of_benchmarks["trace_skipped"].agg(of)) for of in ("min", "max"))
+        skipped = most if least == most else f"{least.removesuffix(' %')} to {most}"
+        on = count(len(of_benchmarks), "benchmark")
+        yield (
+            f"{said} of tokens × sublayers and skips {skipped} while it thinks ({on}): "
+            f"{_share(of_benchmarks['trace_attention'].mean())} of attentions and "
+            f"{_share(of_benchmarks['trace_mlp'].mean())} of MLPs"
+            f"{_extremes(where.get(place), masks[place])}."
+        )
+
+
+def _extremes(blocks: pd.DataFrame | None, mask: MaskRecord) -> str:
+    """Where most and least is skipped, of what has a router."""
+    if blocks is None or mask.routing is None:
+        return ""
+    members = blocks[blocks["block"].isin(mask.routing.blocks)]
+    of_blocks = members.groupby("block")[[*mask.routing.parts]].mean()
+    shares = of_blocks.rename(columns=SUBLAYERS).stack()
+    if shares.min() == shares.max():
+        return ""
+    (most, of_most), (least, of_least) = shares.idxmax(), shares.idxmin()
+    return (
+        f"; most in the {of_most} of block {most} ({_share(shares.max())}), least in the "
+        f"{of_least} of block {least} ({_share(shares.min())})"
+    )
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _against(comparison: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from workflow_scripts.tables.statistics.verdicts import ALPHA
 
@@ -112,6 +113,20 @@ def mean_intervals(values: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]
     own = np.clip(problems * variance / np.where(weight > 0, weight, 1.0), 0.0, 1.0)
     low, high = wilson(mean, problems * (weight + prior) / (weight * own + prior))
     return mean, np.sqrt(variance / problems), low, high
+
+
+def student_mean(values: NDArray) -> Estimate:
+    """The mean over problems, of shape (problems,), of a number that is no share of right answers,
+    with Student's interval; NaN without one, bounds are NaN where one problem tells none."""
+    count = len(values)
+    if not count:
+        return Estimate(*(math.nan,) * 4)
+    mean = float(values.mean())
+    if count == 1:
+        return Estimate(mean, *(math.nan,) * 3)
+    se = float(values.std(ddof=1)) / math.sqrt(count)
+    reach = float(stats.t.ppf(1 - ALPHA / 2, count - 1)) * se
+    return Estimate(mean, se, mean - reach, mean + reach)
 
 
 def mean_of_estimates(

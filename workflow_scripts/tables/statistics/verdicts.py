@@ -13,8 +13,10 @@ NO_LARGER = "no difference larger than"  # and the bound
 # of a pair of models
 LOSES_MORE, LOSES_LESS = "thinking loses more", "thinking loses less"
 NOT_SHOWN = "no difference shown"
-# in the place of a variant's name, which has no brackets: over variants without recovery, and with
+# in the place of a variant's name, which has no brackets: over variants that remove something,
+# without recovery and with, and over those whose tokens skip sublayers
 MEAN_PRUNED, MEAN_RECOVERED = "(mean of pruned)", "(mean of recovered)"
+MEAN_DYNAMIC = "(mean of dynamic)"
 
 # of claims
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
