@@ -611,6 +611,18 @@ def test_routers_are_trained_first_and_once_for_all_that_go_on_from_them():
     assert settings.start_of("d") == "e"
 
 
+def test_routers_that_are_trained_first_are_trained():
+    after = (("recoveries", "after"), ADAPTERS | MEASURED)
+    schedule = {"kind": "routers-first", "recovery": "after"}
+    variant = FIRST | {"recovery": "after", "schedule": schedule}
+    with pytest.raises(InputError) as caught:
+        load_settings(changed(after, (("variants", "d"), variant)))
+    assert str(caught.value) == (
+        "config: variants.d.schedule.recovery: 'after' is not allowed; must be one that trains "
+        "routers"
+    )
+
+
 @pytest.mark.parametrize(
     ("recovery", "said"),
     [
