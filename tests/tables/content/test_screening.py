@@ -206,12 +206,15 @@ def test_the_report_has_a_part_about_it(source: Source, tmp_path: Path) -> None:
         make(table, source)
     figure = tmp_path / "figures/screening/m/b.svg"
     plot.make("screening", source, [figure])
-    config = {"run": {"screen": {"keep": 4}}}
+    screen = {"keep": 4, "by": "kl", "problems": 32, "always": ["wanda-70"]}
+    config = {"run": {"screen": screen}}
     folders = [tmp_path / "resources", [tmp_path / "logs"]]
     report.write(source, *folders, config, [figure], tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert 'id="screening"' in text and "m: KL by kind of token" in text
     assert "Screened out before generation: m/shortgpt-2" in text
+    assert "answers of 32 problems of b, and its Kullback-Leibler divergence from the" in text
+    assert "the 4 variants with the lowest generate, beside the dense model and wanda-70;" in text
     assert "<li>grades of" not in text and "<li>table" not in text
 
 

@@ -20,6 +20,12 @@ from workflow_scripts.tables.reporting.training_text import (
 from workflow_scripts.tables.statistics.equal_price import DRAWS
 from workflow_scripts.tables.statistics.verdicts import ALPHA, RELEVANT
 
+MEASURES = {  # of a screen
+    "kl": "Kullback-Leibler divergence from the dense model",
+    "agreement": "agreement with the dense model on the likeliest token",
+    "loss": "cross entropy of the tokens that the dense model wrote",
+}
+
 
 def methods_paragraphs(
     cells: pd.DataFrame,
@@ -55,6 +61,7 @@ def methods_paragraphs(
         ways=ways_to_prune(config, run["variants"]),
         own=own_texts(config),
         recoveries=trained_variants(config) and recovery_paragraphs(config, citations),
+        screen=_screen(config),
         pair=pair,
         tasks=[] if tasks is None else measured(tasks),
         prices=has_prices,
@@ -85,6 +92,12 @@ def methods_paragraphs(
     )
     found = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
     return [paragraph for paragraph in found if paragraph]
+
+
+def _screen(config: Mapping[str, Any]) -> dict[str, Any]:
+    """How variants are screened, where they are, with the measure in words."""
+    screen = config.get("run", {}).get("screen")
+    return {**screen, "measure": MEASURES[screen["by"]]} if screen else {}
 
 
 def measured(tasks: pd.DataFrame) -> list[str]:
