@@ -66,10 +66,7 @@ checkpoint choose_variants:
 
 
 def choices():
-    """What says which variants of each model go on, where not all of them do.
-
-    An input beside those of the variants: else the models would be screened one after another.
-    """
+    """What says which variants of each model go on, where not all of them do."""
     paths = expand(of_run("{model}/screening.json"), model=RUN.models)
     return paths if drops_variants(SETTINGS) else []
 
@@ -88,14 +85,15 @@ def dynamic_going_on(model):
 
 
 def of_going_on(pattern):
-    """The files of the models' variants that go on, for an input that waits for the choice."""
-    return lambda wildcards: [
-        path
-        for model in RUN.models
-        for path in run_files(
+    """The files of the models' variants that go on: for each model an input that waits for its own
+    choice, so that none waits for another's."""
+
+    def of_model(model):
+        return lambda wildcards: run_files(
             pattern,
             model=[model],
             variant=going_on(model),
             dynamic=dynamic_going_on(model),
         )
-    ]
+
+    return [of_model(model) for model in RUN.models]

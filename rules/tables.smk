@@ -6,8 +6,8 @@
 rule collect_cells:
     input:
         choices(),
-        grades=run_inputs("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
-        answers=run_inputs("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
+        run_inputs("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
+        run_inputs("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
         order=order("collect_cells"),
     output:
         of_run("tables/cells.parquet"),
@@ -293,11 +293,11 @@ rule write_config:
 rule write_report:
     input:
         table_files(),
+        choices(),
+        run_inputs("{run}/{model}/{variant}/generation.json"),
         figures=catalogue.figure_files(SETTINGS, ["svg"]),
         config=of_run("config.json"),
         manifests=run_files("resources/models/{model}/manifest.json"),
-        choices=choices(),
-        provenance=run_inputs("{run}/{model}/{variant}/generation.json"),
         samples=of_run("tables/samples.parquet"),
         order=order("write_report"),
     output:

@@ -10,6 +10,7 @@ from workflow_scripts.tables.content.formats import (
     Section,
     count,
     design,
+    pivoted,
     signed,
     with_percent_bounds,
 )
@@ -58,7 +59,7 @@ def said_of(row) -> str:
 def _caption(row: pd.Series) -> str:
     return (
         f"every variant on the dense model's own traces and answers of "
-        f"{count(row.problems, 'problem')} of {row.benchmark}, {row.tokens:,} tokens. KL: "
+        f"{count(row.problems, 'problem')} of {row.benchmark}, {row.tokens:,.0f} tokens. KL: "
         "divergence from the dense model in nats per token; agreement: % of tokens at which both "
         "hold the same one for the likeliest; loss: cross entropy of the tokens that the dense "
         "model wrote, in nats."
@@ -82,17 +83,12 @@ def _screens(whole: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_kind(rows: pd.DataFrame) -> pd.DataFrame:
-    heads = [
-        f"{row.part}, {row.kind} ({row.tokens:,})"
-        for row in rows.drop_duplicates(["part", "kind"]).itertuples()
-    ]
-    rows = rows.assign(
-        head=[f"{r.part}, {r.kind} ({r.tokens:,})" for r in rows.itertuples()],
-        text=rows["kl"].map(_number),
+    table = pivoted(
+        rows.assign(place=rows["part"] + ", " + rows["kind"], text=rows["kl"].map(_number)), "place"
     )
-    table = rows.pivot(index="variant", columns="head", values="text")
-    table = table.loc[rows["variant"].unique(), heads]
-    return table.rename_axis(columns=None).reset_index()
+    first = rows.drop_duplicates(["part", "kind"]).itertuples()
+    counts = {f"{row.part}, {row.kind}": f"{row.tokens:,.0f}" for row in first}
+    return table.rename(columns=lambda n: f"{n} ({counts[n]})" if n in counts else n)
 
 
 def _losses(rows: pd.DataFrame) -> pd.DataFrame:
