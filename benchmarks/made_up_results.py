@@ -6,8 +6,8 @@
 allocations at 10 and 20 %, attention or MLP alone, ShortGPT, and two by which tokens skip
 sublayers. Nothing is generated: answers are drawn from accuracies in the neighbourhood of the
 published ones, traces are words at random that a variant shares with the dense model up to some
-place, and some end in a loop. Those of three repeats are 115,000, of 2,300 tokens on average, and
-take 1.4 GB. It makes the same files each time. With --build it then makes all tables, figures and
+place, and some end in a loop. Those of three repeats are 115,000, of 2,400 tokens on average, and
+take 1.7 GB. It makes the same files each time. With --build it then makes all tables, figures and
 the report, and says how long that took; as many processes as there are cores read the traces.
 """
 

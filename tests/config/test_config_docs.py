@@ -162,7 +162,7 @@ def test_every_example_of_the_pages_is_a_config(text, tmp_path):
     settings = load_settings(config, tmp_path)
     for key in {"variants", "tasks"} & overlay.get("run", {}).keys():
         assert list(getattr(settings.run, key)) == overlay["run"][key]
-    sections = {"run", "device", "pruning", "generation", "harness", "judge", "tables"}
+    sections = {"run", "device", "pruning", "generation", "harness", "judge", "diagnosis", "tables"}
     for catalogue in overlay.keys() - sections:
         used = set(getattr(settings, catalogue)) & overlay[catalogue].keys()
         assert used == overlay[catalogue].keys()

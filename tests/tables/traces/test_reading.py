@@ -106,7 +106,7 @@ def test_what_is_measured_of_a_trace_under_every_budget(tmp_path):
     assert list(frame.columns) == COLUMNS
     rows = of(frame, "w")
     assert rows["tokens"].tolist() == rows["characters"].tolist() == [12, 40, 66, 78]
-    assert rows["reflections"].tolist() == [1, 5, 10, 12]
+    assert rows["reflections"].tolist() == [1, 6, 10, 12]
     assert rows["loop_period"].isna().tolist() == [True, True, False, False]
     assert rows.loc[78, ["loop_period", "loop_times", "looping"]].tolist() == [6, 12, 1]
     assert rows["compression"].is_monotonic_increasing
@@ -201,7 +201,7 @@ def test_what_is_missing_is_told(tmp_path):
     write_records(path, [])
     with pytest.raises(InputError, match=r"v/traces/b\.jsonl: problem 'p', repeat 0, budget 6: "):
         measured(run)
-    (run / "results/m/w/traces/b.jsonl").rename(path)
+    write_records(path, read_records(run / "results/m/w/traces/b.jsonl", Trace))
     (run / "resources/models/m/tokenizer.json").unlink()
     with pytest.raises(InputError, match="models/m: its tokenizer cannot be opened"):
         measured(run)
