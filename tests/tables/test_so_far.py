@@ -7,6 +7,7 @@ import pytest
 
 from tests.tables import dynamic_results, task_results
 from tests.tables.sources import mask, named_ways, write_masks
+from tests.tables.trace_results import Told, write_run
 from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.tables import everything
@@ -18,7 +19,13 @@ WHOLE = (6, 12, 24)
 VARIANTS = ("dense", "wanda-20", "wanda-50")
 
 
-def build(results: Path, output: Path, **generation: object) -> str:
+def build(
+    results: Path,
+    output: Path,
+    resources: Path | None = None,
+    diagnosis: dict | None = None,
+    **generation: object,
+) -> str:
     """The report of everything that can be made; `generation` is the config's."""
     config = output.parent / f"{output.name}.json"
     config.write_text(json.dumps({"generation": generation}))
@@ -27,10 +34,9 @@ def build(results: Path, output: Path, **generation: object) -> str:
         "reference": "dense", "models": ["m"], "variants": [*VARIANTS], "benchmarks": ["b"],
         "ways": as_lists(named_ways(VARIANTS)),
         "calibration": [], "influence": [], "variant": [],
-    }  # fmt: skip
-    folders = [
-        word for name in ("results", "resources", "logs") for word in (f"--{name}", str(results))
-    ]
+    } | ({"diagnosis": diagnosis} if diagnosis else {})  # fmt: skip
+    places = {"results": results, "resources": resources or results, "logs": results}
+    folders = [word for name, place in places.items() for word in (f"--{name}", str(place))]
     told = ["--config", str(config), "--options", as_json(options), "--output", str(output)]
     everything.main([*folders, *told])
     return (output / "report.html").read_text(encoding="utf-8")
@@ -99,6 +105,29 @@ def test_what_tokens_skip_is_told_of_the_variants_that_are_there(tmp_path, monke
     blocks = read_table(output / "tables", "routes_by_block")
     assert "mod-10" not in {*blocks["variant"]} and len(blocks) == 3 * dynamic_results.BLOCKS
     assert "mod-10" in {*read_table(output / "tables", "routes")["variant"]}
+
+
+def test_traces_are_told_of_where_there_are_some(tmp_path):
+    steps = "7+3=0;0+6=6;6+1=7;"
+    right, wrong = Told(steps), Told(f"{steps[:6]}0+6=5;" + "9+9=8;" * 12, False, "length")
+    told = {
+        "dense": {"p": [right] * 2, "q": [right] * 2},
+        "wanda-50": {"p": [wrong] * 2, "q": [right] * 2},
+    }
+    run = write_run(tmp_path, told, (6, 72))
+    (run / "results/m/wanda-20").mkdir()  # which is not run yet
+    page = build(
+        run / "results", tmp_path / "new", resources=run / "resources",
+        diagnosis={"reflection_words": {}, "shown": 1}, budgets=[6, 72], repeats=2,
+    )  # fmt: skip
+    assert "<h2>Where accuracy is lost</h2>" in page and 'href="departures.html"' in page
+    assert "of the traces of answers that wanda-50 loses, 100 % end in a loop." in page
+    assert "m on b: how traces end" in page and "m on b: where traces depart from dense" in page
+    pairs = (tmp_path / "new/departures.html").read_text(encoding="utf-8")
+    assert "The first 6 tokens are the same." not in pairs
+    assert "The first 10 tokens are the same." in pairs
+    rows = read_table(tmp_path / "new/tables", "diagnosis")
+    assert rows["reflections"].isna().all() and set(rows["variant"]) == {"dense", "wanda-50"}
 
 
 def test_tasks_are_told_of_what_is_there(tmp_path, monkeypatch):

@@ -70,7 +70,7 @@ def test_shares_of_endings_and_loops(source):
     ]
     interval = estimate_accuracy([[1, 1], [0, 0], [0, 0], [0, 0]])
     assert row[["cut_low", "cut_high"]].tolist() == pytest.approx([interval.low, interval.high])
-    assert (row["loop_period"], row["loop_times"]) == (6, 12)
+    assert (row["cut_looping"], row["loop_period"], row["loop_times"]) == (1 / 8, 6, 12)
     tokens = 72 + 72 + 18 * 5 + 6
     assert row["reflections"] == pytest.approx(1000 * 12 / tokens, abs=1e-6)
     under = row_of(source, "w", 12)

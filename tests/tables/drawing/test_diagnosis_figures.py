@@ -69,9 +69,10 @@ def test_bars_add_up_to_all_traces_and_show_loops(source):
         for budget in BUDGETS:
             row = rows.loc[variant, budget]
             assert sum(heights[name][budget] for name in SHARES) == pytest.approx(1)
-            assert heights["looping"][budget] == pytest.approx(row["looping"])
+            assert heights["cut_looping"][budget] == pytest.approx(row["cut_looping"])
+            assert heights["cut"][budget] == pytest.approx(row["cut"] - row["cut_looping"])
             assert heights["ended"][budget] == pytest.approx(row["ended"])
-    assert rows.loc[("shortgpt-2", 72), "looping"] == 1
+    assert rows.loc[("shortgpt-2", 72), "cut_looping"] == 1
     assert overlapping(figure, shown_texts(figure)) == []
 
 

@@ -128,7 +128,12 @@ def of_traces(cell: Cell) -> Row:
         "reflections": 1000 * cell["reflections"][measured].sum() / tokens if tokens else math.nan,
     }
     if measured.all():
-        row |= {**_share("loops", loops), "looping": cell["looping"].mean()}
+        looping = cell["looping"] == 1
+        row |= {
+            **_share("loops", loops),
+            "looping": looping.mean(),
+            "cut_looping": (looping & (cell["finish"] == "length")).mean(),
+        }
     return row
 
 

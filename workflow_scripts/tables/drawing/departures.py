@@ -105,9 +105,13 @@ def _draw_lengths(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
     for variant, of_it in rows.groupby("variant", sort=False):
         of_it = of_it.sort_values("bin")
         _draw_line(axes, of_it["bin"].map(places), of_it["accuracy"], looks[variant])
-    axes.set_xticks(range(len(bins)), labels=[f"≤{end}" for end in bins["longest"]])
+    axes.set_xticks(range(len(bins)), labels=[f"≤{_short(end)}" for end in bins["longest"]])
     set_accuracy(axes)
     axes.set_xlabel("tokens of the trace")
+
+
+def _short(tokens: int) -> str:
+    return f"{tokens / 1024:.1f}k".replace(".0k", "k") if tokens >= 1024 else str(tokens)
 
 
 def _draw_difficulty(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:

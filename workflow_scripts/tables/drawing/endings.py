@@ -1,13 +1,12 @@
 """How traces end under every budget, a panel of stacked bars for every variant.
 
-From below: by themselves, with the model's turn inside the thinking, cut by the budget, and in a
-loop, which is taken out of the others.
+From below: by themselves, with the model's turn inside the thinking, cut by the budget, and cut in
+a loop.
 """
 
 import math
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -23,7 +22,7 @@ SHARES = {
     "ended": ("ended by itself", "#cfe3f2"),
     "inside": ("turn ended inside", "#56b4e9"),
     "cut": ("cut", "#8a8a8a"),
-    "looping": ("in a loop", "#d55e00"),
+    "cut_looping": ("cut in a loop", "#d55e00"),
 }
 
 
@@ -36,13 +35,15 @@ def draw(source: Source) -> Figure:
     columns = min(COLUMNS, len(variants))
     lines = math.ceil(len(variants) / columns)
     figure = style.new_figure(
-        0.75 + lines * HEIGHT if lines > 1 else ALONE, f"share of traces; {design(rows.iloc[0])}"
+        0.5 + lines * HEIGHT if lines > 1 else ALONE,
+        f"shares of traces by budget (thinking tokens); {design(rows.iloc[0])}",
     )
     panels = style.panels(figure, len(variants), columns)
     for axes, variant in zip(panels, variants, strict=True):
         of_it = rows[rows["variant"] == variant].set_index("budget").reindex(budgets)
         below = np.zeros(len(budgets))
-        for name, heights in apart(of_it).items():
+        of_it["cut"] -= of_it["cut_looping"]
+        for name, heights in of_it[[*SHARES]].items():
             axes.bar(range(len(budgets)), heights, 0.82, below, color=SHARES[name][1], linewidth=0)
             below += heights.fillna(0.0)
         style.name_panel(axes, variant, columns)
@@ -57,22 +58,11 @@ def draw(source: Source) -> Figure:
     first.set_xticks(range(len(budgets)), labels=named)
     figure.legend(
         handles=[Patch(color=colour, label=name) for name, colour in SHARES.values()][::-1],
-        loc="outside upper right", ncols=len(SHARES), frameon=False, fontsize=style.SMALL,
-        handlelength=1.0, columnspacing=1.4, borderaxespad=0.2,
+        loc="outside lower center", ncols=len(SHARES), frameon=False, fontsize=style.SMALL,
+        handlelength=1.0, columnspacing=1.4,
     )  # fmt: skip
-    figure.supxlabel("budget (thinking tokens)", fontsize=style.SMALL)
     figure.supylabel("share of traces", fontsize=style.SMALL)
     return figure
-
-
-def apart(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """The shares of a variant that add up to 1: what is in a loop is taken from what was cut first,
-    which most of it is, and then from the others."""
-    left, shares = rows["looping"], {}
-    for name in ("cut", "inside", "ended"):
-        taken = np.minimum(left, rows[name])
-        shares[name], left = rows[name] - taken, left - taken
-    return {name: shares.get(name, rows["looping"]) for name in SHARES}
 
 
 def _short(budget: int) -> str:
