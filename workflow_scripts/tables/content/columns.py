@@ -145,10 +145,11 @@ COLUMNS = {
         "screening_correlations": "model benchmark budget measure variants rho ci_low ci_high",
         # shares of a cell's traces: `ended` by themselves, `inside`: the model ended its turn in
         # them, `cut`, `loops`: hold a loop, `looping`: end in one, `cut_looping`: are cut in one;
-        # medians over loops: period in characters, how many `times` over; means: `compression`, `distinct` n-grams over all of a
-        # problem's repeats; `reflections`: words in 1,000 tokens; `departure_*`: quartiles of the
-        # tokens that traces share with the reference's, NaN where as many stay `together` with
-        # theirs, and `unpaired` why some have none; `lost_*`: of all answers, by how traces ended
+        # medians over loops: period in characters, how many `times` over; means: `compression`,
+        # `distinct` n-grams over all of a problem's repeats; `reflections`: words in 1,000 tokens;
+        # `departure_*`: quartiles of the tokens that traces share with the reference's, NaN where
+        # as many stay `together` with theirs, and `unpaired` why some have none; `lost_*`: of all
+        # answers, by how traces ended
         "diagnosis": "model variant benchmark budget problems repeats ended inside "
         "cut cut_low cut_high loops loops_low loops_high looping cut_looping "
         "loop_period loop_times "

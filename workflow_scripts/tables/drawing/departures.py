@@ -17,6 +17,7 @@ from workflow_scripts.tables.content.diagnosis_text import DIFFICULTIES
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 from workflow_scripts.tables.drawing.curves import set_accuracy
+from workflow_scripts.tables.drawing.labels import short
 from workflow_scripts.tables.drawing.looks import Look, looks_of
 
 HEIGHT = 2.6  # inches of the panels
@@ -105,13 +106,9 @@ def _draw_lengths(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
     for variant, of_it in rows.groupby("variant", sort=False):
         of_it = of_it.sort_values("bin")
         _draw_line(axes, of_it["bin"].map(places), of_it["accuracy"], looks[variant])
-    axes.set_xticks(range(len(bins)), labels=[f"≤{_short(end)}" for end in bins["longest"]])
+    axes.set_xticks(range(len(bins)), labels=[f"≤{short(end)}" for end in bins["longest"]])
     set_accuracy(axes)
     axes.set_xlabel("tokens of the trace")
-
-
-def _short(tokens: int) -> str:
-    return f"{tokens / 1024:.1f}k".replace(".0k", "k") if tokens >= 1024 else str(tokens)
 
 
 def _draw_difficulty(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:

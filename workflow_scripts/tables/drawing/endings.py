@@ -14,6 +14,7 @@ from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.formats import design
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
+from workflow_scripts.tables.drawing.labels import short
 
 COLUMNS = 4
 HEIGHT, ALONE = 1.4, 3.2  # inches of a panel, and of one line of panels
@@ -54,7 +55,7 @@ def draw(source: Source) -> Figure:
     first.set_yticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "", "0.5", "", "1"])
     # as many budgets are named as have place
     every = math.ceil(len(budgets) * 0.36 * columns / style.WIDTH)
-    named = [_short(b) if n % every == 0 else "" for n, b in enumerate(budgets[::-1])][::-1]
+    named = [short(b) if n % every == 0 else "" for n, b in enumerate(budgets[::-1])][::-1]
     first.set_xticks(range(len(budgets)), labels=named)
     figure.legend(
         handles=[Patch(color=colour, label=name) for name, colour in SHARES.values()][::-1],
@@ -63,7 +64,3 @@ def draw(source: Source) -> Figure:
     )  # fmt: skip
     figure.supylabel("share of traces", fontsize=style.SMALL)
     return figure
-
-
-def _short(budget: int) -> str:
-    return f"{budget / 1024:g}k" if budget >= 1024 else str(budget)

@@ -93,6 +93,11 @@ def _name(
     return label, mark
 
 
+def short(tokens: float) -> str:
+    """Numbers of tokens from 1024 on in units of so many: `8k`, `1.5k`."""
+    return f"{round(tokens / 1024, 1):g}k" if tokens >= 1024 else f"{tokens:g}"
+
+
 def thin_ticks(axes: Axes) -> None:
     """Take away what stands at a tick and would touch that of the next larger one."""
     lay_out(axes.figure)

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
-from workflow_scripts.tables.drawing.labels import thin_ticks
+from workflow_scripts.tables.drawing.labels import short, thin_ticks
 
 COLUMNS = 4
 HEIGHT, ALONE = 1.4, 3.2  # inches of a panel, and of one line of panels
@@ -62,7 +62,7 @@ def draw(source: Source) -> Figure:
     if len(placed):
         first.set_xlim(placed["tokens"].min() / 1.15, placed["tokens"].max() * 1.15)
     first.xaxis.set_major_locator(LogLocator(base=2, numticks=5))
-    first.xaxis.set_major_formatter(FuncFormatter(_short))
+    first.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: short(tokens)))
     first.minorticks_off()
     first.set_ylim(0, 1)
     first.set_yticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "", "0.5", "", "1"])
@@ -81,7 +81,3 @@ def draw(source: Source) -> Figure:
     figure.supylabel("accuracy", fontsize=style.SMALL)
     thin_ticks(panels[-1])
     return figure
-
-
-def _short(tokens: float, _: int) -> str:
-    return f"{tokens / 1024:g}k" if tokens >= 1024 else f"{tokens:g}"
