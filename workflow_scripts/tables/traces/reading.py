@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.config.diagnosis import Diagnosis
+from workflow_scripts.jobs.orphans import end_with_runner
 from workflow_scripts.tables.content.cells import KEY, NAMES
 from workflow_scripts.tables.content.traces import COLUMNS
 from workflow_scripts.tables.traces.files import (
@@ -142,5 +143,5 @@ def _mapping(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[
     if workers == 1:
         yield map
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_runner) as pool:
         yield pool.map
