@@ -12,6 +12,7 @@ from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.ways import as_lists
 
+SIZES = {"blocks": 6, "hidden": 32, "intermediate": 40, "heads": 4, "kv_heads": 2, "head_dim": 8}
 BUDGETS = (4, 8, 16)
 PROBLEMS, REPEATS = 12, 2
 VARIANTS = ("dense", "wanda-50", "shortgpt-1", "wanda-2-4")
@@ -39,10 +40,10 @@ def write_run(folder: Path, model: Path, record: Mapping[str, Any] = RECORD) -> 
         for one in linears(open_checkpoint(model))
     }
     masks = {
-        "dense": mask(0.0, blocks=3),
-        "wanda-50": mask(0.5, linears=masked, blocks=3),
-        "shortgpt-1": mask(1 / 3, (1,), blocks=3, exported=700),
-        "wanda-2-4": mask(0.5, linears=masked, blocks=3) | {"options": {"pattern": "2:4"}},
+        "dense": mask(0.0, blocks=6),
+        "wanda-50": mask(0.5, linears=masked, blocks=6),
+        "shortgpt-1": mask(1 / 6, (1,), blocks=6, exported=700),
+        "wanda-2-4": mask(0.5, linears=masked, blocks=6) | {"options": {"pattern": "2:4"}},
     }
     write_masks(results, masks)
     for variant in VARIANTS:

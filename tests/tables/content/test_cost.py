@@ -5,14 +5,20 @@ import math
 import pandas as pd
 import pytest
 
-from tests.tables.priced import BUDGETS, PROBLEMS, PROMPTS, RECORD, VARIANTS, write_run
+from tests.tables.priced import (
+    BUDGETS,
+    PROBLEMS,
+    PROMPTS,
+    RECORD,
+    SIZES,
+    VARIANTS,
+    write_run,
+)
 from workflow_scripts.artefacts.mask_records import read_mask_record
 from workflow_scripts.estimates.work import Work, variant_work
 from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.tables.content.columns import read_table
 from workflow_scripts.tables.table import make
-
-SIZES = {"hidden": 32, "intermediate": 40, "heads": 4, "kv_heads": 2, "head_dim": 8}
 
 
 @pytest.fixture(scope="module")

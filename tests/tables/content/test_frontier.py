@@ -1,8 +1,9 @@
 """Accuracy for a price: the table, what it leaves out, the figure and the sentence."""
 
+import numpy as np
 import pytest
 
-from tests.tables.priced import VARIANTS, write_run
+from tests.tables.priced import SIZES, VARIANTS, write_run
 from tests.tables.sources import drawn, shown_texts
 from workflow_scripts.tables.content.columns import NoRows, read_table
 from workflow_scripts.tables.content.source import Source
@@ -10,7 +11,6 @@ from workflow_scripts.tables.drawing import frontier
 from workflow_scripts.tables.reporting.findings import of_prices
 from workflow_scripts.tables.table import make
 
-SIZES = {"hidden": 32, "intermediate": 40, "heads": 4, "kv_heads": 2, "head_dim": 8}
 FIGURE = {"model": "m", "benchmark": "b", "title": "a title"}
 
 
@@ -43,12 +43,13 @@ def test_a_row_for_the_price_of_every_budget(source):
 
 def test_between_budgets_accuracy_goes_as_the_price_does(source):
     rows, costs = (read_table(source.tables, name) for name in ("frontier", "cost"))
-    row = rows[(rows["price"] == "flops") & (rows["budget"] == 4)].iloc[0]
-    short = costs[costs["variant"] == "shortgpt-1"].set_index("budget")["flops"]
-    part = (row["at"] - short[4]) / (short[8] - short[4])
-    assert 0 < part < 1
-    assert row["variant_budget"] == pytest.approx(4 + 4 * part)
-    assert row["accuracy"] == pytest.approx(0.25 + 0.25 * part, abs=1e-6)
+    short = costs[costs["variant"] == "shortgpt-1"]["flops"].to_numpy()
+    by_work = rows[rows["price"] == "flops"]
+    budgets = np.interp(by_work["at"], short, [4, 8, 16])
+    assert 4 < budgets[0] < 16  # what the price of 4 tokens of the dense model buys
+    assert by_work["variant_budget"].to_numpy() == pytest.approx(budgets, abs=1e-4)
+    accuracies = np.interp(by_work["at"], short, [0.25, 0.5, 1])
+    assert by_work["accuracy"].to_numpy() == pytest.approx(accuracies, abs=1e-5)
 
 
 def test_the_front_is_what_nothing_as_cheap_beats(source):

@@ -94,7 +94,8 @@ def sections(
     """A section for every model and benchmark: ways down, budgets across."""
     for place, members in rows.groupby(["model", "benchmark"], sort=False):
         lacks = [name for name in missing if benchmark_of(name) == place]
-        lines = slopes[(slopes[["model", "benchmark"]] == place).all(axis=1)].set_index("way")
+        is_here = (slopes["model"] == place[0]) & (slopes["benchmark"] == place[1])
+        lines = slopes[is_here].set_index("way")
         texts = [_text(row) for row in members.itertuples()]
         frame = members.assign(text=texts).pivot(index="way", columns="budget", values="text")
         frame = frame.loc[members["way"].unique()].fillna("").rename(columns=str).reset_index()

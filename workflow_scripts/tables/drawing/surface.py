@@ -35,8 +35,7 @@ def draw(source: Source) -> Figure:
     columns = min(COLUMNS, len(ways))
     figure = style.new_figure(
         0.5 + math.ceil(len(ways) / columns) * HEIGHT,
-        f"mean of {design(rows.iloc[0])}; line: from where a loss is found in 80 of 100 runs, with "
-        "its 95 % interval",
+        f"mean of {design(rows.iloc[0])}; line: where losses begin to show, 95 % intervals",
     )
     panels = style.panels(figure, len(ways), columns)
     for axes, way in zip(panels, ways, strict=True):
