@@ -24,8 +24,20 @@ from tests.models.tiny_models import (
 from workflow_scripts.artefacts.mask_records import read_mask_record
 from workflow_scripts.artefacts.masks import read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned, export, note_export
-from workflow_scripts.estimates.work import Block, Part, Run, Work, model_work, variant_work
+from workflow_scripts.engines.skipping import SkippingStep
+from workflow_scripts.engines.slots import SlotCache
+from workflow_scripts.estimates.work import (
+    Block,
+    Part,
+    Run,
+    Work,
+    model_work,
+    run_of,
+    variant_work,
+)
 from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.routed import routers_of
+from workflow_scripts.models.routing import PARTS
 from workflow_scripts.models.supported import SUPPORTED
 from workflow_scripts.models.units import NEURON, QUERY_HEAD, block_units
 from workflow_scripts.models.windows import windows
@@ -196,12 +208,52 @@ def test_spans_add_up_and_stop_growing_at_a_window() -> None:
 def test_a_token_that_skips_sublayers_runs_their_share() -> None:
     attention, mlp = Part(10, 8, 11), Part(20, 14, 21)
     work = Work((Block(attention, mlp, 6, 6, 4),) * 2, 100, 1000)
-    some = Run(attention=0.5, mlp=0.25)
+    some = Run(attention=0.5, mlp=0.25, attention_weights=0.5)
     assert work.span_flops(0, 1, run=some) == 2 * 2 * (0.5 * (10 + 6) + 0.25 * 20)
     assert work.span_flops(0, 1, kept=True, run=some) == 2 * 2 * (0.5 * (8 + 6) + 0.25 * 14)
     assert work.read_weights(some) == 2 * (0.5 * 11 + 0.25 * 21) + 100
     assert work.read_cache(3, 1, some) == 0.5 * 2 * 4 * 4
     assert math.isclose(work.span_flops(7, 9, run=Run()), work.span_flops(7, 9))
+    assert work.held_cache(4) == work.written_cache(4) == 2 * 4 * 4
+    gone = Run(attention=0.5, mlp=0.25, attention_weights=0.5, attended=0.5)
+    assert work.read_cache(3, 1, gone) == 0.25 * 2 * 4 * 4
+    assert work.written_cache(4, gone) == 0.5 * 2 * 4 * 4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["qwen3", "llama"])
+def test_a_dynamic_variant_takes_what_its_tokens_run(tmp_path: Path, kind: str) -> None:
+    """As the engine decodes: keys and values of a token that skips are computed, and no more."""
+    folder = save_tiny_model(tmp_path / "model", kind, **SIZES, blocks=4)
+    (tmp_path / "variant").mkdir()
+    files = run(tmp_path / "variant", folder, {"method": "skipgpt", "skip": 0.3, "seed": 2})
+    checkpoint, record = open_checkpoint(folder), read_mask_record(files.record)
+    model = load_model(folder)
+    apply_pruned(model, read_pruned(files), checkpoint)
+    for router in routers_of(model):
+        for name in PARTS:
+            router.shift(name, -2.0)
+    model.set_attn_implementation("eager")
+    prefilled = model(IDS[:, :1]).past_key_values
+    cache, work = SlotCache(prefilled, 1, 64), variant_work(checkpoint, record)
+    shares, expected = [], 0.0
+    with FlopCounterMode(display=False) as counter:
+        for place in range(IDS.shape[1]):
+            cache.used, cache.positions = place + 1, torch.tensor([place])
+            step = SkippingStep(cache, [1])
+            seen = torch.ones(1, 1, 1, place + 1, dtype=torch.bool)
+            model(
+                IDS[:, place : place + 1], position_ids=torch.tensor([[place]]),
+                attention_mask=seen, past_key_values=cache, use_cache=True, routes=step,
+            )  # fmt: skip
+            ran = step.run(4)[0]
+            shares.append(ran.mean())
+            of_token = run_of(record.dynamic, ran[::2].mean(), ran[1::2].mean())
+            expected += float(work.span_flops(place, 1, run=of_token) + work.head_flops(1))
+    of_modules = counter.get_flop_counts().items()
+    positions = sum(sum(v.values()) for name, v in of_modules if name.endswith("rotary_emb"))
+    assert 0.2 < np.mean(shares) < 0.9
+    assert expected == pytest.approx(counter.get_total_flops() - positions, rel=1e-6)
 
 
 def test_it_needs_no_torch() -> None:

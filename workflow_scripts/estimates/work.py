@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from workflow_scripts.artefacts.mask_records import LORA_A, LORA_B, MaskRecord
+from workflow_scripts.artefacts.mask_records import LORA_A, LORA_B, DynamicRecord, MaskRecord
 from workflow_scripts.artefacts.removal_ratios import parameter_shapes
 from workflow_scripts.models.checkpoints import (
     EMBEDDING,
@@ -35,8 +35,9 @@ FLOPS = 2  # of a multiply-add
 # of a query for each token attended to: with the key and with the value; there both twice, since
 # attention is a difference of two
 PRODUCTS = {"diffllama": 4}
-# what of a block belongs to its attention; all else does to its MLP
+# what of a block belongs to its attention and to its routers; all else does to its MLP
 OF_ATTENTION = ("self_attn.", "attention_adapter.", "input_layernorm.")
+OF_ROUTER = "router."
 # scales that a sliced model has folded into its linears
 FOLDED = ("input_layernorm.weight", "post_attention_layernorm.weight")
 
@@ -45,16 +46,30 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Run:
-    """The shares of all attentions and of all MLPs that a token runs, on the mean over tokens.
+    """What of a model tokens run that may skip sublayers: means over the tokens of a span, numbers
+    or arrays with one for each span.
 
-    A model that skips some of them token by token runs less than 1 of either.
+    Of all attentions and of all MLPs the shares that run; of the attentions' weights the share that
+    is used, which is more where keys and values are computed all the same; and of the tokens before
+    the share that is attended to, less where those that skip leave no keys and values.
     """
 
-    attention: float = 1.0
-    mlp: float = 1.0
+    attention: ArrayLike = 1.0
+    mlp: ArrayLike = 1.0
+    attention_weights: ArrayLike = 1.0
+    attended: ArrayLike = 1.0
 
 
 ALL = Run()
+
+
+def run_of(dynamic: DynamicRecord, attention: ArrayLike, mlp: ArrayLike) -> Run:
+    """What the tokens of a dynamic variant run that run these shares of attentions and MLPs."""
+    attention, mlp = np.asarray(attention, dtype=float), np.asarray(mlp, dtype=float)
+    of_attention = 1 - dynamic.spared["mlp"]  # of a block's weights
+    used = 1 - (1 - attention) * dynamic.spared["attention"] / of_attention
+    evicts = dynamic.routing.keys == "evicted"
+    return Run(attention, mlp, used, attention if evicts else 1.0)
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,7 @@ class Block:
     """One block. `pairs` are multiply-adds for each token that a token attends to, itself included,
     and `kept_pairs` the same, but 0 where nothing reads what comes of them; `window` is the most of
     these tokens (None: all), `cached` how many numbers a token leaves in the key-value cache.
+    `router` is what decides of a token which of the two it runs.
     """
 
     attention: Part
@@ -81,6 +97,7 @@ class Block:
     kept_pairs: int
     cached: int
     window: int | None = None
+    router: Part = Part()
 
 
 @dataclass(frozen=True)
@@ -102,13 +119,13 @@ class Work:
         """
         fixed = sum(self._of_parts(run, "kept" if kept else "products"))
         pairs = self._attended(before, tokens, "kept_pairs" if kept else "pairs")
-        return FLOPS * (fixed * np.asarray(tokens) + run.attention * pairs)
+        return FLOPS * (fixed * np.asarray(tokens) + run.attention * run.attended * pairs)
 
     def head_flops(self, tokens: ArrayLike) -> NDArray:
         """FLOPs for the logits of so many tokens."""
         return FLOPS * self.head * np.asarray(tokens, dtype=float)
 
-    def read_weights(self, run: Run = ALL) -> float:
+    def read_weights(self, run: Run = ALL) -> ArrayLike:
         """Weights that are read for one token that is decoded alone."""
         return sum(self._of_parts(run, "weights")) + self.head
 
@@ -116,22 +133,25 @@ class Work:
         """Numbers of keys and values that are read for `tokens` tokens, one after the other, behind
         `before` others: each reads its own as well, which it has written.
         """
-        return run.attention * self._attended(before, tokens, "cached")
+        return run.attention * run.attended * self._attended(before, tokens, "cached")
 
     def written_cache(self, tokens: ArrayLike, run: Run = ALL) -> NDArray:
         """Numbers of keys and values that so many tokens leave."""
-        return run.attention * sum(block.cached for block in self.blocks) * np.asarray(tokens)
+        return run.attended * sum(block.cached for block in self.blocks) * np.asarray(tokens)
 
-    def held_cache(self, tokens: ArrayLike, run: Run = ALL) -> NDArray:
-        """Numbers of keys and values that are in memory behind so many tokens."""
+    def held_cache(self, tokens: ArrayLike) -> NDArray:
+        """Numbers of keys and values that are in memory behind so many tokens: there is a place for
+        those as well that are left out.
+        """
         counts = np.asarray(tokens, dtype=float)
         held = (block.cached * _at_most(counts, block.window) for block in self.blocks)
-        return run.attention * sum(held, np.zeros_like(counts))
+        return sum(held, np.zeros_like(counts))
 
-    def _of_parts(self, run: Run, what: str) -> Iterator[float]:
+    def _of_parts(self, run: Run, what: str) -> Iterator[ArrayLike]:
         for block in self.blocks:
-            yield run.attention * getattr(block.attention, what)
+            yield run.attention_weights * getattr(block.attention, what)
             yield run.mlp * getattr(block.mlp, what)
+            yield getattr(block.router, what)
 
     def _attended(self, before: ArrayLike, tokens: ArrayLike, what: str) -> NDArray:
         """What each token attended to takes, by all blocks, over all tokens of a span."""
@@ -221,11 +241,11 @@ def _work(
     """
     experts = {expert_number(name) for name in shapes} - {None}
     share = chosen_experts(checkpoint.config, len(experts)) / len(experts) if experts else 1.0
-    parts: dict[tuple[int, bool], list[float]] = {}  # by block, and whether of its attention
+    parts: dict[tuple[int, str], list[float]] = {}  # by block, and of what of it
     for name, shape in shapes.items():
         if not (place := split_block(name)):
             continue
-        sums = parts.setdefault((place[0], place[1].startswith(OF_ATTENTION)), [0.0, 0.0, 0.0])
+        sums = parts.setdefault((place[0], _owner(place[1])), [0.0, 0.0, 0.0])
         weights = math.prod(shape) * (share if is_of_expert(name) else 1.0)
         sums[2] += weights
         if len(shape) == 2 and name.endswith(".weight"):
@@ -235,7 +255,13 @@ def _work(
     spans = windows(checkpoint.config, checkpoint.blocks)
     stay = tuple(blocks)
     found = [
-        Block(Part(*parts[block, True]), Part(*parts[block, False]), *sides[block], spans[block])
+        Block(
+            Part(*parts[block, "attention"]),
+            Part(*parts[block, "mlp"]),
+            *sides[block],
+            spans[block],
+            Part(*parts.get((block, "router"), ())),
+        )
         for block in stay
     ]
     left = {
@@ -247,6 +273,13 @@ def _work(
         left = parameter_shapes(checkpoint, left)
     head = math.prod(shapes.get(HEAD, shapes[EMBEDDING]))
     return Work(tuple(found), head, sum(map(math.prod, left.values())))
+
+
+def _owner(name: str) -> str:
+    """What of its block a tensor belongs to."""
+    if name.startswith(OF_ROUTER):
+        return "router"
+    return "attention" if name.startswith(OF_ATTENTION) else "mlp"
 
 
 def _attention_sides(

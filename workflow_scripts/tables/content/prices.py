@@ -17,12 +17,14 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from workflow_scripts.artefacts.generation_records import GenerationRecord, read_generation_record
 from workflow_scripts.artefacts.mask_records import MaskRecord
-from workflow_scripts.estimates.work import ALL, Run, Work, variant_work
+from workflow_scripts.estimates.work import ALL, Run, Work, run_of, variant_work
 from workflow_scripts.models.checkpoints import Checkpoint, open_checkpoint
 from workflow_scripts.models.file_names import CONFIG
+from workflow_scripts.models.routing import PARTS as SUBLAYERS
 from workflow_scripts.tables.content.removals import Masks, read_masks
 from workflow_scripts.tables.content.source import Source
 
@@ -37,13 +39,12 @@ class Spending:
     """A variant of a model as far as its answers cost something.
 
     `work` is None where the model's files or the mask's record are not there; `record` says how it
-    was run, `run` what part of its sublayers a token runs.
+    was run.
     """
 
     work: Work | None
     record: GenerationRecord
     mask: MaskRecord | None
-    run: Run = ALL
 
     @property
     def item(self) -> float:
@@ -59,25 +60,47 @@ class Spending:
         found = pd.DataFrame(math.nan, rows.index, COLUMNS).assign(prompt_tokens=prompt)
         if self.work is None:
             return found
-        work, run, before = self.work, self.run, prompt.to_numpy()
+        work, before = self.work, prompt.to_numpy()
         trace, answer = (rows[f"{part}_tokens"].to_numpy(float) for part in ("trace", "answer"))
+        thinking, answering = (self._run(rows, part) for part in ("trace", "answer"))
         put = rows["trace_finish"].map(dict(self.record.put_between)).to_numpy(float)
         thought = before + trace
-        found["prompt_flops"] = work.span_flops(0, before, run=run)
-        found["trace_flops"] = work.span_flops(before, trace, run=run) + work.head_flops(trace)
-        replied = work.span_flops(thought, put + answer, run=run)
-        found["answer_flops"] = replied + work.head_flops(answer)
+        asked, end = thought + put, thought + put + answer
+
+        def in_blocks(kept: bool) -> list[NDArray]:
+            """Of prompt, trace, what is put behind it, and answer; what is not decoded runs all."""
+            return [
+                work.span_flops(0, before, kept),
+                work.span_flops(before, trace, kept, thinking),
+                work.span_flops(thought, put, kept),
+                work.span_flops(asked, answer, kept, answering),
+            ]
+
+        head = work.head_flops(trace), work.head_flops(answer)
+        of_prompt, of_trace, of_put, of_answer = in_blocks(kept=False)
+        found["prompt_flops"], found["trace_flops"] = of_prompt, of_trace + head[0]
+        found["answer_flops"] = of_put + of_answer + head[1]
         found["flops"] = found[PARTS].sum(axis=1, skipna=False)
-        end = thought + put + answer
-        found["kept_flops"] = work.span_flops(0, end, kept=True, run=run) + work.head_flops(
-            trace + answer
-        )
-        found["moved_weight_bytes"] = self.item * work.read_weights(run) * (1 + trace + answer)
-        read = work.read_cache(before, trace, run) + work.read_cache(thought + put, answer, run)
-        found["moved_cache_bytes"] = self.item * (read + work.written_cache(end, run))
+        found["kept_flops"] = sum(in_blocks(kept=True)) + sum(head)
+        weights = trace * work.read_weights(thinking) + answer * work.read_weights(answering)
+        found["moved_weight_bytes"] = self.item * (work.read_weights() + weights)
+        read = work.read_cache(before, trace, thinking) + work.read_cache(asked, answer, answering)
+        written = work.written_cache(before + put) + work.written_cache(trace, thinking)
+        written = written + work.written_cache(answer, answering)
+        found["moved_cache_bytes"] = self.item * (read + written)
         found["moved_bytes"] = found[MOVED].sum(axis=1, skipna=False)
-        found["held_bytes"] = self.item * (work.parameters + work.held_cache(end, run))
+        found["held_bytes"] = self.item * (work.parameters + work.held_cache(end))
         return found
+
+    def _run(self, rows: pd.DataFrame, part: str) -> Run:
+        """What each trace or answer runs. One of which no token was put into the model while it was
+        decoded counts like the others on average.
+        """
+        if self.mask is None or self.mask.dynamic is None:
+            return ALL
+        ran = rows.reindex(columns=[f"{part}_ran_{sublayer}" for sublayer in SUBLAYERS])
+        shares = ran.fillna(ran.mean()).to_numpy(float).T
+        return run_of(self.mask.dynamic, *shares)
 
 
 def spendings(source: Source, cells: pd.DataFrame) -> dict[tuple[str, str], Spending]:
