@@ -37,8 +37,10 @@ def test_a_mask_saves_nothing_and_removed_blocks_what_they_hold(source):
     assert rows["requested"]["shortgpt-1"] == rows["removed"]["shortgpt-1"] == 0.25
     assert rows.loc[:, "transformers":"vllm_ratio"].isna().all(axis=None)
     lines = (source.tables / "size.csv").read_text().splitlines()
-    assert lines[3] == "m,shortgpt-1,0.250000,0.250000,0.200000,800,800,1600,nan,nan,nan,nan"
-    assert lines[4].endswith(",550,nan,nan,nan,nan,nan,nan")
+    assert (
+        lines[3] == "m,shortgpt-1,0.250000,0.250000,0.200000,800,800,1600,nan,nan,nan,nan,0.250000"
+    )
+    assert lines[4].endswith(",550,nan,nan,nan,nan,nan,nan,0.500000")
 
 
 def test_the_page_says_it_beside_the_dense_model(source):
