@@ -90,7 +90,7 @@ def test_a_figure_exists_where_the_run_has_what_it_shows(settings):
     (figure,) = [p for p in catalogue.figure_files(more, ["svg"]) if "block_choice" in p]
     assert figure == "results/figures/block_choice/reasoner/sleb-1.svg"
     alone = changed(settings, run={"variants": ("dense",)}, generation={"repeats": 1})
-    assert kinds(alone) == {"scaling_curves", "token_curves", "allocation"}
+    assert kinds(alone) == {"scaling_curves", "token_curves", "allocation", "endings"}
 
 
 def test_a_screened_run_has_its_table_and_figure_and_tells_all_of_it(settings):

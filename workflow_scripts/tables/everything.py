@@ -35,11 +35,11 @@ from workflow_scripts.tables.entries import (
     SCREENING,
     SOME,
     TASKS,
-    TRACES,
     Figure,
     Table,
 )
 
+TABLES_FOLDER = "{run}/tables/"
 LISTS = ("models", "variants", "benchmarks")
 OF_WHOLE_RUNS = ("judge_agreement",)  # tables that want every file that they are made from
 
@@ -72,7 +72,7 @@ def build(
     source = Source(results, tables, told | {"resources": str(resources / "models")})
     for name, entry in TABLES.items():
         is_told = entry.needs is None or entry.needs in options
-        is_told &= _has_traces(entry, source)
+        is_told &= _is_there(entry, source)
         if is_told and name not in OF_WHOLE_RUNS:
             table.make(name, source)
     drawn = list(_draw(source, options, output / "figures"))
@@ -85,9 +85,10 @@ def _trace_files(results: Path, names: Mapping[str, Sequence[str]]) -> Iterator[
         yield (results / model / variant / "traces" / f"{benchmark}.jsonl").exists()
 
 
-def _has_traces(entry: Table | Figure, source: Source) -> bool:
-    """Whether traces were measured, where a table or a figure is made from them."""
-    return TRACES not in entry.reads or (source.tables / TRACES_FILE).exists()
+def _is_there(entry: Table | Figure, source: Source) -> bool:
+    """Whether the tables are there that another or a figure is made from; some need traces."""
+    names = [path.removeprefix(TABLES_FOLDER) for path in entry.reads if TABLES_FOLDER in path]
+    return all((source.tables / name).exists() for name in names)
 
 
 def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
@@ -102,7 +103,7 @@ def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator
     for name, entry in FIGURES.items():
         if entry.needs is not None and entry.needs not in options:
             continue
-        if not _has_traces(entry, source):
+        if not _is_there(entry, source):
             continue
         for place in catalogue.places(name, values):
             more = catalogue.plot_options(name, place, shared)

@@ -92,7 +92,8 @@ def test_a_run_without_the_reference_says_so(tmp_path):
 
 def test_data_stay_text(page):
     (q,) = (articles(page)[name] for name in "q")
-    assert "<script" not in q and "<img" not in q and "<b>" not in q.split("</p>", 2)[-1]
+    assert "<script" not in q and "<img" not in q
+    assert re.findall("<b>.*?</b>", q) == ["<b>dense</b>", "<b>w</b>"]
     assert HOSTILE in sides(q)[0][0] + sides(q)[0][2]
     # the page's own and no other
     assert page.count("<script") == 1 and not re.search(r"(src|href)=\"(?!data:)", page)

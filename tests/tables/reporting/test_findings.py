@@ -90,7 +90,7 @@ def test_a_sentence_tells_how_lost_answers_thought():
     ])  # fmt: skip
     assert list(of_diagnosis(rows)) == [
         "m on b, with 12 thinking tokens: of the traces of answers that v loses, 60 % are cut "
-        "without one, 30 % end by themselves, 10 % end in a loop."
+        "without a loop, 30 % end by themselves, 10 % end in a loop."
     ]
     assert list(of_diagnosis(rows[rows["variant"] != "v"])) == []
     assert list(of_diagnosis(pd.DataFrame(columns=COLUMNS["diagnosis"]))) == []
