@@ -39,6 +39,16 @@ def test_a_mistake_is_one_line_with_key_value_and_remedy(case):
         assert word.strip() in line
 
 
+def test_a_screen_of_nothing_is_told_so():
+    alone, screen = (("run", "variants"), ["dense"]), (("run", "screen"), {"keep": 1})
+    (line,) = lines_of(changed(alone, screen))
+    assert line.startswith("config: run.screen: leaves nothing to choose from: every variant of")
+    named = (("run", "variants"), ["dense", "wanda-50"])
+    always = (("run", "screen"), {"always": ["wanda-50"]})
+    (line,) = lines_of(changed(named, always))
+    assert line.startswith("config: run.screen: leaves nothing to choose from")
+
+
 def test_a_key_that_is_no_text_is_told_so():
     assert "the key 20 is not text" in lines_of(changed((("variants", 20), {"method": "dense"})))[0]
     assert "the key 20 is not text" in lines_of(changed((("generation", 20), 1)))[0]

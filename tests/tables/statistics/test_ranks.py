@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -16,6 +16,7 @@ NUMBERS = st.lists(
 )
 
 
+@settings(max_examples=30)
 @given(NUMBERS)
 def test_it_is_scipys_and_does_not_depend_on_units(pairs: list[tuple[int, int]]) -> None:
     one, other = np.array(pairs, dtype=float).T
