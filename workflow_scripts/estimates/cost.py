@@ -66,7 +66,7 @@ from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.paths import PROJECT
 
 STORED = 7  # bytes of a token in the store: an id of six digits and a comma
-RULE = re.compile(r"^(?:rule|use rule \w+ as) (\w+)", re.MULTILINE)
+RULE = re.compile(r"^(?:rule|checkpoint|use rule \w+ as) (\w+)", re.MULTILINE)
 WRITTEN = 5  # bytes of a token in results/, as text
 
 
