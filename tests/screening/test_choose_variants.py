@@ -88,17 +88,16 @@ def test_screens_of_other_problems_are_not_compared(change: dict) -> None:
 def test_the_stage_reads_screens_and_says_who_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    paths = {name: tmp_path / name / "screen.json" for name in SCREENS}
     for name, values in SCREENS.items():
-        write_screen(tmp_path / name / "screen.json", screen(*values))
+        write_screen(paths[name], screen(*values))
     output = tmp_path / "screening.json"
     options = json.dumps(job(keep=2).model_dump())
-    choose_variants.main(
-        ["--screens", str(tmp_path), "--options", options, "--output", str(output)]
-    )
+    flags = ["--screens", *map(str, reversed(paths.values()))]
+    flags += ["--options", options, "--output", str(output)]
+    choose_variants.main(flags)
     assert read_choice(output) == chosen(keep=2)
     assert capsys.readouterr().out == "go on: dense, mild, twin\n"
     (tmp_path / "mild/screen.json").unlink()
     with pytest.raises(InputError, match="mild/screen.json: no such file"):
-        choose_variants.main(
-            ["--screens", str(tmp_path), "--options", options, "--output", str(output)]
-        )
+        choose_variants.main(flags)

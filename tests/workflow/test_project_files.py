@@ -108,8 +108,8 @@ def test_every_rule_has_its_own_order_and_hands_it_to_its_stage():
     """With the order of another rule, its results would be kept whatever is asked."""
     for file in (PROJECT / "rules").glob("*.smk"):
         text = file.read_text()
-        for block in re.split(r"^ *(?=(?:use )?rule\b)", text, flags=re.MULTILINE)[1:]:
-            name = re.match(r"use rule \w+ as (\w+)|rule (\w+)|rule", block)
+        for block in re.split(r"^ *(?=(?:use )?rule\b|checkpoint\b)", text, flags=re.MULTILINE)[1:]:
+            name = re.match(r"use rule \w+ as (\w+)|(?:rule|checkpoint) (\w+)|rule", block)
             name = f'"{name[1] or name[2]}"' if name[1] or name[2] else 'f"{NAME}_table"'
             assert f"order=order({name})," in block
             given = '"PRUNETHINK_ORDER={input.order}"\n'

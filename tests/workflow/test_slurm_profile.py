@@ -49,7 +49,9 @@ def test_a_rule_is_local_or_asks_for_what_it_needs():
         text = file.read_text()
         for names in re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, re.MULTILINE):
             local |= set(re.findall(r"\w+", names))
-        parts = re.split(r"^(?:rule|use rule (\w+) as) (\w+)", text, flags=re.MULTILINE)[1:]
+        parts = re.split(r"^(?:rule|checkpoint|use rule (\w+) as) (\w+)", text, flags=re.MULTILINE)[
+            1:
+        ]
         for base, name, body in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
             rules.add(name)
             if base in local or "    localrule: True\n" in body:

@@ -1,6 +1,7 @@
 """Choose the variants of a model that go on to generation, by their screens.
 
-    python -m workflow_scripts.screening.choose_variants --screens results/reasoner \\
+    python -m workflow_scripts.screening.choose_variants \\
+        --screens results/reasoner/{dense,wanda-50,wanda-60}/screen.json \\
         --options '{"variants": ["dense", "wanda-50", "wanda-60"], "always": ["dense"],
         "keep": 1, "by": "kl"}' --output results/reasoner/screening.json
 
@@ -18,17 +19,18 @@ from workflow_scripts.config.screening import ChoiceJob
 from workflow_scripts.errors import InputError
 from workflow_scripts.jobs.stage import run_stage
 
-SCREEN = "screen.json"
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--screens", required=True, type=Path, help="folder of a model's variants")
+    parser.add_argument(
+        "--screens", required=True, nargs="+", type=Path, help="in folders named by variant"
+    )
     parser.add_argument("--options", required=True, help="JSON, see above")
     parser.add_argument("--output", required=True, type=Path)
     given = parser.parse_args(argv)
     options: ChoiceJob = parser_of(ChoiceJob)(given.options)
-    screens = {name: read_screen(given.screens / name / SCREEN) for name in options.variants}
+    found = {path.parent.name: read_screen(path) for path in given.screens}
+    screens = {name: found[name] for name in options.variants}
     choice = choose(screens, options)
     write_choice(given.output, choice)
     print(f"go on: {', '.join(choice.going_on)}")
@@ -45,7 +47,7 @@ def choose(screens: Mapping[str, Screen], options: ChoiceJob) -> Choice:
             values = [getattr(screens[name], key) for name in (one, other)]
             if values[0] != values[1]:
                 said = f"{one} has {key} {values[0]}, {other} {values[1]}"
-                raise InputError(f"{SCREEN}: {said}; they cannot be compared")
+                raise InputError(f"--screens: {said}; they cannot be compared")
     scores = {name: getattr(screen.all, options.by) for name, screen in screens.items()}
     sign = -1 if options.by == "agreement" else 1
     rest = [name for name in options.variants if name not in options.always]
