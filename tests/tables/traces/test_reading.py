@@ -108,7 +108,8 @@ def test_what_is_measured_of_a_trace_under_every_budget(tmp_path):
     assert rows["tokens"].tolist() == rows["characters"].tolist() == [12, 40, 66, 78]
     assert rows["reflections"].tolist() == [1, 6, 10, 12]
     assert rows["loop_period"].isna().tolist() == [True, True, False, False]
-    assert rows.loc[78, ["loop_period", "loop_times", "looping"]].tolist() == [6, 12, 1]
+    # the sign before it is that of its period, too
+    assert rows.loc[78, ["loop_period", "loop_times", "looping"]].tolist() == [6, 73 / 6, 1]
     assert rows["compression"].is_monotonic_increasing
     # by pairs of signs of both repeats: 5 and 5 of "7+3=0;" and those of what follows
     assert of(frame, "dense")["distinct"][12] == 0.5
