@@ -19,10 +19,10 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from benchmarks.gpu.parts import Report, Setting, peak_gib, seconds_of
 from workflow_scripts.engines.interface import Completion, Request
+from workflow_scripts.engines.passes import GPU_ATTENTION
 from workflow_scripts.engines.sampling import Sampling, UniformStream, draw_token
 from workflow_scripts.engines.slots import SlotCache
 from workflow_scripts.engines.transformers_engine import (
-    GPU_ATTENTION,
     TransformersEngine,
 )
 

@@ -25,6 +25,7 @@ from workflow_scripts.tables.entries import (
     CURVES,
     DYNAMIC,
     FRONT,
+    LEVELS,
     MASKS,
     PAIR,
     RECOVERED,
@@ -304,6 +305,7 @@ FIGURES = {
         "numbers are in accuracy.csv and onset.csv.",
         ("{run}/tables/accuracy.csv", "{run}/tables/onset.csv", MASKS),
         exists=sweeps_levels,
+        needs=LEVELS,
     ),
     "allocation": Figure(
         "allocation",

@@ -4,7 +4,6 @@ Captions may name the reference.
 """
 
 from workflow_scripts.tables.conditions import (
-    compares,
     has_dynamic,
     has_pair,
     has_tasks,
@@ -18,6 +17,7 @@ from workflow_scripts.tables.entries import (
     CHOICES,
     DATA_PAIRS,
     DYNAMIC,
+    LEVELS,
     LOGS,
     MASKS,
     PAIR,
@@ -174,7 +174,6 @@ TABLES = {
         "front.csv.",
         reads=(CELLS, *SPENT, "{run}/tables/cost.csv"),
         also=("front",),
-        exists=compares,
     ),
     "onset": Table(
         "Where pruning begins to show",
@@ -185,6 +184,7 @@ TABLES = {
         reads=(CELLS, MASKS),
         also=("onset_slopes",),
         exists=sweeps_levels,
+        needs=LEVELS,
     ),
     "size": Table(
         "Size",

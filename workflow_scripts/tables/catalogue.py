@@ -23,6 +23,7 @@ from workflow_scripts.tables.conditions import (
     recovered_in_run,
     recovers,
     screens,
+    sweeps_levels,
     ways_in_run,
 )
 from workflow_scripts.tables.data_pairs import data_pairs
@@ -30,6 +31,7 @@ from workflow_scripts.tables.entries import (
     CALIBRATIONS,
     DATA_PAIRS,
     DYNAMIC,
+    LEVELS,
     LOGS,
     PAIR,
     RECOVERED,
@@ -86,6 +88,8 @@ def shared_options(settings: Settings) -> dict[str, Any]:
         some[CALIBRATIONS] = sets
     if settings.tables.timed:
         some[LOGS] = run_logs(settings.run.name)
+    if sweeps_levels(settings):
+        some[LEVELS] = True
     if has_pair(settings):
         some[PAIR] = plain(settings.tables.pair)
     if recovers(settings):

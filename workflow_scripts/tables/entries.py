@@ -21,8 +21,9 @@ FRONT = ("{run}/tables/front.csv", "{run}/tables/accuracy.csv", MASKS)
 RECOVERIES = "results/{model}/{recovered}/recovery.json"
 ROUTES = "{run}/{model}/{dynamic}/routes/{benchmark}.json"
 # options that only some runs have
-PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS, DYNAMIC, LOGS = SOME = (
+PAIR, RECOVERED, CALIBRATIONS, TASKS, TASK_LIMITS, DATA_PAIRS, DYNAMIC, LOGS, LEVELS = SOME = (
     "pair", "recovered", "calibrations", "tasks", "task_limits", "data_pairs", "dynamic", "logs",
+    "levels",
 )  # fmt: skip
 SCREENING = "screening"  # likewise, and those that have it tell it to all
 FIGURE_FORMATS = ("svg", "pdf", "png")

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from workflow_scripts.jobs.stage import run_stage
-from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.content.columns import NoRows, NothingToShow
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
 
@@ -26,12 +26,11 @@ def make(figure: str, source: Source, outputs: Sequence[Path]) -> None:
         style.save(drawn, outputs, source.options["title"])
 
 
-def make_empty(source: Source, outputs: Sequence[Path]) -> None:
-    """Write a figure that says why it shows nothing: a run that screens variants has it all the
-    same, since which of them go on is not known when its figures are planned."""
+def make_empty(source: Source, outputs: Sequence[Path], reason: str) -> None:
+    """Write a figure that says why it shows nothing: what the variants will write, or which of them
+    go on where a run screens them, is not known when its figures are planned."""
     with style.applied():
-        said = "Nothing to show: what this figure compares was screened out."
-        figure = style.new_figure(0.2, said)
+        figure = style.new_figure(0.2, f"Nothing to show: {reason}.")
         figure.subplots().set_axis_off()
         style.save(figure, outputs, source.options["title"])
 
@@ -47,10 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     source = Source(options.results, options.tables, options.options)
     try:
         make(options.figure, source, options.outputs)
+    except NothingToShow as error:
+        make_empty(source, options.outputs, str(error))
     except NoRows:
         if not source.drops:
             raise
-        make_empty(source, options.outputs)
+        make_empty(source, options.outputs, "what this figure compares was screened out")
 
 
 if __name__ == "__main__":

@@ -202,7 +202,7 @@ def test_a_figure_of_which_all_was_screened_out_says_so(tmp_path: Path) -> None:
 
 
 def test_the_report_has_a_part_about_it(source: Source, tmp_path: Path) -> None:
-    for table in ("parallel", "published", "size"):
+    for table in ("parallel", "published", "size", "cost", "frontier"):
         make(table, source)
     figure = tmp_path / "figures/screening/m/b.svg"
     plot.make("screening", source, [figure])

@@ -1,5 +1,7 @@
 """Figures of dynamic variants: they show what was counted, and their texts have their places."""
 
+import json
+
 import numpy as np
 import pytest
 from matplotlib.collections import QuadMesh
@@ -7,6 +9,7 @@ from matplotlib.colors import to_hex
 
 from tests.tables.dynamic_results import DYNAMIC, OPTIONS, SKIPPED, routes_of
 from tests.tables.sources import drawn, overlapping, shown_texts
+from workflow_scripts.artefacts.routes import Ran, read_routes, write_routes
 from workflow_scripts.tables import plot
 from workflow_scripts.tables.content.columns import NoRows, read_table
 from workflow_scripts.tables.content.source import Source
@@ -140,6 +143,23 @@ def test_a_family_of_its_own_has_a_hue_and_darker_is_more_unused(source):
 def test_without_routes_there_is_no_figure(source, tmp_path, module):
     with pytest.raises(NoRows, match="no routes of chains"):
         module.draw(Source(tmp_path, source.tables, OPTIONS))
+
+
+@pytest.mark.parametrize("figure", ["routes", "token_kinds"])
+def test_a_model_that_thinks_nothing_has_a_figure_that_says_so(source, tmp_path, figure):
+    for path in source.results.glob("reasoner/*/routes/chains.json"):
+        record = read_routes(path)
+        nothing = dict.fromkeys(("attention", "mlp"), (0,) * record.blocks) | {"tokens": 0}
+        empty = {"traces": Ran(**nothing), "places": (), "kinds": {}}
+        target = tmp_path / path.relative_to(source.results)
+        write_routes(target, record.model_copy(update=empty))
+    output = tmp_path / "figure.svg"
+    plot.main(
+        ["--figure", figure, "--results", str(tmp_path), "--tables", str(source.tables)]
+        + ["--options", json.dumps(OPTIONS), "--outputs", str(output)]
+    )
+    said = "Nothing to show: reasoner thinks nothing on chains: no token of a trace."
+    assert said in output.read_text(encoding="utf-8")
 
 
 def test_without_a_graded_dynamic_variant_there_are_no_curves(source):

@@ -177,6 +177,10 @@ class NoRows(InputError):
     """Nothing that a figure would show is in this run."""
 
 
+class NothingToShow(NoRows):
+    """Nothing is, though the run is complete: said in the figure's place, where a reader looks."""
+
+
 _TEXT = {
     "model", "variant", "benchmark", "family", "reference", "verdict", "origin", "claim", "result",
     "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.tables.content.columns import NoRows, rows_of
+from workflow_scripts.tables.content.columns import NothingToShow, rows_of
 from workflow_scripts.tables.content.diagnosis_text import DIFFICULTIES
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
@@ -39,7 +39,7 @@ def draw(source: Source) -> Figure:
     if not difficulty.empty:
         found.append(lambda axes: _draw_difficulty(axes, difficulty, looks))
     if not together:
-        raise NoRows(f"{source.tables}/traces.parquet: no traces that depart from the reference's")
+        raise NothingToShow(f"no traces that depart from those of {source.reference}")
     budget = lengths["budget"].iloc[0]
     shown = [v for v in source.ways if v in {*together, *lengths["variant"]}]
     lines = -(-len(shown) // LEGEND_COLUMNS)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from workflow_scripts.artefacts.routes import RouteRecord
-from workflow_scripts.tables.content.columns import NoRows
+from workflow_scripts.tables.content.columns import NoRows, NothingToShow
 from workflow_scripts.tables.content.formats import SUBLAYERS
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import style
@@ -25,12 +25,15 @@ MAP_HEIGHT = 1.15  # inches
 
 
 def records_of(source: Source) -> dict[str, RouteRecord]:
-    """By dynamic variant, what was counted on a figure's benchmark. Raises `NoRows` where nothing
-    was."""
+    """By dynamic variant, what was counted on a figure's benchmark. Raises `NothingToShow` where
+    the model thinks nothing, and `NoRows` where nothing was counted."""
     model, benchmark = source.options["model"], source.options["benchmark"]
-    found = {v: one for v, one in source.routes(model, benchmark).items() if one.traces.tokens}
+    counted = source.routes(model, benchmark)
+    if not counted:
+        raise NoRows(f"{source.results}/{model}: no routes of {benchmark}")
+    found = {variant: one for variant, one in counted.items() if one.traces.tokens}
     if not found:
-        raise NoRows(f"{source.results}/{model}: no routes of {benchmark}, or no tokens in them")
+        raise NothingToShow(f"{model} thinks nothing on {benchmark}: no token of a trace")
     return found
 
 
