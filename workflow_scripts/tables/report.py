@@ -30,8 +30,8 @@ from workflow_scripts.tables.content import (
     accuracy,
     cost,
     diagnosis_text,
-    frontier,
-    onset,
+    frontier_text,
+    onset_text,
     pair_text,
     parallel,
     published,
@@ -197,10 +197,10 @@ def _sections(
         "comparison": [
             *area_sections(rows["areas"], reference),
             *full_sections(rows["comparison"], reference, missing),
-            *onset.sections(rows["onset"], rows["onset_slopes"], missing),
+            *onset_text.sections(rows["onset"], rows["onset_slopes"], missing),
         ],
         "cost": [
-            *frontier.sections(rows["frontier"], reference, missing),
+            *frontier_text.sections(rows["frontier"], reference, missing),
             *cost.sections(rows["cost"], missing),
         ],
         "diagnosis": [

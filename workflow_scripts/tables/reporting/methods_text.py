@@ -17,8 +17,7 @@ from workflow_scripts.tables.reporting.training_text import (
     trained_variants,
     ways_to_prune,
 )
-from workflow_scripts.tables.statistics.equal_price import DRAWS
-from workflow_scripts.tables.statistics.verdicts import ALPHA, RELEVANT
+from workflow_scripts.tables.statistics.verdicts import ALPHA, DRAWS, RELEVANT
 
 MEASURES = {  # of a screen
     "kl": "Kullback-Leibler divergence from the dense model",

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_scripts.tables.statistics.differences import independent_repeats
-from workflow_scripts.tables.statistics.verdicts import ALPHA
+from workflow_scripts.tables.statistics.verdicts import ALPHA, DRAWS
 
-DRAWS = 2000  # resampled benchmarks, the same ones for all of one size
 SEED = 0
 MOST = 0.5  # of the resampled benchmarks, on which a variant must be had for the price
 NEAR = 0.02  # a price that is lower by no more than this share is enough for a variant's cheapest

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from workflow_scripts.tables.statistics.verdicts import ALPHA
 
@@ -125,7 +125,7 @@ def student_mean(values: NDArray) -> Estimate:
     if count == 1:
         return Estimate(mean, *(math.nan,) * 3)
     se = float(values.std(ddof=1)) / math.sqrt(count)
-    reach = float(stats.t.ppf(1 - ALPHA / 2, count - 1)) * se
+    reach = float(stdtrit(count - 1, 1 - ALPHA / 2)) * se
     return Estimate(mean, se, mean - reach, mean + reach)
 
 

@@ -4,6 +4,7 @@ Apart from the arithmetic: pages and figures tell verdicts without computing any
 """
 
 ALPHA = 0.05  # 1 - confidence of every interval; what a corrected p must be below
+DRAWS = 2000  # resampled benchmarks, where intervals come from such
 RELEVANT = 0.1  # a difference that must be ruled out before "no difference" is said
 
 BETTER, WORSE, INCONCLUSIVE = "better", "worse", "inconclusive"
