@@ -6,7 +6,7 @@ has two sublayers a block.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -19,22 +19,18 @@ RESERVED_BLOCKS, RESERVED_TOKENS = 2, 2  # of D-LLM
 
 
 class Dynamic(Method):
-    """What routers have in common."""
+    """What methods with routers have in common; each says in `routing` what decides in a model of
+    so many blocks."""
 
     family = "dynamic"
     amount = "skip"
     engines = ("transformers",)
-    routers_first: ClassVar[bool] = False  # whether it is published with routers trained first
 
     skip: float = Field(gt=0, lt=1)
     """The part of all pairs of a token and a sublayer that is to be skipped; a model has two
     sublayers a block."""
     seed: Seed = 0
     """Decides what routers begin as."""
-
-    def routing(self, blocks: int) -> Routing:
-        """What decides, in a model of so many blocks."""
-        raise NotImplementedError
 
     def routed(self, blocks: int) -> Sequence[int]:
         """The blocks that have routers."""
@@ -57,7 +53,6 @@ class SkipGPT(Dynamic):
 
     title = "SkipGPT"
     cites = "skipgpt"
-    routers_first = True
 
     method: Literal["skipgpt"]
     form: Literal["published", "lrm"] = "published"
