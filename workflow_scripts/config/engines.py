@@ -34,15 +34,21 @@ ENGINES = {
 }
 
 
-AUTO_BATCH = 32  # sequences decoded together; what vLLM takes on a GPU it finds out there
-
 BatchSize = int | Literal["auto"]
+# sequences decoded together where that is left open: short ones cost little memory, and a step of
+# many rows little more time than one of few
+AUTO_BATCH, MOST_AUTO_BATCH, AUTO_TOKENS = 32, 128, 16_384
 
 
-def batch_size(asked: BatchSize, engine: str, device: str) -> BatchSize:
-    """The most sequences that an engine decodes together; `auto` is left to vLLM on a GPU alone."""
-    is_its_own = engine == "vllm" and device == "cuda"
-    return AUTO_BATCH if asked == "auto" and not is_its_own else asked
+def batch_size(asked: BatchSize, engine: str, device: str, longest: int, samples: int) -> BatchSize:
+    """The most sequences that an engine decodes together; `auto` is left to vLLM on a GPU alone.
+
+    Elsewhere it is as many as come to `AUTO_TOKENS` tokens if each were the longest, within bounds,
+    and no more than there are samples.
+    """
+    if asked != "auto" or (engine == "vllm" and device == "cuda"):
+        return asked
+    return min(max(AUTO_TOKENS // longest, AUTO_BATCH), MOST_AUTO_BATCH, max(samples, 1))
 
 
 def may_be(engine: str, device: str) -> str:

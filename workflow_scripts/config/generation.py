@@ -132,8 +132,8 @@ class Generation(Entry):
         Discriminator(lambda value: "string" if isinstance(value, str) else "integer"),
     ] = Field("auto", **in_words("a whole number of at least 1 or auto"))
     """The most sequences generated together. `auto` is as many as fit into a GPU's memory with vLLM
-    (at most its own default, 1,024 on an H100), and else 32. Changes speed and memory, not
-    results."""
+    (at most its own default, 1,024 on an H100), and else as many as come to 16,384 tokens if all
+    were the longest, 32 to 128. Changes speed and memory, not results."""
     threads: Count = 1
     """Numeric threads of a job that computes with the model. The last digits of a calibration's
     sums can depend on it, so it is a setting here and not the scheduler's choice. The transformers

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.config.engines import ENGINES as KNOWN
-from workflow_scripts.config.engines import batch_size
 from workflow_scripts.engines import transformers_engine
 from workflow_scripts.engines.interface import Engine, EngineSettings
 from workflow_scripts.engines.vllm_engine import VllmEngine
@@ -25,7 +24,7 @@ ENGINES: dict[str, Callable[[Path, Pruned, EngineSettings, int, int], Engine]] =
 
 
 def resolved(settings: EngineSettings) -> EngineSettings:
-    """Settings with `auto` replaced by the engine that this environment makes it, and its batch.
+    """Settings with `auto` replaced by the engine that this environment makes it.
 
     That is vllm where it is installed and the device is a GPU, else transformers. Raises
     `InputError` where vllm, or something that only another engine does, is asked for and it is not
@@ -50,8 +49,7 @@ def resolved(settings: EngineSettings) -> EngineSettings:
                     f"engine is {settings.engine} here; install {other} with `make {other}` or "
                     "leave the key out"
                 )
-    rows = batch_size(settings.batch_size, settings.engine, settings.device)
-    return replace(settings, batch_size=rows)
+    return settings
 
 
 def check_runs(settings: EngineSettings, pruned: Pruned, model: Path) -> None:

@@ -83,12 +83,16 @@ def _decoding(job: Job, generation: Generation, benchmarks: Sequence[str], shard
     on_gpu = generation.device == "cuda"
     item = 4 if generation.dtype == "float32" else 2
     longest = PROMPT + generation.budgets[-1] + generation.answer_tokens
-    rows = batch_size(generation.batch_size, generation.likely_engine, generation.device)
+    problems = sum(_problems(job, name) for name in benchmarks)
+    samples = problems * generation.repeats
+    rows = batch_size(
+        generation.batch_size, generation.likely_engine, generation.device, longest, samples
+    )
     sequence = 2 * longest * job.blocks * job.width / SHARED_HEADS * item
     plain = VLLM if generation.likely_engine == "vllm" else TORCH
     process = CUDA * generation.tensor_parallel if on_gpu else plain
-    problems = ceil(sum(_problems(job, name) for name in benchmarks) / shards)
-    tokens = sum(part.most for part in decoded(generation, problems, means=(1, 1)).values())
+    parts = decoded(generation, ceil(problems / shards), means=(1, 1))
+    tokens = sum(part.most for part in parts.values())
     units = generation.tensor_parallel if on_gpu else generation.threads
     second = TOKEN + 2 * job.active / (DECODE_FLOP[generation.device] * units)
     return Ask(

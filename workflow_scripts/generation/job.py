@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.artefacts.masks import Pruned
 from workflow_scripts.artefacts.records import Problem, read_records
+from workflow_scripts.config.engines import batch_size
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.generation import GenerationJob
 from workflow_scripts.config.prompts import BARE
@@ -98,6 +99,9 @@ def describe_job(
         for name, found in asked.prompts.items()
     }
     longest = _longest_sequence(samples, sweep, context)
+    count = sum(len(group) for group in samples.values())
+    rows = batch_size(options.batch_size, engine.engine, engine.device, longest, count)
+    engine = replace(engine, batch_size=rows)
     return Job(
         sweep=sweep,
         benchmarks=samples,

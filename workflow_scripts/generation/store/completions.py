@@ -15,7 +15,6 @@ import uuid
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -67,8 +66,9 @@ class Store:
 
     def key(self, request: Request) -> str:
         """The digest under which a request's completion is kept, whatever its cap."""
-        rest = replace(request, prompt=(), max_tokens=0, stop=tuple(sorted(set(request.stop))))
-        digest = sha256(self._digest + value_digest(asdict(rest)).encode())
+        said = {"prompt": (), "max_tokens": 0, "stop": sorted({*request.stop})}
+        rest = vars(request) | said | {"sampling": vars(request.sampling)}
+        digest = sha256(self._digest + value_digest(rest).encode())
         digest.update(array("i", request.prompt).tobytes())
         return digest.hexdigest()[:KEY_DIGITS]
 
