@@ -35,7 +35,7 @@ from workflow_scripts.estimates.work import (
     run_of,
     variant_work,
 )
-from workflow_scripts.models.checkpoints import open_checkpoint
+from workflow_scripts.models.checkpoints import open_checkpoint, split_block
 from workflow_scripts.models.routed import routers_of
 from workflow_scripts.models.routing import PARTS
 from workflow_scripts.models.supported import SUPPORTED
@@ -202,7 +202,25 @@ def test_spans_add_up_and_stop_growing_at_a_window() -> None:
     assert np.array_equal(work.span_flops(np.arange(9), 1), one_by_one)
     assert work.read_cache(5, 2) == 4 * (6 + 7) + 4 * (3 + 3)
     assert work.held_cache(9) == 4 * 9 + 4 * 3 and work.written_cache(9) == 8 * 9
-    assert work.read_weights() == 44 + 100
+    assert work.read_weights() == work.read_weights(tokens=9) == 44 + 100
+
+
+def test_several_tokens_read_the_experts_of_all() -> None:
+    """Of 8 experts with 5 weights each a token reads 2, two tokens 3.5 and many all."""
+    mlp = Part(10, 10, 13, chosen=10)
+    work = Work((Block(Part(3, 3, 3), mlp, 6, 6, 4),), 100, 1000, share=2 / 8)
+    assert work.read_weights() == 3 + 13 + 100
+    assert work.read_weights(tokens=2) == 3 + 3 + 5 * 8 * (1 - 0.75**2) + 100
+    assert work.read_weights(tokens=1000) == pytest.approx(3 + 3 + 40 + 100)
+
+
+@pytest.mark.parametrize("kind", ["qwen2_moe", "mixtral"])
+def test_a_long_prompt_reads_all_but_the_embedding(tmp_path: Path, kind: str) -> None:
+    checkpoint = open_checkpoint(save_tiny_model(tmp_path, kind, **SIZES))
+    work, shapes = model_work(checkpoint), checkpoint.shapes
+    whole = sum(math.prod(shape) for name, shape in shapes.items() if split_block(name))
+    assert work.share < 1 and work.read_weights() < whole
+    assert work.read_weights(tokens=1000) == pytest.approx(whole + work.head)
 
 
 def test_a_token_that_skips_sublayers_runs_their_share() -> None:

@@ -9,6 +9,7 @@ from tests.tables.sources import rows_of, source_of
 from tests.workflow.checkout import copy_project
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.depth import SLEB
+from workflow_scripts.config.methods.dynamic import SkipGPT
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.schedules import Gradual
 from workflow_scripts.config.screening import Screening
@@ -304,6 +305,9 @@ def test_a_surface_is_drawn_where_one_way_has_four_levels(settings):
     four = ("wanda-50", "wanda-55", "wanda-65", "wanda-60")
     assert of("dense", *four) == (True, True)
     assert of(*four) == of("dense", *four[:3], "magnitude-50") == (False, False)
+    skips = {f"skipgpt-{n}": SkipGPT(method="skipgpt", skip=n / 100) for n in (10, 20, 30, 40)}
+    known = known.model_copy(update={"variants": {**known.variants, **skips}})
+    assert of("dense", *skips) == (False, False), "which remove nothing"
 
 
 def test_families_are_drawn_where_several_are_run(settings):

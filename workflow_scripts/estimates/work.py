@@ -75,12 +75,14 @@ def run_of(dynamic: DynamicRecord, attention: ArrayLike, mlp: ArrayLike) -> Run:
 @dataclass(frozen=True)
 class Part:
     """The attention or the MLP of a block: multiply-adds of a token with its matrices, those that
-    are not with zeros, and weights that a token passes, biases and scales included.
+    are not with zeros, and weights that a token passes, biases and scales included; of these the
+    ones that are `chosen`, with the experts that hold them.
     """
 
     products: float = 0.0
     kept: float = 0.0
     weights: float = 0.0
+    chosen: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,14 @@ class Block:
 @dataclass(frozen=True)
 class Work:
     """A model as far as a token costs something. `head` are multiply-adds for a token's logits,
-    `parameters` all that it holds, of experts those as well that a token is not sent to.
+    `parameters` all that it holds, of experts those as well that a token is not sent to: it is sent
+    to a `share` of them.
     """
 
     blocks: tuple[Block, ...]
     head: int
     parameters: int
+    share: float = 1.0
 
     def span_flops(
         self, before: ArrayLike, tokens: ArrayLike, kept: bool = False, run: Run = ALL
@@ -125,9 +129,14 @@ class Work:
         """FLOPs for the logits of so many tokens."""
         return FLOPS * self.head * np.asarray(tokens, dtype=float)
 
-    def read_weights(self, run: Run = ALL) -> ArrayLike:
-        """Weights that are read for one token that is decoded alone."""
-        return sum(self._of_parts(run, "weights")) + self.head
+    def read_weights(self, run: Run = ALL, tokens: ArrayLike = 1.0) -> ArrayLike:
+        """Weights that are read once for so many tokens of a sequence, with the head for one.
+
+        Several tokens read the experts of all, as if each token's were drawn at random.
+        """
+        reached = (1 - (1 - self.share) ** np.asarray(tokens, dtype=float)) / self.share
+        of_others = sum(self._of_parts(run, "weights")) - sum(self._of_parts(run, "chosen"))
+        return of_others + reached * sum(self._of_parts(run, "chosen")) + self.head
 
     def read_cache(self, before: ArrayLike, tokens: ArrayLike, run: Run = ALL) -> NDArray:
         """Numbers of keys and values that are read for `tokens` tokens, one after the other, behind
@@ -245,9 +254,10 @@ def _work(
     for name, shape in shapes.items():
         if not (place := split_block(name)):
             continue
-        sums = parts.setdefault((place[0], _owner(place[1])), [0.0, 0.0, 0.0])
+        sums = parts.setdefault((place[0], _owner(place[1])), [0.0, 0.0, 0.0, 0.0])
         weights = math.prod(shape) * (share if is_of_expert(name) else 1.0)
         sums[2] += weights
+        sums[3] += weights if is_of_expert(name) else 0.0
         if len(shape) == 2 and name.endswith(".weight"):
             sums[0] += weights
             sums[1] += kept[name] * weights / math.prod(shape) if name in kept else weights
@@ -272,7 +282,7 @@ def _work(
     if HEAD in checkpoint.shapes:  # a sliced model has one of its own where the dense one has none
         left = parameter_shapes(checkpoint, left)
     head = math.prod(shapes.get(HEAD, shapes[EMBEDDING]))
-    return Work(tuple(found), head, sum(map(math.prod, left.values())))
+    return Work(tuple(found), head, sum(map(math.prod, left.values())), share)
 
 
 def _owner(name: str) -> str:

@@ -166,9 +166,8 @@ FIGURES = {
         "What variants of {model} lose of {reference}'s accuracy on {benchmark} under the largest "
         "budget, with 95 % intervals, against their KL divergence from the dense model on its own "
         "traces, which was measured before they generated. Spearman's rank correlation is over "
-        "variants, its interval from variants drawn with replacement. Ticks at the bottom are "
-        "variants that were screened out. The numbers are in screening_losses.csv and "
-        "screening_correlations.csv.",
+        "variants. Ticks at the bottom are variants that were screened out. The numbers are in "
+        "screening_losses.csv and screening_correlations.csv.",
         (
             *(f"{{run}}/tables/screening{name}.csv" for name in ("", "_losses", "_correlations")),
             MASKS,
@@ -301,7 +300,8 @@ FIGURES = {
         "Accuracy of {model} on {benchmark} over the share of the blocks' weights that is removed "
         "and the thinking budget, a panel for every way of pruning with at least four levels; the "
         "first column is {reference}. The line is where a loss becomes as large as this benchmark "
-        "finds in 80 of 100 runs, with 95 % intervals: left of it pruning does not show. The "
+        "finds in 80 of 100 runs: left of it no loss is found, which is late where {reference} is "
+        "seldom right. Bars are 95 % intervals, with an arrow where they have no upper end. The "
         "numbers are in accuracy.csv and onset.csv.",
         ("{run}/tables/accuracy.csv", "{run}/tables/onset.csv", MASKS),
         exists=sweeps_levels,

@@ -148,7 +148,7 @@ TABLES = {
         "answers, before it generates: KL divergence, agreement on the likeliest token and cross "
         "entropy, by kind of token. Which variants went on to generation, what those lost of "
         "{reference}'s accuracy under the largest budget, and Spearman's rank correlation of the "
-        "two with 95 % intervals from variants drawn with replacement. Where variants were "
+        "two with 95 % intervals (Bonett and Wright). Where variants were "
         "screened out, correlations are of the best alone.",
         reads=(CELLS, SCREENS, CHOICES),
         also=("screening_losses", "screening_correlations"),
@@ -180,7 +180,8 @@ TABLES = {
         "By way of pruning and budget, the least share of the blocks' weights without which a loss "
         "of accuracy is as large as the benchmark finds in 80 of 100 runs, and by how much that "
         "changes with each doubling of the budget. Losses are made to never fall with what is "
-        "removed; intervals are over problems.",
+        "removed; intervals are over problems. A loss is a difference in accuracy: under a budget "
+        "with which {reference} is seldom right there is little to lose, and pruning shows late.",
         reads=(CELLS, MASKS),
         also=("onset_slopes",),
         exists=sweeps_levels,

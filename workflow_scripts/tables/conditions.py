@@ -51,7 +51,7 @@ def sweeps_sparsity(settings: Settings) -> bool:
 
 def sweeps_levels(settings: Settings) -> bool:
     """Whether there are so many of some way that it can be told where losses begin."""
-    sizes = Counter(way.name for way in ways_in_run(settings).values() if way.method != "dense")
+    sizes = Counter(way.name for way in ways_in_run(settings).values() if way.removes)
     return compares(settings) and max(sizes.values(), default=0) >= LEVELS
 
 

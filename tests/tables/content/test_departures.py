@@ -87,7 +87,14 @@ def test_what_cannot_be_marked_is_said(page):
 def test_a_run_without_the_reference_says_so(tmp_path):
     run = write_run(tmp_path, {"w": RUN["w"]}, (512,))
     page = page_of(run, ("w",))
-    assert "m / w on b: there are no traces of dense." in page and "No problem was lost." in page
+    assert "m / w on b: there are no traces of dense." in page and "No problem was lost" not in page
+
+
+def test_that_nothing_is_shown_has_a_reason(tmp_path):
+    run = write_run(tmp_path, RUN, (512,), byte_pairs())
+    page = page_of(run, shown=0)
+    assert "None are shown: diagnosis.shown is 0." in page and "was lost." not in page
+    assert "No problem was lost." in page_of(run, ("dense",))
 
 
 def test_data_stay_text(page):

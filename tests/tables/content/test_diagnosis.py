@@ -134,7 +134,7 @@ def by_place(*cells: Cell):
     return {(cell.model, cell.variant, cell.benchmark, cell.budget): cell for cell in cells}
 
 
-def test_parts_by_length_are_fourths_of_the_references(source):
+def test_parts_by_length_are_between_quartiles_of_the_references(source):
     dense = cell_of("dense", np.ones((4, 2)), [[10, 20], [30, 40], [50, 60], [70, 80]])
     other = cell_of(
         "w", [[1, 0], [1, 0], [1, 0], [0, 0]], [[5, 100], [21, 100], [60, 100], [61] * 2]
@@ -150,6 +150,9 @@ def test_parts_by_length_are_fourths_of_the_references(source):
     assert of_other["answers"].to_dict() == {1: 1, 2: 1, 3: 1, 4: 5}
     assert of_other["accuracy"].to_dict() == {1: 1.0, 2: 1.0, 3: 1.0, 4: 0.0}
     assert (of_other["ci_low"] <= of_other["accuracy"]).all()
+    # traces of one length stay together
+    tied = cell_of("dense", np.ones((4, 2)), [[10, 10], [10, 20], [30, 30], [30, 40]])
+    assert [row["answers"] for row in by_length(by_place(tied), "dense")] == [3, 1, 3, 1]
     # all cut alike: one part
     same = cell_of("dense", np.ones((4, 2)), np.full((4, 2), 100))
     assert len(list(by_length(by_place(same), "dense"))) == 1

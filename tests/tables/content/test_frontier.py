@@ -6,6 +6,7 @@ import pytest
 from tests.tables.priced import SIZES, VARIANTS, write_run
 from tests.tables.sources import drawn, shown_texts
 from workflow_scripts.tables.content.columns import NoRows, read_table
+from workflow_scripts.tables.content.formats import signed
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import frontier
 from workflow_scripts.tables.reporting.findings import of_prices
@@ -112,11 +113,16 @@ def test_a_sentence_says_whether_thinking_longer_pays(source):
     )
     worse = rows.assign(verdict=["worse", "no difference shown", "worse"] * 4)
     (told,) = of_prices(worse, "dense")
+    most = 100 * worse.loc[worse["price"] == "flops", "ci_high"].max()
     assert told.endswith(
-        "no pruned model that thinks longer is better than dense; under 2 of 3 budgets even the "
-        "best is worse."
+        "no pruned model that thinks longer is shown to be better than dense; the intervals leave "
+        f"at most {signed(most, 1)} points; under 2 of 3 budgets even the best is worse."
     )
+    both = better.assign(verdict=["worse", "better", "worse"] * 4)
+    (told,) = of_prices(both, "dense")
+    assert "pruning pays under 1 of 3 budgets" in told
+    assert told.endswith("; under 2 of 3 budgets even the best is worse.")
     none = rows.assign(verdict="no difference shown", ci_high=0.05)
     (told,) = of_prices(none, "dense")
-    assert "it is not shown that a pruned model that thinks longer is better than dense" in told
+    assert "no pruned model that thinks longer is shown to be better than dense" in told
     assert told.endswith("the intervals leave at most +5.0 points.")

@@ -1,13 +1,15 @@
 """From which sparsity on pruning shows: the table and the figure of accuracy over sparsity."""
 
 import math
+import shutil
 
+import numpy as np
 import pytest
 
 from tests.tables.sources import drawn, mask, named_ways, shown_texts, write_masks
 from workflow_scripts.artefacts.records import Answer, Grade, write_records
 from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
-from workflow_scripts.tables.content.columns import NoRows, read_table
+from workflow_scripts.tables.content.columns import NoRows, read_table, write_table
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.drawing import surface
 from workflow_scripts.tables.table import make
@@ -59,7 +61,7 @@ def test_every_budget_has_an_onset_and_longer_thinking_an_earlier_one(source):
     (slope,) = read_table(source.tables, "onset_slopes").to_dict("records")
     onsets = rows["onset"].to_numpy()
     assert slope["slope"] == pytest.approx((onsets[2] - onsets[0]) / 2, abs=2e-6)
-    assert slope["low"] <= slope["slope"] <= slope["high"] < 0
+    assert slope["low"] <= slope["slope"] <= slope["high"] < 0 and slope["budgets"] == 3
 
 
 def test_the_page_has_percents_and_what_a_doubling_adds(source):
@@ -92,6 +94,18 @@ def test_the_surface_has_a_panel_for_each_way_and_the_line(source):
     assert mesh.get_array()[2].tolist() == pytest.approx([1, 1, 0.98, 0.8, 0.1])
     onset = read_table(source.tables, "onset")["onset"]
     assert axes.lines[0].get_xdata() == pytest.approx(100 * onset.to_numpy())
+
+
+def test_an_onset_that_may_be_beyond_the_levels_is_an_arrow(source, tmp_path):
+    shutil.copytree(source.tables, tmp_path / "tables")
+    rows = read_table(source.tables, "onset")
+    write_table(tmp_path / "tables", "onset", rows.assign(ci_high=[0.8, math.inf, 0.6]))
+    axes = drawn(surface.draw, Source(source.results, tmp_path / "tables", source.options)).axes[0]
+    marks = [line.get_xdata() for line in axes.lines if line.get_marker() == "o"]
+    joined, alone = marks[:2]
+    at = 100 * rows["onset"].to_numpy()
+    assert np.isnan(joined[1]) and joined[[0, 2]] == pytest.approx(at[[0, 2]])
+    assert alone == pytest.approx(at[[1]])
 
 
 def test_a_run_without_enough_levels_has_no_surface(source, tmp_path):

@@ -123,7 +123,7 @@ def test_losses_and_correlations_are_of_those_that_went_on(
     for variant in expected:
         lost = paired_difference(found["dense"], found[variant])
         row = losses.loc[variant]
-        assert row["budget"] == BUDGETS[-1]
+        assert row["budget"] == BUDGETS[-1] and row["screened"] == "b"
         values = [row["lost"], row["ci_low"], row["ci_high"]]
         assert values == pytest.approx([lost.difference, lost.low, lost.high], abs=1e-6)
     rows = read_table(one.tables, "screening_correlations").set_index("measure")

@@ -1,6 +1,7 @@
 """Onsets: by hand, and that they hold what made-up losses put there."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,11 +67,19 @@ def test_the_slope_is_by_doubling_and_takes_the_budgets_that_have_an_onset() -> 
     def made(share: float) -> Onset:
         return Onset(share, share, share, share + np.linspace(-0.01, 0.01, 101))
 
-    found = [made(math.inf), made(0.6), made(0.55), made(0.5), made(0.45)]
-    line = slope([4, 8, 16, 32, 64], found, 0.8)
-    assert line.slope == pytest.approx(-0.05)
+    open_end = replace(made(0.79), high=math.inf)
+    found = [made(math.inf), open_end, made(0.6), made(0.55), made(0.5), made(0.45)]
+    line = slope([2, 4, 8, 16, 32, 64], found, 0.8)
+    assert line.budgets == 4 and line.slope == pytest.approx(-0.05)
     assert line.low == pytest.approx(-0.05) and line.high == pytest.approx(-0.05)
-    assert slope([4, 8, 16], found[:3], 0.8) is None
+    assert slope([2, 4, 8, 16], found[:4], 0.8) is None
+
+
+def test_the_same_share_of_right_answers_shows_later_where_few_are_right() -> None:
+    """Why an onset that falls with the budget is no sign that long thinking suffers more."""
+    shares = [onset(SHARES, right * losses_of([0.05, 0.15, 0.4, 0.9])).share
+              for right in (0.3, 0.6, 1.0)]  # fmt: skip
+    assert shares == sorted(shares, reverse=True) and shares[0] - shares[2] > 0.05
 
 
 def test_bounds_hold_the_onset_of_many_problems() -> None:

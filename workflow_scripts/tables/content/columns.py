@@ -71,7 +71,7 @@ COLUMNS = {
         "accuracy reference_accuracy difference optimism corrected ci_low ci_high p p_holm verdict "
         "chosen",
         # every variant and budget `at` its mean price; `on_front`: `yes` where nothing that costs
-        # as little is as accurate
+        # as little is more accurate and nothing as accurate costs less
         "front": "model benchmark price variant budget at accuracy ci_low ci_high on_front",
         # by way of pruning and budget: `onset`, the least share of the blocks' weights without
         # which a loss is as large as the benchmark finds, of `levels` variants that remove at most
@@ -140,7 +140,7 @@ COLUMNS = {
         "screening": "model variant goes_on benchmark problems part kind tokens kl agreement loss",
         # of variants that went on; `kl`, `agreement`, `loss`: over all tokens of their screens
         "screening_losses": "model benchmark budget variant problems repeats kl agreement loss "
-        "accuracy reference_accuracy lost ci_low ci_high",
+        "accuracy reference_accuracy lost ci_low ci_high screened",
         # Spearman's, of a measure and of what is lost, over so many variants
         "screening_correlations": "model benchmark budget measure variants rho ci_low ci_high",
         # shares of a cell's traces: `ended` by themselves, `inside`: the model ended its turn in
@@ -186,7 +186,7 @@ _TEXT = {
     "evidence", "place", "doubtful", "instruct", "think", "start", "control", "reason",
     "net_verdict", "task", "metric", "kind", "better", "paper", "says", "where", "unpaired",
     "difficulty", "goes_on", "part", "measure", "form", "engine", "device", "dtype", "batch",
-    "price", "on_front", "way",
+    "price", "on_front", "way", "screened",
 }  # fmt: skip
 _WHOLE = {
     "budget",

@@ -100,4 +100,5 @@ def departures_page(
         names=names,
         reference=reference,
         most=most,
+        is_compared=bool((traces["unpaired"] != NO_REFERENCE).any()),
     )

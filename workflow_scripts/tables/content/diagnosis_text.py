@@ -16,7 +16,8 @@ from workflow_scripts.tables.content.formats import (
 NONE = "–"
 DIFFICULTIES = ("hard", "middle", "easy")
 LENGTHS = (
-    "Answers by the tokens of their traces: each part has a fourth of the answers of {reference}. "
+    "Answers by the tokens of their traces, parted at the quartiles of those of {reference}; "
+    "traces of one length stay together. "
     "Hard problems take long traces, so that accuracy falls along a row without any pruning; read "
     "down the columns. In brackets the share of a variant's answers that are in the part."
 )

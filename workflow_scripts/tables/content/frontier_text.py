@@ -14,7 +14,8 @@ def sections(rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()) ->
     for (model, benchmark, price), members in rows.groupby(
         ["model", "benchmark", "price"], sort=False
     ):
-        name, symbol = PRICES[price]
+        name, symbol, note = PRICES[price]
+        note = f" {note.format(reference=reference)}" if note else ""
         unit, symbol = unit_for(members["at"], symbol)
         lacks = [one for one in missing if benchmark_of(one) == (model, benchmark)]
         frame = pd.DataFrame(
@@ -43,7 +44,7 @@ def sections(rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()) ->
             "of several is better on the problems that chose it than on others; the choice is "
             "repeated on resampled problems, what it gains by that is taken off, and the 95 % "
             "interval in brackets is of what is left; p values are corrected (Holm) over "
-            f"{count(len(members), 'budget')}.{missing_note(lacks)}",
+            f"{count(len(members), 'budget')}.{note}{missing_note(lacks)}",
             frame,
             frozenset({"the best pruned", "verdict"}),
         )

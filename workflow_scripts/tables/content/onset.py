@@ -44,7 +44,7 @@ def onset_rows(
     rows, slopes = [], []
     for (model, benchmark), found in places.items():
         place = {"model": model, "benchmark": benchmark}
-        names = [name for name, _ in found if (model, name) in masks and name != reference]
+        names = [name for name, _ in found if (model, name) in masks and ways[name].removes]
         for way, variants in members_of(ways, dict.fromkeys(names)).items():
             shares = {name: masks[model, name].removed_fraction for name in variants}
             ordered = sorted(variants, key=shares.__getitem__)
@@ -52,7 +52,7 @@ def onset_rows(
             rows += [place | {"way": way} | row for row, _ in made.values()]
             onsets = [one for _, one in made.values()]
             if line := slope([*made], onsets, max(shares.values())):
-                slopes.append({**place, "way": way, "budgets": len(made), **vars(line)})
+                slopes.append({**place, "way": way, **vars(line)})
     return as_frame("onset", rows), as_frame("onset_slopes", slopes)
 
 

@@ -1,15 +1,33 @@
-"""What prices are called, and the units that pages and figures show them in."""
+"""What prices are called, what is to be known of them, and the units that they are shown in."""
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
-# price, a column of costs -> what it is called, and its unit
-PRICES = {
-    "flops": ("work", "FLOP"),
-    "kept_flops": ("work without zeros", "FLOP"),
-    "moved_bytes": ("bytes moved", "B"),
-    "held_bytes": ("memory", "B"),
-    "seconds": ("time", "s"),
+
+class Price(NamedTuple):
+    """What a price is called, its unit, and a sentence that its pages need."""
+
+    name: str
+    unit: str
+    note: str = ""
+
+
+PRICES = {  # by column of costs
+    "flops": Price("work", "FLOP"),
+    "kept_flops": Price(
+        "work without zeros",
+        "FLOP",
+        "No kernel here leaves out the zeros of single weights: this is what one would be paid.",
+    ),
+    "moved_bytes": Price("bytes moved", "B"),
+    "held_bytes": Price(
+        "memory",
+        "B",
+        "Most of it are weights, which cost the same under every budget: at nearly the price of "
+        "few tokens of {reference} there are many of a variant that is a little smaller.",
+    ),
+    "seconds": Price("time", "s"),
 }
 PREFIXES = {1e15: "P", 1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k"}
 

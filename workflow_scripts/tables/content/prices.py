@@ -6,8 +6,9 @@ one trace for all budgets, or that an engine computes a trace twice, is a matter
 experiment is run.
 
 Each of these tokens passes the blocks once; one that is decoded passes the head as well. The prompt
-is read in one go, with the weights read once for it, and decoded tokens one by one: bytes moved are
-those of one sequence by itself. In a batch all sequences share one reading of the weights.
+is read in one go, with the weights read once for it, of experts those of all of its tokens, and
+decoded tokens one by one: bytes moved are those of one sequence by itself. In a batch all sequences
+share one reading of the weights, except that tokens are sent to different experts.
 """
 
 import math
@@ -83,7 +84,7 @@ class Spending:
         found["flops"] = found[PARTS].sum(axis=1, skipna=False)
         found["kept_flops"] = sum(in_blocks(kept=True)) + sum(head)
         weights = trace * work.read_weights(thinking) + answer * work.read_weights(answering)
-        found["moved_weight_bytes"] = self.item * (work.read_weights() + weights)
+        found["moved_weight_bytes"] = self.item * (work.read_weights(tokens=before) + weights)
         read = work.read_cache(before, trace, thinking) + work.read_cache(asked, answer, answering)
         written = work.written_cache(before + put) + work.written_cache(trace, thinking)
         written = written + work.written_cache(answer, answering)

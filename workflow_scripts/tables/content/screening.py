@@ -93,7 +93,7 @@ def losses_of(cells: pd.DataFrame, screens: Screens, reference: str) -> Iterator
                     "model": model, "benchmark": benchmark, "budget": budget, "variant": variant,
                     "problems": problems, "repeats": repeats, "accuracy": ours.mean(),
                     "reference_accuracy": dense.mean(), "lost": lost.difference,
-                    "ci_low": lost.low, "ci_high": lost.high,
+                    "ci_low": lost.low, "ci_high": lost.high, "screened": screen.benchmark,
                     **{measure: getattr(screen.all, measure) for measure in MEASURES},
                 }  # fmt: skip
 

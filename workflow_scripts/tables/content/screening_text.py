@@ -40,7 +40,8 @@ def sections(rows: Mapping[str, pd.DataFrame], reference: str) -> Iterator[Secti
         yield Section(
             f"{model} on {benchmark}: screens and lost accuracy",
             f"accuracy lost against {reference} under a budget of {members['budget'].iloc[0]}, "
-            f"percentage points; {design(members.iloc[0])}, 95 % intervals. "
+            f"percentage points; {design(members.iloc[0])}, 95 % intervals. KL, agreement and "
+            f"loss are those on {members['screened'].iloc[0]}. "
             f"{' '.join(map(said_of, found.itertuples()))}",
             _losses(members),
         )

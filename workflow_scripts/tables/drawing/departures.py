@@ -106,7 +106,8 @@ def _draw_lengths(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
     for variant, of_it in rows.groupby("variant", sort=False):
         of_it = of_it.sort_values("bin")
         _draw_line(axes, of_it["bin"].map(places), of_it["accuracy"], looks[variant])
-    axes.set_xticks(range(len(bins)), labels=[f"≤{short(end)}" for end in bins["longest"]])
+    ends = bins[["shortest", "longest"]].itertuples(index=False)
+    axes.set_xticks(range(len(bins)), labels=[f"{short(a)}–{short(b)}" for a, b in ends])
     set_accuracy(axes)
     axes.set_xlabel("tokens of the trace")
 

@@ -54,7 +54,8 @@ def draw(source: Source) -> Figure:
     _mark_out(axes, [max(kl, left) for kl in out["kl"]])
     axes.tick_params(axis="both", length=3, width=0.8)
     axes.grid(axis="y", color=style.GRID, linewidth=0.6)
-    axes.set_xlabel("KL divergence from the dense model on its traces, nats per token")
+    traces = f"its traces of {rows['screened'].iloc[0]}"
+    axes.set_xlabel(f"KL divergence from the dense model on {traces}, nats per token")
     axes.set_ylabel("accuracy lost, percentage points")
     name_ends([(axes, ends, looks)], style.SMALL)
     return figure

@@ -64,16 +64,25 @@ def draw(source: Source) -> Figure:
 
 
 def _draw_onsets(axes: Axes, onsets: pd.DataFrame, budgets: Sequence[int]) -> None:
-    """A mark for every budget that has an onset; a bound that is beyond the levels ends there."""
-    known = onsets[np.isfinite(onsets["onset"])]
-    heights = [budgets.index(budget) for budget in known["budget"]]
-    at = 100 * known["onset"]
-    high = np.minimum(known["ci_high"], known["largest"])
-    reach = [at - 100 * known["ci_low"], 100 * high - at]
-    axes.errorbar(
-        at, heights, xerr=np.maximum(reach, 0), color=LINE, linewidth=1.8, marker="o",
-        markersize=4.5, markeredgecolor="white", elinewidth=1.2, capsize=2, zorder=4,
-    )  # fmt: skip
+    """A mark for every budget that has an onset, joined where it has both bounds; an arrow from one
+    that may be beyond the levels.
+    """
+    of_budget = onsets.set_index("budget").reindex(budgets)
+    heights = np.arange(len(budgets))
+    at, low, high = (100 * of_budget[name].to_numpy() for name in ("onset", "ci_low", "ci_high"))
+    look = {
+        "color": LINE, "marker": "o", "markersize": 4.5, "markeredgecolor": "white",
+        "elinewidth": 1.2, "zorder": 4,
+    }  # fmt: skip
+    has_both = np.isfinite(high)
+    joined = np.where(has_both, at, np.nan)
+    reach = np.maximum([at - low, high - at], 0)
+    axes.errorbar(joined, heights, xerr=reach, linewidth=1.8, capsize=2, **look)
+    is_open = np.isfinite(at) & ~has_both
+    at, low, heights = at[is_open], low[is_open], heights[is_open]
+    axes.errorbar(at, heights, xerr=[at - low, 0 * at], linestyle="none", capsize=2, **look)
+    most = 100 * of_budget["largest"].to_numpy()[is_open]
+    axes.errorbar(at, heights, xerr=[0 * at, most - at], xlolims=True, linestyle="none", **look)
 
 
 def edges_of(shares: Sequence[float]) -> list[float]:

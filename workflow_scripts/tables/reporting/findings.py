@@ -93,17 +93,14 @@ def of_prices(rows: pd.DataFrame, reference: str) -> Iterator[str]:
                 f"{100 * best['reference_accuracy']:.0f} %, {signed(100 * best['corrected'], 1)} "
                 "points without the luck of the best of several"
             )
-        elif len(worse):
-            said = (
-                f"no pruned model that thinks longer is better than {reference}; under "
-                f"{len(worse)} of {budgets} even the best is worse"
-            )
         else:
             most = 100 * members["ci_high"].max()
             said = (
-                f"it is not shown that a pruned model that thinks longer is better than {reference}"
-                f", or worse; the intervals leave at most {signed(most, 1)} points"
+                f"no pruned model that thinks longer is shown to be better than {reference}; the "
+                f"intervals leave at most {signed(most, 1)} points"
             )
+        if len(worse):
+            said += f"; under {len(worse)} of {budgets} even the best is worse"
         yield f"{' on '.join(place)}, for the same work: {said}."
 
 

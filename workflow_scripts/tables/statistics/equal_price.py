@@ -7,7 +7,8 @@ the reference's points every variant has thus an accuracy, and the most accurate
 The best of several looks better than it is on the problems that chose it. So the choice is part of
 what is repeated: benchmarks are resampled, problem by problem, and on each the best variant is
 chosen anew. By how much its difference there exceeds the one it has on the real benchmark is a draw
-of the error, whose mean is the optimism (Efron, JASA 78, 1983).
+of the error. By how much more that is, on average, than the same of the variant that is really the
+best is the optimism of choosing (Efron, JASA 78, 1983): nothing where there is one variant alone.
 """
 
 import math
@@ -104,6 +105,7 @@ def _best(of_cap: NDArray, made_up: NDArray, accuracy: float, shares: NDArray) -
     chosen = of_cap[1:].argmax(axis=1)
     with np.errstate(invalid="ignore"):  # too dear, drawn or not
         errors = of_cap[1:].max(axis=1) - of_cap[0, chosen]
+        of_choice = errors - (of_cap[1:, variant] - of_cap[0, variant])
     known = np.isfinite(errors)
     if not math.isfinite(difference) or known.mean() < MOST:
         return None
@@ -115,7 +117,7 @@ def _best(of_cap: NDArray, made_up: NDArray, accuracy: float, shares: NDArray) -
         shares,
         accuracy,
         difference,
-        float(errors[known].mean()),
+        float(of_choice[known & np.isfinite(of_choice)].mean()),
         float(np.clip(low, -1, 1)),
         float(np.clip(high, -1, 1)),
         min(1.0, 2 * (1 + float(tails)) / (1 + len(spread))),
@@ -148,18 +150,20 @@ def mixtures(prices: NDArray, caps: NDArray) -> NDArray:
 
 @cache
 def resampled(problems: int) -> NDArray:
-    """How often each problem is drawn, (DRAWS, problems + 2), the last two being made up."""
+    """How often each problem is drawn, (DRAWS, problems + 2), the last two being made up.
+
+    Of a few problems there are fewer draws: those of made-up ones alone are left out.
+    """
     random = np.random.default_rng(SEED)
     size = problems + 2
-    return random.multinomial(size, np.full(size, 1 / size), DRAWS).astype(float)
+    drawn = random.multinomial(size, np.full(size, 1 / size), DRAWS).astype(float)
+    return drawn[drawn[:, :problems].any(axis=1)]
 
 
 def pareto_front(prices: NDArray, accuracies: NDArray) -> NDArray:
     """Which points, (points,), are on the front: nothing that costs as little or less is more
-    accurate, and nothing as accurate costs less.
+    accurate, and nothing as accurate costs less. Of equal points all are, or none.
     """
-    order = np.lexsort([-accuracies, prices])
-    best = np.maximum.accumulate(np.concatenate([[-np.inf], accuracies[order][:-1]]))
-    on_front = np.empty(len(prices), dtype=bool)
-    on_front[order] = accuracies[order] > best
-    return on_front
+    cheaper, better = (np.subtract.outer(one, one) for one in (-prices, accuracies))
+    beaten = (cheaper >= 0) & (better >= 0) & ((cheaper > 0) | (better > 0))
+    return ~beaten.any(axis=0)

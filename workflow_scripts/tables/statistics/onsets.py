@@ -39,8 +39,11 @@ class Onset:
 
 @dataclass(frozen=True)
 class Slope:
-    """By how much the onset changes with each doubling of the budget, with 95 % bounds."""
+    """By how much the onset changes with each doubling of the budget, with 95 % bounds, and of how
+    many `budgets` that is the line.
+    """
 
+    budgets: int
     slope: float
     low: float
     high: float
@@ -88,10 +91,11 @@ def crossing(places: NDArray, losses: NDArray, line: NDArray) -> float:
 def slope(budgets: Sequence[int], found: Sequence[Onset], largest: float) -> Slope | None:
     """The line through onsets over the logarithm of the budget, by least squares.
 
-    Of the budgets that have an onset; None where they are fewer than three. A resampled benchmark
-    without one counts as if it were at the `largest` level.
+    Of the budgets whose onset is known: one that may as well be beyond all levels would count like
+    the others and turn the line. None where they are fewer than three. A resampled benchmark
+    without an onset counts as if it were at the `largest` level.
     """
-    known = [n for n, one in enumerate(found) if math.isfinite(one.share)]
+    known = [n for n, one in enumerate(found) if math.isfinite(one.high)]
     if len(known) < 3:
         return None
     doublings = np.log2([budgets[n] for n in known])
@@ -99,4 +103,4 @@ def slope(budgets: Sequence[int], found: Sequence[Onset], largest: float) -> Slo
     drawn = np.minimum(np.stack([found[n].drawn for n in known]), largest)
     low, high = np.quantile(weights @ drawn, [ALPHA / 2, 1 - ALPHA / 2])
     own = weights @ np.array([found[n].share for n in known])
-    return Slope(float(own), float(low), float(high))
+    return Slope(len(known), float(own), float(low), float(high))
