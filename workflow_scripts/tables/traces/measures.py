@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_scripts.tables.traces.hashing import Hashed
@@ -69,22 +70,18 @@ def distinct(texts: Sequence[NDArray], counts: NDArray) -> NDArray:
     """Distinct n-grams over all n-grams of several texts together (Li et al., arXiv 1510.03055).
 
     `counts`, of shape (cuts, texts), ascending, are how many of a text's n-grams each cut leaves
-    it; the result is of shape (cuts,), NaN where there is none. All cuts take one sort: an n-gram
-    stands with the first cut that leaves it in the low bits of its hash.
+    it; the result is of shape (cuts,), NaN where there is none. All cuts take one pass over the
+    n-grams, in the order in which cuts leave them: new is what was not there before.
     """
-    bits = np.uint64(len(counts).bit_length())
-    keys = [
-        (grams[: kept[-1]] << bits)
-        | np.repeat(np.arange(len(kept), dtype=np.uint64), np.diff(kept, prepend=0))
-        for grams, kept in zip(texts, counts.T, strict=True)
+    before = np.vstack([np.zeros_like(counts[:1]), counts[:-1]])
+    parts = [
+        grams[start:end]
+        for starts, ends in zip(before, counts, strict=True)
+        for grams, start, end in zip(texts, starts, ends, strict=True)
     ]
-    together = np.sort(np.concatenate(keys))
-    grams, first = together >> bits, together & ((np.uint64(1) << bits) - np.uint64(1))
-    is_new = np.ones(len(grams), dtype=bool)
-    is_new[1:] = grams[1:] != grams[:-1]
-    new = np.cumsum(np.bincount(first[is_new].astype(int), minlength=len(counts)))
-    every = counts.sum(axis=1)
-    return np.where(every > 0, new / np.maximum(every, 1), np.nan)
+    is_new = ~pd.Series(np.concatenate(parts)).duplicated().to_numpy()
+    new, every = np.concatenate([[0], np.cumsum(is_new)]), counts.sum(axis=1)
+    return np.where(every > 0, new[every] / np.maximum(every, 1), np.nan)
 
 
 def word_places(text: str, words: Iterable[str]) -> NDArray:
