@@ -25,10 +25,11 @@ MAX_NAME = 2.6  # inches that names may take beside axes before a figure grows w
 DPI = 200
 # and what their writers would put into a file that differs from day to day
 FORMATS = {
-    ".svg": (FigureCanvasSVG, {"Date": None, "Creator": None}),
-    ".pdf": (FigureCanvasPdf, {"CreationDate": None, "Creator": None, "Producer": None}),
-    ".png": (FigureCanvasAgg, {"Software": None}),
-}
+    ".svg": (FigureCanvasSVG, "print_svg", {"Date": None, "Creator": None}),
+    ".pdf": (FigureCanvasPdf, "print_pdf", {"CreationDate": None, "Creator": None,
+                                            "Producer": None}),
+    ".png": (FigureCanvasAgg, "print_png", {"Software": None}),
+}  # fmt: skip
 INK = "#222222"
 FAINT_INK = "#666666"
 GRID = "#e3e3e3"
@@ -139,10 +140,9 @@ def save(figure: Figure, outputs: Iterable[Path], title: str) -> None:
     with applied():
         lay_out(figure)
         for output in outputs:
-            canvas, metadata = FORMATS[output.suffix]
+            canvas, writer, metadata = FORMATS[output.suffix]
             figure.set_dpi(DPI)  # SVG and PDF leave it at 72
             with written_atomically(output) as temporary, temporary.open("wb") as file:
-                canvas(figure).print_figure(
-                    file, format=output.suffix[1:], dpi="figure",
-                    metadata={"Title": title, **metadata},
-                )  # fmt: skip
+                # not by `print_figure`, which draws once more beforehand, to lay out again
+                write = getattr(canvas(figure), writer)
+                write(file, metadata={"Title": title, **metadata})
