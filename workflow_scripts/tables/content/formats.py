@@ -102,7 +102,7 @@ def latex(sections: Sequence[Section], name: str) -> str:
         .to_latex(
             hrules=True,
             position_float="centering",
-            environment="sidewaystable" if _width(part.frame) > PAGE else None,
+            environment="sidewaystable" if sum(_widths(part.frame)) > PAGE else None,
             caption=latex_text(f"{part.title}: {part.caption}"),
             label=f"tab:{name}-{number}",
             column_format="".join(side[0] for side in part.alignment),
@@ -112,22 +112,22 @@ def latex(sections: Sequence[Section], name: str) -> str:
     return "% needs \\usepackage{booktabs,rotating}\n" + "\n".join(tables)
 
 
-def _width(frame: pd.DataFrame) -> int:
-    """Characters in a line of a table, with two between columns."""
-    longest = frame.map(len).max().fillna(0)  # by place: names may occur twice
-    return int(sum(max(len(name), cell) + 2 for name, cell in longest.items()))
+def _widths(frame: pd.DataFrame) -> list[int]:
+    """Characters that each column of a table takes, with two between columns."""
+    return [max(map(len, [name, *cells])) + 2 for name, cells in frame.items()]
 
 
 def _parts(section: Section) -> Iterator[Section]:
     """A section, or several with as many of its columns as a turned page has place for, each with
     those that are aligned left."""
-    frame, sides = section.frame, section.alignment
+    frame, sides, widths = section.frame, section.alignment, _widths(section.frame)
     heads = [place for place, side in enumerate(sides) if side == "left"]
     parts: list[list[int]] = [[]]
     for place in range(len(sides)):
         if place in heads:
             continue
-        if parts[-1] and _width(frame.iloc[:, [*heads, *parts[-1], place]]) > TURNED_PAGE:
+        width = sum(widths[column] for column in [*heads, *parts[-1], place])
+        if parts[-1] and width > TURNED_PAGE:
             parts.append([])
         parts[-1].append(place)
     if len(parts) == 1:

@@ -32,8 +32,9 @@ def rows_of_cell(cell: Cell) -> Iterator[dict[str, object]]:
     """A row for every k. At k = 1 both rates are the accuracy, with its own interval."""
     majorities = np.array(list(map(majority_at_every_k, cell.correct, cell.extracted)))
     for k in range(1, cell.correct.shape[1] + 1):
-        passed = majority = estimate_accuracy(cell.correct)
-        if k > 1:
+        if k == 1:
+            passed = majority = estimate_accuracy(cell.correct)
+        else:
             passed = estimate_mean(pass_at_k(cell.correct, k))
             majority = estimate_mean(majorities[:, k - 1])
         yield {

@@ -12,7 +12,6 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
-from statsmodels.stats.multitest import multipletests
 
 from workflow_scripts.tables.statistics.verdicts import (
     ALPHA,
@@ -121,11 +120,17 @@ def difference_intervals(
     if problems == 1:
         most = np.full_like(centre, models)
         return np.full_like(centre, math.nan), -most, most
-    reach = stats.t.ppf(1 - ALPHA / 2, problems - 1) * se
+    reach = _quantile(problems - 1) * se
     difference = means.mean(axis=-1)
     low = np.clip(np.minimum(centre - reach, difference), -models, models)
     high = np.clip(np.maximum(centre + reach, difference), -models, models)
     return se, low, high
+
+
+@cache
+def _quantile(freedom: int) -> float:
+    """How many standard errors Student's interval reaches."""
+    return float(stats.t.ppf(1 - ALPHA / 2, freedom))
 
 
 def sign_flip_p(changes: NDArray) -> float:
@@ -170,8 +175,17 @@ def _heads(count: int) -> NDArray:
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p values corrected over their family (Holm): below 0.05 in none of it in 95 of 100 runs in
-    which nothing differs."""
-    return [float(p) for p in multipletests(list(p_values), ALPHA, method="holm")[1]]
+    which nothing differs.
+
+    Each is multiplied by how many are at least as large, and is no smaller than those below it.
+    """
+    found = np.asarray(p_values, dtype=float)
+    ascending = found.argsort()
+    corrected = np.empty_like(found)
+    # not by statsmodels, which collects garbage each time: 0.1 s beside the answers of a large run
+    steps = found[ascending] * np.arange(len(found), 0, -1)
+    corrected[ascending] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected.tolist()
 
 
 def detectable(se: float, problems: int, repeats: float, comparisons: int) -> float:
