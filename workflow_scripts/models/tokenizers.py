@@ -16,9 +16,6 @@ from workflow_scripts.errors import InputError
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.models.chat_templates import ChatTemplate
 
-# characters that are tokenised beyond a place; what is further away changes no token before it
-BEYOND = 500
-
 
 def load_tokenizer(model: Path) -> PreTrainedTokenizerBase:
     """The model's tokenizer. Raises `InputError` where transformers cannot open it."""
@@ -97,11 +94,8 @@ def tokens_before(
 ) -> list[int]:
     """How many tokens of a text lie wholly before each of some places, counted in characters.
 
-    What a model wrote may be other tokens with the same text; these are the tokenizer's own. What
-    is far beyond the last of the places is not tokenised: a tokenizer cuts a text at its spaces and
-    looks no further ahead.
+    What a model wrote may be other tokens with the same text; these are the tokenizer's own.
     """
-    text = text[: max(places, default=0) + BEYOND]
     if tokenizer.is_fast:
         found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ends = np.maximum.accumulate([end for _, end in found["offset_mapping"]] or [0])

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from workflow_scripts.tables.statistics.verdicts import ALPHA
-
-NORMAL = -float(ndtri(ALPHA / 2))  # standard errors that a normal interval reaches
 
 
 @dataclass(frozen=True)
@@ -158,8 +156,9 @@ def mean_of_estimates(
 
 def wilson(accuracy: NDArray, answers: NDArray) -> tuple[NDArray, NDArray]:
     """Wilson's 95 % score interval, for numbers of answers that need not be whole."""
-    reach = NORMAL * np.sqrt(accuracy * (1 - accuracy) / answers + NORMAL**2 / (4 * answers**2))
-    centre, scale = accuracy + NORMAL**2 / (2 * answers), 1 + NORMAL**2 / answers
+    # not for every table and figure that imports this module: it takes long
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(accuracy * answers, answers, alpha=ALPHA, method="wilson")
     # the bounds can be on the wrong side of 0, 1 and the accuracy by a rounding error
-    low = np.clip(centre / scale - reach / scale, 0.0, accuracy)
-    return low, np.clip(centre / scale + reach / scale, accuracy, 1.0)
+    return np.clip(low, 0.0, accuracy), np.clip(high, accuracy, 1.0)
