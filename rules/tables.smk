@@ -72,6 +72,7 @@ rule collect_samples:
         run_inputs("{run}/{model}/{variant}/traces/{benchmark}.jsonl"),
         run_inputs("{run}/{model}/{variant}/answers/{benchmark}.jsonl"),
         run_inputs("{run}/{model}/{variant}/grades/{benchmark}.jsonl"),
+        of_run("tables/traces.parquet"),
         order=order("collect_samples"),
     output:
         samples=of_run("tables/samples.parquet"),
@@ -95,7 +96,8 @@ rule collect_samples:
     shell:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.tables.collect_samples --results {params.run}"
-        " --benchmarks resources/benchmarks --options {params.options:q}"
+        " --benchmarks resources/benchmarks --tables {params.run}/tables"
+        " --options {params.options:q}"
         " --output {output.samples} --page {output.page} > {log} 2>&1"
 
 
@@ -360,7 +362,7 @@ rule tables_so_far:
     localrule: True
     conda:
         "../envs/data.yaml"
-    threads: 1
+    threads: 4
     params:
         run=folder_of_run,
         logs=LOG_FOLDERS,
@@ -371,4 +373,4 @@ rule tables_so_far:
         "PRUNETHINK_ORDER={input.order}"
         " python -m workflow_scripts.tables.everything --results {params.run}"
         " --resources resources --logs {params.logs} --config {input.config}"
-        " --options {params.options:q} --output {output} > {log} 2>&1"
+        " --options {params.options:q} --workers {threads} --output {output} > {log} 2>&1"

@@ -24,6 +24,7 @@ def build(
     output: Path,
     resources: Path | None = None,
     diagnosis: dict | None = None,
+    workers: int = 1,
     **generation: object,
 ) -> str:
     """The report of everything that can be made; `generation` is the config's."""
@@ -38,7 +39,7 @@ def build(
     places = {"results": results, "resources": resources or results, "logs": results}
     folders = [word for name, place in places.items() for word in (f"--{name}", str(place))]
     told = ["--config", str(config), "--options", as_json(options), "--output", str(output)]
-    everything.main([*folders, *told])
+    everything.main([*folders, *told, "--workers", str(workers)])
     return (output / "report.html").read_text(encoding="utf-8")
 
 
@@ -68,13 +69,13 @@ def test_files_with_other_repeats_are_missing(write_results, tmp_path):
         build(results, tmp_path / "none", budgets=WHOLE, repeats=5)
 
 
-@pytest.mark.parametrize("of_dense", [(6,), (24,)])
+@pytest.mark.parametrize(("of_dense", "workers"), [((6,), 1), ((24,), 2)])
 def test_variants_that_share_no_budget_with_dense_are_drawn_all_the_same(
-    write_results, tmp_path, of_dense
+    write_results, tmp_path, of_dense, workers
 ):
     write_results("m", "dense", "b", accuracy=dict.fromkeys(of_dense, 0.5))
     results = write_results("m", "wanda-20", "b", accuracy={12: 0.5})
-    page = build(results, tmp_path / "new", budgets=WHOLE, repeats=2)
+    page = build(results, tmp_path / "new", workers=workers, budgets=WHOLE, repeats=2)
     assert "<li>grades of m/wanda-50: b</li>" in page
     drawn = {path.parts[-3] for path in (tmp_path / "new/figures").rglob("b.svg")}
     assert drawn == {"scaling_curves", "token_curves", "parallel", "sparsity"}

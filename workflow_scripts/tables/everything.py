@@ -15,10 +15,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.jobs.stage import run_stage
+from workflow_scripts.jobs.workers import mapping
 from workflow_scripts.tables import catalogue, plot, report, table
 from workflow_scripts.tables.all_figures import FIGURES
 from workflow_scripts.tables.all_tables import TABLES
@@ -53,7 +54,7 @@ def build(
     output: Path,
     workers: int = 1,
 ) -> None:
-    """Make all of it, below `output`; `workers` processes read the traces."""
+    """Make all of it, below `output`; `workers` processes read the traces and draw."""
     tables, names = output / "tables", {key: options[key] for key in LISTS}
     generation = config.get("generation", {})
     design = {key: generation[key] for key in ("budgets", "repeats") if key in generation}
@@ -75,7 +76,14 @@ def build(
         is_told &= _is_there(entry, source)
         if is_told and name not in OF_WHOLE_RUNS:
             table.make(name, source)
-    drawn = list(_draw(source, options, output / "figures"))
+    drawn = []
+    with mapping(workers) as run:
+        figures = [*_figures(source, options, output / "figures")]
+        for one, why_not in zip(figures, run(_draw, figures), strict=True):
+            if why_not:
+                print(f"not drawn: {one.name}: {why_not}")
+            else:
+                drawn.append(one.outputs[0])
     report.write(source, resources, logs, config, drawn, output / "report.html")
 
 
@@ -91,8 +99,17 @@ def _is_there(entry: Table | Figure, source: Source) -> bool:
     return all((source.tables / name).exists() for name in names)
 
 
-def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Path]:
-    """Draw what can be drawn; the SVG file of every figure."""
+class Drawing(NamedTuple):
+    """A figure to draw: what it is called, its module of `tables.drawing`, and its files."""
+
+    name: str
+    module: str
+    source: Source
+    outputs: list[Path]
+
+
+def _figures(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Drawing]:
+    """Every figure of which there are the tables."""
     wanted = ("reference", "ways", "shared", SCREENING, *SOME)
     shared = {key: options[key] for key in wanted if key in options}
     values = {
@@ -109,12 +126,17 @@ def _draw(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator
             more = catalogue.plot_options(name, place, shared)
             path = figures.joinpath(name, *place.values())
             outputs = [path.with_name(f"{path.name}.{form}") for form in FIGURE_FORMATS]
-            try:
-                plot.make(entry.module, Source(source.results, source.tables, more), outputs)
-            except NoRows as error:
-                print(f"not drawn: {name} of {' on '.join(place.values())}: {error}")
-            else:
-                yield outputs[0]
+            told = Source(source.results, source.tables, more)
+            yield Drawing(f"{name} of {' on '.join(place.values())}", entry.module, told, outputs)
+
+
+def _draw(one: Drawing) -> str:
+    """Draw a figure; why it cannot be, where there is nothing to draw."""
+    try:
+        plot.make(one.module, one.source, one.outputs)
+    except NoRows as error:
+        return str(error)
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -125,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", required=True, type=Path, help="the config of what was run")
     parser.add_argument("--options", required=True, type=json.loads, help="JSON, see above")
     parser.add_argument("--output", required=True, type=Path, help="folder to write")
-    parser.add_argument("--workers", type=int, default=1, help="processes that read traces")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read and draw")
     given = parser.parse_args(arguments)
     config = read_json(given.config)
     folders = given.results, given.resources, given.logs

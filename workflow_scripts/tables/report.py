@@ -47,7 +47,6 @@ from workflow_scripts.tables.content.comparison_text import area_sections, full_
 from workflow_scripts.tables.content.formats import Section, page, with_limits
 from workflow_scripts.tables.content.removals import Masks, read_masks
 from workflow_scripts.tables.content.samples import FILE as SAMPLES
-from workflow_scripts.tables.content.samples import loop_shares
 from workflow_scripts.tables.content.screened_out import with_screened_out
 from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.content.task_scores import FILE as SCORES
@@ -133,7 +132,7 @@ def write(
             *of_tasks(rows["tasks"], reference),
             *of_routes(rows["routes"], rows["routes_by_block"], masks),
         ],
-        cautions=[*cautions(cells, rows["comparison"], loop_shares(source.tables), reference)],
+        cautions=[*cautions(cells, rows["comparison"], rows["diagnosis"], reference)],
         heat_maps=[*heat_maps(rows["comparison"])],
         titles={
             "accuracy": "Accuracy",

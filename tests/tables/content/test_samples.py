@@ -6,8 +6,10 @@ import pytest
 from tests.tables.browser import look, needs_browser
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, Trace, write_records
 from workflow_scripts.config.entry import as_json
-from workflow_scripts.tables import collect_samples
-from workflow_scripts.tables.content.samples import examples, loop_shares, read_samples
+from workflow_scripts.tables import collect_samples, collect_traces
+from workflow_scripts.tables.content.cells import FILE, read_cells, write_cells
+from workflow_scripts.tables.content.samples import examples, read_samples
+from workflow_scripts.tables.content.traces import load_traces
 
 LISTS = {"models": ["m"], "variants": ["dense", "w-50"], "benchmarks": ["b"]}
 LOOP = "so far. " + "Wait, let me check. " * 5
@@ -33,6 +35,11 @@ def run(tmp_path):
         traces = [Trace(name, 0, 0, 12, "length", told[2]) for name, told in PROBLEMS.items()]
         for name, records in (("grades", grades), ("answers", answers), ("traces", traces)):
             write_records(folder / name / "b.jsonl", records)
+    write_cells(tmp_path / "tables" / FILE, read_cells(tmp_path / "results", **LISTS))
+    options = {"reference": "dense", "diagnosis": {"shown": 0}}
+    folders = [f"--{name}={tmp_path / name}" for name in ("results", "resources", "tables")]
+    outputs = [f"--output={tmp_path / 'tables/traces.parquet'}", f"--page={tmp_path / 'd.html'}"]
+    collect_traces.main([*folders, "--options", as_json(options), *outputs])
     return tmp_path
 
 
@@ -40,7 +47,7 @@ def collect(run):
     collect_samples.main(
         [
             "--results", str(run / "results"), "--benchmarks", str(run / "benchmarks"),
-            "--options", as_json({**LISTS, "reference": "dense"}),
+            "--tables", str(run / "tables"), "--options", as_json({**LISTS, "reference": "dense"}),
             "--output", str(run / "tables/samples.parquet"), "--page", str(run / "samples.html"),
         ]
     )  # fmt: skip
@@ -54,18 +61,19 @@ def test_a_row_for_every_answer_with_its_outcome(run):
     assert of_variant["outcome"].to_dict() == {
         "p0": "lost", "p1": "won", "p2": "both right", "p3": "both wrong",
     }  # fmt: skip
-    assert of_variant["loops"].to_dict() == {"p0": False, "p1": False, "p2": True, "p3": False}
+    assert of_variant["looping"].to_dict() == {"p0": False, "p1": False, "p2": True, "p3": False}
+    assert not frame.loc[frame["budget"] == 6, "looping"].any(), "cut before it goes in circles"
     assert list(of_variant["extracted"].isna()) == [True, False, False, True]
     assert "nothing (stated, wrong)" in (run / "samples.html").read_text()
     one = of_variant.loc["p0"]
     assert (one.question, one.gold, one.trace) == ("What is p0?", "4", "2 + 2")
     assert set(frame.loc[frame["variant"] == "dense", "outcome"]) == {""}
-    assert loop_shares(run / "tables")["m", "b", "w-50"] == 0.25
-    assert loop_shares(run / "nowhere").empty
 
 
 def test_examples_are_of_the_largest_budget_and_one_of_a_problem(run):
-    (_, frame) = read_samples(run / "results", run / "benchmarks", LISTS, "dense")
+    (_, frame) = read_samples(
+        run / "results", run / "benchmarks", LISTS, "dense", load_traces(run / "tables")
+    )
     shown = [(one["shown_as"], one["id"], one["budget"]) for one in examples(frame)]
     cut = [("cut", name, 12) for name in ("p0", "p1", "p3")]
     assert shown == [("lost", "p0", 12), ("won", "p1", 12), *cut, ("looping", "p2", 12)]

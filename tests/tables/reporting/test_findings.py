@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.tables.sources import rows_of
-from workflow_scripts.tables.content.columns import COLUMNS, read_table
+from workflow_scripts.tables.content.columns import COLUMNS, as_frame, read_table
 from workflow_scripts.tables.content.removals import read_masks
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.reporting.findings import (
@@ -141,11 +141,17 @@ def cells(finish="stop", correct=(True, False), extracted="1"):
     )  # fmt: skip
 
 
-NO_LOOPS = pd.Series(dtype=float)
+def loops(*shares: float, **place: str) -> pd.DataFrame:
+    rows = [{"model": "m", "benchmark": "b", "variant": "w", "budget": 64, "looping": share}
+            for share in shares]  # fmt: skip
+    return as_frame("diagnosis", [row | place for row in rows])
+
+
+NO_LOOPS = loops()
 
 
 @pytest.mark.parametrize(
-    ("of", "comparison", "loops", "said"),
+    ("of", "comparison", "diagnosis", "said"),
     [
         (cells("length"), COMPARISON, NO_LOOPS, "64, cuts 100 % of the traces of dense"),
         (cells(), COMPARISON, NO_LOOPS, "every answer of dense is wrong"),
@@ -153,16 +159,16 @@ NO_LOOPS = pd.Series(dtype=float)
         (cells(extracted=None), COMPARISON, NO_LOOPS, "extracted from 100 % of the answers"),
         (cells(), COMPARISON.assign(verdict="inconclusive"), NO_LOOPS, "no comparison says"),
         (cells(), COMPARISON.assign(detectable=0.31), NO_LOOPS, "differences smaller than 0.31"),
-        (cells(), COMPARISON, pd.Series({("m", "b", "w"): 0.4}), "40 % of the traces of w end in"),
+        (cells(), COMPARISON, loops(0.4), "40 % of the traces of w end in"),
     ],
 )  # fmt: skip
-def test_what_a_reader_must_know(of, comparison, loops, said):
-    found = list(cautions(of, comparison, loops, "dense"))
+def test_what_a_reader_must_know(of, comparison, diagnosis, said):
+    found = list(cautions(of, comparison, diagnosis, "dense"))
     assert sum(said in one for one in found) == 1
     assert all(one.startswith("m on b: ") for one in found)
 
 
 def test_nothing_is_said_where_nothing_needs_to_be():
     sound = pd.concat([cells(correct=(False, True)), cells(correct=(False, False))])
-    loops = pd.Series({("m", "b", "w"): 0.05, ("m", "other", "w"): 0.9})
-    assert list(cautions(sound, COMPARISON, loops, "dense")) == []
+    few = pd.concat([loops(0.05), loops(0.9, benchmark="other"), loops(0.9).assign(budget=32)])
+    assert list(cautions(sound, COMPARISON, few, "dense")) == []

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_scripts.tables.traces.hashing import hashed
-from workflow_scripts.tables.traces.loops import FILLED, Loop, ends_in_loop, longest, loops_of
+from workflow_scripts.tables.traces.loops import FILLED, Loop, longest, loops_of
 
 PERIODS = [1, 2, 3, 7, 19, 20, 21, 59, 60, 61, 250, 1500]
 
@@ -44,7 +44,6 @@ def test_a_loop_of_every_period_is_found_where_it_is(period, around):
     assert found(text) == [Loop(len(before), len(before) + period * times, period)]
     (loop,) = found(text)
     assert loop.times == times
-    assert ends_in_loop(text) == (after == "")
 
 
 @pytest.mark.parametrize("period", PERIODS)
@@ -60,15 +59,15 @@ WAITING = "so far. " + "Wait, let me check. " * 5
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "ends_in_one"),
     [
         (WAITING, True), ("1" * 60, True), ("ab" * 30, True), ("\n\nSo?" * 12, True),
         ("", False), ("1" * 59, False), ("all good things come in threes, " * 2, False),
         ("7+3=0;0+6=6;", False), (WAITING + "No. It is 4.", False),
     ],
 )  # fmt: skip
-def test_a_loop_is_the_same_words_over_and_over_at_the_end(text, found):
-    assert ends_in_loop(text) == found
+def test_a_loop_is_the_same_words_over_and_over_at_the_end(text, ends_in_one):
+    assert any(loop.end == len(text) for loop in found(text)) == ends_in_one
 
 
 @pytest.mark.parametrize("period", [20, 61, 250])

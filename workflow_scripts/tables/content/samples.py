@@ -2,8 +2,9 @@
 
 A row for every model, benchmark, variant, problem, repeat and budget, with the columns `SCHEMA`.
 `trace` is the whole thinking of a problem and repeat, of which a budget takes the first
-`trace_tokens` tokens. `outcome` says what became of an answer that the dense model gave under the
-same budget: `lost`, `won`, `both right`, `both wrong`; empty where there is none.
+`trace_tokens` tokens; `looping` says whether these end in a loop. `outcome` says what became of an
+answer that the dense model gave under the same budget: `lost`, `won`, `both right`, `both wrong`;
+empty where there is none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,9 +18,8 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.artefacts.records import Answer, Grade, Problem, Trace, read_records
 from workflow_scripts.files.atomic import written_atomically
-from workflow_scripts.files.checksums import verify_checksum
+from workflow_scripts.tables.content.cells import KEY, NAMES
 from workflow_scripts.tables.content.screened_out import dropped
-from workflow_scripts.tables.traces.loops import ends_in_loop
 
 SCHEMA = pa.schema(
     [
@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         ("trace", pa.string()), ("trace_tokens", pa.int64()), ("trace_finish", pa.string()),
         ("answer", pa.string()), ("answer_tokens", pa.int64()), ("answer_finish", pa.string()),
         ("extracted", pa.string()), ("correct", pa.bool_()), ("reason", pa.string()),
-        ("loops", pa.bool_()), ("outcome", pa.string()),
+        ("looping", pa.bool_()), ("outcome", pa.string()),
     ]
 )  # fmt: skip
 # by the dense model's answer and the variant's
@@ -46,10 +46,13 @@ def read_samples(
     benchmarks: Path,
     names: Mapping[str, Sequence[str]],
     reference: str,
+    traces: pd.DataFrame,
 ) -> Iterator[pd.DataFrame]:
     """A frame for every model, benchmark and variant that is graded; `names` holds the lists
     `models`, `benchmarks` and `variants` and, in a run that leaves out what it screens out,
-    `drops`. `benchmarks` is the folder of the problems."""
+    `drops`. `benchmarks` is the folder of the problems, `traces` what `traces.parquet` holds."""
+    in_loops = traces.loc[traces["looping"] == 1, [*NAMES, *KEY]].astype(dict.fromkeys(NAMES, str))
+    loops = {*in_loops.itertuples(index=False, name=None)}
     out = dropped(results, names["models"], names.get("drops", False))
     for model, benchmark in product(names["models"], names["benchmarks"]):
         problems = {p.id: p for p in read_records(benchmarks / f"{benchmark}.jsonl", Problem)}
@@ -66,7 +69,9 @@ def read_samples(
                 right = [dense[key].correct if key in dense else None for key in grades]
                 pairs = zip(right, frame["correct"], strict=True)
                 outcome = ["" if is_dense else OUTCOMES.get(pair, "") for pair in pairs]
-                yield frame.assign(outcome=outcome)[SCHEMA.names]
+                keys = frame[[*NAMES, *KEY]].itertuples(index=False, name=None)
+                looping = [key in loops for key in keys]
+                yield frame.assign(looping=looping, outcome=outcome)[SCHEMA.names]
 
 
 Key = tuple[str, int, int]
@@ -91,13 +96,12 @@ def _rows(
     }
     # with its budget where each has a trace of its own
     traces = {
-        (t.id, t.repeat, t.budget): (t.text, ends_in_loop(t.text))
-        for t in read_records(folder / "traces" / name, Trace)
+        (t.id, t.repeat, t.budget): t.text for t in read_records(folder / "traces" / name, Trace)
     }
     for key, grade in grades.items():
         answer, problem = answers[key], problems[grade.id]
         own = (grade.id, grade.repeat, grade.budget)
-        trace, looping = traces.get(own) or traces[grade.id, grade.repeat, None]
+        trace = traces[own] if own in traces else traces[grade.id, grade.repeat, None]
         yield {
             **place,
             "id": grade.id,
@@ -114,7 +118,6 @@ def _rows(
             "extracted": grade.extracted,
             "correct": grade.correct,
             "reason": grade.reason,
-            "loops": looping,
         }
 
 
@@ -129,25 +132,14 @@ def write_samples(path: Path, frames: Iterable[pd.DataFrame]) -> Iterator[pd.Dat
             yield frame
 
 
-def loop_shares(tables: Path) -> pd.Series:
-    """The share of traces that loop, by model, benchmark and variant; empty without samples."""
-    path = tables / FILE
-    if not path.exists():
-        return pd.Series(dtype=float)
-    verify_checksum(path)
-    place = ["model", "benchmark", "variant"]
-    frame = pd.read_parquet(path, columns=[*place, "loops"])
-    return frame.groupby(place, sort=False)["loops"].mean()
-
-
 def examples(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The first answers of each outcome that is worth reading, under the largest budget."""
     largest = frame[frame["budget"] == frame["budget"].max()]
     kinds = {
         "lost": largest["outcome"] == "lost",
         "won": largest["outcome"] == "won",
-        "cut": (largest["trace_finish"] == "length") & ~largest["loops"],
-        "looping": largest["loops"],
+        "cut": (largest["trace_finish"] == "length") & ~largest["looping"],
+        "looping": largest["looping"],
     }
     for outcome in SHOWN:
         found = largest[kinds[outcome]].drop_duplicates("id").head(EACH)

@@ -14,12 +14,9 @@ WIDE = 0.2  # the smallest difference that would be found
 
 
 def cautions(
-    cells: pd.DataFrame, comparison: pd.DataFrame, loops: pd.Series, reference: str
+    cells: pd.DataFrame, comparison: pd.DataFrame, diagnosis: pd.DataFrame, reference: str
 ) -> Iterator[str]:
-    """Sentences about each model and benchmark of which one is needed, by its largest budget.
-
-    `loops` holds the share of traces that go in circles, by model, benchmark and variant.
-    """
+    """Sentences about each model and benchmark of which one is needed, by its largest budget."""
     for (model, benchmark), rows in cells.groupby(
         ["model", "benchmark"], sort=False, observed=True
     ):
@@ -38,13 +35,18 @@ def cautions(
                 f"{variant}, which count as wrong. Look at some of them: a format that is not read "
                 "looks like damage."
             )
-        for variant, share in loops.get((model, benchmark), pd.Series(dtype=float)).items():
-            if share > LOOPING:
-                yield f"{place}: {100 * share:.0f} % of the traces of {variant} end in circles."
-        yield from _of_comparison(place, comparison[
-            comparison["family"].str.startswith("dense") & (comparison["model"] == model)
-            & (comparison["benchmark"] == benchmark) & (comparison["budget"] == budget)
-        ])  # fmt: skip
+        compared, diagnosed = (
+            frame[
+                (frame["model"] == model)
+                & (frame["benchmark"] == benchmark)
+                & (frame["budget"] == budget)
+            ]
+            for frame in (comparison, diagnosis)
+        )
+        for row in diagnosed[diagnosed["looping"] > LOOPING].itertuples():
+            share = 100 * row.looping
+            yield f"{place}: {share:.0f} % of the traces of {row.variant} end in circles."
+        yield from _of_comparison(place, compared[compared["family"].str.startswith("dense")])
 
 
 def _of_dense(place: str, dense: pd.DataFrame, reference: str, budget: int) -> Iterator[str]:

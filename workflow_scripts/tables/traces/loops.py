@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_scripts.tables.traces.hashing import Hashed, hashed
+from workflow_scripts.tables.traces.hashing import Hashed
 
 TIMES = 3
 FILLED = 60
@@ -77,11 +77,6 @@ def loops_of(text: Hashed, filled: int = FILLED) -> list[Loop]:
 def longest(loops: list[Loop]) -> Loop | None:
     """The loop that fills most characters, the first of equal ones."""
     return max(loops, key=lambda loop: (loop.end - loop.start, -loop.start), default=None)
-
-
-def ends_in_loop(text: str) -> bool:
-    """Whether a text ends in the same characters over and over."""
-    return any(loop.end == len(text) for loop in loops_of(hashed(text)))
 
 
 def _with_period(codes: NDArray, period: int, filled: int) -> list[tuple[int, int]]:

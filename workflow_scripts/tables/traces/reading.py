@@ -1,19 +1,15 @@
 """Measuring all traces of a run, in one process or in several."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts.config.diagnosis import Diagnosis
-from workflow_scripts.jobs.orphans import end_with_runner
+from workflow_scripts.jobs.workers import mapping
 from workflow_scripts.tables.content.cells import KEY, NAMES
 from workflow_scripts.tables.content.traces import COLUMNS
 from workflow_scripts.tables.traces.files import (
@@ -58,7 +54,7 @@ def read_traces(
         place = Place(*map(str, names))
         tasks[place] = _task(results, place, rows, shown[rows.index], reference, diagnosis)
         indexes[place] = rows.index
-    with _mapping(workers) as run:
+    with mapping(workers) as run:
         found = dict(zip(tasks, run(measure, tasks.values()), strict=True))
         questions = _questions(found, tasks, models)
         counts = dict(zip(questions, run(count_tokens, questions.values()), strict=True))
@@ -135,13 +131,3 @@ def _questions(
         )
         for place, of_both in places.items()
     }
-
-
-@contextmanager
-def _mapping(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterable]]:
-    """What applies a function to several values and keeps their order, here or in processes."""
-    if workers == 1:
-        yield map
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_runner) as pool:
-        yield pool.map
