@@ -57,9 +57,9 @@ def hidden_size(tokens: int) -> int:
     return FP32 * HIDDEN * tokens
 
 
-WEIGHTS = Held(
-    "all weights and a block's gradients",
-    lambda blocks, tokens: block_size(blocks) + block_size() + FP32 * EMBEDDED,
+GRADIENTS = Held(
+    "a block, its gradients and the head",
+    lambda blocks, tokens: 2 * block_size() + FP32 * EMBEDDED,
 )
 TASKS = {
     "statistics": Held("a block", lambda blocks, tokens: block_size() + hidden_size(tokens)),
@@ -69,8 +69,8 @@ TASKS = {
         lambda blocks, tokens: block_size() + HESSIANS + hidden_size(tokens),
     ),
     "flap": Held("a linear", lambda blocks, tokens: FP32 * LARGEST),
-    "llm-pruner": WEIGHTS,
-    "shortened-taylor": WEIGHTS,
+    "llm-pruner": GRADIENTS,
+    "shortened-taylor": GRADIENTS,
     "sleb": Held("a block and the head", lambda blocks, tokens: block_size() + FP32 * EMBEDDED),
     "slicegpt": Held(
         "a block; before, the embedding twice",

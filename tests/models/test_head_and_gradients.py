@@ -1,11 +1,12 @@
 """Losses and gradients of the streamed walk against a whole model in float64."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from workflow_scripts.errors import InputError
@@ -46,18 +47,20 @@ def test_losses_of_tokens(tiny_model: Callable[..., Path], kind: str, tied: bool
     torch.testing.assert_close(walked(open_checkpoint(folder)).double(), wanted, rtol=2e-5, atol=0)
 
 
-@pytest.mark.parametrize("kept", [True, False])
+STAYING = [2**30, 60_000, 0]  # bytes: of the tiny models all blocks, some and none
+
+
+@pytest.mark.parametrize("staying", STAYING)
 @pytest.mark.parametrize(("kind", "tied"), KINDS)
 def test_gradients_of_every_parameter(
     tiny_model: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     tied: bool,
-    kept: bool,
+    staying: int,
 ) -> None:
     folder = tiny_model(kind, tied=tied)
-    # else more tokens than these go through a block, and what comes back, in parts
-    monkeypatch.setitem(block_gradients.BATCH_TOKENS, "cpu", 2048 if kept else 18)
+    monkeypatch.setitem(block_gradients.STAYING, "cpu", staying)
     found = list(block_gradients.block_gradients(open_checkpoint(folder), IDS, squares=True))
     assert [each.block for each in found] == [2, 1, 0]
     model = whole(folder)
@@ -87,21 +90,55 @@ def close(found: Tensor, wanted: Tensor) -> None:
     )
 
 
-def test_both_ways_of_going_back_agree(
+class Products(TorchDispatchMode):
+    """Counts the matrix products that are computed."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self,
+        function: Callable[..., object],
+        types: object,
+        arguments: tuple[object, ...] = (),
+        options: Mapping[str, object] | None = None,
+    ) -> object:
+        self.count += function in (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
+        return function(*arguments, **(options or {}))
+
+
+def test_what_stays_spares_products_and_changes_no_bit(
     tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = open_checkpoint(tiny_model("qwen2"))
-    kept = gradients(checkpoint)
-    monkeypatch.setitem(block_gradients.BATCH_TOKENS, "cpu", 9)
-    again = gradients(checkpoint)
-    for name, gradient in kept.items():
-        close(again[name], gradient.double())
+    monkeypatch.setitem(blocks.BATCH_TOKENS, "cpu", 18)  # all three samples in two parts
+    found, products = [], []
+    for staying in STAYING:
+        monkeypatch.setitem(block_gradients.STAYING, "cpu", staying)
+        with Products() as counted:
+            found.append(gradients(checkpoint))
+        products.append(counted.count)
+    for other in found[1:]:
+        assert all(torch.equal(other[name], own) for name, own in found[0].items())
+    blocks_run_twice = [(count - products[0]) / (2 * 7) for count in products]
+    assert blocks_run_twice == [0, 1, 3]  # in two parts, with seven linears each
 
 
-def gradients(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    found = list(block_gradients.block_gradients(checkpoint, IDS))
+def gradients(checkpoint: Checkpoint, wanted: range | None = None) -> dict[str, Tensor]:
+    found = list(block_gradients.block_gradients(checkpoint, IDS, wanted=wanted))
     assert all(each.squares is None for each in found)
     return {name: gradient for each in found for name, gradient in each.gradients.items()}
+
+
+@pytest.mark.parametrize("staying", STAYING)
+def test_gradients_of_some_blocks_are_those_of_all(
+    tiny_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, staying: int
+) -> None:
+    checkpoint = open_checkpoint(tiny_model("qwen2"))
+    every = gradients(checkpoint)
+    monkeypatch.setitem(block_gradients.STAYING, "cpu", staying)
+    some = gradients(checkpoint, range(1, 2))
+    assert {name.split(".")[2] for name in some} == {"1"}
+    assert all(torch.equal(every[name], own) for name, own in some.items())
 
 
 def test_a_loss_that_is_not_finite_is_one_line(

@@ -214,15 +214,27 @@ def _unknown(checkpoint: Checkpoint, finding: str) -> InputError:
     )
 
 
-def load_tensor(checkpoint: Checkpoint, name: str, device: str = "cpu") -> Tensor:
-    """Load one tensor in its own dtype. Raises `InputError` where it holds a NaN or infinity.
+def load_tensor(
+    checkpoint: Checkpoint, name: str, device: str = "cpu", dtype: torch.dtype | None = None
+) -> Tensor:
+    """Load one tensor, as `dtype` where one is given.
 
-    Its values are checked on the device, which a GPU does at no cost.
+    It is never in memory in two dtypes. Raises `InputError` where it holds a NaN or infinity; its
+    values are checked on the device, which a GPU does at no cost.
     """
+    import torch
+
     from workflow_scripts.models import tensors
 
-    tensor = tensors.read_tensor(_shard(checkpoint, name), name).to(device)
-    return _finite(tensor, checkpoint, name)
+    shard = _shard(checkpoint, name)
+    shape, stored = checkpoint.shapes[name], tensors.DTYPES.get(checkpoint.dtypes[name])
+    if dtype in (None, stored) or not shape:
+        tensor = tensors.read_tensor(shard, name).to(device)
+        return _finite(tensor, checkpoint, name).to(dtype=dtype)
+    whole = torch.empty(shape, dtype=dtype, device=device)
+    for rows, part in tensors.read_parts(shard, name):
+        whole[rows] = _finite(part.to(device), checkpoint, name)
+    return whole
 
 
 def load_rows(checkpoint: Checkpoint, name: str, rows: Sequence[int]) -> Tensor:
@@ -238,7 +250,7 @@ def load_block(
     """Load all tensors of one block by parameter name, as `dtype` where one is given."""
     prefix = block_prefix(block)
     names = sorted(name for name in checkpoint.files if name.startswith(prefix))
-    return {name: load_tensor(checkpoint, name, device).to(dtype=dtype) for name in names}
+    return {name: load_tensor(checkpoint, name, device, dtype) for name in names}
 
 
 def _shard(checkpoint: Checkpoint, name: str) -> TensorFile:

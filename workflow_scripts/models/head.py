@@ -63,12 +63,13 @@ def open_head(decoder: Decoder, instead: Mapping[str, Tensor] = {}) -> Head:
         if name == checkpoints.EMBEDDING:  # never looked up
             continue
         stored = name if name in {*checkpoint.files, *instead} else tied[name]
+        dtype = parameter.dtype
         if stored in instead:
             weight = instead[stored].to(decoder.device)
         else:
-            weight = checkpoints.load_tensor(checkpoint, stored, decoder.device)
+            weight = checkpoints.load_tensor(checkpoint, stored, decoder.device, dtype)
         owner, _, own = name.rpartition(".")
-        loaded = nn.Parameter(weight.to(parameter.dtype), requires_grad=False)
+        loaded = nn.Parameter(weight.to(dtype), requires_grad=False)
         setattr(model.get_submodule(owner), own, loaded)
     return Head(model.eval(), given)
 

@@ -45,6 +45,22 @@ def read_tensor(file: TensorFile, name: str) -> Tensor:
     return _read(file, name, lambda tensor: tensor.clone())
 
 
+def read_parts(file: TensorFile, name: str) -> Iterator[tuple[slice, Tensor]]:
+    """Read one tensor a part of its rows at a time: which rows, and the part, (rows, ...).
+
+    A part and what is in memory of the file are OPENED_FOR bytes at most, or one row.
+    """
+    dtype, shape = _dtype(file, name), file.entries[name].shape
+    step = max(1, OPENED_FOR // max(1, math.prod(shape[1:]) * dtype.itemsize))
+
+    def take(tensor: Tensor) -> Tensor:
+        return tensor[rows]
+
+    for start in range(0, shape[0], step):
+        rows = slice(start, start + step)
+        yield rows, _read(file, name, take)
+
+
 def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
     """Read some rows of a tensor, shape (rows, ...), without reading the others."""
     return _read(file, name, lambda tensor: tensor[list(rows)])
@@ -53,16 +69,21 @@ def read_rows(file: TensorFile, name: str, rows: Sequence[int]) -> Tensor:
 def _read(
     file: TensorFile, name: str, take: Callable[[Tensor], Tensor], source: Any = None
 ) -> Tensor:
-    if name not in file.entries:
-        raise InputError(f"{file.path}: has no tensor {name}")
-    dtype = file.entries[name].dtype
-    if dtype not in DTYPES:
-        raise InputError(f"{file.path}: {name} is {dtype}, which is none of {', '.join(DTYPES)}")
+    _dtype(file, name)
     try:
         with nullcontext(source) if source else safe_open(file.path, "pt") as opened:
             return take(opened.get_tensor(name))
     except (OSError, SafetensorError) as error:
         raise _unreadable(file, error) from None
+
+
+def _dtype(file: TensorFile, name: str) -> torch.dtype:
+    if name not in file.entries:
+        raise InputError(f"{file.path}: has no tensor {name}")
+    dtype = file.entries[name].dtype
+    if dtype not in DTYPES:
+        raise InputError(f"{file.path}: {name} is {dtype}, which is none of {', '.join(DTYPES)}")
+    return DTYPES[dtype]
 
 
 def _unreadable(file: TensorFile, error: Exception) -> InputError:

@@ -38,14 +38,14 @@ def plan(inputs: Inputs) -> Plan:
     """Remove the heads and neurons that the loss depends on least, from the blocks in between."""
     options = inputs.options
     blocks = pruned_blocks(inputs.checkpoint, options)
-    by_number = {units.block: units for units in blocks}
-    of_block: dict[int, Scores] = {}
+    wanted = range(blocks[0].block, blocks[-1].block + 1)
     squares = options.taylor in USES_SQUARES
-    for found in block_gradients(inputs.checkpoint, inputs.calibration, inputs.device, squares):
-        if units := by_number.get(found.block):
-            of_block[found.block] = unit_scores(units, found, options)
-        if len(of_block) == len(blocks):  # nobody asks for what lies before them
-            break
+    of_block: dict[int, Scores] = {}
+    for found in block_gradients(
+        inputs.checkpoint, inputs.calibration, inputs.device, squares, wanted
+    ):
+        units = blocks[found.block - wanted.start]
+        of_block[found.block] = unit_scores(units, found, options)
     scores = [of_block[units.block] for units in blocks]
     if options.ranking == "global":
         removed = ranked_together(blocks, scores, options)
