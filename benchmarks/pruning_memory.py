@@ -41,9 +41,9 @@ class Held:
     size: Callable[[int, int], int]
 
 
-def block_size(blocks: int = 1) -> int:
-    """Bytes of the weights of so many blocks, in fp32."""
-    shapes = parameter_shapes(blocks)
+def block_size() -> int:
+    """Bytes of the weights of a block, in fp32."""
+    shapes = parameter_shapes(1)
     return FP32 * sum(prod(s) for name, s in shapes.items() if ".layers." in name)
 
 

@@ -18,13 +18,21 @@ def test_this_interpreter_and_this_project_come_first():
     assert environment["OTHER"] == "kept"
 
 
-def test_threads_wait_without_work_unless_the_user_says_otherwise():
+@pytest.mark.parametrize(
+    ("name", "usual", "own"),
+    [
+        ("OMP_WAIT_POLICY", "passive", "active"),  # threads wait without work
+        ("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20), "65536"),  # freed tensors' memory is used again
+        ("MALLOC_TRIM_THRESHOLD_", str(128 * 2**20), "65536"),
+    ],
+)
+def test_what_costs_time_is_set_unless_the_user_says_otherwise(name, usual, own):
     environment = {}
     prepare(environment, Path("/projects/mine"))
-    assert environment["OMP_WAIT_POLICY"] == "passive"
-    environment = {"OMP_WAIT_POLICY": "active"}
+    assert environment[name] == usual
+    environment = {name: own}
     prepare(environment, Path("/projects/mine"))
-    assert environment["OMP_WAIT_POLICY"] == "active"
+    assert environment[name] == own
 
 
 INTEL, OTHER = "vendor_id\t: GenuineIntel\n", "vendor_id\t: AuthenticAMD\n"

@@ -23,6 +23,7 @@ BATCH = 2048  # tokens that go through a block at a time on a CPU
 WALKING = 4 * BATCH  # of sequences that are screened together there
 SPECTRUM = 4  # FLOP for a weight and a row: its Gram matrix, and the eigenvalues of that
 LEVELS = 20  # sparsities that a search tries for a block, a bit of each weight kept for each
+STAYING = 2**30  # bytes of blocks that stay for their gradients, on a CPU
 ROWS = 512  # tokens whose logits are in memory at a time
 
 
@@ -150,17 +151,18 @@ def _losses(job: Job, variant: Method) -> float:
 
 
 def _gradients(job: Job, variant: Method) -> float:
-    """What enters every block, and a block, its gradients and their sums, in fp32.
+    """What enters every block, the head, and a block, its gradients and their sums, in fp32.
 
-    With few tokens the weights and what every block has computed stay, three dozen times as wide.
+    A block computes three dozen times what enters it; as many as fit into so much memory stay.
     """
     entry = job.settings.calibration_sets[variant.calibration]
     tokens = entry.samples * entry.length
     block, states = job.weights / job.blocks, job.layers * tokens * job.width
     if job.settings.pruning.device == "cuda":
         return CUDA + SPARE * block * FP32 / 1e6
-    held = job.weights + 36 * states if tokens <= BATCH else 3 * block + states
-    return TORCH + SPARE * (held + VOCABULARY * job.width) * FP32 / 1e6
+    batch = max(BATCH, entry.length)
+    held = 3 * block + states + (36 * min(batch, tokens) + VOCABULARY) * job.width
+    return TORCH + (SPARE * held * FP32 + STAYING) / 1e6
 
 
 def _hessians(job: Job, variant: Method) -> float:

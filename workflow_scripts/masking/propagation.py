@@ -72,7 +72,7 @@ def prune_in_sequence(
             found = prune(linear, stored, seen.pop(module))
             if linear.name in found.changed:
                 weight.copy_(found.changed[linear.name])
-            weight.masked_fill_(~found.keep, 0)
+            weight.mul_(found.keep)  # all are finite, and it is many times faster than to fill
             changed = {name: tensor.cpu() for name, tensor in found.changed.items()}
             yield PrunedLinear(linear.name, found.keep.cpu(), changed)
         if index < last:  # nothing is asked of what comes behind the last one

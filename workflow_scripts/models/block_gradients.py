@@ -121,9 +121,7 @@ def block_gradients(
         del block, passes, steps
 
 
-def _staying(
-    checkpoint: Checkpoint, wanted: range, tokens: int, itemsize: int, most: int
-) -> range:
+def _staying(checkpoint: Checkpoint, wanted: range, tokens: int, itemsize: int, most: int) -> range:
     """The last blocks, as many of those that gradients go through as take `most` bytes together."""
     first, taken = checkpoint.blocks, 0
     while first > wanted.start:
