@@ -8,9 +8,8 @@ which the rest is computed again at little cost: a quarter less arithmetic, and 
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +19,14 @@ from torch.utils.checkpoint import checkpoint as run_again
 from workflow_scripts.errors import InputError
 from workflow_scripts.models import blocks, checkpoints
 from workflow_scripts.models.blocks import Call
-from workflow_scripts.models.checkpoints import Checkpoint
+from workflow_scripts.models.checkpoints import Checkpoint, Linear
 from workflow_scripts.models.experts import experts_place, stored_name
-from workflow_scripts.models.head import ROWS, Head, open_head
+from workflow_scripts.models.head import Head, open_head
 from workflow_scripts.models.linear_names import chosen_experts, expert_number
 
 # by device: bytes of blocks that stay for the way back, with what they have computed
 STAYING = {"cpu": 2**30, "cuda": 2**33}
+ROWS = 128  # whose logits are in memory at a time, three times over
 _aten = torch.ops.aten
 _DEAR = (  # what is not computed a second time in blocks that stay
     _aten.mm.default,
@@ -123,30 +123,28 @@ def block_gradients(
 
 def _staying(checkpoint: Checkpoint, wanted: range, tokens: int, itemsize: int, most: int) -> range:
     """The last blocks, as many of those that gradients go through as take `most` bytes together."""
-    first, taken = checkpoint.blocks, 0
+    first, taken, linears = checkpoint.blocks, 0, checkpoints.linears(checkpoint)
     while first > wanted.start:
-        taken += itemsize * _numbers(checkpoint, first - 1, tokens)
+        inside = [linear for linear in linears if linear.block == first - 1]
+        taken += itemsize * _numbers(checkpoint, inside, tokens)
         if taken > most:
             break
         first -= 1
     return range(first, checkpoint.blocks)
 
 
-def _numbers(checkpoint: Checkpoint, block: int, tokens: int) -> int:
-    """How many numbers a block holds that stays: its weights, and what `_run_lean` keeps.
+def _numbers(checkpoint: Checkpoint, linears: Sequence[Linear], tokens: int) -> int:
+    """How many numbers a block with these linears holds that stays: weights, and what is kept.
 
     Of all tokens that is what enters the block, what its attention and its linears put out, and
     what it hands on. Scores of attention are not among it.
     """
-    prefix = checkpoints.block_prefix(block)
-    weights = sum(prod(s) for name, s in checkpoint.shapes.items() if name.startswith(prefix))
-    linears = [linear for linear in checkpoints.linears(checkpoint) if linear.block == block]
     experts = len({expert_number(linear.name) for linear in linears if linear.of_expert})
     reached = chosen_experts(checkpoint.config, experts) / experts if experts else 1
     put_out = sum(x.shape[0] * (reached if x.of_expert else 1) for x in linears)
     (attention,) = (x.shape[1] for x in linears if x.role == "o")
     hidden = checkpoint.shapes[checkpoints.EMBEDDING][1]
-    return weights + round(tokens * (put_out + attention + 2 * hidden))
+    return sum(x.weights for x in linears) + round(tokens * (put_out + attention + 2 * hidden))
 
 
 def _run_lean(block: nn.Module, hidden: Tensor, call: Call) -> Tensor:
@@ -171,16 +169,18 @@ def _loss_gradient(head: Head, hidden: Tensor, input_ids: Tensor) -> Tensor:
     """The gradient of the mean loss with respect to what the last block hands on, of its shape."""
     targets = input_ids[:, 1:].long().to(hidden.device)
     gradient = torch.zeros_like(hidden)
-    for sample, wanted in enumerate(targets):
-        for start in range(0, len(wanted), ROWS):
-            rows = slice(start, min(start + ROWS, len(wanted)))
-            leaf = hidden[sample, rows].detach().requires_grad_()
-            with torch.enable_grad():
-                loss = nn.functional.cross_entropy(head.logits(leaf), wanted[rows], reduction="sum")
-            if not loss.isfinite():
-                raise InputError(f"sample {sample}: the model's loss on it is {loss.item()}")
-            (found,) = torch.autograd.grad(loss / targets.numel(), leaf)
-            gradient[sample, rows] = found
+    rows, each = hidden[:, :-1].reshape(-1, hidden.shape[-1]), targets.shape[1]
+    found = []
+    for some, wanted in zip(rows.split(ROWS), targets.reshape(-1).split(ROWS), strict=True):
+        leaf = some.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = nn.functional.cross_entropy(head.logits(leaf), wanted, reduction="none")
+        if not losses.isfinite().all():
+            row = len(found) * ROWS + int(losses.isfinite().logical_not().nonzero()[0])
+            loss = losses[row % ROWS].item()
+            raise InputError(f"sample {row // each}: the model's loss on it is {loss}")
+        found += torch.autograd.grad(losses.sum() / len(rows), leaf)
+    gradient[:, :-1] = torch.cat(found).reshape(len(hidden), each, -1)
     return gradient
 
 
