@@ -1,6 +1,5 @@
 # What the rules share: the config behind its door, digests of source code, and what a job is about.
 import os
-import re
 import shutil
 import sys
 from functools import cache
@@ -43,6 +42,7 @@ from workflow_scripts.estimates.limits import too_large, too_long
 from workflow_scripts.estimates.resources import RULES as SLOW_RULES, resources
 from workflow_scripts.files.digests import value_digest
 from workflow_scripts.jobs.gpus import visible_gpus
+from workflow_scripts.jobs.name_patterns import one_of
 from workflow_scripts.jobs.orders import Orders
 from workflow_scripts.jobs.orphans import (
     forget_runs,
@@ -51,13 +51,13 @@ from workflow_scripts.jobs.orphans import (
     remove_stale_lock,
 )
 from workflow_scripts.jobs.short_log import shorten_log
-from workflow_scripts.jobs.source_digests import source_digest
+from workflow_scripts.jobs.stage_digests import stage_digest
 from workflow_scripts.masking import methods as masking_methods
 
 mark_runner(os.environ)
 
 # a parameter of every stage: editing a stage reruns what it made
-code = cache(source_digest)
+code = stage_digest
 
 
 try:
@@ -138,11 +138,6 @@ def log_of_run(path):
     return f"{run_logs(RUN.name)}/{path}"
 
 
-def one_of(names):
-    """A wildcard constraint: a typo in a requested path is an error before anything runs."""
-    return "|".join(re.escape(name) for name in names) or "(?!)"
-
-
 # the priority of jobs that generation waits for: none of them is left for the end, on its own
 AWAITED = 1
 
@@ -167,6 +162,7 @@ ENGINES = RUN.shared_engines
 PARTS = SHARDS or ["1-of-1"]
 
 
+# a typo in a requested path is an error before anything runs
 wildcard_constraints:
     model=one_of(SETTINGS.models),
     variant=one_of(SETTINGS.variants),
@@ -183,16 +179,24 @@ wildcard_constraints:
 def order(name):
     """What the config asks of a job, as its input: see jobs/orders.py. `name` is its rule's."""
 
-    def place(wildcards):
-        asking = getattr(rules, name)
-        asked = {
-            key: value_digest(value(wildcards) if callable(value) else value)
-            for key, value in asking.params.items()
-            # no function of inputs: where files are is no matter of what is in them
+    @cache
+    def asking():
+        asked = getattr(rules, name)
+        # no function of inputs: where files are is no matter of what is in them
+        params = {
+            key: value
+            for key, value in asked.params.items()
             if not callable(value) or [*signature(value).parameters] == ["wildcards"]
         }
-        outputs = [str(path).format(**wildcards) for path in asking.output]
-        return ORDERS.place(os.path.join(name, *wildcards), asked, outputs)
+        functions = {key: value for key, value in params.items() if callable(value)}
+        fixed = {key: value_digest(params[key]) for key in params.keys() - functions}
+        return fixed, functions, [str(path) for path in asked.output]
+
+    def place(wildcards):
+        fixed, functions, patterns = asking()
+        found = {key: value_digest(value(wildcards)) for key, value in functions.items()}
+        outputs = [pattern.format(**wildcards) for pattern in patterns]
+        return ORDERS.place(os.path.join(name, *wildcards), fixed | found, outputs)
 
     return place
 
