@@ -30,6 +30,7 @@ include: "rules/table_files.smk"
 include: "rules/tables.smk"
 include: "rules/demo.smk"
 include: "rules/local_files.smk"
+include: "rules/signatures.smk"
 
 
 localrules:

@@ -194,11 +194,19 @@ def order(name):
 
     def place(wildcards):
         fixed, functions, patterns = asking()
-        found = {key: value_digest(value(wildcards)) for key, value in functions.items()}
+        found = {
+            key: value_digest(value(wildcards)) for key, value in functions.items()
+        }
         outputs = [pattern.format(**wildcards) for pattern in patterns]
         return ORDERS.place(os.path.join(name, *wildcards), fixed | found, outputs)
 
     return place
+
+
+def with_signature(function):
+    """The function, telling its parameters at once: Snakemake asks for them again and again."""
+    function.__signature__ = signature(function)
+    return function
 
 
 def entry_of(catalogue, wildcards):
@@ -274,21 +282,27 @@ def chat_template_args(wildcards):
     return as_json(SETTINGS.models[wildcards.model].chat_template_args or {})
 
 
+def resource(name, key):
+    """A resource of a rule's job, by its name in `estimates.resources`."""
+
+    @with_signature
+    def asked_for(wildcards, attempt):
+        return resources(name, SETTINGS, wildcards, attempt)[key]
+
+    return asked_for
+
+
 def memory(name):
     """MB that a job asks a cluster for, by the size of its model; more when it is tried again.
 
     The job is of the rule `name`, which another workflow may call otherwise.
     """
-    return lambda wildcards, attempt: resources(name, SETTINGS, wildcards, attempt)[
-        "mem_mb"
-    ]
+    return resource(name, "mem_mb")
 
 
 def minutes(name):
     """The time that a job asks a cluster for, likewise."""
-    return lambda wildcards, attempt: resources(name, SETTINGS, wildcards, attempt)[
-        "runtime"
-    ]
+    return resource(name, "runtime")
 
 
 def model_folder(wildcards, input):

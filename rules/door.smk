@@ -1,9 +1,13 @@
 # Before the config is read: the package becomes importable, and the config files are looked into.
+import gc
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+# what Snakemake has imported is looked through for garbage no more: that was an eighth of a dry run
+gc.freeze()
 
 SNAKEMAKE_FOLDER = Path(".snakemake")
 DEFAULT_CONFIG = Path("config/config.yaml")

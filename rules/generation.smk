@@ -28,7 +28,7 @@ rule generate:
         gpu=lambda wildcards: (0 if only_takes(wildcards) else SETTINGS.generation.gpus),
         # no parameters: nothing is to rerun for them
         part=lambda wildcards: "--from-store" if only_takes(wildcards) else "",
-        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        speed=as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate"),
         runtime=minutes("generate"),
     params:
@@ -59,7 +59,7 @@ use rule generate as generate_shard with:
     resources:
         gpu=SETTINGS.generation.gpus,
         part=lambda wildcards: f"--shard {wildcards.shard}",
-        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        speed=as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate_shard"),
         runtime=minutes("generate_shard"),
 
@@ -90,7 +90,7 @@ rule generate_variants:
         gpu=SETTINGS.generation.gpus,
         # no parameters: nothing is to rerun for them
         part=lambda wildcards: f"--shard {wildcards.shard}" if SHARDS else "",
-        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        speed=as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate_variants"),
         runtime=minutes("generate_variants"),
     params:
@@ -130,7 +130,7 @@ rule write_routes:
     threads: 1
     resources:
         # no parameter: nothing is to rerun for it
-        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        speed=as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("write_routes"),
         runtime=minutes("write_routes"),
     params:
@@ -198,7 +198,7 @@ rule generate_calibration_traces:
     resources:
         gpu=SETTINGS.generation.gpus,
         # no parameter: nothing is to rerun for it
-        speed=lambda wildcards: as_json(SETTINGS.generation, include=Generation.SPEED),
+        speed=as_json(SETTINGS.generation, include=Generation.SPEED),
         mem_mb=memory("generate_calibration_traces"),
         runtime=minutes("generate_calibration_traces"),
     params:

@@ -19,9 +19,8 @@ def _branches(names: list[str]) -> str:
     """The same for sorted names that differ; an empty text for none."""
     start = commonprefix(names)
     rests = [name.removeprefix(start) for name in names]
-    longer = [
-        _branches(list(alike)) for _, alike in groupby(filter(None, rests), key=lambda rest: rest[0])
-    ]
+    by_letter = groupby(filter(None, rests), key=lambda rest: rest[0])
+    longer = [_branches(list(alike)) for _, alike in by_letter]
     if not longer:
         return re.escape(start)
     return f"{re.escape(start)}(?:{'|'.join(longer)}){'' if all(rests) else '?'}"

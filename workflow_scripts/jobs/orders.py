@@ -54,7 +54,7 @@ class Orders:
         """Why the outputs of a job are not what is asked, if so; else their times are put right."""
         asked = value_digest(order.asked)
         self._asked |= dict.fromkeys(order.outputs, asked)
-        records = {output: read_making(Path(output)) for output in order.outputs}
+        records = {output: _record(output) for output in order.outputs}
         for output, made in records.items():
             if self._missed.get(output, asked) != asked:
                 return f"{output} was another when it was read last"
@@ -63,7 +63,8 @@ class Orders:
             if made and (fault := self._fault_of(output, made, order)):
                 return fault
         for output, made in records.items():
-            _restore_time(Path(output), made)
+            if made:
+                _restore_time(Path(output), made)
         return None
 
     def _fault_of(self, output: str, made: Made, order: Order) -> str | None:
@@ -83,17 +84,22 @@ class Orders:
         return None
 
 
+def _record(output: str) -> Made | None:
+    """The record of an output; where not even its folder is there, none is looked for."""
+    return read_making(Path(output)) if os.path.isdir(os.path.dirname(output) or ".") else None
+
+
 def _digest(path: str) -> str | None:
     """The sha256 of a file; None where it is gone."""
     return file_digest(Path(path)) if os.path.isfile(path) else None
 
 
-def _restore_time(path: Path, made: Made | None) -> None:
+def _restore_time(path: Path, made: Made) -> None:
     """Give a file that was copied or touched the time when it was made, so that it reruns nothing.
 
     Unless it is not the file that was made: then its new time is to be noticed.
     """
-    moved = abs(_time(path) - made.time) > NANOSECONDS_OF_ENDING if made else False
+    moved = abs(_time(path) - made.time) > NANOSECONDS_OF_ENDING
     if moved and path.is_file() and made.sha256 == file_digest(path):
         os.utime(path, ns=(made.time, made.time))
 
