@@ -1,4 +1,5 @@
 # When all rules are known: Snakemake asks their functions for parameters several times for each job.
+import gc
 from types import FunctionType
 
 for RULE in workflow.rules:
@@ -6,3 +7,5 @@ for RULE in workflow.rules:
         FUNCTION = getattr(ITEM, "callable", ITEM)
         if isinstance(FUNCTION, FunctionType):
             with_signature(FUNCTION)
+
+gc.freeze()  # the rules too, as in door.smk
