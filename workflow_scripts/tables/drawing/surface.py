@@ -74,11 +74,10 @@ def _draw_onsets(axes: Axes, onsets: pd.DataFrame, budgets: Sequence[int]) -> No
         "color": LINE, "marker": "o", "markersize": 4.5, "markeredgecolor": "white",
         "elinewidth": 1.2, "zorder": 4,
     }  # fmt: skip
-    has_both = np.isfinite(high)
-    joined = np.where(has_both, at, np.nan)
-    reach = np.maximum([at - low, high - at], 0)
-    axes.errorbar(joined, heights, xerr=reach, linewidth=1.8, capsize=2, **look)
-    is_open = np.isfinite(at) & ~has_both
+    is_open = np.isfinite(at) & np.isinf(high)
+    joined = np.where(np.isfinite(high), [low, at, high], np.nan)
+    reach = np.maximum(np.diff(joined, axis=0), 0)
+    axes.errorbar(joined[1], heights, xerr=reach, linewidth=1.8, capsize=2, **look)
     at, low, heights = at[is_open], low[is_open], heights[is_open]
     axes.errorbar(at, heights, xerr=[at - low, 0 * at], linestyle="none", capsize=2, **look)
     most = 100 * of_budget["largest"].to_numpy()[is_open]
