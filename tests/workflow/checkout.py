@@ -1,13 +1,16 @@
 """A copy of the project in a folder of its own, and snakemake run in it as a user would."""
 
+import atexit
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -103,7 +106,19 @@ def jobs_run(text: str) -> Counter[str]:
 
 
 def copy_project(folder: Path) -> Checkout:
-    """Copy what git knows or would add, as a fresh clone would have it."""
+    """Copy what git knows or would add, as a fresh clone would have it; modules are compiled."""
+    shutil.copytree(_compiled(), folder, dirs_exist_ok=True)
+    return Checkout(folder)
+
+
+@cache
+def _compiled() -> Path:
+    """A copy to copy from, until this process ends.
+
+    Its modules are compiled, and their digests known, which costs each copy seconds otherwise.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="project-"))
+    atexit.register(shutil.rmtree, folder)
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=PROJECT,
@@ -116,7 +131,11 @@ def copy_project(folder: Path) -> Checkout:
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    return Checkout(folder)
+    compiling = [sys.executable, "-m", "compileall", "-q", "workflow_scripts"]
+    subprocess.run(compiling, cwd=folder, env=environment(), check=True)
+    Checkout(folder).planned()
+    shutil.rmtree(folder / ".snakemake")
+    return folder
 
 
 def small_checkout(folder: Path, **changes: object) -> Checkout:

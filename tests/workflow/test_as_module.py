@@ -44,9 +44,11 @@ def deployed(folder: Path, snakefile: str, names: str = "", more: str = "") -> O
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A copy in an awkward place that may only be read."""
+    """A copy in an awkward place that may only be read; nothing in it has been compiled."""
     folder = tmp_path_factory.mktemp("shared") / "it's a place"
     copy_project(folder)
+    for compiled in list(folder.rglob("__pycache__")):
+        shutil.rmtree(compiled)
     subprocess.run(["chmod", "-R", "a-w", folder], check=True)
     return folder
 

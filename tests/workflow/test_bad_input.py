@@ -128,21 +128,21 @@ def test_benchmark_row_without_an_answer(checkout):
     assert not (checkout.folder / "resources").exists()
 
 
-def test_budget_beyond_the_context(checkout):
-    write_config(checkout, SMALL | {"generation": {"budgets": [6, 100_000]}})
+def test_budget_beyond_the_context(changeable):
+    write_config(changeable, SMALL | {"generation": {"budgets": [6, 100_000]}})
     errors = [
         line
-        for line in refused(checkout, "--cores", "1", ANSWERS).splitlines()
+        for line in refused(changeable, "--cores", "1", ANSWERS).splitlines()
         if line.startswith("error: ")
     ]
     said = "generation.budgets: 100000 tokens leave none of the model's context"
     assert errors and all(said in line for line in errors)
 
 
-def test_delimiter_that_is_not_one_token(checkout):
+def test_delimiter_that_is_not_one_token(changeable):
     formats = {"think": {"stop": "</think></think>"}}
-    write_config(checkout, SMALL | {"thinking_formats": formats})
-    printed = refused(checkout, "--cores", "1", ANSWERS)
+    write_config(changeable, SMALL | {"thinking_formats": formats})
+    printed = refused(changeable, "--cores", "1", ANSWERS)
     assert (
         "error: thinking_formats.think.stop: '</think></think>' is 2 tokens of the tokenizer of "
         "resources/models/reasoner; each must be exactly one"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from tests.workflow.checkout import (
     environment,
     job_counts,
     small_checkout,
+    write_config,
 )
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.overlays import read_config
@@ -39,17 +41,20 @@ def rows(checkout: Checkout, kind: str) -> list[dict]:
 
 
 @pytest.mark.parametrize("sweep", ["shared", "independent"])
-def test_a_run_costs_what_was_said(finished, tmp_path, sweep):
+def test_a_run_costs_what_was_said(changeable, tmp_path, sweep):
     generation = SMALL["generation"] | {"sweep": sweep}
-    checkout = small_checkout(tmp_path, run=RUN, generation=generation)
-    said = cost(checkout, "small.yaml", "--mean-trace", "30", "--mean-answer", "1")
+    nothing_yet = small_checkout(tmp_path / "new", run=RUN, generation=generation)
+    said = cost(nothing_yet, "small.yaml", "--mean-trace", "30", "--mean-answer", "1")
     config = ("--configfile", "small.yaml")
-    planned = checkout.planned(*config)
+    planned = nothing_yet.planned(*config)
     assert said["jobs"] == [sum(planned.values())] and "size_table" in planned
     assert not planned.keys() & said.keys() - {"all"}  # named by stage
+    # masks are there, and of a shared sweep the completions
+    checkout = changeable
+    write_config(checkout, SMALL | {"run": RUN, "generation": generation})
+    for variant in {*SMALL["run"]["variants"]} - {*RUN["variants"]}:
+        shutil.rmtree(checkout.folder / "results/reasoner" / variant)
     made = [f"results/reasoner/{variant}/answers/small.jsonl" for variant in RUN["variants"]]
-    if sweep == "shared":  # its completions are there
-        (checkout.folder / "store").symlink_to(finished.folder / "store")
     checkout.run("--cores", "2", *made, *config)
     traces, answers = rows(checkout, "traces"), rows(checkout, "answers")
     assert said["traces"][0] == len(traces) == (48 if sweep == "shared" else 144)

@@ -15,6 +15,8 @@ from workflow_scripts.paths import PROJECT
 
 MODELS = {"my-llama": "llama", "my-qwen": "qwen2"}
 SWEEP = ["dense", "magnitude-30", "magnitude-60"]
+# what is put side by side; of the second run there is all
+TABLES = [f"results/runs/short/{made}" for made in ("tables/accuracy.md", "config.json")]
 PROBLEMS = [(f"{a}+{b}=", (a + b) % 10) for a in range(3) for b in range(4)]
 
 
@@ -65,9 +67,9 @@ def hour(tmp_path_factory) -> Checkout:
         save_model(checkout.folder / "checkpoints" / model, architecture)
     with open(checkout.folder / "sums.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("sum", "result"), *PROBLEMS])
-    for name, budgets in (("short", [4, 8]), ("long", [8, 16])):
+    for name, budgets, targets in (("short", [4, 8], TABLES), ("long", [8, 16], [])):
         write_config(checkout, config(name, budgets), f"{name}.yaml")
-        checkout.run("--cores", "2", "--configfile", f"{name}.yaml")
+        checkout.run("--cores", "2", *targets, "--configfile", f"{name}.yaml")
     return checkout
 
 

@@ -41,10 +41,10 @@ CONFIG = {
 TARGETS = ("resources/benchmarks/far.jsonl", "results/reasoner/influence/far.json")
 
 
-def run(checkout: Checkout, monkeypatch) -> str:
+def run(checkout: Checkout, monkeypatch, *targets: str) -> str:
     monkeypatch.setenv("PRUNETHINK_HUB", "mirror")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is there
-    done = checkout.snakemake("--cores", "1", *TARGETS, "--configfile", "far.yaml")
+    done = checkout.snakemake("--cores", "1", *targets, "--configfile", "far.yaml")
     return done.stdout if done.returncode else ""
 
 
@@ -57,7 +57,7 @@ def test_what_a_folder_holds_is_fetched_locked_and_used(tmp_path, monkeypatch):
     for path, rows in ((problems, [{"q": "1+1=", "a": 2}, {"q": "1+2=", "a": 3}]), (traces, pairs)):
         path.parent.mkdir(parents=True)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert run(checkout, monkeypatch) == ""
+    assert run(checkout, monkeypatch, *TARGETS) == ""
     scores = json.loads((tmp_path / TARGETS[1]).read_text())
     assert (scores["train_samples"], scores["validation_samples"]) == (2, 1)
     lock = (tmp_path / "config/hub.lock").read_text()
@@ -65,7 +65,7 @@ def test_what_a_folder_holds_is_fetched_locked_and_used(tmp_path, monkeypatch):
     assert all(f"\n{entry}\n" in lock for entry in entries)
     shutil.rmtree(tmp_path / "resources")
     problems.write_text('{"q": "1+1=", "a": 3}\n{"q": "1+2=", "a": 3}\n')
-    said = run(checkout, monkeypatch)
+    said = run(checkout, monkeypatch, TARGETS[0])
     assert "hub dataset owner/problems@main: its content has changed: test.jsonl has sha256" in said
     assert (tmp_path / "config/hub.lock").read_text() == lock
     assert not os.path.exists(tmp_path / TARGETS[0])

@@ -16,7 +16,14 @@ from typing import TypeVar
 import psutil
 import pytest
 
-from tests.workflow.checkout import Checkout, environment, jobs_run, small_checkout
+from tests.workflow.checkout import (
+    SMALL,
+    Checkout,
+    environment,
+    jobs_run,
+    small_checkout,
+    write_config,
+)
 from tests.workflow.slurm_cluster import NotReady, Slurm, cluster, what_is_missing
 
 RUN = {"variants": ["dense", "wanda-50"], "benchmarks": ["small"]}
@@ -197,18 +204,23 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory, slurm) -> Iterator[Story]:
+def story(tmp_path_factory, slurm, finished) -> Iterator[Story]:
     """A run that meets everything, until it is complete.
 
     A job is cancelled, a step is killed, a job exceeds its time, and the node is lost with jobs on
     it; all are tried again. At last the node is lost once more, and snakemake itself is killed
     while its jobs wait in the queue, so that the next one must not begin; they are cancelled, a
-    person unlocks, and the one after it makes the table. Meanwhile a copy of the checkout makes the
-    same without SLURM.
+    person unlocks, and the one after it makes the table. Of the small run, which knows no SLURM, a
+    copy keeps what these variants need, and makes the same table.
     """
     checkout = small_checkout(tmp_path_factory.mktemp("site"), run=RUN)
     copy = Checkout(tmp_path_factory.mktemp("local") / "checkout")
-    shutil.copytree(checkout.folder, copy.folder)
+    shutil.copytree(finished.folder, copy.folder, symlinks=True)
+    needed = {copy.folder / "results/reasoner" / name for name in ("statistics", *RUN["variants"])}
+    for path in [*copy.folder.glob("results/*"), *copy.folder.glob("results/reasoner/*")]:
+        if path not in needed and path.name != "reasoner":
+            (shutil.rmtree if path.is_dir() else Path.unlink)(path)
+    write_config(copy, SMALL | {"run": RUN})
     as_a_site_would(checkout.folder / "profiles/slurm/config.yaml")
     site, failed = Site(checkout, slurm), {}
     with ThreadPoolExecutor() as beside, ExitStack() as stack:

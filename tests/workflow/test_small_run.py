@@ -141,7 +141,8 @@ def test_an_entry_of_the_store_that_is_removed_is_generated_again_and_no_other(c
     removed = manage_store(changeable, "--remove", gone[0])
     assert removed.returncode == 0, removed.stderr
     assert changeable.decoded() == every - int(gone[5].replace(",", ""))
-    changeable.run("--cores", "2", *CONFIG, "--forcerun", "generate")
+    answers = [f"results/{name}/answers/small.jsonl" for name in rows]
+    changeable.run("--cores", "2", *answers, *CONFIG, "--forcerun", "generate")
     assert changeable.decoded() == every
     log = (changeable.folder / "logs/generate/reasoner/dense.log").read_text()
     assert "completions are in the store; no engine starts" in log
