@@ -13,7 +13,7 @@ def checkout(tmp_path_factory):
     return copy_project(tmp_path_factory.mktemp("project"))
 
 
-def start(checkout, gpus, *arguments):
+def start(checkout, gpus, *arguments, target="resources/benchmarks/chains.jsonl"):
     """What a start prints where there are so many GPUs."""
     tools = checkout.folder / f"{gpus}-gpus"
     tools.mkdir(exist_ok=True)
@@ -21,8 +21,8 @@ def start(checkout, gpus, *arguments):
     script.write_text("#!/bin/sh\n" + "".join(f"echo '{n}, GPU-{n}'\n" for n in range(gpus)))
     script.chmod(0o755)
     env = environment()
-    target = ("results/config.json", "--forceall", "--printshellcmds")  # with Snakemake's own log
-    command = checkout.command("--cores", "1", *target, *arguments)
+    flags = ("--forceall", "--printshellcmds")  # with Snakemake's own log
+    command = checkout.command("--cores", "1", target, *flags, *arguments)
     finished = subprocess.run(
         command, cwd=checkout.folder, env=env | {"PATH": f"{tools}:{env['PATH']}"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
@@ -34,7 +34,7 @@ UNUSED = "8 GPU(s) here, and models run on the CPU: `device: cuda` in the config
 
 
 def test_gpus_are_counted_and_one_line_says_that_they_are_not_used(checkout):
-    said = start(checkout, 8)
+    said = start(checkout, 8, target="results/config.json")  # by a second snakemake below it
     assert re.search("Provided resources: gpu=.*8", said) and said.count(UNUSED) == 1
 
 

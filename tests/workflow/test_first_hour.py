@@ -15,15 +15,17 @@ from workflow_scripts.paths import PROJECT
 
 MODELS = {"my-llama": "llama", "my-qwen": "qwen2"}
 SWEEP = ["dense", "magnitude-30", "magnitude-60"]
-# what is put side by side; of the second run there is all
-TABLES = [f"results/runs/short/{made}" for made in ("tables/accuracy.md", "config.json")]
+# of the first run there is what is put side by side with the second, which has everything
+RUNS = {"short": ([4, 8], SWEEP[::2]), "long": ([8, 16], SWEEP)}
+COMPARED = [f"results/runs/short/{made}" for made in ("tables/accuracy.md", "config.json")]
 PROBLEMS = [(f"{a}+{b}=", (a + b) % 10) for a in range(3) for b in range(4)]
 
 
-def config(name: str, budgets: list[int]) -> dict:
+def config(name: str) -> dict:
+    budgets, variants = RUNS[name]
     source = {"kind": "local", "path": "sums.csv", "answer_kind": "integer"}
     return {
-        "run": {"name": name, "models": [*MODELS], "variants": SWEEP, "benchmarks": ["sums"]},
+        "run": {"name": name, "models": [*MODELS], "variants": variants, "benchmarks": ["sums"]},
         "models": {
             model: {
                 "source": {"kind": "local", "path": f"checkpoints/{model}"},
@@ -67,20 +69,21 @@ def hour(tmp_path_factory) -> Checkout:
         save_model(checkout.folder / "checkpoints" / model, architecture)
     with open(checkout.folder / "sums.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("sum", "result"), *PROBLEMS])
-    for name, budgets, targets in (("short", [4, 8], TABLES), ("long", [8, 16], [])):
-        write_config(checkout, config(name, budgets), f"{name}.yaml")
+    for name in RUNS:
+        write_config(checkout, config(name), f"{name}.yaml")
+        targets = COMPARED if name == "short" else []
         checkout.run("--cores", "2", *targets, "--configfile", f"{name}.yaml")
     return checkout
 
 
 def test_two_runs_stand_side_by_side_and_share_what_they_can(hour):
     runs = hour.folder / "results/runs"
-    for name in ("short", "long"):
+    for name, (_, variants) in RUNS.items():
         table = (runs / name / "tables/accuracy.md").read_text()
         assert "Limited: sums: a sample of 5 problems (seed 0)." in table
         for model in MODELS:
             assert f"**{model} on sums**" in table
-        assert all(f"| {variant} " in table for variant in SWEEP)
+        assert all(f"| {variant} " in table for variant in variants)
     assert len(list((hour.folder / "resources/models").iterdir())) == len(MODELS)
     compared = subprocess.run(
         [sys.executable, "-m", "workflow_scripts.tables.compare_runs", *map(str, runs.iterdir())],

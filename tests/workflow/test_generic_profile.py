@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.checkout import PROJECT, environment, small_checkout
+from tests.workflow.checkout import PROJECT, Checkout, environment, small_checkout
 
 # a PBS that keeps a job's exit status in a file; it kills the job KILLED, as over its time
 QSUB = """#!/bin/sh
@@ -99,9 +99,9 @@ def asked(scheduler: str, tools: Path, **variables: str) -> str:
     return done.stdout.strip()
 
 
-def through_pbs(folder: Path, *arguments: str, killed: str) -> str:
-    """Make a mask in a checkout there, through a PBS that kills that job; what is printed."""
-    checkout, jobs = small_checkout(folder / "checkout"), folder / "jobs"
+def through_pbs(checkout: Checkout, folder: Path, *arguments: str, killed: str) -> str:
+    """Make a mask through a PBS that is put there and kills that job; what is printed."""
+    jobs = folder / "jobs"
     jobs.mkdir()
     for name, text in (("qsub", QSUB), ("qstat", QSTAT)):
         tool(folder / "bin", name, text)
@@ -118,8 +118,9 @@ def through_pbs(folder: Path, *arguments: str, killed: str) -> str:
     return finished.stdout
 
 
-def test_a_job_goes_through_pbs_and_is_tried_again_with_more(tmp_path):
-    printed = through_pbs(tmp_path, "--configfile", "small.yaml", killed="0")
+def test_a_job_goes_through_pbs_and_is_tried_again_with_more(changeable, tmp_path):
+    (changeable.folder / "results/reasoner/dense/mask.json").unlink()
+    printed = through_pbs(changeable, tmp_path, "--configfile", "small.yaml", killed="0")
     assert "Trying to restart job" in printed
     first, second = [
         {key: int(number) for key, number in re.findall(r"(\w+)=(\d+)", line)}
@@ -135,7 +136,7 @@ def test_a_job_goes_through_pbs_and_is_tried_again_with_more(tmp_path):
 def test_a_run_with_a_directory_of_its_own_goes_through_pbs(tmp_path):
     """Snakemake calls the profile's commands in that directory, the checkout is elsewhere."""
     arguments = ("--directory", "runs/own", "--configfile", "config/config.yaml")
-    through_pbs(tmp_path, *arguments, killed="none")
+    through_pbs(small_checkout(tmp_path / "checkout"), tmp_path, *arguments, killed="none")
     assert (tmp_path / "checkout/runs/own/results/reasoner/dense/mask.json").is_file()
     assert (tmp_path / "jobs/0.exit").read_text() == "0\n"
 
