@@ -25,7 +25,7 @@ def wanda_scores(weight: Tensor, sum_squares: Tensor) -> Tensor:
     """
     if not sum_squares.any():
         return magnitude_scores(weight)
-    return weight.float().abs().mul_(sum_squares.float().sqrt())
+    return weight.float().abs() * sum_squares.float().sqrt()
 
 
 def column_means(weight: Tensor, sum_squares: Tensor) -> Tensor:
