@@ -22,21 +22,29 @@ from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.engines.skipping import Chosen, row_counts
 from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.models.routed import FullPass, first_values, route_model, router_shapes
+from workflow_scripts.models.routed import (
+    FullPass,
+    Routed,
+    first_values,
+    route_model,
+    router_shapes,
+)
 from workflow_scripts.models.routing import PARTS
 
 BLOCKS = 4
 
 
-def routed_model(name: str, kind: str = "qwen3", seed: int = 0) -> torch.nn.Module:
+def routed_model(
+    name: str, kind: str = "qwen3", seed: int = 0, hidden: int = 32
+) -> torch.nn.Module:
     """A random model in which about half of all tokens skip."""
-    model = tiny_model(kind, num_hidden_layers=BLOCKS)
+    model = tiny_model(kind, num_hidden_layers=BLOCKS, hidden_size=hidden)
     options = parser_of(Variant)(json.dumps((METHODS | TOP_K)[name]))
     routing = options.routing(BLOCKS)
     generator = torch.Generator().manual_seed(seed)
     tensors = {
         tensor: first_values(routing, tensor, shape, generator)
-        for tensor, shape in router_shapes(routing, 32).items()
+        for tensor, shape in router_shapes(routing, hidden).items()
     }
     route_model(model, routing, tensors)
     ids = torch.randint(3, 60, (2, 50), generator=generator)
@@ -136,16 +144,71 @@ def test_numbers_of_rows(rows: int) -> None:
         assert torch.equal(chosen.wanted_of(taken), mask.nonzero()[:, 0])
 
 
+def disturbed(module: torch.nn.Module, rows: int) -> None:
+    """Have a module treat steps with so many rows differently, as a kernel may."""
+    genuine = module.forward
+
+    def forward(hidden: torch.Tensor) -> torch.Tensor:
+        found = genuine(hidden)
+        return found * (1 + 2**-10) if hidden.shape[:2] == (rows, 1) else found
+
+    module.forward = forward
+
+
 def test_numbers_of_rows_that_round_otherwise_are_not_used() -> None:
-    """A kernel that treats eight rows differently must be found out."""
     model = routed_model("skipgpt")
     for block in model.model.layers:
-        genuine = block.mlp.forward
-
-        def disturbed(hidden, genuine=genuine):
-            found = genuine(hidden)
-            return found * (1 + 2**-10) if len(hidden) == 8 else found
-
-        block.mlp.forward = disturbed
+        disturbed(block.mlp, 8)
     engine = TransformersEngine(model, VOCABULARY, 16, 80)
     assert engine.passes.sizes == [4, 12, 16]
+
+
+@pytest.mark.parametrize("block", range(BLOCKS))
+@pytest.mark.parametrize("place", ["mlp", "router.attention", "router.mlp", "self_attn.k_proj"])
+def test_a_batch_in_which_one_block_rounds_otherwise_is_not_used(
+    place: str, block: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the tokens of the check skip by themselves, and though logits are the same."""
+    model = routed_model("skipgpt")
+    disturbed(model.model.layers[block].get_submodule(place), 16)
+    engine = TransformersEngine(model, VOCABULARY, 16, 80)
+    assert engine.passes.sizes == [4, 8] and "decodes 8 requests at a time" in caplog.text
+
+
+def margins_while_decoding(
+    model: torch.nn.Module, asked: list, slots: int, monkeypatch: pytest.MonkeyPatch
+) -> dict[tuple, float]:
+    """Of every router: by the request's seed, the token's place, the block and the router's name."""
+    found, keys = {}, []
+    engine = TransformersEngine(model, VOCABULARY, slots, 80)
+    decode, margins = TransformersEngine._decode, Routed.margins
+
+    def noted(engine: TransformersEngine, cache: object, slots: list) -> np.ndarray:
+        keys[:] = [slot and slot.tokens and (slot.request.seed, slot.position) for slot in slots]
+        logits = decode(engine, cache, slots)
+        keys.clear()
+        return logits
+
+    def note(router: Routed, name: str, hidden: torch.Tensor) -> torch.Tensor | None:
+        of_rows = margins(router, name, hidden)
+        if of_rows is not None:
+            rows = zip(keys, of_rows[:, 0].tolist(), strict=False)
+            found.update({(*key, router.number, name): value for key, value in rows if key})
+        return of_rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TransformersEngine, "_decode", noted)
+        patched.setattr(Routed, "margins", note)
+        list(engine.generate(deque(asked)))
+    return found
+
+
+@pytest.mark.parametrize("name", ["mod", "skipgpt"])
+def test_margins_do_not_depend_on_the_batch_size_to_the_last_bit(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a model so wide that kernels sum the rows behind the last four in another way."""
+    model, asked = routed_model(name, hidden=576), requests(22, SAMPLED)
+    few, many = (margins_while_decoding(model, asked, slots, monkeypatch) for slots in (4, 11))
+    assert len(few) > 1000 and many.keys() == few.keys()
+    assert [key for key in few if many[key] != few[key]] == []

@@ -12,6 +12,7 @@ import torch
 from workflow_scripts.engines.passes import Passes
 from workflow_scripts.engines.skipping import first_rows, row_counts
 from workflow_scripts.engines.slots import SlotCache, cache_length
+from workflow_scripts.models.routed import Gates
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
@@ -28,64 +29,77 @@ def shape_is_like_the_reference(passes: Passes, rows: int, longest: int) -> bool
     """Whether every row of a step has, bit by bit, the logits of the reference's first.
 
     For references of every length, full but for a token: the order in which attention sums over a
-    cache shows only where much of it is visible.
+    cache shows only where much of it is visible. Where tokens skip sublayers, all rows run all of
+    them, and have the reference's margins too, of which the last bit may decide; rows that skip
+    everything have its keys and values.
     """
     prefilled, length = _prefilled(passes), cache_length(longest)
     used = passes.new_cache(prefilled, rows, length)
     lengths = [*_lengths(length)]
     for shorter, own in enumerate(lengths):
         reference = passes.new_cache(prefilled, MIN_ROWS, own)
-        expected = _checked_step(passes, reference, prefilled, own - 2)[:1]
+        expected = _checked_step(passes, reference, prefilled, own - 2)
         for used.used in lengths[shorter:]:
-            found = _checked_step(passes, used, prefilled, own - 2)
-            if not torch.equal(found, expected.expand_as(found)):
+            if not _are_first_rows(_checked_step(passes, used, prefilled, own - 2), expected):
                 return False
+    if passes.routing:
+        reference, last = passes.new_cache(prefilled, MIN_ROWS, length), length - 2
+        found, expected = (
+            [
+                *_checked_step(passes, cache, prefilled, last, running=0),
+                *_new_states(cache, last, slice(None)),
+            ]
+            for cache in (used, reference)
+        )
+        if not _are_first_rows(found, expected):
+            return False
     return _rows_of_two_lengths_are_apart(passes, prefilled, used, longest)
 
 
 def _rows_of_two_lengths_are_apart(
     passes: Passes, prefilled: "DynamicCache", used: SlotCache, longest: int
 ) -> bool:
-    """Whether short rows beside rows of the longest sequence have the logits that both have by
-    themselves: the frequencies of some rotary embeddings change with the length.
+    """Whether short rows beside rows of the longest sequence have the logits and margins that both
+    have by themselves: the frequencies of some rotary embeddings change with the length.
     """
     ends = 1, max(longest - 1, 1)
     alone = []
     for tokens in ends:
         reference = passes.new_cache(prefilled, MIN_ROWS, cache_length(tokens + 1))
-        alone.append(_checked_step(passes, reference, prefilled, tokens)[0])
+        alone.append(_checked_step(passes, reference, prefilled, tokens))
     used.repeat(prefilled, ends[1])
     used.used, rows = cache_length(longest), len(used.positions)
-    at = [ends[row % 2] for row in range(rows)]
-    mixed = passes.step(used, [5] * rows, at, [rows])
-    return all(torch.equal(row, alone[number % 2]) for number, row in enumerate(mixed))
+    mixed = _step(passes, used, [ends[row % 2] for row in range(rows)])
+    return all(
+        _are_first_rows([part[number::2] for part in mixed], expected)
+        for number, expected in enumerate(alone)
+    )
 
 
 @torch.inference_mode()
 def sizes_like_the_reference(passes: Passes, rows: int, longest: int) -> list[int]:
     """The numbers of rows of which a sublayer may be computed for tokens that do not skip it.
 
-    Those in which, for caches of every length, each has the logits of the reference's first,
-    beside rows that skip everything and have the logits, keys and values of a reference that does.
+    All rows, which are found to be like the reference before; and fewer, in which, for caches of
+    every length, each has the logits of the reference's first, beside rows that skip everything and
+    have the logits, keys and values of a reference that does.
     """
     prefilled, length = _prefilled(passes), cache_length(longest)
     reference = passes.new_cache(prefilled, MIN_ROWS, length)
     used = passes.new_cache(prefilled, rows, length)
-    left = [*row_counts(rows, MIN_ROWS)]
+    *left, whole = row_counts(rows, MIN_ROWS)
     for own in _lengths(length):
         reference.used = used.used = own
         last = own - 2
         none = _checked_step(passes, reference, prefilled, last, running=0)[:1]
-        skipped = [states[:1, :, last].clone() for states in (*reference.keys, *reference.values)]
-        every = _checked_step(passes, reference, prefilled, last, running=MIN_ROWS)[:1]
+        none += [states.clone() for states in _new_states(reference, last, slice(1))]
+        every = _checked_step(passes, reference, prefilled, last)[:1]
         for size in [*left]:
-            logits = _checked_step(passes, used, prefilled, last, running=size)
-            found = [states[size:, :, last] for states in (*used.keys, *used.values)]
-            expected = [every, none, *skipped]
-            pairs = zip([logits[:size], logits[size:], *found], expected, strict=True)
-            if size < rows and not all(torch.equal(a, b.expand_as(a)) for a, b in pairs):
+            logits = _checked_step(passes, used, prefilled, last, running=size)[0]
+            skipped = [logits[size:], *_new_states(used, last, slice(size, None))]
+            if not (_are_first_rows([logits[:size]], every) and _are_first_rows(skipped, none)):
                 left.remove(size)
-    return left
+    return [*left, whole]
 
 
 def _checked_step(
@@ -94,16 +108,43 @@ def _checked_step(
     prefilled: "DynamicCache",
     tokens: int,
     running: int | None = None,
-) -> torch.Tensor:
-    """Logits of all rows with a cache of `tokens`: those of a prompt, over and over.
-
-    With a number of `running` rows, the first of them run every sublayer and the others none.
-    """
+) -> list[torch.Tensor]:
+    """What `_step` says of rows with a cache of `tokens`: those of a prompt, over and over."""
     cache.repeat(prefilled, tokens)
-    rows = len(cache.positions)
-    sizes = [rows] if not running else sorted({running, rows})
-    decide = None if running is None else first_rows(running, rows)
-    return passes.step(cache, [5] * rows, [tokens] * rows, sizes, decide)
+    return _step(passes, cache, [tokens] * len(cache.positions), running)
+
+
+def _step(
+    passes: Passes, cache: SlotCache, at: list[int], running: int | None = None
+) -> list[torch.Tensor]:
+    """Logits of one more token in each row, and margins of all routers: tensors (rows, ...).
+
+    Where tokens skip sublayers, the first `running` rows run all of them and the others none; all
+    rows run all without it.
+    """
+    rows, margins = len(at), []
+    running = rows if running is None else running
+    gates = first_rows(running, rows)
+
+    def decide(block: int, name: str, found: torch.Tensor, must_run: torch.Tensor | None) -> Gates:
+        margins.append(found)
+        return gates(block, name, found, must_run)
+
+    sizes = sorted({running, rows} - {0})
+    return [passes.step(cache, [5] * rows, at, sizes, decide), *margins]
+
+
+def _new_states(cache: SlotCache, at: int, rows: slice) -> list[torch.Tensor]:
+    """Keys and values that some rows have left at a place though they skip, block by block."""
+    if cache.present is not None:
+        return []
+    return [states[rows, :, at] for states in (*cache.keys, *cache.values)]
+
+
+def _are_first_rows(found: list[torch.Tensor], reference: list[torch.Tensor]) -> bool:
+    """Whether, tensor by tensor, each row is the reference's first, bit by bit."""
+    pairs = zip(found, reference, strict=True)
+    return all(torch.equal(one, other[:1].expand_as(one)) for one, other in pairs)
 
 
 @torch.inference_mode()

@@ -10,7 +10,8 @@ it. So a step of MIN_ROWS rows over a cache that is as long as its request needs
 and a larger shape is used only where its logits are found to be the reference's, bit by bit, when
 the engine starts; short rows beside long ones included. Where they are not, half as many slots are
 tried, and so on; at the end each thread decodes one request at a time in the reference shape.
-Sublayers that tokens skip are computed for the other rows alone, see `skipping`.
+Sublayers that tokens skip are computed for the other rows alone, see `skipping`; the margins that
+decide it are the reference's to the last bit as well.
 Experts of a mixture run for each row by itself in a step (`batched_mm`), for how many rows are
 routed to one depends on the neighbours; their prompts are prefilled alone, in one thread, since how
 experts run is a setting of the whole model.
@@ -215,4 +216,9 @@ class TransformersEngine:
 
     @property
     def _rows(self) -> int:
+        """Rows of a step. Where tokens skip sublayers those without a request cost nothing, and a
+        router's one output rounds the rows behind the last four of them in another way.
+        """
+        if self.passes.routing:
+            return -(-self._slots // MIN_ROWS) * MIN_ROWS
         return max(self._slots, MIN_ROWS)
