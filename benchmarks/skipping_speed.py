@@ -11,6 +11,7 @@ to the dense model in the same round.
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections import deque
@@ -31,7 +32,6 @@ from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.routed import (
     FullPass,
     by_margin,
-    first_values,
     route_model,
     router_shapes,
     routers_of,
@@ -79,7 +79,7 @@ def skipping(folder: Path, options: dict, given: argparse.Namespace) -> PreTrain
     variant = parser_of(Variant)(json.dumps(options))
     routing, generator = variant.routing(blocks), torch.Generator().manual_seed(0)
     tensors = {
-        name: first_values(routing, name, shape, generator)
+        name: torch.randn(shape, generator=generator) / math.sqrt(shape[-1])
         for name, shape in router_shapes(routing, hidden).items()
     }
     route_model(model, routing, tensors)

@@ -639,3 +639,56 @@ def test_what_comes_after_routers_trains_none_and_measures_what_is_skipped(recov
             changed(TRAINS, short, each, (("variants", "d"), FIRST | {"recovery": recovery}))
         )
     assert str(caught.value).startswith(f"config: variants.d.recovery: {said}")
+
+
+PLAIN = (("recoveries", "plain"), ADAPTERS | MEASURED)
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_recovery_that_trains_the_routers_of_some_models_alone_is_refused(is_first):
+    models = {"reasoner": "plain", "answerer": "routers"}
+    each = (("recoveries", "each"), {"kind": "by-model", "models": models})
+    variant = {"method": "skipgpt", "skip": 0.25, "recovery": "plain" if is_first else "each"}
+    if is_first:
+        variant["schedule"] = {"kind": "routers-first", "recovery": "each"}
+    with pytest.raises(InputError) as caught:
+        load_settings(changed(TRAINS, PLAIN, each, (("variants", "d"), variant)))
+    assert str(caught.value) == (
+        "config: recoveries.each.models.reasoner: 'plain' trains no routers; must be one that "
+        "does, for variant d"
+    )
+
+
+@pytest.mark.parametrize("place", ["method", "after"])
+def test_a_recovery_that_trains_the_routers_of_some_models_is_none_that_trains_none(place):
+    models = {"reasoner": "plain", "answerer": "routers"}
+    each = (("recoveries", "each"), {"kind": "by-model", "models": models})
+    variant = {"method": "dense"} if place == "method" else FIRST
+    with pytest.raises(InputError, match=r"variants\.d\.recovery: 'each' is not allowed with"):
+        load_settings(
+            changed(TRAINS, PLAIN, each, (("variants", "d"), variant | {"recovery": "each"}))
+        )
+
+
+@pytest.mark.parametrize(
+    ("method", "routers", "key"),
+    [
+        ({}, {"final_temperature": 1.0}, "final_temperature"),
+        ({}, {"temperature": 1.0, "weight": 8.0}, "temperature"),
+        ({"form": "lrm"}, {"exact_share": True}, "exact_share"),
+        ({"form": "expert-choice"}, {"weight": 1.0, "budget": "token"}, "budget"),
+        ({"form": "expert-choice"}, {"ramp": "sine"}, "ramp"),
+    ],
+)
+def test_keys_of_routers_without_effect_are_refused(method, routers, key):
+    variant = {"method": "mod", "skip": 0.2, "recovery": "idle"} | method
+    if method:
+        variant["decode_densely"] = True
+    idle = (("recoveries", "idle"), {"kind": "routers", "routers": routers} | MEASURED)
+    with pytest.raises(InputError) as caught:
+        load_settings(changed(idle, (("variants", "d"), variant)))
+    form = method.get("form", "threshold")
+    assert str(caught.value) == (
+        f"config: variants.d.recovery: 'idle' is not allowed with method mod, form {form}: "
+        f"routers.{key} has no effect there"
+    )

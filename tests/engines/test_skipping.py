@@ -17,18 +17,13 @@ from tests.engines.test_transformers_engine import (
     run,
     tiny_model,
 )
+from tests.models.drawn_routers import drawn_routers
 from tests.models.test_routed import METHODS, TOP_K
 from workflow_scripts.config.entry import parser_of
 from workflow_scripts.config.methods import Variant
 from workflow_scripts.engines.skipping import Chosen, row_counts
 from workflow_scripts.engines.transformers_engine import TransformersEngine
-from workflow_scripts.models.routed import (
-    FullPass,
-    Routed,
-    first_values,
-    route_model,
-    router_shapes,
-)
+from workflow_scripts.models.routed import FullPass, Routed, route_model
 from workflow_scripts.models.routing import PARTS
 
 BLOCKS = 4
@@ -41,13 +36,8 @@ def routed_model(
     model = tiny_model(kind, num_hidden_layers=BLOCKS, hidden_size=hidden, **config)
     options = parser_of(Variant)(json.dumps((METHODS | TOP_K)[name]))
     routing = options.routing(BLOCKS)
-    generator = torch.Generator().manual_seed(seed)
-    tensors = {
-        tensor: first_values(routing, tensor, shape, generator)
-        for tensor, shape in router_shapes(routing, hidden).items()
-    }
-    route_model(model, routing, tensors)
-    ids = torch.randint(3, 60, (2, 50), generator=generator)
+    route_model(model, routing, drawn_routers(routing, hidden, seed))
+    ids = torch.randint(3, 60, (2, 50), generator=torch.Generator().manual_seed(seed))
 
     def note(number: int, name: str, margins: torch.Tensor, must_run: object) -> tuple:
         model.model.layers[number].router.shift(name, 1e-3 - margins.median().item())

@@ -1,5 +1,6 @@
 """Dynamic variants held against the dense model, a truncated one, and themselves token by token."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +11,29 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
 from tests.artefacts.mask_references import run
+from tests.models.drawn_routers import draw_routers
 from tests.models.tiny_models import ARCHITECTURES, load_model, token_ids
 from workflow_scripts.artefacts.masks import Pruned, nothing_pruned, read_pruned
 from workflow_scripts.artefacts.pruned_checkpoints import apply_pruned, export
+from workflow_scripts.config.entry import parser_of
+from workflow_scripts.config.methods import Variant
 from workflow_scripts.errors import InputError
 from workflow_scripts.models.checkpoints import model_digest, open_checkpoint
-from workflow_scripts.models.routed import FullPass, among_largest, routers_of
-from workflow_scripts.models.routing import PARTS
+from workflow_scripts.models.routed import (
+    FullPass,
+    Routed,
+    _without_evicted,
+    among_largest,
+    first_values,
+    routers_of,
+)
+from workflow_scripts.models.routing import PARTS, router_place
 
 BLOCKS = 4
 ASKED = token_ids(3, 13, seed=1).long()
 METHODS = {
     "skipgpt": {"method": "skipgpt", "skip": 0.3},
-    "skipgpt-lrm": {"method": "skipgpt", "skip": 0.3, "form": "lrm"},
+    "skipgpt-two-layer": {"method": "skipgpt", "skip": 0.3, "form": "two-layer"},
     "d-llm": {"method": "d-llm", "skip": 0.3, "width": 16},
     "d-llm-lrm": {"method": "d-llm", "skip": 0.3, "form": "lrm"},
     "mod": {"method": "mod", "skip": 0.3, "parts": "both"},
@@ -44,6 +55,7 @@ def routed(tmp_path: Path, tiny_model: Callable[..., Path]) -> Callable[..., Pre
         pruned = read_pruned(run(place, folder, options | {"seed": seed}), model_digest(folder))
         model = load_model(folder, torch.float64)
         apply_pruned(model, pruned, open_checkpoint(folder))
+        draw_routers(model, seed)
         return model
 
     return opened
@@ -154,7 +166,9 @@ def let_half_run(model: PreTrainedModel) -> None:
 
 
 def slow_pass(model: PreTrainedModel, gates: Callable[[int, str], Tensor], evicts: bool) -> Tensor:
-    """A qwen3 by the formulas, in float64: gates (rows, tokens) by block and sublayer."""
+    """A qwen3 by the formulas, in float64: gates (rows, tokens) by block and sublayer, 0 of what
+    skips, and by what is multiplied of what runs.
+    """
     config = model.config
     x = model.model.embed_tokens(ASKED)
     positions = torch.arange(ASKED.shape[1])[None]
@@ -176,47 +190,114 @@ def slow_pass(model: PreTrainedModel, gates: Callable[[int, str], Tensor], evict
         scores = q @ k.transpose(2, 3) / math.sqrt(config.head_dim)
         there = torch.ones(len(g), g.shape[1], g.shape[1], dtype=torch.bool).tril()
         if evicts:
-            there &= (g[:, None] > 0) | torch.eye(g.shape[1], dtype=torch.bool)
+            there &= (g[:, None] != 0) | torch.eye(g.shape[1], dtype=torch.bool)
         weights = scores.masked_fill(~there[:, None], -math.inf).softmax(-1)
         added = attention.o_proj((weights @ v).transpose(1, 2).flatten(2))
         inside = x + g[..., None] * added
-        x = inside + gates(number, "mlp")[..., None] * block.mlp(
-            block.post_attention_layernorm(inside)
-        )
+        g, whole = gates(number, "mlp"), x + added  # what one router for the block multiplies
+        is_block = model.routing.unit == "block"
+        of_mlp = block.mlp(block.post_attention_layernorm(whole if is_block else inside))
+        x = inside + g[..., None] * of_mlp
     return model.lm_head(model.model.norm(x))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, *TOP_K])
 @torch.no_grad()
 def test_it_computes_what_the_formulas_say(
     routed: Callable[..., PreTrainedModel], name: str
 ) -> None:
-    model = routed(METHODS[name])
+    model, of_routers = routed((METHODS | TOP_K)[name]), {}
     let_half_run(model)
     whole = FullPass()
+    genuine = whole.gates
+
+    def noted(router: Routed, router_name: str, *given: Tensor | None) -> tuple:
+        of_routers[router.number, router_name] = given[0]
+        return genuine(router, router_name, *given)
+
+    whole.gates = noted
     found = logits_of(model, routes=whole)
     everything = torch.ones(ASKED.shape, dtype=torch.float64)
 
     def gates(block: int, part: str) -> Tensor:
-        return whole.run[block].get(part, everything).double()
+        run = whole.run[block].get(part, everything).double()
+        if name in METHODS or part not in whole.run[block]:
+            return run
+        return run * of_routers[block, "block" if name == "expert-choice" else part].double()
 
     expected = slow_pass(model, gates, evicts=model.routing.keys == "evicted")
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
-def test_routes_follow_from_the_routers(routed: Callable[..., PreTrainedModel]) -> None:
-    """By their definition: two linear maps of what enters the block."""
-    model, whole = routed(METHODS["skipgpt"]), FullPass()
+# by method: blocks with routers, what these are for, the layers of each, and whether the one of the
+# MLP reads what enters the block
+ROUTERS = {
+    "skipgpt": (range(4), PARTS, "linear", True),
+    "skipgpt-two-layer": (range(4), PARTS, "two-layer", True),
+    "d-llm": (range(2, 4), ("block",), "normalised", True),
+    "d-llm-lrm": (range(4), ("block",), "linear", True),
+    "mod": (range(4), PARTS, "linear", False),
+    "mod-alternate": ((1, 3), ("attention",), "linear", True),
+    "expert-choice": ((1, 3), ("block",), "linear", True),
+    "lrm": ((1, 2), PARTS, "linear", True),
+}
+
+
+def margins_by_hand(values: list[Tensor], kind: str, x: Tensor) -> Tensor:
+    """What a router makes of states (..., width), from its tensors in their order."""
+    x = x.float()
+    if kind != "linear":
+        weight, bias, *values = values
+        x = x @ weight.T + bias
+    if kind == "two-layer":
+        x = x.clamp_min(0)
+    if kind == "normalised":
+        scale, *values = values
+        x = scale * x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+        x = x / (1 + (-x).exp())
+    weight, bias = values
+    logits = x @ weight.T + bias
+    return logits[..., 0] if len(weight) == 1 else logits[..., 1] - logits[..., 0]
+
+
+@pytest.mark.parametrize("name", [*METHODS, *TOP_K])
+@torch.no_grad()
+def test_routes_follow_from_the_routers(routed: Callable[..., PreTrainedModel], name: str) -> None:
+    """Of routers by hand, of what enters the block, or its MLP."""
+    model, whole, margins = routed((METHODS | TOP_K)[name]), FullPass(), {}
     let_half_run(model)
-    entering: list[Tensor] = []
+    entering: dict[str, list[Tensor]] = {"block": [], "mlp": []}
     for block in model.model.layers:
-        block.input_layernorm.register_forward_pre_hook(lambda _, given: entering.append(given[0]))
+        for place, norm in (
+            ("block", block.input_layernorm),
+            ("mlp", block.post_attention_layernorm),
+        ):
+            states = entering[place]
+            norm.register_forward_pre_hook(lambda _, given, to=states: to.append(given[0]))
+    genuine = whole.gates
+
+    def noted(router: Routed, router_name: str, *given: Tensor | None) -> tuple:
+        margins[router.number, router_name] = given[0]
+        return genuine(router, router_name, *given)
+
+    whole.gates = noted
     logits_of(model, routes=whole)
-    for number, block in enumerate(model.model.layers):
-        for part in PARTS:
-            router = getattr(block.router, part)
-            logits = entering[number].float() @ router.weight.T + router.bias
-            assert torch.equal(whole.run[number][part], logits.argmax(-1) == 1)
+    blocks, names, kind, reads_block = ROUTERS[name]
+    assert margins.keys() == {(block, router) for block in blocks for router in names}
+    for (number, router_name), found in margins.items():
+        router = getattr(model.model.layers[number].router, router_name)
+        is_behind = router_name == "mlp" and not reads_block
+        states = entering["mlp" if is_behind else "block"][number]
+        expected = margins_by_hand([*router.parameters()], kind, states)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        for part in PARTS if router_name == "block" else (router_name,):
+            run = whole.run[number][part][:, model.routing.reserved :]
+            if name in METHODS:
+                assert torch.equal(run, (found >= 0)[:, model.routing.reserved :])
+            else:
+                least = found.masked_fill(~run, math.inf).min(-1).values
+                assert (found.masked_fill(run, -math.inf).max(-1).values <= least).all()
+        assert found.std() > 0.1
 
 
 def test_reserved_blocks_and_tokens_always_run(routed: Callable[..., PreTrainedModel]) -> None:
@@ -287,7 +368,7 @@ def test_a_seed_decides_what_routers_begin_as(
     digests = []
     for number, seed in enumerate((0, 0, 1)):
         (place := tmp_path / str(number)).mkdir()
-        files = run(place, folder, METHODS["skipgpt"] | {"seed": seed})
+        files = run(place, folder, METHODS["d-llm"] | {"seed": seed})
         digests.append(read_pruned(files).digest)
     assert digests[0] == digests[1] != digests[2]
 
@@ -329,3 +410,68 @@ def test_unknown_blocks_are_refused(tmp_path: Path, tiny_model: Callable[..., Pa
     with pytest.raises(InputError, match="skipgpt has no way to skip sublayers of a model of type"):
         run(tmp_path, folder, METHODS["skipgpt"])
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", METHODS)
+@torch.no_grad()
+def test_all_tokens_run_at_first_however_large_their_states_are(name: str) -> None:
+    """In whatever block, of hidden states with a root mean square of 16; those of a real model grow
+    from block to block.
+    """
+    routing = parser_of(Variant)(json.dumps(METHODS[name])).routing(BLOCKS)
+    hidden, generator = 256, torch.Generator().manual_seed(0)
+    states = 16 * torch.randn(3, 50, hidden, generator=generator)
+    for router_name in routing.names:
+        router = Routed(routing, routing.blocks[0], hidden)
+        place = router_place(routing.blocks[0], router_name)
+        getattr(router, router_name).load_state_dict(
+            {
+                tensor: first_values(routing, f"{place}.{tensor}", tuple(value.shape), generator)
+                for tensor, value in getattr(router, router_name).state_dict().items()
+            },
+            assign=True,
+        )
+        margins = router.margins(router_name, states)
+        assert margins.std() < 1e-6 and (margins >= 1 - 1e-6).all()
+
+
+@pytest.mark.parametrize("name", TOP_K)
+def test_of_the_largest_of_a_row_it_is_not_the_first_that_run(name: str) -> None:
+    routing = parser_of(Variant)(json.dumps(TOP_K[name])).routing(BLOCKS)
+    weight = f"{router_place(routing.blocks[0], routing.names[0])}.weight"
+    drawn = first_values(routing, weight, (1, 256), torch.Generator().manual_seed(0))
+    states = torch.randn(50, 256, generator=torch.Generator().manual_seed(1))
+    assert len((states @ drawn.T).unique()) == 50
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("gap", [-8.0, 0.0, 8.0, 20.0])
+def test_evicted_keys_weigh_nothing_and_have_the_gradients_of_a_product(
+    gap: float, dtype: torch.dtype
+) -> None:
+    """Held against probabilities times gates, normalised again, where the first key scores so much
+    more than others and is not there: what is added to scores is kept in the model's dtype.
+    """
+    tokens, generator = 5, torch.Generator().manual_seed(0)
+    scores = torch.randn(tokens, tokens, generator=generator, dtype=torch.float64)
+    scores[:, 0] += gap
+    values = torch.randn(tokens, 3, generator=generator, dtype=torch.float64)
+    run = torch.tensor([[0.0, 1.0, 1.0, 0.0, 1.0]])
+    gate = run.clone().requires_grad_()
+    added = _without_evicted(None, (gate, run > 0), False, dtype, None, 0)[0, 0]
+    assert added.dtype == dtype
+    found = (scores.float() + added.float()).softmax(-1)
+    (found @ values.float())[1:].square().sum().backward()
+
+    exact = run.double().requires_grad_()
+    seen = torch.ones(tokens, tokens, dtype=torch.bool).tril()
+    gates = torch.where(torch.eye(tokens, dtype=torch.bool), 1.0, exact)
+    product = scores.masked_fill(~seen, -math.inf).softmax(-1) * gates
+    product = product / product.sum(-1, keepdim=True)
+    (product @ values)[1:].square().sum().backward()
+
+    torch.testing.assert_close(found.double(), product, rtol=1e-4, atol=1e-9)
+    assert found[4, [0, 3]].max() < 1e-10
+    # the gradient passes through what is added, and so is rounded as that is
+    rounded = 1e-3 if dtype == torch.float32 else 2**-7
+    torch.testing.assert_close(gate.grad.double(), exact.grad, rtol=rounded, atol=1e-6)

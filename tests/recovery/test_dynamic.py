@@ -147,7 +147,10 @@ def test_what_is_stored_is_what_was_trained_and_skips_what_was_asked(
     assert (len(new.weights) > len(routers)) == (options["kind"] == "lora")
     assert record.trained == sum(tensor.numel() for tensor in new.weights.values())
     assert record.kept_step == options["steps"]
-    assert all(0 < one.skipped < 1 for one in (*record.steps[1:], *record.validation[1:]))
+    # all run at first: what is drawn, or what is the least of a row, skips nevertheless
+    assert record.validation[0].skipped == 0 or name == "mod-lrm"
+    assert all(0 < one.skipped < 1 for one in record.steps[2:])
+    assert all(0 <= one.skipped < 1 for one in record.validation)
     if name == "mod-lrm":
         assert record.reached.shift == 0  # its share is fixed
     else:

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tests.artefacts.mask_references import run as prune
+from tests.models.drawn_routers import draw_routers
 from tests.models.tiny_models import load_model, token_ids
 from tests.recovery.recovering import LORA
 from workflow_scripts.artefacts.masks import read_pruned
@@ -60,6 +61,7 @@ def routed(tmp_path: Path, tiny_model: Callable[..., Path]) -> Callable[..., Pre
         (place := tmp_path / f"{options['method']}-{options.get('form')}").mkdir()
         model = load_model(folder)
         apply_pruned(model, read_pruned(prune(place, folder, options)), open_checkpoint(folder))
+        draw_routers(model)
         return model.requires_grad_(False)
 
     return opened

@@ -37,6 +37,8 @@ class Routers(Entry):
     """How the routers of a dynamic variant are trained. The loss gains `weight` times how far the
     share of what runs is from the asked one; with Mixture of Depths as expert choice, where the
     share is fixed, it gains nothing, and the capacity of a step is (1 - it) / step above its own.
+    Keys without effect are refused: temperatures where nothing is drawn, with Mixture of Depths;
+    and all of them where the share is fixed.
     """
 
     weight: float = Field(1.0, ge=0)

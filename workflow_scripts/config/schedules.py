@@ -107,8 +107,10 @@ def mistakes(
         if variant.recovery in with_penalty:
             said += _of_penalty(variant)
         said += _of_routers(variant, with_routers, unmeasured)
+        said += _of_idle_keys(variant, recoveries)
         for path, what in said:
             yield ("variants", name, *path), what
+    yield from _untrained(variants, with_routers, recoveries)
 
 
 def _has(key: str, name: str, recoveries: Mapping[str, Any]) -> bool:
@@ -119,6 +121,39 @@ def _has(key: str, name: str, recoveries: Mapping[str, Any]) -> bool:
 def _is_unmeasured(name: str, recoveries: Mapping[str, Any]) -> bool:
     """Whether a recovery has no validation rows, or leads to one that has none for any model."""
     return any(getattr(one, "validation", None) == 0 for one in _each(name, recoveries))
+
+
+def _trains_routers(variant: Any) -> str | None:
+    """The recovery by which a dynamic variant's routers are to be trained."""
+    is_first = isinstance(variant.schedule, RoutersFirst)
+    return variant.schedule.recovery if is_first else variant.recovery
+
+
+def _untrained(
+    variants: Mapping[str, Any], with_routers: set[str], recoveries: Mapping[str, Any]
+) -> Iterator[Said]:
+    """Models whose routers would stay untrained while those of others are trained."""
+    dynamic = {name: one for name, one in variants.items() if one.family == "dynamic"}
+    needed = {_trains_routers(variant): name for name, variant in reversed(dynamic.items())}
+    for name in with_routers & needed.keys():
+        for model, leaf in getattr(recoveries[name], "models", {}).items():
+            if leaf in recoveries and leaf not in with_routers:
+                said = f"'{leaf}' trains no routers; must be one that does, for variant"
+                yield ("recoveries", name, "models", model), f"{said} {needed[name]}"
+
+
+def _of_idle_keys(variant: Any, recoveries: Mapping[str, Any]) -> Iterator[Said]:
+    """Keys of a training of routers that have no effect on this method's."""
+    name = _trains_routers(variant)
+    if variant.family != "dynamic" or name not in recoveries:
+        return
+    key = ("recovery",) if name == variant.recovery else ("schedule", "recovery")
+    for one in _each(name, recoveries):
+        given = getattr(getattr(one, "routers", None), "model_fields_set", set())
+        if idle := sorted(given & variant.idle):
+            said = f"'{name}' is not allowed with method {variant.method}, form {variant.form}"
+            yield key, f"{said}: routers.{idle[0]} has no effect there"
+            return
 
 
 def _each(name: str, recoveries: Mapping[str, Any]) -> list[Any]:

@@ -1,7 +1,8 @@
 """Dynamic pruning: nothing is removed, blocks get routers, which the variant's recovery trains.
 
 What routers are and what follows from their numbers is in `models.routed`. They begin as something
-by which nearly every token runs, which follows from the variant's seed.
+by which every token runs, but for the forms that take the largest of a row; what of it is drawn
+follows from the variant's seed.
 """
 
 import hashlib

@@ -29,8 +29,14 @@ from workflow_scripts.models.routing import BLOCK, PARTS, Routing, router_place
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+# by the kind of a router, where its last layer is
+LAST = {"linear": "", "two-layer": "2.", "normalised": "3."}
+NORM_EPS = 1e-5  # as in D-LLM
 RUN_BIAS = (0.1, 2.0)  # what the logits of skipping and running begin with, as in D-LLM
-EVICTED = 1e-6  # what an evicted key has in place of 1 where gradients pass, as in D-LLM
+# What an evicted key weighs in place of 0 where gradients pass: its logarithm is added to scores.
+# It is nothing beside keys that are there, even of one that scores 20 nats more; float32 has room
+# for the gradients of one that scores as much less; and bf16 holds the logarithm.
+EVICTED = math.exp(-46)
 ROUTES = "routes"  # the argument of a forward pass that says how blocks are passed
 
 # (what runs is multiplied by it, whether it runs), both (rows, tokens)
@@ -49,8 +55,9 @@ def new_router(routing: Routing, hidden: int) -> nn.Module:
             width = routing.width or hidden // 4
             return nn.Sequential(nn.Linear(hidden, width), nn.ReLU(), nn.Linear(width, outputs))
         width = routing.width
-        first = nn.Linear(hidden, width, bias=False)
-        return nn.Sequential(first, nn.RMSNorm(width), nn.SiLU(), nn.Linear(width, outputs))
+        norm = nn.RMSNorm(width, eps=NORM_EPS)
+        last = nn.Linear(width, outputs)
+        return nn.Sequential(nn.Linear(hidden, width), norm, nn.SiLU(), last)
 
 
 def router_shapes(routing: Routing, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -68,16 +75,22 @@ def router_shapes(routing: Routing, hidden: int) -> dict[str, tuple[int, ...]]:
 def first_values(
     routing: Routing, name: str, shape: tuple[int, ...], generator: torch.Generator
 ) -> Tensor:
-    """What a router's tensor begins as: weights uniform within 1/√inputs, scales 1, and the last
-    layer such that tokens run.
+    """What a router's tensor begins as: weights uniform within 1/√inputs, scales 1, biases 0.
+
+    The last layer's are such that all tokens run, whatever enters: its weights are 0, as states may
+    be of any size, and its bias says run. Where the largest of a row run, its weights are as any
+    others: of equal ones the first tokens would run.
     """
+    is_last = name.endswith((f".{LAST[routing.router]}weight", f".{LAST[routing.router]}bias"))
     if len(shape) > 1:
+        if is_last and routing.rule != "top-k":
+            return torch.zeros(shape)
         return (2 * torch.rand(shape, generator=generator) - 1) / math.sqrt(shape[1])
     if name.endswith(".weight"):
         return torch.ones(shape)
-    if routing.rule == "argmax" and shape == (2,):
-        return torch.tensor(RUN_BIAS)
-    return torch.ones(shape) if shape == (1,) else torch.zeros(shape)
+    if not is_last:
+        return torch.zeros(shape)
+    return torch.tensor(RUN_BIAS) if routing.rule == "argmax" else torch.ones(shape)
 
 
 class Routed(nn.Module):
@@ -216,9 +229,10 @@ def _without_evicted(
 ) -> Tensor:
     """The mask of attention with keys that are not there, (rows, 1, tokens, keys).
 
-    bool; or what is added to scores, where gates of 0 and 1 have gradients: these then pass as
-    through a product with the probabilities, normalised again. `mask` is one of transformers': True
-    or 0 where a key is seen, None for a causal one. A `cache` of theirs is told what is there.
+    bool; or what is added to scores, where gates of 0 and 1 have gradients: keys weigh, and
+    gradients pass, as in a product of probabilities and gates, normalised again. `mask` is one of
+    transformers': True or 0 where a key is seen, None for a causal one. A `cache` of theirs is told
+    what is there.
     """
     gate, run = gates
     is_soft = gate.requires_grad and not is_weighted
@@ -238,7 +252,7 @@ def _without_evicted(
     else:
         seen = mask if mask.dtype == torch.bool else mask == 0
     if is_soft:
-        bias = torch.where(others, (gate + EVICTED).clamp_min(EVICTED).log()[:, None, None], 0.0)
+        bias = torch.where(others, (gate + EVICTED).log()[:, None, None], 0.0)
         return torch.where(seen, bias, torch.finfo(dtype).min).to(dtype)
     return seen & (run[:, None, None] | ~others)
 

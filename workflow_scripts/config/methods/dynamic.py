@@ -15,7 +15,11 @@ from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.types import Count, Seed
 from workflow_scripts.models.routing import PARTS, Routing
 
-RESERVED_BLOCKS, RESERVED_TOKENS = 2, 2  # of D-LLM
+RESERVED_BLOCKS, RESERVED_TOKENS, WIDTH = 2, 2, 512  # of D-LLM
+
+# keys of a recovery's `routers` without effect where nothing is drawn, and where a share is fixed
+NOISE = frozenset({"temperature", "final_temperature"})
+BUDGET = frozenset({"weight", "ramp", "budget", "exact_share"})
 
 
 class Dynamic(Method):
@@ -30,7 +34,13 @@ class Dynamic(Method):
     """The part of all pairs of a token and a sublayer that is to be skipped; a model has two
     sublayers a block."""
     seed: Seed = 0
-    """Decides what routers begin as."""
+    """Decides what of routers is drawn: hidden layers, and all of those by which the largest of a
+    row run. Others begin as one number for all tokens, by which these run."""
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """The keys of a recovery's `routers` that have no effect on these."""
+        return frozenset()
 
     def routed(self, blocks: int) -> Sequence[int]:
         """The blocks that have routers."""
@@ -55,10 +65,10 @@ class SkipGPT(Dynamic):
     cites = "skipgpt"
 
     method: Literal["skipgpt"]
-    form: Literal["published", "lrm"] = "published"
-    """Routers that are one linear layer, as in the paper and its released weights (published), or
-    that have a hidden layer of a quarter of the width, as in its training code and in the second
-    paper (lrm)."""
+    form: Literal["published", "two-layer"] = "published"
+    """Routers that are one linear layer, as in the paper, its released weights and the second paper
+    (published), or that have a hidden layer of a quarter of the width, as in the public training
+    code (two-layer)."""
 
     def routing(self, blocks: int) -> Routing:
         return Routing(
@@ -83,8 +93,13 @@ class DLLM(Dynamic):
     form: Literal["published", "lrm"] = "published"
     """As published; or as the second paper ran it (lrm), with a linear router for every block, none
     of them reserved, no reserved tokens, and keys and values of all tokens."""
-    width: Count = 512
-    """The width of the hidden layer of routers; it counts only for form published."""
+    width: Count = absent()
+    """The width of the hidden layer of routers, for form published; 512 without it, as there."""
+
+    def contradictions(self) -> Iterator[Said]:
+        if self.form == "lrm" and self.width is not None:
+            said = "not allowed with form lrm, whose routers are linear; it is for form published"
+            yield ("width",), said
 
     def routed(self, blocks: int) -> Sequence[int]:
         return range(0 if self.form == "lrm" else RESERVED_BLOCKS, blocks)
@@ -96,7 +111,7 @@ class DLLM(Dynamic):
             unit="block",
             blocks=tuple(self.routed(blocks)),
             router="normalised" if published else "linear",
-            width=self.width if published else None,
+            width=(self.width or WIDTH) if published else None,
             keys="evicted" if published else "kept",
             reserved=RESERVED_TOKENS if published else 0,
             asked=self.skip,
@@ -111,18 +126,21 @@ class MoD(Dynamic):
 
     method: Literal["mod"]
     form: Literal["threshold", "expert-choice", "lrm"] = "threshold"
-    """Where the number is above a threshold (threshold: Router-Tuning, arXiv 2410.13184; causal);
-    the tokens of a row with the largest numbers, in every other block as a whole (expert-choice,
-    arXiv 2404.02258); or so in attention and MLP apart, in all blocks but the first and the last
-    (lrm: as the second paper ran it, where skip is the part of those sublayers alone)."""
+    """Where the number is 0 or more (threshold: this project's, causal, with the gradients and the
+    budget of Router-Tuning, arXiv 2410.13184, which decides for whole sequences); the tokens of a
+    row with the largest numbers, in every other block as a whole (expert-choice, arXiv 2404.02258);
+    or so in attention and MLP apart, in all blocks but the first and the last (lrm: as the second
+    paper ran it, where skip is the part of those sublayers alone)."""
     parts: Literal["attention", "mlp", "both"] = absent()
-    """The sublayers that can be skipped, for form threshold: without it attention, as published."""
+    """The sublayers that can be skipped, for form threshold: without it attention, as in
+    Router-Tuning."""
     blocks: Literal["all", "alternate"] = absent()
     """The blocks that have routers, for form threshold: all without it."""
     decode_densely: bool = False
     """Which tokens have the largest numbers of a row is not known before its end. So with the forms
     other than threshold a token that is being generated runs everything, as in the second paper;
-    this says that it may."""
+    this says that it may. In a prompt tokens skip: also those of a trace, which ran everything when
+    it was written and is a part of the prompt of its answer."""
 
     def contradictions(self) -> Iterator[Said]:
         if self.form == "threshold":
@@ -141,6 +159,10 @@ class MoD(Dynamic):
                 "form threshold",
             )
 
+    @property
+    def idle(self) -> frozenset[str]:
+        return NOISE if self.form == "threshold" else NOISE | BUDGET
+
     def routed(self, blocks: int) -> Sequence[int]:
         if self.form == "lrm":
             return range(1, blocks - 1)
@@ -155,14 +177,15 @@ class MoD(Dynamic):
 
     def most(self, blocks: int) -> float:
         if self.form == "lrm":
-            return 1.0  # of the sublayers with routers
+            return 1.0 if self.routed(blocks) else 0.0  # of the sublayers with routers
         return len(self.routed(blocks)) * len(self._parts) / (blocks * len(PARTS))
 
     def routing(self, blocks: int) -> Routing:
         routed = tuple(self.routed(blocks))
         chosen: dict[str, Any] = {"rule": "threshold", "keys": "evicted", "asked": self.skip}
+        chosen["reads"] = "sublayer"
         if self.form != "threshold":
-            chosen |= {"rule": "top-k", "is_weighted": True}
+            chosen |= {"rule": "top-k", "is_weighted": True, "reads": "block"}
             chosen["capacity"] = 1 - self.skip / self.most(blocks)
         if self.form == "lrm":
             asked = self.skip * len(routed) / blocks
@@ -171,7 +194,6 @@ class MoD(Dynamic):
             unit="block" if self.form == "expert-choice" else "sublayer",
             parts=self._parts,
             blocks=routed,
-            reads="sublayer",
             **chosen,
         )
 

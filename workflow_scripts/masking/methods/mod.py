@@ -1,4 +1,4 @@
-"""Mixture of Depths (arXiv 2404.02258), and Router-Tuning (arXiv 2410.13184)."""
+"""Mixture of Depths (arXiv 2404.02258), by the largest of a row or by a threshold of its own."""
 
 from workflow_scripts.masking.routers import plan
 

@@ -161,7 +161,7 @@ def _routers(
 
 
 def _sources(entries: Collection[Config]) -> list[str]:
-    """Keys of the references of dynamic variants."""
+    """Keys of the references of dynamic variants: with a threshold, also of its gradients."""
     found = {DYNAMIC[one["method"]].cites for one in entries}
     thresholds = {"router-tuning" for one in entries if one.get("form") == "threshold"}
     return sorted(found | thresholds)
