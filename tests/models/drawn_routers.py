@@ -12,10 +12,17 @@ def drawn_routers(routing: Routing, hidden: int, seed: int = 0) -> dict[str, tor
     """Tensors of routers by name, as `router_shapes` has them: weights normal, scaled by inputs."""
     generator = torch.Generator().manual_seed(seed)
     return {
-        name: torch.randn(shape, generator=generator) / math.sqrt(shape[-1] if shape[1:] else 4)
-        + (1.0 if name.endswith(".weight") and not shape[1:] else 0.0)
+        name: drawn_values(routing, name, shape, generator)
         for name, shape in router_shapes(routing, hidden).items()
     }
+
+
+def drawn_values(
+    routing: Routing, name: str, shape: tuple[int, ...], generator: torch.Generator
+) -> torch.Tensor:
+    """One such tensor, in place of what `first_values` makes."""
+    values = torch.randn(shape, generator=generator) / math.sqrt(shape[-1] if shape[1:] else 4)
+    return values + (1.0 if name.endswith(".weight") and not shape[1:] else 0.0)
 
 
 def draw_routers(model: torch.nn.Module, seed: int = 0) -> None:

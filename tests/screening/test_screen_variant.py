@@ -27,7 +27,9 @@ from workflow_scripts.models.checkpoints import open_checkpoint
 from workflow_scripts.models.token_kinds import TOKEN_KINDS, token_kinds
 from workflow_scripts.screening import screen_variant
 
-METHODS = ["wanda", "sparsegpt", "blocks", "flap", "llm-pruner", "slicegpt", "skipgpt", "mod"]
+METHODS = ["wanda", "sparsegpt", "blocks", "flap", "llm-pruner", "slicegpt", "mod"]
+ROUTERS = {key: recovering.LORA[key] for key in ("length", "steps", "batch", "learning_rate")}
+ROUTERS |= {"kind": "routers", "validation": 8, "evaluate_every": 4}
 # prompt, trace, what leads to the answer, answer
 LENGTHS = [(3, 9, 2, 4), (5, 0, 1, 3), (2, 6, 3, 0), (4, 12, 0, 5)]
 
@@ -102,10 +104,12 @@ def variants(tmp_path: Path, model: Path) -> Iterator[tuple[str, VariantFiles]]:
     for method in METHODS:
         yield method, recovering.start(tmp_path, model, method)
     dense = recovering.start(tmp_path, model, "dense")
+    recovering.start(tmp_path, model, "skipgpt")
     for name, start, recovery in (
         ("wanda, low-rank", tmp_path / "wanda", recovering.LORA),
         ("slicegpt, low-rank", tmp_path / "slicegpt", recovering.LORA),
         ("blocks, whole", tmp_path / "blocks", recovering.FULL),
+        ("skipgpt, routers", tmp_path / "skipgpt", ROUTERS),
     ):
         before = VariantFiles(*(start / file.name for file in dense))
         yield name, recovering.run(tmp_path / name, model, before, recovery)[0]

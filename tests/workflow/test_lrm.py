@@ -46,7 +46,7 @@ def test_every_dynamic_arm_is_there_at_three_shares():
         name for name in settings.run.variants if settings.variants[name].family == "dynamic"
     }
     arms = Counter((v.method, v.form) for v in dynamic)
-    in_code = {("mod", "lrm"), ("d-llm", "lrm"), ("skipgpt", "lrm")}
+    in_code = {("mod", "lrm"), ("d-llm", "lrm"), ("skipgpt", "published")}
     assert arms.keys() == in_code | {("mod", "threshold"), ("d-llm", "published")}
     assert {*arms.values()} == {3} and {v.skip for v in dynamic} == {0.2, 0.4, 0.6}
     assert not [said for variant in dynamic for said in variant.unfit(32)]

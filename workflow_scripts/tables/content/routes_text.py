@@ -66,7 +66,8 @@ def _section(place: str, rows: pd.DataFrame, reference: str, missing: Sequence[s
         f"{place}: what is skipped",
         f"{design(rows.iloc[0])}. Asked: % of tokens × sublayers that are to be skipped; "
         "validation: % that are skipped on rows kept apart from training. Traces and answers: % "
-        "that are skipped while they are decoded, of all, of attentions and of MLPs, means over "
+        "that are skipped while they are decoded (not where a trace is read again in the prompt of "
+        "its answer), of all, of attentions and of MLPs, means over "
         f"problems with 95 % intervals. {UNUSED_NOTE} Less {reference}: difference in accuracy to "
         f"{reference} with its 95 % interval; {CHANGED}: p < {ALPHA} after Holm's correction."
         f"{missing_note(missing)}",
