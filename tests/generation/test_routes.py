@@ -147,7 +147,7 @@ def test_long_traces_are_counted_in_few_places() -> None:
 
 @pytest.fixture(scope="module")
 def skipping(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The demo reasoner with routers that are drawn thinks about some problems; its folder, flags."""
+    """The demo reasoner with drawn routers has thought about some problems; and flags."""
     folder = tmp_path_factory.mktemp("skipping")
     model = folder / "reasoner"
     shutil.copytree(PROJECT / "bundled/models/reasoner", model)

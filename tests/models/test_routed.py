@@ -475,3 +475,11 @@ def test_evicted_keys_weigh_nothing_and_have_the_gradients_of_a_product(
     # the gradient passes through what is added, and so is rounded as that is
     rounded = 1e-3 if dtype == torch.float32 else 2**-7
     torch.testing.assert_close(gate.grad.double(), exact.grad, rtol=rounded, atol=1e-6)
+
+
+def test_a_model_without_blocks_between_first_and_last_is_refused(
+    tmp_path: Path, tiny_model: Callable[..., Path]
+) -> None:
+    said = r"skip: 0\.3 is not allowed; of 2 blocks at most 0 of all tokens x sublayers can be skip"
+    with pytest.raises(InputError, match=said):
+        run(tmp_path, tiny_model(blocks=2), TOP_K["lrm"])
