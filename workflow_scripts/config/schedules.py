@@ -135,8 +135,10 @@ def _untrained(
     """Models whose routers would stay untrained while those of others are trained."""
     dynamic = {name: one for name, one in variants.items() if one.family == "dynamic"}
     needed = {_trains_routers(variant): name for name, variant in reversed(dynamic.items())}
-    for name in with_routers & needed.keys():
-        for model, leaf in getattr(recoveries[name], "models", {}).items():
+    for name, recovery in recoveries.items():
+        if name not in with_routers or name not in needed:
+            continue
+        for model, leaf in getattr(recovery, "models", {}).items():
             if leaf in recoveries and leaf not in with_routers:
                 said = f"'{leaf}' trains no routers; must be one that does, for variant"
                 yield ("recoveries", name, "models", model), f"{said} {needed[name]}"

@@ -182,10 +182,10 @@ class MoD(Dynamic):
 
     def routing(self, blocks: int) -> Routing:
         routed = tuple(self.routed(blocks))
-        chosen: dict[str, Any] = {"rule": "threshold", "keys": "evicted", "asked": self.skip}
-        chosen["reads"] = "sublayer"
+        chosen: dict[str, Any] = {"rule": "threshold", "reads": "sublayer"}
+        chosen |= {"keys": "evicted", "asked": self.skip}
         if self.form != "threshold":
-            chosen |= {"rule": "top-k", "is_weighted": True, "reads": "block"}
+            chosen |= {"rule": "top-k", "reads": "block", "is_weighted": True}
             chosen["capacity"] = 1 - self.skip / self.most(blocks)
         if self.form == "lrm":
             asked = self.skip * len(routed) / blocks
