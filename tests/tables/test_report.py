@@ -297,7 +297,7 @@ def test_methods_tell_how_routers_are_trained():
     adapters = course | {"kind": "lora", "rank": 2, "alpha": 4.0}
     first = {"kind": "routers-first", "recovery": "alone"}
     config = {
-        "run": {"models": ["one"], "variants": ["skip", "skip-lora", "mod"]},
+        "run": {"models": ["one"], "variants": ["skip", "skip-lora", "mod", "choice"]},
         "models": {"one": {"trained_on": "a"}},
         "recoveries": {
             "alone": course | {"kind": "routers", "routers": routers},
@@ -310,6 +310,8 @@ def test_methods_tell_how_routers_are_trained():
                 "method": "skipgpt", "skip": 0.25, "recovery": "after", "schedule": first,
             },
             "mod": {"method": "mod", "form": "threshold", "skip": 0.25, "recovery": "together"},
+            "choice": {"method": "mod", "form": "expert-choice", "skip": 0.25,
+                       "decode_densely": True, "recovery": "together"},
         },
     }  # fmt: skip
     citations = Citations()
@@ -320,17 +322,19 @@ def test_methods_tell_how_routers_are_trained():
     assert "the last weights are kept, and 4 other rows measured every 1 step" in alone
     assert alone.endswith(
         " Routes [1] have straight-through gradients; where a router has two logits they are drawn "
-        "while training, by a Gumbel-softmax of temperature 5 falling to 1. The loss gains 8 times "
+        "while training, by a Gumbel-softmax of temperature 5 falling to 1. Afterwards nothing is "
+        "drawn. The loss gains 8 times "
         "the distance of the share of what runs, over all tokens that are in memory at once, from "
-        "the asked one. Afterwards nothing is drawn, and one number is added to all margins so "
+        "the asked one; afterwards one number is added to all margins so "
         "that measured rows skip the asked share."
     )
     assert "the weights of the least loss on 4 other rows are kept" in after
     assert after.endswith(" skip-lora has its routers as they were trained before.")
     assert "on all linears of the blocks and of their routers, in" in together
     assert together.endswith(
-        "The loss gains 5 times, rising like a sine, the mean over tokens of the distance of the "
-        "share of what each runs from the asked one. Afterwards nothing is drawn."
+        "Afterwards nothing is drawn. In choice a fixed share of a row's tokens runs, and the loss "
+        "gains nothing. The loss of mod gains 5 times, rising like a sine, the mean over tokens of "
+        "the distance of the share of what each runs from the asked one."
     )
     skipgpt, lora, mod, tuning = citations.lines()
     assert "SkipGPT" in skipgpt and "LoRA" in lora

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from workflow_scripts.config.methods.dynamic import DYNAMIC
+from workflow_scripts.config.methods.dynamic import BUDGET, DYNAMIC, Dynamic
 from workflow_scripts.config.recoveries import RECOVERIES
 from workflow_scripts.config.references import Citations
 from workflow_scripts.tables.content.formats import count
@@ -149,15 +149,30 @@ def _routers(
         "excess": f"what {share} is above",
     }[wanted["budget"]]
     ramp = ", rising like a sine," if wanted["ramp"] == "sine" else ""
+    fixed = [v for v, one in entries.items() if _method(one).idle >= BUDGET]
+    others = [v for v in entries if v not in fixed]
     yield (
         f" Routes {citations.cite(*_sources(entries.values()))} have straight-through gradients; "
         "where a router has two logits they are drawn while training, by a Gumbel-softmax of "
-        f"temperature {wanted['temperature']:g}{fall}. The loss gains {wanted['weight']:g} "
-        f"times{ramp} {distance} the asked one. Afterwards nothing is drawn"
+        f"temperature {wanted['temperature']:g}{fall}. Afterwards nothing is drawn."
     )
-    if wanted["exact_share"]:
-        yield ", and one number is added to all margins so that measured rows skip the asked share"
-    yield "."
+    if fixed:
+        yield f" In {some(fixed)} a fixed share of a row's tokens runs, and the loss gains nothing."
+    if others:
+        yield (
+            f" The loss{f' of {some(others)}' if fixed else ''} gains {wanted['weight']:g} "
+            f"times{ramp} {distance} the asked one"
+        )
+        if wanted["exact_share"]:
+            yield (
+                "; afterwards one number is added to all margins so that measured rows skip the "
+                "asked share"
+            )
+        yield "."
+
+
+def _method(entry: Config) -> Dynamic:
+    return DYNAMIC[entry["method"]].model_validate(entry)
 
 
 def _sources(entries: Collection[Config]) -> list[str]:
