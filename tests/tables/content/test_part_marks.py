@@ -17,6 +17,7 @@ from workflow_scripts.tables.content.cells import (
     read_cells,
     write_cells,
 )
+from workflow_scripts.tables.content.columns import as_frame
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.table import make
 
@@ -122,10 +123,11 @@ def test_passes_and_majorities_take_full_marks(tables):
 
 def test_where_parts_are_right_not_everything_is_wrong(write_results, made_cells):
     grades, answers = made_cells({6: 0.0}, problems=4)
-    nothing = pd.DataFrame(columns=["family", "model", "benchmark", "budget"]).astype(str)
+    compared, diagnosed = (as_frame(name, []) for name in ("comparison", "diagnosis"))
+    nothing = compared.astype({"family": str}), diagnosed
     said = []
     for given in (grades, [replace(g, score=0.25) for g in grades]):
         results = write_results("m", "dense", "b", given, answers)
         cells = read_cells(results, ["m"], ["dense"], ["b"])
-        said.append(" ".join(cautions(cells, nothing, pd.Series(dtype=float), "dense")))
+        said.append(" ".join(cautions(cells, *nothing, "dense")))
     assert "is wrong with 6 thinking tokens" in said[0] and "is wrong" not in said[1]
