@@ -75,8 +75,8 @@ def run_of(dynamic: DynamicRecord, attention: ArrayLike, mlp: ArrayLike) -> Run:
 @dataclass(frozen=True)
 class Part:
     """The attention or the MLP of a block: multiply-adds of a token with its matrices, those that
-    are not with zeros, and weights that a token passes, biases and scales included; of these the
-    ones that are `chosen`, with the experts that hold them.
+    are not with zeros, and weights that a token passes, biases and scales included. `chosen` are
+    those of these weights that belong to the experts a token is sent to.
     """
 
     products: float = 0.0

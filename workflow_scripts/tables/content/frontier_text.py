@@ -14,9 +14,9 @@ def sections(rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()) ->
     for (model, benchmark, price), members in rows.groupby(
         ["model", "benchmark", "price"], sort=False
     ):
-        name, symbol, note = PRICES[price]
-        note = f" {note.format(reference=reference)}" if note else ""
-        unit, symbol = unit_for(members["at"], symbol)
+        known = PRICES[price]
+        note = f" {known.note.format(reference=reference)}" if known.note else ""
+        unit, symbol = unit_for(members["at"], known.unit)
         lacks = [one for one in missing if benchmark_of(one) == (model, benchmark)]
         frame = pd.DataFrame(
             {
@@ -37,7 +37,7 @@ def sections(rows: pd.DataFrame, reference: str, missing: Sequence[str] = ()) ->
             }
         )
         yield Section(
-            f"{model} on {benchmark}: for the same {name}",
+            f"{model} on {benchmark}: for the same {known.name}",
             f"for the mean price of each budget (thinking tokens) of {reference}, the pruned "
             "variant that is right most often at that price, with its mean budget there. "
             f"{design(members.iloc[0])}; differences in percentage points. Without luck: the best "

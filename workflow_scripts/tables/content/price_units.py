@@ -18,14 +18,14 @@ PRICES = {  # by column of costs
     "kept_flops": Price(
         "work without zeros",
         "FLOP",
-        "No kernel here leaves out the zeros of single weights: this is what one would be paid.",
+        "No kernel here leaves out the zeros of single weights: this is the price with one that did.",
     ),
     "moved_bytes": Price("bytes moved", "B"),
     "held_bytes": Price(
         "memory",
         "B",
-        "Most of it are weights, which cost the same under every budget: at nearly the price of "
-        "few tokens of {reference} there are many of a variant that is a little smaller.",
+        "Most of it is weights, which cost the same under every budget: for the price of a few "
+        "tokens of {reference}, a variant that is a little smaller has many.",
     ),
     "seconds": Price("time", "s"),
 }

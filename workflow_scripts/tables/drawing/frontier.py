@@ -49,8 +49,8 @@ def draw(source: Source) -> Figure:
     price, table = source.options["price"], source.rows("front")
     rows = table[table["price"] == price]
     if rows.empty:
-        raise NoRows(f"{source.tables}/front.csv: nothing is known of {PRICES[price][0]}")
-    unit, symbol = unit_for(rows["at"], PRICES[price][1])
+        raise NoRows(f"{source.tables}/front.csv: nothing is known of {PRICES[price].name}")
+    unit, symbol = unit_for(rows["at"], PRICES[price].unit)
     rows = rows.assign(across=rows["at"] / unit)
     front = rows[rows["on_front"] == "yes"].sort_values("across")
     by_variant = rows.sort_values("across", kind="stable").groupby("variant", sort=False)
