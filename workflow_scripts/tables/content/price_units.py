@@ -18,7 +18,8 @@ PRICES = {  # by column of costs
     "kept_flops": Price(
         "work without zeros",
         "FLOP",
-        "No kernel here leaves out the zeros of single weights: this is the price with one that did.",
+        "No kernel here leaves out the zeros of single weights; this is the price with one that "
+        "did.",
     ),
     "moved_bytes": Price("bytes moved", "B"),
     "held_bytes": Price(
