@@ -53,3 +53,17 @@ def test_a_defect_keeps_its_traceback():
 
     with pytest.raises(BrokenPipeError):
         run_stage(main)
+
+
+@pytest.mark.parametrize(("started", "collects"), [("-m", False), ("-c", True)])
+def test_garbage_is_left_alone_from_the_start_of_a_stage_until_it_runs(started, collects):
+    """And nowhere else: a program that imports the package keeps its own setting."""
+    program = (
+        "import gc, sys; sys.argv[0] = sys.argv[1]\n"
+        "from workflow_scripts.jobs.stage import run_stage\n"
+        "print(gc.isenabled()); run_stage(lambda: print(gc.isenabled(), gc.get_freeze_count() > 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, started], cwd=PROJECT, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == f"{collects}\nTrue True\n"

@@ -1,6 +1,7 @@
 """How a stage runs: its mistakes are one line and exit code 1, and it ends with its snakemake."""
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ def run_stage(main: Callable[[], None]) -> None:
     full. Anything else is a defect of ours and keeps its traceback. A stage that snakemake started
     ends with it, and notes how its outputs were made: the environment says where its order is.
     """
+    gc.freeze()  # what was imported is no garbage, and was not looked through: see the package
+    gc.enable()
     end_with_runner()
     try:
         main()
