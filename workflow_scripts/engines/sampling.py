@@ -57,8 +57,9 @@ def draw_token(logits: np.ndarray, sampling: Sampling, stream: UniformStream) ->
         weights = weights[ids]
     cumulative = np.cumsum(weights)
     drawn = int(np.searchsorted(cumulative, stream.draw() * cumulative[-1], side="right"))
-    # rounding in the product can reach the very end of the table, where a zero weight may stand
-    return int(ids[min(drawn, int(np.flatnonzero(weights)[-1]))])
+    if drawn == len(weights):  # rounding in the product has reached the end of the table
+        drawn = int(np.flatnonzero(weights)[-1])
+    return int(ids[drawn])
 
 
 def _kept(weights: np.ndarray, sampling: Sampling) -> np.ndarray:
