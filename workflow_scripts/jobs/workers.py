@@ -10,10 +10,16 @@ from workflow_scripts.jobs.orphans import end_with_runner
 
 
 @contextmanager
-def mapping(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterable]]:
-    """What applies a function to several values and keeps their order, here or in processes."""
+def mapping(
+    workers: int, module: str
+) -> Iterator[Callable[[Callable[[Any], Any], Iterable[Any]], Iterable]]:
+    """What applies functions of a module to several values and keeps their order, here or in
+    processes.
+    """
     if workers == 1:
         yield map
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_runner) as pool:
+    context = get_context("forkserver")
+    context.set_forkserver_preload([module])  # what it imports, once for all processes
+    with ProcessPoolExecutor(workers, context, end_with_runner) as pool:
         yield pool.map

@@ -77,7 +77,7 @@ def build(
         if is_told and name not in OF_WHOLE_RUNS:
             table.make(name, source)
     drawn = []
-    with mapping(workers) as run:
+    with mapping(workers, __spec__.name) as run:
         figures = [*_figures(source, options, output / "figures")]
         for one, why_not in zip(figures, run(_draw, figures), strict=True):
             if why_not:

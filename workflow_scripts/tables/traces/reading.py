@@ -54,7 +54,7 @@ def read_traces(
         place = Place(*map(str, names))
         tasks[place] = _task(results, place, rows, shown[rows.index], reference, diagnosis)
         indexes[place] = rows.index
-    with mapping(workers) as run:
+    with mapping(workers, measure.__module__) as run:
         found = dict(zip(tasks, run(measure, tasks.values()), strict=True))
         questions = _questions(found, tasks, models)
         counts = dict(zip(questions, run(count_tokens, questions.values()), strict=True))
