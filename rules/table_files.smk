@@ -11,12 +11,14 @@ from workflow_scripts.tables.all_figures import FIGURES
 from workflow_scripts.tables.all_tables import TABLES
 from workflow_scripts.tables.conditions import dense_variant
 from workflow_scripts.tables.entries import CELLS, FIGURE_FORMATS, SCORES
+from workflow_scripts.tables.figure_places import figure_file, places
 from workflow_scripts.tables.limits import limits_note
 
 REFERENCE = dense_variant(SETTINGS)
 
 
 FIGURE_OPTIONS = catalogue.shared_options(SETTINGS)
+FIGURES_OF_RUN = catalogue.figures_of_run(SETTINGS)
 # what gathers files of variants must know where not all go on
 DROPS = {"drops": True} if drops_variants(SETTINGS) else {}
 LIMITS = SETTINGS.limits(RUN.benchmarks)
@@ -47,12 +49,14 @@ def table_code(name):
     return code("tables.table", f"tables.content.{name}")
 
 
-def run_inputs(pattern):
+def run_inputs(pattern, **wildcards):
     """As `run_files`, for an input: of what variants generate, that of those that go on."""
     is_generated = "{run}" in pattern and (
         "{variant}" in pattern or "{dynamic}" in pattern
     )
-    return of_going_on(pattern) if DROPS and is_generated else run_files(pattern)
+    if DROPS and is_generated:
+        return of_going_on(pattern)
+    return run_files(pattern, **wildcards)
 
 
 def table_inputs(name):
@@ -96,54 +100,49 @@ def logged_files():
     return [of_run("logged.json")] if SETTINGS.tables.log_to else []
 
 
-def figures_of(*wildcards):
-    """A wildcard constraint: the figures that are drawn for these wildcards."""
-    return one_of([n for n, f in FIGURES.items() if f.wildcards == wildcards])
+def figure_inputs(name):
+    """What the figures of a kind are made from, all of them together."""
+    values = dict(FIGURES_OF_RUN[name])
+    return [run_inputs(read, **values) for read in FIGURES[name].reads]
 
 
-def plot_labels(wildcards):
-    title = catalogue.figure_title(wildcards.figure, dict(wildcards), REFERENCE)
-    return {"figure": title}
+def figure_outputs(name):
+    """The files of every figure of a kind."""
+    folder = catalogue.figure_folder(SETTINGS, name)
+    files = []
+    for place in places(FIGURES_OF_RUN[name]):
+        svg, *others = (figure_file(folder, place, form) for form in FIGURE_FORMATS)
+        files += [shown_figure(svg, name, place), *others]
+    return files
 
 
-def figure(path, about="{model}"):
+def shown_figure(path, name, place):
     """Shown in Snakemake's report, found by its title, among those about a model or a benchmark.
 
     A second label could become a switch there, which hides what lacks one of its values.
     """
+    about, *_ = place.values()
     return report(
         path,
         caption="../report/entry.rst",
         category="Figures",
         subcategory=about,
-        labels=plot_labels,
+        labels={"figure": catalogue.figure_title(name, place, REFERENCE)},
     )
 
 
-def plot_inputs(wildcards):
-    reads, found = FIGURES[wildcards.figure].reads, dict(wildcards)
-    if any("{dynamic}" in read for read in reads):
-        found["dynamic"] = dynamic_going_on(wildcards.model)
-    return [path for read in reads for path in run_files(read, **found)]
-
-
-def plot_module(wildcards):
-    return FIGURES[wildcards.figure].module
-
-
-def plot_code(wildcards):
-    return code("tables.plot", f"tables.drawing.{plot_module(wildcards)}")
-
-
-def plot_options(wildcards):
-    return as_json(
-        catalogue.plot_options(wildcards.figure, dict(wildcards), FIGURE_OPTIONS)
-    )
-
-
-def plot_caption(wildcards):
-    caption = FIGURES[wildcards.figure].caption
-    return caption.format(reference=REFERENCE, **dict(wildcards))
+def figure_params(name):
+    """The module that draws a kind of figure, and what it must know beside its files."""
+    entry, values = FIGURES[name], FIGURES_OF_RUN[name]
+    options = as_json(catalogue.kind_options(name, values, FIGURE_OPTIONS))
+    return {
+        "code": code("tables.plot", f"tables.drawing.{entry.module}"),
+        "module": entry.module,
+        # a function, as Snakemake would take the {model} of a title for a wildcard
+        "options": lambda wildcards: options,
+        # one for all: of a job Snakemake's report has one caption, and a title for each file
+        "caption": catalogue.kind_caption(name, values, REFERENCE),
+    }
 
 
 def code_of_everything():

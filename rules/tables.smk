@@ -174,104 +174,33 @@ for NAME, TABLE in TABLES.items():
             " > {log} 2>&1"
 
 
-# One rule draws the figures of the catalogue; those that follow differ in their wildcards alone.
-rule plot:
-    input:
-        plot_inputs,
-        order=order("plot"),
-    output:
-        svg=figure(of_run("figures/{figure}/{model}/{benchmark}.svg")),
-        pdf=of_run("figures/{figure}/{model}/{benchmark}.pdf"),
-        png=of_run("figures/{figure}/{model}/{benchmark}.png"),
-    log:
-        log_of_run("plot/{figure}/{model}/{benchmark}.log"),
-    wildcard_constraints:
-        figure=figures_of("model", "benchmark"),
-    localrule: True
-    conda:
-        "../envs/data.yaml"
-    threads: 1
-    params:
-        run=folder_of_run,
-        code=plot_code,
-        module=plot_module,
-        options=plot_options,
-        caption=plot_caption,
-    shell:
-        "PRUNETHINK_ORDER={input.order}"
-        " python -m workflow_scripts.tables.plot --figure {params.module}"
-        " --results {params.run} --tables {params.run}/tables --options {params.options:q}"
-        " --outputs {output} > {log} 2>&1"
+# One rule for each kind of figure that the run has. It draws all of them in one process, as to
+# import what draws takes longer than to draw one.
+for NAME in FIGURES_OF_RUN:
 
-
-use rule plot as plot_model with:
-    input:
-        plot_inputs,
-        order=order("plot_model"),
-    output:
-        svg=figure(of_run("figures/{figure}/{model}.svg")),
-        pdf=of_run("figures/{figure}/{model}.pdf"),
-        png=of_run("figures/{figure}/{model}.png"),
-    log:
-        log_of_run("plot/{figure}/{model}.log"),
-    wildcard_constraints:
-        figure=figures_of("model"),
-
-
-use rule plot as plot_benchmark with:
-    input:
-        plot_inputs,
-        order=order("plot_benchmark"),
-    output:
-        svg=figure(of_run("figures/{figure}/{benchmark}.svg"), "{benchmark}"),
-        pdf=of_run("figures/{figure}/{benchmark}.pdf"),
-        png=of_run("figures/{figure}/{benchmark}.png"),
-    log:
-        log_of_run("plot/{figure}/{benchmark}.log"),
-    wildcard_constraints:
-        figure=figures_of("benchmark"),
-
-
-use rule plot as plot_calibration with:
-    input:
-        plot_inputs,
-        order=order("plot_calibration"),
-    output:
-        svg=figure(of_run("figures/{figure}/{model}/{calibration}.svg")),
-        pdf=of_run("figures/{figure}/{model}/{calibration}.pdf"),
-        png=of_run("figures/{figure}/{model}/{calibration}.png"),
-    log:
-        log_of_run("plot/{figure}/{model}/{calibration}.log"),
-    wildcard_constraints:
-        figure=figures_of("model", "calibration"),
-
-
-use rule plot as plot_influence with:
-    input:
-        plot_inputs,
-        order=order("plot_influence"),
-    output:
-        svg=figure(of_run("figures/{figure}/{model}/{influence}.svg")),
-        pdf=of_run("figures/{figure}/{model}/{influence}.pdf"),
-        png=of_run("figures/{figure}/{model}/{influence}.png"),
-    log:
-        log_of_run("plot/{figure}/{model}/{influence}.log"),
-    wildcard_constraints:
-        figure=figures_of("model", "influence"),
-
-
-use rule plot as plot_variant with:
-    input:
-        plot_inputs,
-        order=order("plot_variant"),
-    output:
-        svg=figure(of_run("figures/{figure}/{model}/{variant}.svg")),
-        pdf=of_run("figures/{figure}/{model}/{variant}.pdf"),
-        png=of_run("figures/{figure}/{model}/{variant}.png"),
-    log:
-        log_of_run("plot/{figure}/{model}/{variant}.log"),
-    wildcard_constraints:
-        figure=figures_of("model", "variant"),
+    rule:
+        name:
+            f"{NAME}_figure"
+        input:
+            figure_inputs(NAME),
+            order=order(f"{NAME}_figure"),
+        output:
+            figure_outputs(NAME),
+        log:
+            log_of_run(f"figures/{NAME}.log"),
+        localrule: True
+        conda:
+            "../envs/data.yaml"
+        threads: 1
+        params:
+            **figure_params(NAME),
+            run=folder_of_run,
+            folder=catalogue.figure_folder(SETTINGS, NAME),
+        shell:
+            "PRUNETHINK_ORDER={input.order}"
+            " python -m workflow_scripts.tables.plot --figure {params.module}"
+            " --results {params.run} --tables {params.run}/tables --options {params.options:q}"
+            " --output {params.folder} > {log} 2>&1"
 
 
 # A file, because an argument of a command has at most 128 KiB and a config can have more. The log

@@ -4,8 +4,7 @@ A new one is a module, of `tables.content` with `build` or of `tables.drawing` w
 entry in `all_tables` or `all_figures`.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.config.entry import plain
@@ -42,6 +41,7 @@ from workflow_scripts.tables.entries import (
     Figure,
     Table,
 )
+from workflow_scripts.tables.figure_places import Values, figure_file, filled_in, places
 from workflow_scripts.tables.ways import as_lists
 
 
@@ -56,28 +56,43 @@ def drawn_of(settings: Settings) -> dict[str, list[str]]:
     }
 
 
-def places(figure: str, values: Mapping[str, list[str]]) -> Iterator[dict[str, str]]:
-    """The wildcards of every figure of one kind, from what each of them may be."""
-    names = FIGURES[figure].wildcards
-    for one in product(*(values[name] for name in names)):
-        yield dict(zip(names, one, strict=True))
+def values_of(figure: str, every: Mapping[str, Sequence[str]]) -> Values:
+    """Of what there are figures of one kind, from what each wildcard may be."""
+    return [(name, [*every[name]]) for name in FIGURES[figure].wildcards]
 
 
-def figure_files(settings: Settings, endings: list[str]) -> list[str]:
-    """The files of every figure of a run."""
+def figures_of_run(settings: Settings) -> dict[str, Values]:
+    """By kind of figure that a run has, of what."""
     run = settings.run
-    values = {"model": run.models, "benchmark": run.benchmarks, **drawn_of(settings)}
+    every = {"model": run.models, "benchmark": run.benchmarks, **drawn_of(settings)}
+    kinds = [name for name, figure in FIGURES.items() if figure.exists(settings)]
+    found = {name: values_of(name, every) for name in kinds}
+    return {name: values for name, values in found.items() if all(of for _, of in values)}
+
+
+def figure_folder(settings: Settings, figure: str) -> str:
+    """Where the figures of one kind are."""
+    return f"{run_folder(settings.run.name)}/figures/{figure}"
+
+
+def figure_files(settings: Settings, endings: Sequence[str]) -> list[str]:
+    """The files of every figure of a run."""
     return [
-        f"{run_folder(run.name)}/figures/{name}/{'/'.join(place.values())}.{ending}"
-        for name, figure in FIGURES.items()
-        if figure.exists(settings)
-        for place in places(name, values)
+        figure_file(figure_folder(settings, name), place, ending)
+        for name, values in figures_of_run(settings).items()
+        for place in places(values)
         for ending in endings
     ]
 
 
 def figure_title(figure: str, place: Mapping[str, str], reference: str) -> str:
-    return FIGURES[figure].title.format(reference=reference, **place)
+    return filled_in(FIGURES[figure].title, place, reference)
+
+
+def kind_caption(figure: str, values: Values, reference: str) -> str:
+    """What is said of all figures of one kind at once: of the model where there are several."""
+    said = {name: of[0] if len(of) == 1 else f"the {name}" for name, of in values}
+    return filled_in(FIGURES[figure].caption, said, reference)
 
 
 def shared_options(settings: Settings) -> dict[str, Any]:
@@ -124,14 +139,9 @@ def shared_folder(settings: Settings) -> dict[str, str]:
     return {"shared": run_folder(None)} if settings.run.name else {}
 
 
-def plot_options(
-    figure: str, place: Mapping[str, str], shared: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What drawing a figure must know beside its files."""
+def kind_options(figure: str, values: Values, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """What drawing the figures of one kind must know beside their files: once, however many there
+    are, as an argument of a command has at most 128 KiB."""
     entry = FIGURES[figure]
-    return {
-        **entry.options,
-        **{name: place[name] for name in entry.wildcards},
-        "title": figure_title(figure, place, shared["reference"]),
-        **needed(entry, shared),
-    }
+    about = {"title": entry.title, "values": values}
+    return {**entry.options, **about, **needed(entry, shared)}

@@ -13,9 +13,10 @@ of the report and in the tables' captions. A figure of which nothing is there is
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from workflow_scripts.files.atomic import read_json
 from workflow_scripts.jobs.stage import run_stage
@@ -31,14 +32,8 @@ from workflow_scripts.tables.content.source import Source
 from workflow_scripts.tables.content.task_scores import FILE as SCORES_FILE
 from workflow_scripts.tables.content.task_scores import read_task_scores, write_task_scores
 from workflow_scripts.tables.content.traces import FILE as TRACES_FILE
-from workflow_scripts.tables.entries import (
-    FIGURE_FORMATS,
-    SCREENING,
-    SOME,
-    TASKS,
-    Figure,
-    Table,
-)
+from workflow_scripts.tables.entries import SCREENING, SOME, TASKS, Figure, Table
+from workflow_scripts.tables.plot import Drawing
 
 TABLES_FOLDER = "{run}/tables/"
 LISTS = ("models", "variants", "benchmarks")
@@ -99,20 +94,11 @@ def _is_there(entry: Table | Figure, source: Source) -> bool:
     return all((source.tables / name).exists() for name in names)
 
 
-class Drawing(NamedTuple):
-    """A figure to draw: what it is called, its module of `tables.drawing`, and its files."""
-
-    name: str
-    module: str
-    source: Source
-    outputs: list[Path]
-
-
 def _figures(source: Source, options: Mapping[str, Any], figures: Path) -> Iterator[Drawing]:
     """Every figure of which there are the tables."""
     wanted = ("reference", "ways", "shared", SCREENING, *SOME)
     shared = {key: options[key] for key in wanted if key in options}
-    values = {
+    every = {
         "model": options["models"],
         "benchmark": options["benchmarks"],
         **{name: options[name] for name in ("calibration", "influence", "variant")},
@@ -122,12 +108,8 @@ def _figures(source: Source, options: Mapping[str, Any], figures: Path) -> Itera
             continue
         if not _is_there(entry, source):
             continue
-        for place in catalogue.places(name, values):
-            more = catalogue.plot_options(name, place, shared)
-            path = figures.joinpath(name, *place.values())
-            outputs = [path.with_name(f"{path.name}.{form}") for form in FIGURE_FORMATS]
-            told = Source(source.results, source.tables, more)
-            yield Drawing(f"{name} of {' on '.join(place.values())}", entry.module, told, outputs)
+        told = catalogue.kind_options(name, catalogue.values_of(name, every), shared)
+        yield from plot.drawings(entry.module, replace(source, options=told), figures / name)
 
 
 def _draw(one: Drawing) -> str:

@@ -25,7 +25,6 @@ from workflow_scripts.files.checksums import verify_checksum
 from workflow_scripts.jobs.stage import run_stage
 from workflow_scripts.tables.all_figures import FIGURES
 from workflow_scripts.tables.all_tables import TABLES
-from workflow_scripts.tables.catalogue import figure_title
 from workflow_scripts.tables.content import (
     accuracy,
     cost,
@@ -53,6 +52,7 @@ from workflow_scripts.tables.content.task_scores import FILE as SCORES
 from workflow_scripts.tables.content.task_scores import load_task_scores
 from workflow_scripts.tables.content.traces import FILE as TRACES_FILE
 from workflow_scripts.tables.entries import TASKS, TRACES
+from workflow_scripts.tables.figure_places import filled_in
 from workflow_scripts.tables.reporting import provenance
 from workflow_scripts.tables.reporting.cautions import cautions
 from workflow_scripts.tables.reporting.findings import (
@@ -237,8 +237,8 @@ def _figure(path: Path, name: str, place: list[str], reference: str) -> dict[str
     return {
         "name": name,
         "alt": " ".join([name.replace("_", " "), *place]),
-        "title": figure_title(name, wildcards, reference),
-        "caption": entry.caption.format(reference=reference, **wildcards),
+        "title": filled_in(entry.title, wildcards, reference),
+        "caption": filled_in(entry.caption, wildcards, reference),
         "data": b64encode(path.read_bytes()).decode("ascii"),
     }
 

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
-from scipy.optimize import isotonic_regression
 
 from workflow_scripts.tables.drawing.looks import Look
 from workflow_scripts.tables.drawing.style import lay_out
@@ -23,6 +22,8 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     The sum of squared moves is the smallest possible. Equal wishes keep their order, the first on
     top. Where `gap` does not fit, the heights divide [low, high] evenly.
     """
+    from scipy.optimize import isotonic_regression  # 0.3 s, which most figures need not wait
+
     if not wanted:
         return []
     count = len(wanted)
