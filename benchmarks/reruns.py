@@ -42,7 +42,7 @@ RULES = (
     "collect_cells",
     "accuracy_table",
     "comparison_table",
-    "plot",
+    "scaling_curves_figure",
 )
 FILES_OF_SNAKEMAKE = ".snakemake"
 

@@ -11,7 +11,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from workflow_scripts.jobs.short_log import TERMINAL, ShortLog, shorten_log
 
-PLANNED = {"fetch": 1, "generate": 4, "plot": 2, "all": 1, "total": 8}
+PLANNED = {"fetch": 1, "generate": 4, "draw": 2, "all": 1, "total": 8}
 
 
 class Run:
@@ -99,7 +99,7 @@ def test_the_time_left_is_told_once_every_slow_rule_has_ended(run):
 
 
 def test_the_last_line_says_where_the_report_is(run):
-    for jobid, rule in enumerate(["fetch", *["generate"] * 4, "plot", "plot", "all"]):
+    for jobid, rule in enumerate(["fetch", *["generate"] * 4, "draw", "draw", "all"]):
         run.starts(jobid, rule)
         run.ends(jobid)
     run.now = 61.2

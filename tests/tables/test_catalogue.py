@@ -1,12 +1,13 @@
 """The catalogue, and that a figure or a table is its module and one entry of it."""
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.tables.sources import rows_of, source_of
 from tests.workflow.checkout import copy_project
+from workflow_scripts.config.entry import as_json
 from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.depth import SLEB
 from workflow_scripts.config.methods.dynamic import SkipGPT
@@ -28,7 +29,8 @@ from workflow_scripts.tables.conditions import (
     sweeps_sparsity,
 )
 from workflow_scripts.tables.content.columns import COLUMNS
-from workflow_scripts.tables.entries import FIGURE_FORMATS, SOME
+from workflow_scripts.tables.content.source import Source
+from workflow_scripts.tables.entries import SOME
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +46,39 @@ def test_every_entry_has_its_module():
         assert import_module(f"workflow_scripts.tables.drawing.{figure.module}").draw
 
 
+OF = {"model": "m", "benchmark": "b", "calibration": "c", "influence": "i", "variant": "v"}
+
+
 def test_titles_and_captions_are_filled_in():
-    values = {
-        "model": "m", "benchmark": "b", "calibration": "c", "influence": "i", "variant": "v",
-    }  # fmt: skip
+    for name, figure in FIGURES.items():
+        of = catalogue.values_of(name, {key: [value] for key, value in OF.items()})
+        options = catalogue.kind_options(name, of, {"reference": "base", "ways": []})
+        (one,) = plot.drawings(figure.module, Source(Path("r"), Path("t"), options), Path(name))
+        first, told = figure.wildcards[0], one.source.options
+        assert OF[first] in told["title"] and "{" not in told["title"]
+        assert told["reference"] == "base" and dict(of).keys() <= told.keys()
+        assert not {"values"} & told.keys() and "{" not in catalogue.kind_caption(name, of, "base")
+
+
+def test_a_caption_for_several_figures_names_what_they_share():
+    caption = catalogue.kind_caption("differences", [("model", ["m"]), ("benchmark", ["b"])], "x")
+    assert caption.startswith("How each variant of m differs from x on b, a panel")
+    several = [("model", ["m", "n"]), ("benchmark", ["b"])]
+    caption = catalogue.kind_caption("differences", several, "x")
+    assert caption.startswith("How each variant of the model differs from x on b, a panel")
+
+
+def test_what_a_kind_of_figure_is_told_fits_in_a_command(settings):
+    """An argument has at most 128 KiB, and the shell gets a whole command as one."""
+    names = [f"a-variant-with-a-long-name-{number}" for number in range(400)]
+    sleb = SLEB(method="sleb", remove_blocks=1, calibration="chains")
+    many = settings.model_copy(update={"variants": settings.variants | dict.fromkeys(names, sleb)})
+    many = changed(many, run={"variants": ("dense", *names)})
+    every = {name: [f"a-{name}-with-a-long-name-{n}" for n in range(6)] for name in OF}
     for name in FIGURES:
-        (place,) = catalogue.places(name, {key: [value] for key, value in values.items()})
-        options = catalogue.plot_options(name, place, {"reference": "base", "ways": []})
-        first = FIGURES[name].wildcards[0]
-        assert values[first] in options["title"] and "{" not in options["title"]
-        assert options["reference"] == "base" and place.items() <= options.items()
+        values = catalogue.values_of(name, every | {"variant": names})
+        options = catalogue.kind_options(name, values, catalogue.shared_options(many))
+        assert len(as_json(options)) < 100 * 1024, name
 
 
 OF_DYNAMIC = {"unused", "dynamic_curves", "routes", "token_kinds"}
@@ -252,8 +277,7 @@ def test_what_only_some_runs_have_is_told_to_what_needs_it_alone(settings):
     trained = changed(both, run={"variants": ("dense", "wanda-50", "dense-lora", "w-lora")})
     shared = catalogue.shared_options(trained)
     for name, figure in FIGURES.items():
-        place = dict.fromkeys(figure.wildcards, "x")
-        options = catalogue.plot_options(name, place, shared)
+        options = catalogue.kind_options(name, [], shared)
         told = {*SOME} & options.keys()
         assert told == {figure.needs} & shared.keys(), name
     plain = catalogue.shared_options(changed(settings))
@@ -356,7 +380,7 @@ def test_a_new_figure_is_a_module_and_an_entry(tmp_path_factory):
     shown = checkout.run(
         "--dry-run", "--printshellcmds", "results/figures/sizes/reasoner/chains.svg"
     )
-    assert "rule plot:" in shown and "--figure sizes" in shown
+    assert "rule sizes_figure:" in shown and "--figure sizes" in shown
 
 
 def test_the_catalogue_is_light():
@@ -369,11 +393,3 @@ def test_the_catalogue_is_light():
         [sys.executable, "-c", code], cwd=CONFIG.parent, capture_output=True, text=True, check=True
     )
     assert not {"pandas", "numpy", "matplotlib", "torch", "jinja2"} & set(found.stdout.split())
-
-
-def test_drawing_by_name(tmp_path):
-    row = ("m", "dense", "b", 6, 20, 3, 0.25, 0.05, 0.16, 0.37, 6.0, 2.0)
-    source = source_of(tmp_path, {"accuracy": rows_of("accuracy", [row])})
-    paths = [tmp_path / f"f.{form}" for form in FIGURE_FORMATS]
-    plot.make("scaling_curves", source, paths)
-    assert all(path.stat().st_size > 1000 for path in paths)

@@ -71,7 +71,21 @@ def test_one_call_screens_chooses_and_generates_with_the_best(
     assert len(accuracy) == 2 * 2 * 2  # models, variants, budgets
     text = (results / "tables/accuracy.md").read_text(encoding="utf-8")
     assert "Missing" not in text and "Screened out before generation: reasoner/" in text
-    assert (checkout.folder / FIGURE).exists()
+    assert ran["screening_figure"] == 1
+    assert {checkout.folder / FIGURE, results / "figures/screening/reasoner/small.svg"} == {
+        *(results / "figures").rglob("*.svg")
+    }
+
+
+def test_snakemakes_report_has_one_caption_for_the_figures_of_both_models(
+    finished: Checkout, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    finished.run(FIGURE, "--report", str(page), *CONFIG)
+    text = page.read_text(encoding="utf-8")
+    for model in MODELS:
+        assert f"{model} on small: accuracy lost against divergence" in text
+    assert "What variants of the model lose of" in " ".join(text.split())
 
 
 def test_a_second_call_has_nothing_to_do(finished: Checkout) -> None:

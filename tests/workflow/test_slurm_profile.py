@@ -56,7 +56,7 @@ def test_a_rule_is_local_or_asks_for_what_it_needs():
             rules.add(name)
             if base in local or "    localrule: True\n" in body:
                 local.add(name)
-    assert {"fetch_model", "judge_answers", "collect_cells", "plot_model", "write_report"} < local
+    assert {"fetch_model", "judge_answers", "collect_cells", "write_config", "write_report"} < local
     assert local.isdisjoint(RULES)
     demo = {"train_demo_reasoner", "train_demo_answerer", "make_demo_data", "make_demo_tasks"}
     assert rules == local | set(RULES) | demo
