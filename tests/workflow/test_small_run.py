@@ -26,8 +26,10 @@ CONFIG = ("--configfile", "small.yaml")
 # the rules that make tables, figures and the report of grades
 FROM_GRADES = {
     "collect_cells", "collect_samples", "collect_traces", "accuracy_table", "comparison_table",
-    "cost_table", "diagnosis_table", "frontier_table", "parallel_table", "published_table", "plot",
-    "write_report",
+    "cost_table", "diagnosis_table", "frontier_table", "parallel_table", "published_table",
+    "scaling_curves_figure", "token_curves_figure", "families_figure", "differences_figure",
+    "endings_figure", "departures_figure", "parallel_figure", "frontier_figure",
+    "frontier_kept_figure", "frontier_moved_figure", "frontier_held_figure", "write_report",
 }  # fmt: skip
 
 
@@ -72,7 +74,9 @@ def test_the_log_is_short_on_the_terminal_and_whole_in_its_file(finished):
     whole = Path(file).read_text(encoding="utf-8")
     ran = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", whole, re.MULTILINE)
     assert jobs_run(printed) == Counter(ran) - Counter(["all"])
-    assert re.search(r"^ *\d+ of 45 done, about 0:\d\d:\d\d left +plot \w", printed, re.MULTILINE)
+    assert re.search(
+        r"^ *\d+ of 45 done, about 0:\d\d:\d\d left +\w+_figure$", printed, re.MULTILINE
+    )
     assert "reason:" in whole and "reason:" not in printed
     decoded = [line for line in printed.splitlines() if line.startswith("reasoner/")]
     assert len(printed.splitlines()) < len(ran) + len(decoded) + 10
@@ -110,7 +114,9 @@ def test_editing_the_grading_code_reruns_grading_and_tables_alone(changeable):
 def test_editing_a_figure_reruns_figures_alone(changeable):
     edit(changeable, "tables/drawing/scaling_curves.py")
     # against budgets and against tokens
-    assert changeable.planned(*CONFIG) == {"all": 1, "plot": 2, "write_report": 1}
+    assert changeable.planned(*CONFIG) == {
+        "all": 1, "scaling_curves_figure": 1, "token_curves_figure": 1, "write_report": 1,
+    }  # fmt: skip
 
 
 def test_adding_a_variant_builds_that_variant_alone(changeable):
@@ -119,8 +125,8 @@ def test_adding_a_variant_builds_that_variant_alone(changeable):
     write_config(changeable, SMALL | {"run": run})
     assert changeable.planned(*CONFIG) == {
         "all": 1, "allocate_sparsity": 1, "build_mask": 1, "generate": 1, "grade_answers": 1,
-        "plot_model": 1, "plot_calibration": 1, "write_config": 1,
-        "size_table": 1, **dict.fromkeys(FROM_GRADES, 1), "plot": 11,
+        "allocation_figure": 1, "block_influence_figure": 1, "write_config": 1,
+        "size_table": 1, **dict.fromkeys(FROM_GRADES, 1),
     }  # fmt: skip
 
 
