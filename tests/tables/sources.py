@@ -1,5 +1,6 @@
 """Made-up tables and masks, as the figures and tables read them."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,15 @@ def source_of(folder: Path, tables=None, masks=None, variants=(), **options: Any
     ways = named_ways(dict.fromkeys([reference, *(masks or {}), *named, *variants]))
     known = {**OPTIONS, "variants": [*ways], "ways": as_lists(ways)}
     return Source(folder, folder / "tables", known | options)
+
+
+def plot_flags(figure: str, source: Source, output: Path, **values: Sequence[str]) -> list[str]:
+    """What a rule tells the stage that draws a kind of figure, for values of its wildcards."""
+    title = " on ".join(f"{{{name}}}" for name in values)
+    told = source.options | {"title": title, "values": [*values.items()]}
+    folders = {"results": source.results, "tables": source.tables, "output": output}
+    flags = {"figure": figure, "options": json.dumps(told), **folders}
+    return [word for name, value in flags.items() for word in (f"--{name}", str(value))]
 
 
 def drawn(draw, source: Source) -> Figure:

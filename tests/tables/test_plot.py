@@ -1,11 +1,10 @@
 """All figures of one kind in one process, as a rule asks for them."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from tests.tables.sources import rows_of, source_of
+from tests.tables.sources import plot_flags, rows_of, source_of
 from workflow_scripts.tables import plot
 from workflow_scripts.tables.content.columns import NoRows
 from workflow_scripts.tables.content.source import Source
@@ -27,11 +26,8 @@ def source_with(folder: Path, models: list[str] = MODELS) -> Source:
 
 
 def draw(source: Source, output: Path, models: list[str], benchmarks: list[str]) -> None:
-    values = [["model", models], ["benchmark", benchmarks]]
-    options = source.options | {"title": "{model} on {benchmark}", "values": values}
-    folders = ["--results", str(source.results), "--tables", str(source.tables)]
-    told = ["--options", json.dumps(options), "--output", str(output)]
-    plot.main(["--figure", "scaling_curves", *folders, *told])
+    of = {"model": models, "benchmark": benchmarks}
+    plot.main(plot_flags("scaling_curves", source, output, **of))
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -1,6 +1,5 @@
 """A run that screens its variants: its table and figure, and what is left out of all others."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.tables.conftest import cells_of as made_answers
-from tests.tables.sources import drawn, mask, named_ways, overlapping, shown_texts, write_masks
+from tests.tables.sources import (
+    drawn,
+    mask,
+    named_ways,
+    overlapping,
+    plot_flags,
+    shown_texts,
+    write_masks,
+)
 from workflow_scripts.artefacts.records import write_records
 from workflow_scripts.artefacts.screens import Choice, Distance, Screen, write_choice, write_screen
 from workflow_scripts.tables import everything, plot, report
@@ -191,12 +198,9 @@ def test_a_figure_of_which_all_was_screened_out_says_so(tmp_path: Path) -> None:
     source = write_run(tmp_path, out=("shortgpt-1", "shortgpt-2"))
     for table in ("accuracy", "comparison"):
         make(table, source)
-    of = {"title": "{model} on {benchmark}", "values": [["model", ["m"]], ["benchmark", ["b"]]]}
-    plot.main(
-        ["--figure", "families", "--results", str(source.results), "--tables", str(source.tables)]
-        + ["--options", json.dumps(source.options | of), "--output", str(tmp_path / "families")]
-    )
-    assert len(list(tmp_path.glob("families/m/b.*"))) == 3
+    output = tmp_path / "families"
+    plot.main(plot_flags("families", source, output, model=["m"], benchmark=["b"]))
+    assert len(list(output.glob("m/b.*"))) == 3
     with pytest.raises(families.NoRows):
         drawn(families.draw, source)
 

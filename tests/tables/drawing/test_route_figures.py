@@ -1,14 +1,12 @@
 """Figures of dynamic variants: they show what was counted, and their texts have their places."""
 
-import json
-
 import numpy as np
 import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 
 from tests.tables.dynamic_results import DYNAMIC, OPTIONS, SKIPPED, routes_of
-from tests.tables.sources import drawn, overlapping, shown_texts
+from tests.tables.sources import drawn, overlapping, plot_flags, shown_texts
 from workflow_scripts.artefacts.routes import Ran, read_routes, write_routes
 from workflow_scripts.tables import plot
 from workflow_scripts.tables.content.columns import NoRows, read_table
@@ -153,13 +151,11 @@ def test_a_model_that_thinks_nothing_has_a_figure_that_says_so(source, tmp_path,
         empty = {"traces": Ran(**nothing), "places": (), "kinds": {}}
         target = tmp_path / path.relative_to(source.results)
         write_routes(target, record.model_copy(update=empty))
-    output = tmp_path / "figure.svg"
-    plot.main(
-        ["--figure", figure, "--results", str(tmp_path), "--tables", str(source.tables)]
-        + ["--options", json.dumps(OPTIONS), "--outputs", str(output)]
-    )
+    of = {"model": ["reasoner"], "benchmark": ["chains"]}
+    without = Source(tmp_path, source.tables, OPTIONS)
+    plot.main(plot_flags(figure, without, tmp_path / figure, **of))
     said = "Nothing to show: reasoner thinks nothing on chains: no token of a trace."
-    assert said in output.read_text(encoding="utf-8")
+    assert said in (tmp_path / figure / "reasoner/chains.svg").read_text(encoding="utf-8")
 
 
 def test_without_a_graded_dynamic_variant_there_are_no_curves(source):

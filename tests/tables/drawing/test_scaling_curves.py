@@ -15,11 +15,11 @@ from tests.tables.sources import (
     mask,
     named_ways,
     overlapping,
+    plot_flags,
     rows_of,
     shown_texts,
     source_of,
 )
-from workflow_scripts.config.entry import as_json
 from workflow_scripts.errors import InputError
 from workflow_scripts.paths import PROJECT
 from workflow_scripts.tables import plot
@@ -208,12 +208,8 @@ def test_a_variant_that_lacks_a_budget_runs_from_neighbour_to_neighbour(tmp_path
 
 
 def flags(folder: Path, output: Path, model: str = "m") -> list[str]:
-    options = source_of(folder, {"accuracy": table_of(MEASURED)}, model=model).options
-    return [
-        "--figure", "scaling_curves", "--results", str(folder), "--tables", str(folder / "tables"),
-        "--options", as_json(options),
-        "--outputs", *(str(output / f"curves.{form}") for form in FIGURE_FORMATS),
-    ]  # fmt: skip
+    source = source_of(folder, {"accuracy": table_of(MEASURED)})
+    return plot_flags("scaling_curves", source, output, model=[model], benchmark=["b"])
 
 
 def test_the_files_are_the_same_bytes_whatever_surrounds_them(tmp_path):
@@ -227,12 +223,12 @@ def test_the_files_are_the_same_bytes_whatever_surrounds_them(tmp_path):
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "none"}):
         plot.main(flags(tmp_path, tmp_path / "two"))
     for form in FIGURE_FORMATS:
-        name = f"curves.{form}"
+        name = f"m/b.{form}"
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    svg = (tmp_path / "two" / "curves.svg").read_text(encoding="utf-8")
+    svg = (tmp_path / "two" / "m/b.svg").read_text(encoding="utf-8")
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     assert "dc:date" not in svg and str(tmp_path) not in svg
-    with Image.open(tmp_path / "two" / "curves.png") as image:
+    with Image.open(tmp_path / "two" / "m/b.png") as image:
         assert image.size[0] == 1300
         assert set(image.info) == {"Title", "dpi"}
 
