@@ -174,8 +174,8 @@ for NAME, TABLE in TABLES.items():
             " > {log} 2>&1"
 
 
-# One rule for each kind of figure that the run has. It draws all of them in one process, as to
-# import what draws takes longer than to draw one.
+# One rule for each kind of figure that the run has, which draws all of that kind in one process: to
+# import what draws takes as long as to draw one.
 for NAME in FIGURES_OF_RUN:
 
     rule:

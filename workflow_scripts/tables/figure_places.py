@@ -4,12 +4,12 @@ Light, as the rules plan by it what the stages draw. It knows no entry of the ca
 new one draws no other figure again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
 # a kind's wildcards in their order, each with the values that there are figures of
-Values = Iterable[tuple[str, Sequence[str]]]
+Values = Sequence[tuple[str, Sequence[str]]]
 
 
 def places(values: Values) -> Iterator[dict[str, str]]:

@@ -22,10 +22,10 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     The sum of squared moves is the smallest possible. Equal wishes keep their order, the first on
     top. Where `gap` does not fit, the heights divide [low, high] evenly.
     """
-    from scipy.optimize import isotonic_regression  # 0.3 s, which most figures need not wait
-
     if not wanted:
         return []
+    from scipy.optimize import isotonic_regression  # 0.3 s, which figures without names save
+
     count = len(wanted)
     gaps = min(gap, (high - low) / max(count - 1, 1)) * np.arange(count)
     order = sorted(range(count), key=lambda place: (wanted[place], -place))
