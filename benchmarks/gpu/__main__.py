@@ -1,7 +1,7 @@
 """Check on a GPU what the processor cannot show: speed, memory, equal masks, equal answers.
 
     python -m benchmarks.gpu --minutes 8 --output gpu.json
-    python -m benchmarks.gpu --tiny    # every part, on the CPU, in a minute
+    python -m benchmarks.gpu --tiny    # every part, on the CPU, in some minutes
 
 Nothing is fetched: a random bf16 checkpoint of Qwen3-8B's shape (16 GB) is made in a temporary
 folder, whose disk needs 20 GB; `--blocks` makes a smaller one. One card with 80 GB does. Every part
@@ -9,16 +9,19 @@ runs in a process of its own with a time limit; what fails becomes a row, and th
 Prints one Markdown table and writes the rows as JSON.
 
 Needs torch (2.11 or later), transformers (5.17 or later), safetensors, huggingface_hub, numpy and
-what the package imports beside them. The part `demo` runs only where snakemake is importable, the
-part `vllm` where vLLM is. Where packages cannot be installed, wheels of these do (pure Python but
-for those marked *): pydantic, pydantic-core*, annotated-types, typing-inspection; for the demo also
-snakemake, snakemake-interface-{common,executor-plugins,logger-plugins,report-plugins,
+what the package imports beside them. The parts `demo`, `static methods` and `dynamic methods` run
+only where snakemake is importable, the last with peft, the part `vllm` where vLLM is. The three run
+parts of the demo, config/static.yaml and config/dynamic.yaml; the accuracies are to be held against
+those that --tiny finds on a CPU. Where packages cannot be installed, wheels of these do (pure
+Python but for those marked *): pydantic, pydantic-core*, annotated-types, typing-inspection; for
+the runs also snakemake, snakemake-interface-{common,executor-plugins,logger-plugins,report-plugins,
 scheduler-plugins,storage-plugins}, argparse-dataclass, conda-inject, configargparse,
 connection-pool, docutils, dpath, fastjsonschema, gitdb, gitpython, humanfriendly, immutables*,
 jsonschema, jsonschema-specifications, jupyter-core, nbformat, platformdirs, pulp*, referencing,
 rpds-py*, smart-open, smmap, sqlmodel, sqlalchemy*, greenlet*, throttler, traitlets, yte; and for
-the demo's stages datasets, dill, multiprocess, math-verify, latex2sympy2-extended,
-antlr4-python3-runtime, itables, pebble, tenacity, httpx2, httpcore2, truststore.
+their stages datasets, dill, multiprocess, math-verify, latex2sympy2-extended,
+antlr4-python3-runtime, itables, pebble, tenacity, httpx2, httpcore2, truststore; statsmodels* and
+pandas* where they are not there.
 """
 
 import argparse
@@ -68,6 +71,8 @@ PARTS: dict[str, tuple[Part, float]] = {
     "SparseGPT": (pruning.sparsegpt, 200),
     "2:4 model": (two_four.model, 90),
     "demo": (whole.demo, 150),
+    "static methods": (whole.static_methods, 120),
+    "dynamic methods": (whole.dynamic_methods, 120),
     "tests": (whole.marked_tests, 60),
     "vllm": (generation.vllm, 150),
 }

@@ -1,5 +1,6 @@
-"""The parts that run the project itself: the demo on the device, and the tests marked `gpu`."""
+"""The parts that run the project itself on the device, and the tests marked `gpu`."""
 
+import csv
 import importlib.util
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,38 +38,79 @@ VARIANTS = {
 }
 
 
+# one of every method of config/static.yaml that the demo lacks
+STATIC = [
+    *("dense", "sparsegpt-40", "sleb-1", "shortened-ppl-1", "shortened-taylor-1"),
+    *("evopress-drop-1", "llm-pruner-20", "wanda-sp-20", "flap-20", "slicegpt-20"),
+]
+# adapters, routers, and both together; with so few steps of training a variant is no good
+DYNAMIC = ["dense", "dense-lora", "skipgpt-25", "d-llm-25", "mod-25"]
+ACCURACY = "results/tables/accuracy.csv"
+FEW_STEPS = {"steps": 20, "evaluate_every": 10}
+
+
 def demo(setting: Setting, report: Report) -> None:
-    """The demo through snakemake on the device, with fewer variants, problems and repeats."""
+    """The demo, with fewer variants."""
+    _run(setting, report, "demo", {"run": {"variants": [*VARIANTS]}, "variants": VARIANTS})
+
+
+def static_methods(setting: Setting, report: Report) -> None:
+    """What runs a model to find what to remove: losses, gradients, searches, products."""
+    variants = _config("static")["variants"]
+    config = {"run": {"variants": STATIC}, "variants": variants}
+    _run(setting, report, "static", config, ACCURACY)
+
+
+def dynamic_methods(setting: Setting, report: Report) -> None:
+    """Training after pruning, routers, decoding with sublayers left out, and screens."""
+    found = _config("dynamic")
+    config = {
+        "run": {"variants": DYNAMIC, "screen": {"keep": "all"}},
+        "variants": found["variants"],
+        "recoveries": {name: entry | FEW_STEPS for name, entry in found["recoveries"].items()},
+    }
+    _run(setting, report, "dynamic", config, ACCURACY, "results/tables/routes.csv")
+
+
+def _config(name: str) -> dict[str, Any]:
+    import yaml
+
+    return yaml.safe_load((PROJECT / f"config/{name}.yaml").read_text(encoding="utf-8"))
+
+
+def _run(
+    setting: Setting, report: Report, name: str, config: dict[str, Any], *targets: str
+) -> None:
+    """A run through snakemake on the device, with fewer problems, budgets and repeats.
+
+    A row for each variant's accuracy under the largest budget, to be held against that of the same
+    run on the CPU.
+    """
     import yaml
 
     if importlib.util.find_spec("snakemake") is None:
-        report.row("demo", "skipped: snakemake is not importable here")
+        report.row(name, "skipped: snakemake is not importable here")
         return
-    checkout = setting.folder / "checkout"
-    for name in COPIED:
-        source = PROJECT / name
+    checkout = setting.folder / name
+    for copied in COPIED:
+        source = PROJECT / copied
         if source.is_dir():
-            shutil.copytree(source, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, checkout / copied, ignore=ignored)
         else:
             checkout.mkdir(exist_ok=True)
-            shutil.copy(source, checkout / name)
+            shutil.copy(source, checkout / copied)
     problems = (checkout / "bundled/benchmarks/chains.jsonl").read_text().splitlines(True)
     (checkout / "few.jsonl").write_text("".join(problems[::20]))
-    config = {
-        "run": {"variants": list(VARIANTS), "benchmarks": ["few"]},
+    settings = {
         "benchmarks": {"few": {"source": {"kind": "local", "path": "few.jsonl"}}},
-        "variants": VARIANTS,
-        "pruning": {"device": setting.device},
-        "generation": {
-            "device": setting.device,
-            "engine": "transformers",
-            "budgets": [6, 24, 72],
-            "repeats": 1,
-        },
+        "device": setting.device,
+        "generation": {"engine": "transformers", "budgets": [6, 24, 72], "repeats": 1},
     }
-    (checkout / "gpu.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "snakemake", "--cores", str(max(2, min(8, setting.threads)))]
-    command += ["--configfile", "gpu.yaml", "--quiet", "rules"]
+    run = {**config["run"], "benchmarks": ["few"]}
+    (checkout / "gpu.yaml").write_text(yaml.safe_dump({**config, **settings, "run": run}))
+    command = [sys.executable, "-m", "snakemake", *targets, "--configfile", "gpu.yaml"]
+    command += ["--cores", str(max(2, min(8, setting.threads))), "--quiet", "rules"]
     variables = os.environ | {"PYTHONPATH": python_path(checkout)}
     start = time.perf_counter()
     code = subprocess.call(command, cwd=checkout, env=variables)  # says how far it is
@@ -77,15 +120,17 @@ def demo(setting: Setting, report: Report) -> None:
             text = log.read_text(errors="replace")
             if "rror" in text:
                 print(f"{log.relative_to(checkout)}:\n{text[-1500:]}", flush=True)
-        report.row("demo", f"failed: snakemake ended with {code}")
+        report.row(name, f"failed: snakemake ended with {code}")
         return
-    report.row(f"demo, {len(VARIANTS)} variants, {len(problems[::20])} problems", taken, "s")
-    for path in sorted((checkout / "results/tables").glob("accuracy.csv")):
-        print(path.read_text(), flush=True)
+    report.row(f"{len(run['variants'])} variants, {len(problems[::20])} problems", taken, "s")
+    with (checkout / ACCURACY).open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["budget"] == "72":
+                report.row(f"accuracy of {row['variant']}", float(row["accuracy"]))
     logs = [path.read_text() for path in (checkout / "logs/generate").rglob("*.log")]
-    found = [re.search(r"decoding (\w+) requests? at a time", text) for text in logs]
-    counts = ", ".join(sorted({match[1] if match else "32" for match in found}))
-    report.row("requests decoded at a time, batch 32, fp32", counts or "no log")
+    found = [re.search(r"decodes (\w+) requests? at a time", text) for text in logs]
+    counts = ", ".join(sorted({match[1] if match else "all" for match in found}))
+    report.row("requests decoded at a time, fp32", counts or "no log")
     for path in sorted((checkout / "logs/generate").rglob("*.tsv")):
         seconds = path.read_text().splitlines()[1].split("\t")[0]
         report.row(f"generate, {path.stem}", float(seconds), "s")
