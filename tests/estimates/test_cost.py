@@ -12,7 +12,7 @@ from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.recoveries import Full, Lora, OnlyRouters, Routers
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.errors import InputError
-from workflow_scripts.estimates.cost import disk, report, searched, trainings
+from workflow_scripts.estimates.cost import disk, jobs_by_stage, report, searched, trainings
 from workflow_scripts.estimates.gpu_hours import (
     CARDS,
     Card,
@@ -452,6 +452,13 @@ def test_a_screened_run_decodes_with_those_that_go_on_and_reads_with_all():
     more = pruning_hours(screened, size, CARDS["h100"]) - pruning_hours(plain, size, CARDS["h100"])
     passes = 3 * 2 * tokens * 2 * 8e9  # both models, two operations a weight
     assert more == pytest.approx(passes / (0.3 * CARDS["h100"].rate) / 3600)
+
+
+def test_every_job_is_counted_under_a_rule_file():
+    found = jobs_by_stage([PROJECT / "config/dynamic.yaml"])
+    files = {file.stem for file in (PROJECT / "rules").glob("*.smk")}
+    assert found.pop("all") == 1 and found.keys() <= files
+    assert found["generation"] > 28 and found["tables"] > 20
 
 
 def test_jobs_behind_a_screen_are_counted_where_a_dry_run_cannot_show_them():

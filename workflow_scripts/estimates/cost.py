@@ -88,8 +88,9 @@ def jobs_by_stage(paths: Sequence[Path]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
     for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE):
-        # one loop makes the rules of all tables, so that their names do not stand in the file
-        counts["tables" if rule.endswith("_table") else stage_of.get(rule, rule)] += int(count)
+        # loops make the rules of tables and figures, so that their names do not stand in the file
+        is_shown = rule.endswith(("_table", "_figure"))
+        counts["tables" if is_shown else stage_of.get(rule, rule)] += int(count)
     return dict(counts)
 
 
