@@ -71,7 +71,7 @@ PARTS: dict[str, tuple[Part, float]] = {
     "SparseGPT": (pruning.sparsegpt, 200),
     "2:4 model": (two_four.model, 90),
     "demo": (whole.demo, 150),
-    "static methods": (whole.static_methods, 120),
+    "static methods": (whole.static_methods, 150),
     "dynamic methods": (whole.dynamic_methods, 120),
     "tests": (whole.marked_tests, 60),
     "vllm": (generation.vllm, 150),
