@@ -195,12 +195,12 @@ for NAME in FIGURES_OF_RUN:
         params:
             **figure_params(NAME),
             run=folder_of_run,
-            folder=catalogue.figure_folder(SETTINGS, NAME),
+            kind=NAME,
         shell:
             "PRUNETHINK_ORDER={input.order}"
             " python -m workflow_scripts.tables.plot --figure {params.module}"
             " --results {params.run} --tables {params.run}/tables --options {params.options:q}"
-            " --output {params.folder} > {log} 2>&1"
+            " --output {params.run}/figures/{params.kind} > {log} 2>&1"
 
 
 # A file, because an argument of a command has at most 128 KiB and a config can have more. The log

@@ -110,7 +110,8 @@ def test_every_rule_has_its_own_order_and_hands_it_to_its_stage():
         text = file.read_text()
         for block in re.split(r"^ *(?=(?:use )?rule\b|checkpoint\b)", text, flags=re.MULTILINE)[1:]:
             name = re.match(r"use rule \w+ as (\w+)|(?:rule|checkpoint) (\w+)|rule", block)
-            name = f'"{name[1] or name[2]}"' if name[1] or name[2] else 'f"{NAME}_table"'
+            in_a_loop = re.search(r'name:\s+(f".*")', block)
+            name = in_a_loop[1] if in_a_loop else f'"{name[1] or name[2]}"'
             assert f"order=order({name})," in block
             given = '"PRUNETHINK_ORDER={input.order}"\n'
             assert block.count("python -m") == block.count(given), name
