@@ -22,7 +22,7 @@ from workflow_scripts.config.places import (
 )
 from workflow_scripts.config.recoveries import Recovery
 from workflow_scripts.config.runs import check_other_runs, note_definitions
-from workflow_scripts.config.screening import (
+from workflow_scripts.config.screen_jobs import (
     choice_job,
     drops_variants,
     screen_job,

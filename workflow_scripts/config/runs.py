@@ -12,7 +12,7 @@ from workflow_scripts.config.entry import plain
 from workflow_scripts.config.generation import Generation
 from workflow_scripts.config.messages import dotted, shown
 from workflow_scripts.config.places import RUNS, run_folder
-from workflow_scripts.config.screening import screen_job
+from workflow_scripts.config.screen_jobs import screen_job
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.tasks import FetchedTask
 from workflow_scripts.config.uses import CATALOGUES, answered_in_use, in_use

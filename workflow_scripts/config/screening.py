@@ -1,6 +1,6 @@
 """Screening: which variants go on to generation, by how far they are from the dense model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
@@ -9,7 +9,7 @@ from workflow_scripts.config.entry import Entry, Said, absent
 from workflow_scripts.config.types import AS_TUPLE, Count, different, in_words, named
 
 if TYPE_CHECKING:
-    from workflow_scripts.config.settings import Settings
+    from workflow_scripts.config.methods.base import Method
 
 Keep = Annotated[
     Annotated[Count, Tag("integer")] | Annotated[Literal["all"], Tag("string")],
@@ -60,63 +60,28 @@ class ChoiceJob(Entry):
     by: By
 
 
-def screened_on(settings: "Settings") -> str:
-    """The benchmark whose traces variants are screened on, also where that is asked by hand."""
-    return _of(settings).benchmark or settings.run.benchmarks[0]
+def always_go_on(
+    screen: Screening, names: Sequence[str], variants: "Mapping[str, Method]"
+) -> tuple[str, ...]:
+    """The variants of a run, by their `names`, that generate whatever their screens say."""
+    return tuple(name for name in names if name in screen.always or variants[name].is_dense)
 
 
-def drops_variants(settings: "Settings") -> bool:
-    """Whether only some of the run's variants go on to generation."""
-    return settings.run.screen is not None and settings.run.screen.keep != "all"
-
-
-def always_go_on(settings: "Settings") -> tuple[str, ...]:
-    """The variants of the run that generate whatever their screens say."""
-    always, variants = _of(settings).always, settings.variants
-    return tuple(n for n in settings.run.variants if n in always or variants[n].is_dense)
-
-
-def count_going_on(settings: "Settings") -> int:
-    """How many variants of each model go on to generation."""
-    if not drops_variants(settings):
-        return len(settings.run.variants)
-    return len(always_go_on(settings)) + settings.run.screen.keep
-
-
-def count_engines(settings: "Settings") -> int:
-    """How many engines those of a model need, one for each shard."""
-    return -(-count_going_on(settings) // settings.run.variants_per_engine)
-
-
-def screen_job(settings: "Settings") -> ScreenJob:
-    """What screening a variant is told."""
-    return ScreenJob(benchmark=screened_on(settings), problems=_of(settings).problems)
-
-
-def choice_job(settings: "Settings") -> ChoiceJob:
-    """What choosing among a model's variants is told."""
-    screen, always = _of(settings), always_go_on(settings)
-    return ChoiceJob(variants=settings.run.variants, always=always, keep=screen.keep, by=screen.by)
-
-
-def screen_mistakes(settings: "Settings") -> Iterator[Said]:
+def screen_mistakes(
+    screen: Screening | None, names: Sequence[str], variants: "Mapping[str, Method]"
+) -> Iterator[Said]:
     """What is wrong with the screen of a run: nothing to choose from, more to keep than there is,
     names of variants that are not run.
     """
-    screen, names = settings.run.screen, settings.run.variants
-    if screen is None or any(name not in settings.variants for name in names):
+    if screen is None or any(name not in variants for name in names):
         return
     for number, name in enumerate(screen.always):
-        if name in settings.variants and name not in names:
+        if name in variants and name not in names:
             yield ("always", number), f"{name!r} is not in run.variants; there: {', '.join(names)}"
-    others = len(names) - len(always_go_on(settings))
+    others = len(names) - len(always_go_on(screen, names, variants))
     if not others:
         said = "leaves nothing to choose from: every variant of run.variants goes on anyway"
         yield (), f"{said}; must be left out, or run.variants have others"
     elif screen.keep != "all" and screen.keep > others:
         said = f"{screen.keep} is more than there is to choose from: of run.variants, {others} are "
         yield ("keep",), f"{said}neither dense nor in always; must be at most {others}, or all"
-
-
-def _of(settings: "Settings") -> Screening:
-    return settings.run.screen or Screening()

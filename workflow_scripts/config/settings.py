@@ -170,7 +170,7 @@ class Settings(Entry):
         yield from self._choices()
         yield from self._recoveries()
         yield from mistakes(self.variants, self.recoveries, METHODS)
-        for path, said in screen_mistakes(self):
+        for path, said in screen_mistakes(self.run.screen, self.run.variants, self.variants):
             yield ("run", "screen", *path), said
         for key, name in self.tables.pair or ():
             if name not in self.run.models:

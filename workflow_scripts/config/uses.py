@@ -6,7 +6,7 @@ from workflow_scripts.config.catalogues import CalibrationSet
 from workflow_scripts.config.entry import Entry
 from workflow_scripts.config.methods.base import Method
 from workflow_scripts.config.recoveries import ByModel
-from workflow_scripts.config.screening import screened_on
+from workflow_scripts.config.screen_jobs import screened_on
 from workflow_scripts.config.search import Search
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.types import From

@@ -27,7 +27,7 @@ from workflow_scripts.config.load import load_settings
 from workflow_scripts.config.methods.base import OfWeights
 from workflow_scripts.config.overlays import read_config
 from workflow_scripts.config.recoveries import Recovery
-from workflow_scripts.config.screening import count_engines, count_going_on
+from workflow_scripts.config.screen_jobs import count_engines, count_going_on
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, recovered_in_use, searches_in_use
 from workflow_scripts.errors import InputError

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workflow_scripts.config.recoveries import Recovery
-from workflow_scripts.config.screening import count_engines
+from workflow_scripts.config.screen_jobs import count_engines
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import (
     answered_in_use,

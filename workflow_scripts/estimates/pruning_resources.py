@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from workflow_scripts.config.methods.base import Method
-from workflow_scripts.config.screening import screen_job
+from workflow_scripts.config.screen_jobs import screen_job
 from workflow_scripts.config.search import Search
 from workflow_scripts.estimates.jobs import CUDA, SPARE, START, TORCH, Ask, Job
 from workflow_scripts.estimates.sizes import UNFETCHED, influence_tokens, screened_tokens

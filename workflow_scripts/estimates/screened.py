@@ -5,7 +5,7 @@ Which variants go on is not known before they are screened, but how many do, of 
 
 from collections.abc import Iterator
 
-from workflow_scripts.config.screening import count_engines, count_going_on, drops_variants
+from workflow_scripts.config.screen_jobs import count_engines, count_going_on, drops_variants
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.estimates.sizes import screened_tokens
 

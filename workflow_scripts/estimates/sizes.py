@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.config.catalogues import InfluenceSet, Model
 from workflow_scripts.config.generation import Generation
-from workflow_scripts.config.screening import count_going_on, screen_job
+from workflow_scripts.config.screen_jobs import count_going_on, screen_job
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.source_files import checkpoint_shards, source_files
 from workflow_scripts.config.uses import answered_in_use, variants_in_use

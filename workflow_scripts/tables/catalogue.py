@@ -9,7 +9,7 @@ from typing import Any
 
 from workflow_scripts.config.entry import plain
 from workflow_scripts.config.places import run_folder, run_logs
-from workflow_scripts.config.screening import drops_variants, screen_job
+from workflow_scripts.config.screen_jobs import drops_variants, screen_job
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.uses import in_use, statistics_in_use
 from workflow_scripts.tables.all_figures import FIGURES
