@@ -7,10 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from workflow_scripts.jobs.orphans import (
     ENDED,
+    _is_below,
     forget_runs,
     mark_runner,
     note_run,
@@ -99,6 +101,18 @@ def test_a_stage_that_no_snakemake_of_this_machine_started_is_left_alone(tmp_pat
     command = [sys.executable, tmp_path / "stage.py", tmp_path]
     subprocess.run(command, env=environment, check=True, timeout=30)
     assert (tmp_path / "left").exists()
+
+
+def test_what_is_above_the_snakemake_may_end(monkeypatch):
+    genuine = psutil.Process.parent
+
+    def parent(process):
+        if process.pid == os.getppid():
+            raise psutil.NoSuchProcess(process.pid)
+        return genuine(process)
+
+    monkeypatch.setattr(psutil.Process, "parent", parent)
+    assert _is_below(os.getppid()) and not _is_below(2**30)
 
 
 LOCKER = """

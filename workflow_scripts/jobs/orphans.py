@@ -58,11 +58,17 @@ def _leave_after(runner: int) -> None:
 
 
 def _is_below(runner: int) -> bool:
-    """Whether a process is above this one: who loses its parent is given to another."""
+    """Whether a process is above this one: who loses its parent is given to another.
+
+    What is above that process, a shell for instance, may end.
+    """
+    process: psutil.Process | None = psutil.Process()
     try:
-        return runner in [process.pid for process in psutil.Process().parents()]
+        while process is not None and process.pid != runner:
+            process = process.parent()
     except psutil.Error:
-        return False  # one of them has just ended
+        return False  # one of those between has just ended
+    return process is not None
 
 
 def remove_stale_lock(folder: Path, is_main: bool) -> None:
