@@ -10,11 +10,12 @@ Prints one Markdown table and writes the rows as JSON.
 
 Needs torch (2.11 or later), transformers (5.17 or later), safetensors, huggingface_hub, numpy and
 what the package imports beside them. The parts `demo`, `static methods` and `dynamic methods` run
-only where snakemake is importable, the last with peft, the part `vllm` where vLLM is. The three run
-parts of the demo, config/static.yaml and config/dynamic.yaml; the accuracies are to be held against
-those that --tiny finds on a CPU. Where packages cannot be installed, wheels of these do (pure
-Python but for those marked *): pydantic, pydantic-core*, annotated-types, typing-inspection; for
-the runs also snakemake, snakemake-interface-{common,executor-plugins,logger-plugins,report-plugins,
+only where snakemake is importable, the last with peft, the part `vllm` where vLLM is. Those three
+run parts of the demo, config/static.yaml and config/dynamic.yaml; the accuracies are to be held
+against those that --tiny finds on a CPU. Where packages cannot be installed, wheels of these do
+(pure Python but for those marked *): pydantic, pydantic-core*, annotated-types, typing-inspection;
+for the runs also snakemake,
+snakemake-interface-{common,executor-plugins,logger-plugins,report-plugins,
 scheduler-plugins,storage-plugins}, argparse-dataclass, conda-inject, configargparse,
 connection-pool, docutils, dpath, fastjsonschema, gitdb, gitpython, humanfriendly, immutables*,
 jsonschema, jsonschema-specifications, jupyter-core, nbformat, platformdirs, pulp*, referencing,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from benchmarks.gpu.parts import Report, Setting
 from workflow_scripts.paths import PROJECT
@@ -47,6 +48,7 @@ STATIC = [
 DYNAMIC = ["dense", "dense-lora", "skipgpt-25", "d-llm-25", "mod-25"]
 ACCURACY = "results/tables/accuracy.csv"
 FEW_STEPS = {"steps": 20, "evaluate_every": 10}
+BUDGETS = [6, 24, 72]
 
 
 def demo(setting: Setting, report: Report) -> None:
@@ -73,8 +75,6 @@ def dynamic_methods(setting: Setting, report: Report) -> None:
 
 
 def _config(name: str) -> dict[str, Any]:
-    import yaml
-
     return yaml.safe_load((PROJECT / f"config/{name}.yaml").read_text(encoding="utf-8"))
 
 
@@ -86,8 +86,6 @@ def _run(
     A row for each variant's accuracy under the largest budget, to be held against that of the same
     run on the CPU.
     """
-    import yaml
-
     if importlib.util.find_spec("snakemake") is None:
         report.row(name, "skipped: snakemake is not importable here")
         return
@@ -105,7 +103,7 @@ def _run(
     settings = {
         "benchmarks": {"few": {"source": {"kind": "local", "path": "few.jsonl"}}},
         "device": setting.device,
-        "generation": {"engine": "transformers", "budgets": [6, 24, 72], "repeats": 1},
+        "generation": {"engine": "transformers", "budgets": BUDGETS, "repeats": 1},
     }
     run = {**config["run"], "benchmarks": ["few"]}
     (checkout / "gpu.yaml").write_text(yaml.safe_dump({**config, **settings, "run": run}))
@@ -125,7 +123,7 @@ def _run(
     report.row(f"{len(run['variants'])} variants, {len(problems[::20])} problems", taken, "s")
     with (checkout / ACCURACY).open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["budget"] == "72":
+            if int(row["budget"]) == BUDGETS[-1]:
                 report.row(f"accuracy of {row['variant']}", float(row["accuracy"]))
     logs = [path.read_text() for path in (checkout / "logs/generate").rglob("*.log")]
     found = [re.search(r"decodes (\w+) requests? at a time", text) for text in logs]
